@@ -1,0 +1,1 @@
+"""The network, from logits to a place, and how well that works."""

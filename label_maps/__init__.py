@@ -1,0 +1,1 @@
+"""From coordinates to classes: the dataset manifest, and the hierarchy built from it."""

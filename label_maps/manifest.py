@@ -1,0 +1,105 @@
+"""A dataset folder: coordinates and pictures in `manifest.parquet` and `images/`, and never class numbers."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from geocells import grid
+from plumbing.files import atomic_path
+
+MANIFEST = "manifest.parquet"
+SPLITS = ("train", "calibration", "test")
+STORAGE_LEVEL = 8
+"""Level of the cell whose digits are the folders below `images/`."""
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("path", pa.string()),
+        ("latitude", pa.float64()),
+        ("longitude", pa.float64()),
+        ("split", pa.string()),
+        ("source", pa.string()),
+        ("source_id", pa.string()),
+        ("sequence_id", pa.string()),
+        ("creator", pa.string()),
+        ("captured_at_utc", pa.timestamp("ms", tz="UTC")),
+        ("compass_angle", pa.float64()),
+        ("is_pano", pa.bool_()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("licence", pa.string()),
+        ("url", pa.string()),
+        ("sha256", pa.string()),
+        ("dhash", pa.uint64()),
+        ("shard", pa.string()),
+        ("offset", pa.int64()),
+        ("size", pa.int64()),
+    ]
+)
+"""Columns of a manifest, in order; a missing value is null. `path` is relative to the dataset folder, with `/`;
+`dhash` is the 64-bit difference hash; `shard`, `offset`, `size` say where the picture lies once packed."""
+
+
+def image_path(photo_id: str, latlon_deg: NDArray[np.float64]) -> str:
+    """Return where a dataset keeps a picture, relative to its folder: browsable by cell."""
+    cell = grid.encode(latlon_deg, STORAGE_LEVEL)
+    return f"images/{grid.format_id(int(cell), STORAGE_LEVEL)}/{photo_id}.jpg"
+
+
+def write_manifest(data: Path, photos: pd.DataFrame) -> None:
+    """Write the manifest of a dataset folder, in the order given; absent columns become null.
+
+    Raises:
+        ValueError: an id stands twice, or a column does not fit the schema.
+    """
+    twice = photos["id"][photos["id"].duplicated()]
+    if len(twice):
+        raise ValueError(
+            f"id {twice.iloc[0]!r} stands {int((photos['id'] == twice.iloc[0]).sum())} times: ids are unique"
+        )
+    columns = photos.reindex(columns=SCHEMA.names)
+    table = pa.Table.from_pandas(columns, schema=SCHEMA, preserve_index=False).replace_schema_metadata(None)
+    with atomic_path(data / MANIFEST) as partial:
+        pq.write_table(table, partial, compression="zstd")
+
+
+def read_manifest(data: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read the manifest of a dataset folder.
+
+    Args:
+        data: the dataset folder.
+        columns: those wanted, all when None.
+
+    Raises:
+        ValueError: there is no dataset, it is empty, or it lacks a column.
+    """
+    path = data / MANIFEST
+    if not path.is_file():
+        raise ValueError(f"{data} is no dataset, it has no {MANIFEST}: make one with `python -m fetch demo|import`")
+    try:
+        photos = pq.read_table(path, columns=columns).to_pandas()
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{path} cannot be read ({error}): make the dataset again with `python -m fetch`") from None
+    missing = [name for name in columns or SCHEMA.names if name not in photos]
+    if missing:
+        raise ValueError(f"{path} lacks the column {missing[0]}: make the dataset again with `python -m fetch`")
+    if not len(photos):
+        raise ValueError(f"{data} holds no photographs: nothing can be done with an empty dataset")
+    return photos
+
+
+def coordinates(photos: pd.DataFrame) -> NDArray[np.float64]:
+    """Return (N, 2) latitude and longitude in degrees of the rows of a manifest."""
+    return photos[["latitude", "longitude"]].to_numpy(dtype=np.float64)
+
+
+def content_hash(photos: pd.DataFrame) -> str:
+    """Return one SHA-256 over ids, coordinates and splits, by which a run knows its dataset again."""
+    rows = photos[["id", "latitude", "longitude", "split"]].sort_values("id")
+    return hashlib.sha256(rows.to_csv(index=False).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Flags, files, logs and progress: everything that knows no geography."""

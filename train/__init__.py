@@ -1,0 +1,1 @@
+"""Losses, samplers, the one training loop, checkpoints and calibration."""

@@ -1,0 +1,1 @@
+"""Tables and arrays to self-contained HTML pages and PNG pictures."""
