@@ -1,0 +1,167 @@
+"""The network: any torchvision classifier as a trunk, with one linear head per level."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+import torchvision
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from infer.transform import InputTransform
+from plumbing.files import atomic_path
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """All that is needed to build a network again; stored beside its weights.
+
+    Attributes:
+        arch: name of a torchvision classifier, such as `resnet50`.
+        classes: number of classes of each level the network has a head for, by level name.
+        label_map_hash: of the label maps whose class numbers the heads use.
+        transform: how pictures reach it.
+    """
+
+    arch: str
+    classes: dict[str, int]
+    label_map_hash: str
+    transform: InputTransform = field(default_factory=InputTransform)
+
+
+class GeoNetwork(nn.Module):
+    """A trunk that turns pictures into features, and a linear head for each level."""
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.trunk, width = build_trunk(spec.arch)
+        self.heads = nn.ModuleDict({level: nn.Linear(width, count) for level, count in spec.classes.items()})
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Return, for each level, (B, classes) logits of (B, 3, H, W) normalised images."""
+        features = self.trunk(images)
+        return {level: head(features) for level, head in self.heads.items()}
+
+
+def build_trunk(arch: str) -> tuple[nn.Module, int]:
+    """Return a torchvision classifier without its last layer, randomly initialised, and its number of features.
+
+    Raises:
+        ValueError: torchvision has no classifier of that name.
+    """
+    known = torchvision.models.list_models(module=torchvision.models)
+    if arch not in known:
+        raise ValueError(f"torchvision has no classifier {arch!r}; it has: {', '.join(known)}")
+    extra = {"aux_logits": False, "init_weights": True} if arch in ("googlenet", "inception_v3") else {}
+    model = torchvision.models.get_model(arch, weights=None, **extra)
+    # The classifier is the last layer whose output is the 1,000 classes of ImageNet: linear, or (SqueezeNet) 1x1.
+    name, layer = [(n, m) for n, m in model.named_modules() if _outputs(m) == 1000][-1]
+    owner, _, leaf = name.rpartition(".")
+    setattr(model.get_submodule(owner), leaf, nn.Identity())
+    return model, layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels
+
+
+def _outputs(module: nn.Module) -> int:
+    if isinstance(module, nn.Linear):
+        return module.out_features
+    return module.out_channels if isinstance(module, nn.Conv2d) else 0
+
+
+def load_pretrained(network: GeoNetwork, arch: str, weights: str) -> str:
+    """Load pretrained weights into a network's trunk and say in words what was loaded.
+
+    Args:
+        network: the network.
+        arch: its trunk's name.
+        weights: `none`, `imagenet` (torchvision's best weights, downloaded on first use), or a file: torchvision's
+            `.pth`, a `.safetensors` of a trunk, or the network of another run.
+
+    Raises:
+        ValueError: the weights cannot be had, or fit nothing of the trunk.
+    """
+    if weights == "none":
+        return "trunk starts from random weights"
+    if weights == "imagenet":
+        state = _imagenet_state(arch)
+    elif Path(weights).is_file():
+        state = read_state(Path(weights))
+    else:
+        raise ValueError(f"--weights is imagenet, none or a file; there is no file {weights}")
+    own = network.trunk.state_dict()
+    if any(name.startswith("trunk.") for name in state):
+        state = {name.removeprefix("trunk."): tensor for name, tensor in state.items() if name.startswith("trunk.")}
+    fitting = {name: tensor for name, tensor in state.items() if name in own and own[name].shape == tensor.shape}
+    if len(fitting) < len(own):
+        absent = sorted(set(own) - set(fitting))
+        raise ValueError(
+            f"--weights {weights} does not fit {arch}: {len(absent)} of {len(own)} tensors, such as {absent[0]}"
+        )
+    network.trunk.load_state_dict(fitting)
+    return f"trunk starts from {weights}"
+
+
+def _imagenet_state(arch: str) -> Mapping[str, Tensor]:
+    chosen = torchvision.models.get_model_weights(arch).DEFAULT
+    try:
+        state: Mapping[str, Tensor] = chosen.get_state_dict(progress=True, check_hash=True)
+    except OSError as error:
+        raise ValueError(
+            f"cannot download the ImageNet weights of {arch} ({error}): give --weights none, or --weights FILE with "
+            f"{chosen.url.rsplit('/', 1)[-1]} brought from elsewhere"
+        ) from None
+    return state
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Read tensors by name from `.safetensors` or `.pth`; no code in a file is ever run.
+
+    Raises:
+        ValueError: the file holds no tensors by name.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load_file(path)
+        loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+        raise ValueError(f"{path} holds no weights that can be read ({type(error).__name__})") from None
+    except Exception as error:  # pickle's own errors share no other base
+        raise ValueError(f"{path} is refused: it holds more than tensors ({type(error).__name__})") from None
+    state = loaded.get("model_state_dict", loaded) if isinstance(loaded, dict) else {}
+    if not state or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+        raise ValueError(f"{path} holds no state dict: a mapping from names to tensors is needed")
+    return dict(state)
+
+
+def save_network(path: Path, network: GeoNetwork, spec: NetworkSpec, trained: Mapping[str, Any]) -> None:
+    """Write weights, their spec and a few plain facts on their training into one `.safetensors` file."""
+    metadata = {"spec": json.dumps(asdict(spec)), "trained": json.dumps(dict(trained))}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    with atomic_path(path) as partial:
+        # Bytes, not save_file: a full disk must show as an error while the old file still stands.
+        partial.write_bytes(safetensors.torch.save(tensors, metadata))
+
+
+def load_network(path: Path, device: str | torch.device = "cpu") -> tuple[GeoNetwork, NetworkSpec]:
+    """Build the network that a file holds, ready to predict.
+
+    Raises:
+        ValueError: the file is missing, damaged, or no network of this project.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path} is missing: train it with `python -m train.joint` or `python -m train.level`")
+    try:
+        with safe_open(path, "pt") as file:
+            plain = json.loads((file.metadata() or {})["spec"])
+        state = safetensors.torch.load_file(path)
+    except (SafetensorError, KeyError, OSError) as error:
+        raise ValueError(
+            f"{path} is damaged or no network of this project ({type(error).__name__}): train it again"
+        ) from None
+    spec = NetworkSpec(**{**plain, "transform": InputTransform(**plain["transform"])})
+    network = GeoNetwork(spec)
+    network.load_state_dict(state)
+    return network.eval().to(device), spec

@@ -1,0 +1,93 @@
+"""From a posterior over leaves to one point. Four answers, each best for another question."""
+
+import torch
+from torch import Tensor
+
+from geocells.hierarchy import Hierarchy
+from geocells.sphere import EARTH_RADIUS_KM, unit_vectors
+from infer.metrics import GEOSCORE_SCALE_KM
+
+POINTS = ("top", "mean", "median", "geoscore")
+
+HEAVIEST = 1024
+"""Leaves that count where all pairs of leaves would be compared; the others hold next to nothing."""
+CANDIDATES = 48
+"""Leaves tried as the point of highest expected GeoScore before it is moved between them."""
+STEPS = 12
+CLOSEST_KM = 1.0
+"""A leaf pulls as from this distance at least, so that no pull is infinite."""
+
+
+def leaf_vectors(hierarchy: Hierarchy, device: str | torch.device = "cpu") -> Tensor:
+    """Return (leaves, 3) unit vectors of the answered coordinates of the finest level."""
+    centers = hierarchy.center_deg[hierarchy.rows(hierarchy.depth - 1)]
+    return torch.from_numpy(unit_vectors(centers)).float().to(device)
+
+
+def answer_points(method: str, log_leaf: Tensor, leaves: Tensor) -> Tensor:
+    """Return one point for each photograph.
+
+    Args:
+        method: `top` is the most probable leaf; `mean` the spherical mean; `median` the geometric median;
+            `geoscore` the point of highest expected GeoScore.
+        log_leaf: (B, leaves) log probabilities.
+        leaves: (leaves, 3) unit vectors.
+
+    Returns:
+        (B, 2) latitude and longitude in degrees, float64.
+
+    Raises:
+        ValueError: there is no such method.
+    """
+    if method not in POINTS:
+        raise ValueError(f"--point is one of {', '.join(POINTS)}, got {method!r}")
+    if method == "top":
+        chosen = leaves[log_leaf.argmax(dim=1)]
+    elif method == "mean":
+        chosen = log_leaf.exp() @ leaves
+    else:
+        weight, place = log_leaf.exp().topk(min(HEAVIEST, log_leaf.shape[1]), dim=1)
+        chosen = (_median if method == "median" else _geoscore)(weight, leaves[place])
+    x, y, z = chosen.double().unbind(dim=1)
+    return torch.stack([torch.atan2(z, torch.hypot(x, y)), torch.atan2(y, x)], dim=1).rad2deg()
+
+
+def _distance_km(a: Tensor, b: Tensor) -> Tensor:
+    """Return (B, N, M) great-circle distances of (B, N, 3) and (B, M, 3) unit vectors."""
+    # From the chord: single precision keeps metres nearby, where the arc cosine of a product would lose kilometres.
+    chord = torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+    return 2 * EARTH_RADIUS_KM * torch.asin((chord / 2).clamp(max=1))
+
+
+def _median(weight: Tensor, places: Tensor) -> Tensor:
+    """Return (B, 3) points of least weighted distance, by Weiszfeld's iteration."""
+    point = torch.nn.functional.normalize((weight[..., None] * places).sum(dim=1), dim=1)
+    for _ in range(4 * STEPS):
+        point = _pull(weight, places, point)
+    return point
+
+
+def _pull(weight: Tensor, places: Tensor, point: Tensor) -> Tensor:
+    """Move points (B, 3) towards places, each by its weight over its distance."""
+    distance = _distance_km(point[:, None], places)[:, 0].clamp(min=CLOSEST_KM)
+    return torch.nn.functional.normalize(((weight / distance)[..., None] * places).sum(dim=1), dim=1)
+
+
+def _geoscore(weight: Tensor, places: Tensor) -> Tensor:
+    """Return (B, 3) points of highest expected GeoScore: the best of the heaviest leaves, then moved uphill."""
+    starts = places[:, :CANDIDATES]
+    best = _expected(weight, places, starts).argmax(dim=1)
+    point = starts[torch.arange(len(starts)), best]
+    for _ in range(STEPS):
+        distance = _distance_km(point[:, None], places)[:, 0]
+        # The gradient of w * exp(-d / scale) is that of a Weiszfeld pull with the weight w * exp(-d / scale).
+        moved = _pull(weight * torch.exp(-distance / GEOSCORE_SCALE_KM), places, point)
+        both = torch.stack([point, moved], dim=1)
+        better = _expected(weight, places, both).argmax(dim=1)
+        point = both[torch.arange(len(both)), better]
+    return point
+
+
+def _expected(weight: Tensor, places: Tensor, points: Tensor) -> Tensor:
+    """Return (B, N) expected GeoScores, up to a factor, of (B, N, 3) points."""
+    return (torch.exp(-_distance_km(points, places) / GEOSCORE_SCALE_KM) * weight[:, None]).sum(dim=2)

@@ -1,0 +1,159 @@
+"""From logits to one probability for every cell of every level.
+
+A tree posterior is one (B, classes) tensor of natural-log probabilities per level, coarse to fine. Each level sums to
+one, and a cell has the sum of its children.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from geocells.hierarchy import Hierarchy
+
+FUSIONS = ("chain", "product", "seed")
+
+
+@dataclass(frozen=True, eq=False)
+class Tree:
+    """The parents of a hierarchy as tensors.
+
+    Attributes:
+        parent_class: for each level below the coarsest, the (classes,) class of the parent in the level above.
+        sizes: classes of each level.
+    """
+
+    parent_class: tuple[Tensor, ...]
+    sizes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, hierarchy: Hierarchy, device: str | torch.device = "cpu") -> "Tree":
+        """Return the tree of a hierarchy on a device."""
+        parents = [torch.from_numpy(hierarchy.parent_class(d)).to(device) for d in range(1, hierarchy.depth)]
+        return cls(tuple(parents), tuple(hierarchy.sizes()))
+
+
+def family_log_softmax(logits: Tensor, parent_class: Tensor, parents: int) -> Tensor:
+    """Return the log softmax of (B, classes) logits over the siblings of each class."""
+    index = parent_class.expand(len(logits), -1)
+    highest = logits.new_full((len(logits), parents), -torch.inf).scatter_reduce(1, index, logits.detach(), "amax")
+    shifted = logits - highest.index_select(1, parent_class)
+    totals = logits.new_zeros(len(logits), parents).index_add(1, parent_class, shifted.exp())
+    return shifted - totals.log().index_select(1, parent_class)
+
+
+def chain(tree: Tree, logits: Sequence[Tensor]) -> list[Tensor]:
+    """Return the exact posterior: log p(cell) = log p(parent) + log softmax over the cell's siblings.
+
+    Args:
+        tree: the hierarchy.
+        logits: (B, classes) per level, each divided by its temperature.
+    """
+    posterior = [torch.log_softmax(logits[0], dim=1)]
+    for level, parents in enumerate(tree.parent_class, start=1):
+        within = family_log_softmax(logits[level], parents, tree.sizes[level - 1])
+        posterior.append(posterior[-1].index_select(1, parents) + within)
+    return posterior
+
+
+def product(tree: Tree, logits: Sequence[Tensor]) -> list[Tensor]:
+    """Return the normalised product of the levels' own posteriors on the leaves, summed up the tree.
+
+    Source: the individual scene networks of Müller-Budack et al. 2018, section 3.3.
+    """
+    along = torch.log_softmax(logits[0], dim=1)
+    for level, parents in enumerate(tree.parent_class, start=1):
+        along = along.index_select(1, parents) + torch.log_softmax(logits[level], dim=1)
+    posterior = [torch.log_softmax(along, dim=1)]
+    for parents, size in zip(reversed(tree.parent_class), reversed(tree.sizes[:-1]), strict=True):
+        posterior.insert(0, _sum_children(posterior[0], parents, size))
+    return posterior
+
+
+def _sum_children(log_probability: Tensor, parent_class: Tensor, parents: int) -> Tensor:
+    """Return the log of the sum over the children of each parent."""
+    index = parent_class.expand(len(log_probability), -1)
+    highest = log_probability.new_full((len(log_probability), parents), -torch.inf)
+    highest = highest.scatter_reduce(1, index, log_probability, "amax").clamp_min(-1e30)
+    shares = (log_probability - highest.index_select(1, parent_class)).exp()
+    return highest + highest.new_zeros(highest.shape).index_add(1, parent_class, shares).log()
+
+
+def seed(tree: Tree, logits: Sequence[Tensor]) -> list[Tensor]:
+    """Return the published greedy rule: the children of the k best cells compete by parent probability times logit.
+
+    k is 1, 2, 3 or 6 for a best probability of at least 0.85, 0.65, 0.40 or less (`published_k`). It multiplies logits
+    by probabilities, which inverts the order of negative logits; it is here for comparison. Cells cut have
+    probability zero, so a level need not agree with the next.
+    """
+    posterior = [torch.log_softmax(logits[0], dim=1)]
+    for level, parents in enumerate(tree.parent_class, start=1):
+        above = posterior[-1].exp()
+        kept = published_k(above)
+        mass = torch.where(kept, above, 0).index_select(1, parents)
+        masked = (mass * logits[level]).masked_fill(~kept.index_select(1, parents), -torch.inf)
+        posterior.append(torch.log_softmax(masked, dim=1))
+    return posterior
+
+
+def published_k(probability: Tensor) -> Tensor:
+    """Mark the cells that the published rule keeps of (B, classes) probabilities, all where there are fewer than k."""
+    best = probability.amax(dim=1)
+    k = 6 - 3 * (best >= 0.40).long() - (best >= 0.65).long() - (best >= 0.85).long()
+    rank = probability.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
+    return rank < k[:, None]
+
+
+def fuse(tree: Tree, logits: Sequence[Tensor], temperatures: Sequence[float], fusion: str) -> list[Tensor]:
+    """Return the tree posterior of (B, classes) logits per level by the named rule.
+
+    Raises:
+        ValueError: there is no such rule.
+    """
+    rules = {"chain": chain, "product": product, "seed": seed}
+    if fusion not in rules:
+        raise ValueError(f"--fusion is one of {', '.join(FUSIONS)}, got {fusion!r}")
+    # Half precision cannot tell apart leaves of a large tree, so probabilities are always computed in single.
+    return rules[fusion](tree, [z.float() / t for z, t in zip(logits, temperatures, strict=True)])
+
+
+@dataclass(frozen=True, eq=False)
+class KeptCells:
+    """The cells of one level that an adaptive search kept.
+
+    Attributes:
+        classes: most probable first.
+        probability: of each.
+        cut_mass: the probability at this level outside all kept cells, 0 to 1.
+    """
+
+    classes: np.ndarray
+    probability: np.ndarray
+    cut_mass: float
+
+
+def adaptive_top_k(tree: Tree, posterior: Sequence[Tensor], mass: float) -> list[KeptCells]:
+    """Walk down one photograph's tree and keep, per level, the fewest cells that hold a share of what is left.
+
+    Args:
+        tree: the hierarchy.
+        posterior: (classes,) log probabilities per level.
+        mass: in (0, 1], the share of the candidates' probability that the kept cells must reach; 1 keeps everything.
+    """
+    kept: list[KeptCells] = []
+    alive = np.ones(tree.sizes[0], dtype=bool)
+    for level, log_probability in enumerate(posterior):
+        if level:
+            above = np.zeros(tree.sizes[level - 1], dtype=bool)
+            above[kept[-1].classes] = True
+            alive = above[tree.parent_class[level - 1].cpu().numpy()]
+        probability = np.where(alive, log_probability.double().exp().cpu().numpy(), 0.0)
+        order = np.argsort(-probability, kind="stable")[: int(alive.sum())]
+        reached = np.cumsum(probability[order])
+        # The tolerance is that of single-precision sums over thousands of cells.
+        enough = 1 + int(np.searchsorted(reached, mass * reached[-1] - 1e-9)) if mass < 1 else len(order)
+        chosen = order[:enough]
+        kept.append(KeptCells(chosen, probability[chosen], max(0.0, 1.0 - float(reached[min(enough, len(order)) - 1]))))
+    return kept

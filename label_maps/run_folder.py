@@ -1,0 +1,58 @@
+"""A run folder: everything that a trained model is. Copied to another machine, it predicts there."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from geocells.hierarchy import Hierarchy
+from label_maps.files import hierarchy_hash
+from label_maps.manifest import content_hash
+from plumbing.files import atomic_path, read_json, write_json
+from plumbing.version import VERSION, git_commit, now_utc
+
+RUN = "run.json"
+SPLIT = "split.parquet"
+
+
+def begin_run(run: Path, hierarchy: Hierarchy, photos: pd.DataFrame, settings: dict[str, Any]) -> None:
+    """Write `run.json` and `split.parquet` of a run that has its label maps."""
+    with atomic_path(run / SPLIT) as partial:
+        photos[["id", "split"]].to_parquet(partial, index=False)
+    record = {
+        "name": run.name,
+        "created_at_utc": now_utc(),
+        "version": VERSION,
+        "git_commit": git_commit(),
+        "label_maps": settings,
+        "label_map_hash": hierarchy_hash(hierarchy),
+        "dataset_hash": content_hash(photos),
+        "photographs": photos["split"].value_counts().to_dict(),
+    }
+    write_json(run / RUN, record)
+
+
+def read_run(run: Path) -> dict[str, Any]:
+    """Read what a run is.
+
+    Raises:
+        ValueError: the folder is no run.
+    """
+    if not (run / RUN).is_file():
+        raise ValueError(f"{run} is no run folder, it has no {RUN}: begin one with `python -m label_maps --run {run}`")
+    record: dict[str, Any] = read_json(run / RUN)
+    return record
+
+
+def update_run(run: Path, **fields: Any) -> None:
+    """Set fields of `run.json`."""
+    write_json(run / RUN, {**read_run(run), **fields})
+
+
+def read_split(run: Path) -> dict[str, str]:
+    """Return the split of each photograph by its id, as it was when the run began."""
+    if not (run / SPLIT).is_file():
+        raise ValueError(f"{run / SPLIT} is missing: make the run again with `python -m label_maps`")
+    table = pq.read_table(run / SPLIT).to_pydict()
+    return dict(zip(table["id"], table["split"], strict=True))
