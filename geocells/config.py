@@ -1,0 +1,50 @@
+"""What the commands of geocells take."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class LandConfig:
+    """Count the cells that touch land, and write their ids."""
+
+    natural_earth: Path | None = None
+    """A file of land polygons, such as ne_50m_land.zip; the table that ships with the project answers when absent."""
+    download: Literal["10m", "50m", "110m"] | None = None
+    """Fetch the official land file of this scale once, into a cache, and use it."""
+    level: int = 8
+    """Level of the cells, 1 to 12; 1 to 8 for the shipped table."""
+    equal_area: bool = False
+    """Cut latitudes so that all cells of a level have the same area."""
+    out: Path | None = None
+    """Write the ids of the cells that touch land: .csv has a header, anything else is one id a line."""
+    sha256: str | None = None
+    """Refuse the downloaded file unless this is its SHA-256."""
+    base_url: str = "https://naciscdn.org/naturalearth"
+    """Where the official files lie."""
+    cache: Path | None = None
+    """Folder of downloaded files; the user's own cache folder when absent."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if self.natural_earth and self.download:
+            raise ValueError("--natural-earth and --download exclude each other: name a file, or have one fetched")
+        if self.sha256 and not self.download:
+            raise ValueError("--sha256 checks a download: add --download 50m")
+        if self.equal_area and not (self.natural_earth or self.download):
+            raise ValueError("the shipped table has no --equal-area: add --natural-earth FILE or --download 50m")
+
+
+@dataclass(frozen=True)
+class TableConfig:
+    """Compute the table of land and countries that ships with the project."""
+
+    natural_earth: tuple[Path, ...]
+    """Files of land polygons, added up: ne_10m_land.zip and ne_10m_minor_islands.zip."""
+    regions: Path
+    """Administrative areas with their country: ne_10m_admin_1_states_provinces.zip."""
+    countries: Path
+    """Countries, for their ISO codes: ne_50m_admin_0_countries.zip."""
+    out: Path = Path("geocells/data/land_l8.npz")
+    """The table."""
