@@ -13,6 +13,9 @@ from geocells import grid
 from plumbing.files import atomic_path
 
 MANIFEST = "manifest.parquet"
+CLUES = "clues.parquet"
+"""What each picture shows, known only of the demo planet."""
+
 SPLITS = ("train", "calibration", "test")
 STORAGE_LEVEL = 8
 """Level of the cell whose digits are the folders below `images/`."""
