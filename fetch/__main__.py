@@ -1,0 +1,12 @@
+"""`python -m fetch COMMAND`: from the world to a dataset folder."""
+
+from fetch.config import ImportConfig, ThinConfig
+from plumbing.config import dispatch
+
+COMMANDS: dict[str, tuple[type, str]] = {
+    "import": (ImportConfig, "fetch.importing:run"),
+    "thin": (ThinConfig, "fetch.thin:run"),
+}
+
+if __name__ == "__main__":
+    dispatch("python -m fetch", COMMANDS)

@@ -1,0 +1,308 @@
+"""From pictures with coordinates to a dataset folder: stored, measured, split, listed. Every source ends here."""
+
+import hashlib
+import io
+import json
+import logging
+import os
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from fetch.config import IngestConfig
+from fetch.filters import measure
+from fetch.rejected import Rejection, summary, write_rejected
+from fetch.report import counts_report
+from fetch.splits import assign_splits
+from label_maps.manifest import SCHEMA, image_path, write_manifest
+from plumbing.config import as_plain
+from plumbing.files import atomic_path, write_json
+from plumbing.images import open_rgb
+from plumbing.progress import progress
+
+DATASET = "dataset.json"
+MEASURES = "measures.parquet"
+UNTHINNED = "unthinned.parquet"
+"""All rows of a manifest that `python -m fetch thin` has shortened."""
+JOURNAL = ".ingest.jsonl"
+"""What an unfinished run has stored so far, one picture a line."""
+FORMAT_VERSION = 1
+JPEG_QUALITY = 92
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A photograph that a source offers.
+
+    Attributes:
+        id: its name at the source; made safe for file names and unique when stored.
+        latlon_deg: latitude and longitude in degrees.
+        picture: a decoded picture, a file, or the bytes of one.
+        fields: further columns of the manifest, by name.
+    """
+
+    id: str
+    latlon_deg: tuple[float, float]
+    picture: Image.Image | Path | bytes
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What a run did.
+
+    Attributes:
+        photos: the manifest written.
+        rejected: what was left out.
+        reused: how many pictures lay there already.
+    """
+
+    photos: pd.DataFrame
+    rejected: list[Rejection]
+    reused: int
+
+
+def ingest(
+    out: Path,
+    candidates: Iterable[Candidate],
+    config: IngestConfig,
+    total: int | None = None,
+    rejected: Sequence[Rejection] = (),
+    about: Mapping[str, Any] | None = None,
+) -> IngestReport:
+    """Write a dataset folder; run again, it stores only what is new or has changed.
+
+    Pictures become upright RGB JPEGs without any metadata. One that cannot be read is listed in rejected.csv.
+
+    Args:
+        out: the dataset folder.
+        candidates: read once, in order, one at a time.
+        config: size of pictures, shares of splits, seed; kept in dataset.json whole.
+        total: how many candidates there are, where known.
+        rejected: what the source left out; read last, so it may grow while candidates are read.
+        about: further entries for dataset.json.
+
+    Raises:
+        ValueError: there is no usable photograph; nothing is written.
+    """
+    known = _known(out)
+    unreadable: list[Rejection] = []
+    rows: list[dict[str, Any]] = []
+    reused = 0
+    with _journal(out) as journal:
+        jobs = _named(progress(candidates, f"storing in {out}", "photo", total))
+        for candidate, photo_id, stored in _in_order(lambda job: _stored(out, *job, config, known), jobs):
+            if isinstance(stored, Rejection):
+                unreadable.append(stored)
+                continue
+            reused += known.get(photo_id) is stored
+            journal.write(json.dumps(stored) + "\n")
+            journal.flush()
+            rows.append(_row(candidate, stored))
+    rejections = [*rejected, *unreadable]
+    if not rows:
+        (out / JOURNAL).unlink(missing_ok=True)
+        if not any(out.iterdir()):
+            out.rmdir()
+        raise ValueError(f"no photograph can be used; {summary(rejections, len(rejections))}")
+    photos = _finish(out, rows, rejections, config, about or {})
+    _remove_stale(out, known, set(photos["path"]))
+    log.info(f"{out}: took {len(photos):,} photographs" + (f", {reused:,} of them lay there" if reused else ""))
+    log.info(summary(rejections, len(photos) + len(rejections)))
+    log.info(counts_report(photos))
+    return IngestReport(photos, rejections, reused)
+
+
+def _named(candidates: Iterable[Candidate]) -> Iterator[tuple[Candidate, str]]:
+    """Yield candidates with ids that are safe in file names and unique, also where case does not count."""
+    taken: set[str] = set()
+    for candidate in candidates:
+        safe = safe_id(candidate.id)
+        photo_id, count = safe, 1
+        while photo_id.casefold() in taken:
+            count += 1
+            photo_id = f"{safe}-{count}"
+        taken.add(photo_id.casefold())
+        yield candidate, photo_id
+
+
+def safe_id(name: str) -> str:
+    """Return a name that is a file name on every system: letters, digits, `.`, `_` and `-`, at most 100 of them."""
+    safe = re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII).strip("._") or "photo"
+    if len(safe) > 100:
+        safe = f"{safe[:87]}-{hashlib.blake2b(name.encode(), digest_size=6).hexdigest()}"
+    reserved = re.fullmatch(r"(con|prn|aux|nul|(com|lpt)\d)(\..*)?", safe, flags=re.IGNORECASE)
+    return f"_{safe}" if reserved else safe
+
+
+def _in_order(
+    work: Callable[[tuple[Candidate, str]], dict[str, Any] | Rejection], jobs: Iterable[tuple[Candidate, str]]
+) -> Iterator[tuple[Candidate, str, dict[str, Any] | Rejection]]:
+    """Do jobs on a few threads, a few ahead, and yield results in the order of the jobs."""
+    # Decoding frees the interpreter; more threads would hold more decoded pictures than they save time.
+    threads = min(4, os.cpu_count() or 1)
+    waiting: deque[tuple[Candidate, str, Future[dict[str, Any] | Rejection]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for job in jobs:
+                waiting.append((*job, pool.submit(work, job)))
+                if len(waiting) > 2 * threads:
+                    candidate, photo_id, future = waiting.popleft()
+                    yield candidate, photo_id, future.result()
+            while waiting:
+                candidate, photo_id, future = waiting.popleft()
+                yield candidate, photo_id, future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _stored(
+    out: Path, candidate: Candidate, photo_id: str, config: IngestConfig, known: Mapping[str, dict[str, Any]]
+) -> dict[str, Any] | Rejection:
+    """Store and measure one picture, unless the very same was stored before."""
+    path = image_path(photo_id, np.asarray(candidate.latlon_deg, dtype=np.float64))
+    try:
+        fingerprint = _fingerprint(candidate.picture, path, config.max_side)
+        before = known.get(photo_id)
+        if before and before["fingerprint"] == fingerprint and (out / path).is_file():
+            return before
+        picture = _small_rgb(candidate.picture, config.max_side)
+    except (ValueError, OSError, MemoryError) as error:
+        return Rejection(candidate.id, "unreadable", str(error))
+    encoded = io.BytesIO()
+    picture.save(encoded, "JPEG", quality=JPEG_QUALITY)
+    with atomic_path(out / path) as partial:
+        partial.write_bytes(encoded.getvalue())
+    return {
+        "id": photo_id,
+        "path": path,
+        "width": picture.width,
+        "height": picture.height,
+        "sha256": hashlib.sha256(encoded.getvalue()).hexdigest(),
+        **asdict(measure(picture)),
+        "fingerprint": fingerprint,
+    }
+
+
+def _fingerprint(picture: Image.Image | Path | bytes, path: str, max_side: int) -> str:
+    """Return by what a stored picture is known to be the one offered again."""
+    digest = hashlib.blake2b(f"{path} {max_side} {JPEG_QUALITY} ".encode(), digest_size=8)
+    if isinstance(picture, Path):
+        stat = picture.stat()
+        digest.update(f"{stat.st_size} {stat.st_mtime_ns}".encode())
+    else:
+        digest.update(picture if isinstance(picture, bytes) else picture.tobytes())
+    return digest.hexdigest()
+
+
+def _small_rgb(picture: Image.Image | Path | bytes, max_side: int) -> Image.Image:
+    if not isinstance(picture, Image.Image):
+        return open_rgb(picture, max_side)
+    rgb = picture.convert("RGB")
+    rgb.info = {}
+    rgb.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+    return rgb
+
+
+def _row(candidate: Candidate, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of the manifest, still without a split."""
+    unknown = set(candidate.fields) - set(SCHEMA.names)
+    assert not unknown, f"no columns of a manifest: {unknown}"
+    lat_deg, lon_deg = candidate.latlon_deg
+    given = {"source_id": candidate.id, **candidate.fields}
+    kept = {name: stored[name] for name in ("id", "path", "width", "height", "sha256", "dhash")}
+    return {**given, **kept, "latitude": float(lat_deg), "longitude": float(lon_deg), "measured": stored}
+
+
+def _finish(
+    out: Path, rows: list[dict[str, Any]], rejected: list[Rejection], config: IngestConfig, about: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Write the tables of a dataset, the manifest last, and return it."""
+    rows.sort(key=lambda row: row["id"])
+    measures = pa.Table.from_pylist([row.pop("measured") for row in rows], schema=MEASURES_SCHEMA)
+    photos = pd.DataFrame(rows).reindex(columns=SCHEMA.names)
+    photos["captured_at_utc"] = pd.to_datetime(photos["captured_at_utc"], utc=True, errors="coerce", format="mixed")
+    shares = {"test": config.test_share, "calibration": config.calibration_share}
+    photos["split"] = assign_splits(photos, shares, config.split, config.seed)
+    sources = sorted({str(source) for source in photos["source"].dropna()})
+    with atomic_path(out / MEASURES) as partial:
+        pq.write_table(measures, partial, compression="zstd")
+    write_rejected(out, rejected)
+    dataset = {
+        "name": out.resolve().name,
+        "source": ", ".join(sources),
+        "created_at_utc": datetime.now(UTC).isoformat(timespec="seconds"),
+        "version": FORMAT_VERSION,
+        "photographs": len(photos),
+        "settings": as_plain(config),
+        **about,
+    }
+    write_json(out / DATASET, dataset)
+    (out / UNTHINNED).unlink(missing_ok=True)
+    write_manifest(out, photos)
+    (out / JOURNAL).unlink(missing_ok=True)
+    return photos
+
+
+MEASURES_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("luma_mean", pa.float64()),
+        ("luma_std", pa.float64()),
+        ("sharpness", pa.float64()),
+        ("colourfulness", pa.float64()),
+        ("extreme_share", pa.float64()),
+        ("dhash", pa.uint64()),
+        ("path", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("sha256", pa.string()),
+        ("fingerprint", pa.string()),
+    ]
+)
+"""Columns of measures.parquet: `fetch.filters.Measures`, and by what a stored picture is known again."""
+
+
+def _known(out: Path) -> dict[str, dict[str, Any]]:
+    """Return what earlier runs stored, finished or not, by id."""
+    known: dict[str, dict[str, Any]] = {}
+    if (out / MEASURES).is_file():
+        known = {row["id"]: row for row in pq.read_table(out / MEASURES).to_pylist()}
+    if (out / JOURNAL).is_file():
+        for line in (out / JOURNAL).read_text(encoding="utf-8").splitlines():
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError:
+                continue  # The line that an interrupted run was writing.
+            known[row["id"]] = row
+    return known
+
+
+def _journal(out: Path) -> TextIO:
+    """Open the journal; lines of an earlier, unfinished run stay."""
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file: --out names a dataset folder")
+    out.mkdir(parents=True, exist_ok=True)
+    return (out / JOURNAL).open("a", encoding="utf-8")
+
+
+def _remove_stale(out: Path, known: Mapping[str, dict[str, Any]], kept: set[str]) -> None:
+    """Remove pictures that an earlier run stored and that the dataset no longer lists."""
+    stale = {row["path"] for row in known.values()} - kept
+    for path in stale:
+        (out / path).unlink(missing_ok=True)
+    if stale:
+        log.info(f"{out}: removed {len(stale):,} stored pictures that the source no longer offers")

@@ -1,0 +1,63 @@
+"""Pairs of photographs that are near each other, in place or in looks, without trying all pairs."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from fetch.filters import hamming
+
+PAIRS_AT_ONCE = 4_000_000
+"""Pairs held in memory at a time; about 100 MB."""
+
+HASH_BITS = 64
+
+
+def unique_rows(*columns: NDArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the first row of each distinct combination, and for every row which combination it is.
+
+    Args:
+        columns: (N,) or (N, K) arrays. What is wholly equal has equal neighbours, so it is compared once; ten thousand
+            photographs at one city's centre would make fifty million pairs.
+    """
+    key = np.column_stack(
+        [np.unique(part, return_inverse=True)[1] for column in columns for part in np.atleast_2d(column.T)]
+    )
+    order = np.lexsort(key.T)
+    starts = np.any(np.diff(key[order], axis=0, prepend=-1), axis=1)
+    member = np.empty(len(order), dtype=np.int64)
+    member[order] = np.cumsum(starts) - 1
+    return np.minimum.reduceat(order, np.flatnonzero(starts)) if len(order) else order, member
+
+
+def close_pairs(points: NDArray[np.float64], radius: float) -> Iterator[NDArray[np.int64]]:
+    """Yield all pairs of (N, K) points at most `radius` apart, as (M, 2) rows i < j, in blocks of bounded size."""
+    if len(points) < 2:
+        return
+    tree = cKDTree(points)
+    order = tree.indices
+    found = np.cumsum(tree.query_ball_point(points[order], radius, return_length=True))
+    for block in np.split(order, np.flatnonzero(np.diff(found // PAIRS_AT_ONCE)) + 1):
+        near = cKDTree(points[block]).sparse_distance_matrix(tree, radius, output_type="ndarray")
+        i, j = block[near["i"]], near["j"].astype(np.int64)
+        yield np.column_stack([i, j])[i < j]
+
+
+def alike_pairs(
+    dhash: NDArray[np.uint64], place: NDArray[np.float64], radius: float, bits: int
+) -> Iterator[NDArray[np.int64]]:
+    """Yield pairs of near-duplicates: hashes that differ in at most `bits`, and places at most `radius` (< 1) apart.
+
+    A pair may come more than once. Exact: of bits + 1 pieces of the hash at least one must be equal, so each piece in
+    turn becomes one more coordinate, in which unequal pieces lie out of reach.
+    """
+    assert radius < 1, "pieces of the hash are whole numbers"
+    edges = np.linspace(0, HASH_BITS, bits + 2).astype(int)
+    for low, high in pairwise(edges):
+        piece = (dhash >> np.uint64(low)) & np.uint64((1 << int(high - low)) - 1)
+        # Numbered anew, since the pieces of few bits allowed are too long for a float64.
+        number = np.unique(piece, return_inverse=True)[1]
+        for pairs in close_pairs(np.column_stack([place, number]), radius):
+            yield pairs[hamming(dhash[pairs[:, 0]], dhash[pairs[:, 1]]) <= bits]

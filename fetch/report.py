@@ -1,0 +1,27 @@
+"""How many photographs and cells a dataset has, as lines to read."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from geocells import grid
+from geocells.partitions import DEFAULT_LEVELS
+from label_maps.manifest import SPLITS, coordinates
+
+
+def counts_report(photos: pd.DataFrame) -> str:
+    """Return photographs per split, and for each level the occupied cells and how unequally they are filled."""
+    split = photos["split"].value_counts()
+    lines = ["photographs " + "   ".join(f"{name} {int(split.get(name, 0)):,}" for name in SPLITS)]
+    lines.append("level   cells of all  largest  smallest  Gini")
+    for level in DEFAULT_LEVELS:
+        count = np.unique(grid.encode(coordinates(photos), level), return_counts=True)[1]
+        lines.append(f"L{level:<3}{len(count):>9,}{4**level:>7,}{count.max():>9,}{count.min():>10,}{gini(count):>6.2f}")
+    return "\n".join(lines)
+
+
+def gini(counts: NDArray[np.int64]) -> float:
+    """Return the Gini coefficient of counts: 0 when all are equal, towards 1 when one has everything."""
+    ascending = np.sort(counts)
+    rank = np.arange(1, len(counts) + 1)
+    return float(((2 * rank - len(counts) - 1) * ascending).sum() / (len(counts) * ascending.sum()))
