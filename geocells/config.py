@@ -18,7 +18,7 @@ class LandConfig:
     equal_area: bool = False
     """Cut latitudes so that all cells of a level have the same area."""
     out: Path | None = None
-    """Write the ids of the cells that touch land: .csv has a header, anything else is one id a line."""
+    """Write the cells that touch land: a .txt of one id a line, or a .csv of ids and bounds."""
     sha256: str | None = None
     """Refuse the downloaded file unless this is its SHA-256."""
     base_url: str = "https://naciscdn.org/naturalearth"
@@ -28,10 +28,16 @@ class LandConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
+        if not 1 <= self.level <= 12:
+            raise ValueError(f"--level must be 1 to 12, got {self.level}")
+        if self.out and self.out.suffix not in (".txt", ".csv"):
+            raise ValueError(f"--out ends in .txt or .csv, got {self.out}")
         if self.natural_earth and self.download:
             raise ValueError("--natural-earth and --download exclude each other: name a file, or have one fetched")
         if self.sha256 and not self.download:
             raise ValueError("--sha256 checks a download: add --download 50m")
+        if not self.base_url.startswith(("https://", "http://")):
+            raise ValueError(f"--base-url starts with https:// or http://, got {self.base_url}")
         if self.equal_area and not (self.natural_earth or self.download):
             raise ValueError("the shipped table has no --equal-area: add --natural-earth FILE or --download 50m")
 
