@@ -1,10 +1,13 @@
 """Frozen dataclasses as commands: flags by tyro, and YAML files as flags that nobody had to type."""
 
+import contextlib
 import dataclasses
 import importlib
+import io
 import logging
 import os
 import sys
+import traceback
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,7 +36,25 @@ def parse(config: type[Config], prog: str, argv: Sequence[str] | None = None) ->
     arguments: list[str] = []
     for argument in sys.argv[1:] if argv is None else argv:
         arguments += _yaml_flags(Path(argument), config) if argument.endswith((".yaml", ".yml")) else [argument]
-    return tyro.cli(config, prog=prog, args=arguments, description=(config.__doc__ or "").strip())
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(config, prog=prog, args=arguments, description=(config.__doc__ or "").strip())
+    except SystemExit as leaving:
+        if refusal := _refusal(leaving):
+            raise ValueError(refusal) from None
+        sys.stderr.write(said.getvalue())
+        raise
+
+
+def _refusal(leaving: SystemExit) -> str | None:
+    """Return what a `__post_init__` said, which tyro turns into a box of several lines and an exit."""
+    cause: BaseException | None = leaving
+    while cause is not None and not isinstance(cause, ValueError):
+        cause = cause.__context__
+    if cause is None or all(frame.name != "__post_init__" for frame in traceback.extract_tb(cause.__traceback__)):
+        return None
+    return str(cause)
 
 
 def command(config: type[Config], prog: str, action: str, argv: Sequence[str] | None = None) -> NoReturn:
@@ -87,9 +108,9 @@ def as_plain(config: Any) -> Any:
 def _yaml_flags(path: Path, config: type) -> list[str]:
     """Return the flags that a YAML file stands for."""
     try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise ValueError(f"cannot read the recipe {path}: {error}") from None
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"cannot read the recipe {path}: {' '.join(str(error).split())}") from None
     if not isinstance(values, Mapping):
         raise ValueError(f"{path} holds no `flag: value` lines")
     return _flags(values, config, path)
@@ -104,7 +125,11 @@ def _flags(values: Mapping[str, Any], config: type, path: Path, prefix: str = ""
             raise ValueError(f"{path} sets {prefix}{key}, which is no flag of this command; it has: {', '.join(hints)}")
         flag = f"--{prefix}{name.replace('_', '-')}"
         if isinstance(value, Mapping):
+            if not dataclasses.is_dataclass(hints[name]):
+                raise ValueError(f"{path} sets flags below {prefix}{key}, which has none: give it a plain value")
             flags += _flags(value, hints[name], path, f"{prefix}{name.replace('_', '-')}.")
+        elif value is None and type(None) not in typing.get_args(hints[name]):
+            raise ValueError(f"{path} leaves {prefix}{key} empty: give it a value or delete the line")
         elif isinstance(value, bool):
             flags.append(flag if value else f"--{prefix}no-{name.replace('_', '-')}")
         else:
