@@ -1,0 +1,40 @@
+"""Flags of the commands that draw."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+FINEST_LEVEL = 8
+"""Level of the shipped land table; finer cells cannot be told land from ocean."""
+
+
+@dataclass(frozen=True)
+class CoverageConfig:
+    """Draw where a dataset has photographs, as one page that opens from disk."""
+
+    data: Path
+    """Dataset folder."""
+    out: Path
+    """Page to write, such as coverage.html."""
+    level: int = FINEST_LEVEL
+    """Level of the cells, 1 to 8."""
+    tiles: str | None = None
+    """Address of map tiles, such as https://tile.example.org/{z}/{x}/{y}.png; the page then needs a network."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if not 1 <= self.level <= FINEST_LEVEL:
+            raise ValueError(
+                f"--level must be 1 to {FINEST_LEVEL}, got {self.level}: the table of land ends at L{FINEST_LEVEL}"
+            )
+        if self.tiles is not None:
+            check_tiles(self.tiles)
+
+
+def check_tiles(tiles: str) -> None:
+    """Refuse an address that a map cannot take tiles from.
+
+    Raises:
+        ValueError: it is no http(s) address with {x}, {y} and {z}.
+    """
+    if not tiles.startswith(("https://", "http://")) or not all(part in tiles for part in ("{x}", "{y}", "{z}")):
+        raise ValueError(f"--tiles must be an http(s) address with {{x}}, {{y}} and {{z}}, got {tiles!r}")

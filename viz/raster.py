@@ -1,0 +1,39 @@
+"""Values of cells as the rows of a picture, and as text that a page can hold."""
+
+import base64
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geocells import grid
+from geocells.land import land_table
+
+
+def as_rows(by_cell: NDArray) -> NDArray:
+    """Return values of all cells of a level as a square picture, from the north-west."""
+    side = round(len(by_cell) ** 0.5)
+    row, col = np.divmod(np.arange(len(by_cell)), side)
+    return by_cell[grid.from_row_col(row, col)].reshape(side, side)
+
+
+def land_strength() -> NDArray[np.float64]:
+    """Return (256, 256) how much each cell of level 8 is painted as land, from 0 to 1, as a picture.
+
+    More than its share, or islands that fill a hundredth of their cell would be lost in the sea.
+    """
+    share = as_rows(land_table().share)
+    return np.where(share > 0, 0.35 + 0.65 * np.sqrt(share), 0)
+
+
+def varints(values: NDArray[np.int64]) -> bytes:
+    """Return non-negative numbers as base-128 digits, lowest first, with the high bit where more follow (LEB128)."""
+    digits = np.maximum(1, np.ceil(np.log2(values + 1) / 7)).astype(np.int64)
+    place = np.arange(digits.max(initial=1))
+    packed = (values[:, None] >> (7 * place)) & 127
+    packed |= np.where(place < digits[:, None] - 1, 128, 0)
+    return packed[place < digits[:, None]].astype(np.uint8).tobytes()
+
+
+def base64_text(content: bytes) -> str:
+    """Return bytes as base64 letters."""
+    return base64.b64encode(content).decode("ascii")

@@ -1,0 +1,49 @@
+function landColours() {
+  const painted = new Uint8ClampedArray(4 * data.land_side ** 2);
+  const sea = rgb(data.ocean), bare = rgb(data.bare);
+  bytes(data.land).forEach((strength, index) => painted.set([...mix(sea, bare, strength / 255), 255], 4 * index));
+  return painted;
+}
+
+function boxes(layer) {
+  // Drawn from the last rank to the first: where cells share an edge, the better one's colour shows.
+  return L.layerGroup(
+    layer.cells.slice().reverse().map((cell) =>
+      L.rectangle(cell.bounds, {
+        color: cell.colour, weight: cell.rank === 1 ? 3 : 1.5, opacity: 0.95, fillColor: cell.colour,
+        fillOpacity: cell.strength,
+      }).bindTooltip(element("span", cell.label), { sticky: true })
+    )
+  );
+}
+
+function marker(at, shape, size, anchor, lines) {
+  const icon = L.divIcon({ className: "", html: `<span class="${shape}"></span>`, iconSize: size, iconAnchor: anchor });
+  const text = element("div", "", ...lines.flatMap((line, i) => [element(i ? "span" : "b", line), element("br")]));
+  return L.marker(at, { icon, alt: lines[0] }).bindPopup(text);
+}
+
+function startLevels(map) {
+  const layers = data.layers.map(boxes), buttons = [...document.querySelectorAll(".levels button")];
+  const choose = (chosen) => {
+    layers.forEach((layer, i) => (i === chosen ? layer.addTo(map) : layer.remove()));
+    buttons.forEach((button, i) => button.setAttribute("aria-pressed", i === chosen));
+    show(map, data.layers[chosen].fit);
+  };
+  buttons.forEach((button, i) => button.addEventListener("click", () => choose(i)));
+  if (layers.length) choose(layers.length - 1);
+  else show(map, data.fit);
+}
+
+function startPrediction(map) {
+  if (data.land) new CellGrid(data.land_side, landColours()).addTo(map);
+  map.setMaxBounds([[-90, data.point[1] - 200], [90, data.point[1] + 200]]);
+  startLevels(map);
+  if (data.truth) {
+    L.polyline(data.line, { color: "#fff", weight: 5, opacity: 0.8, interactive: false }).addTo(map);
+    L.polyline(data.line, { color: "#00796b", weight: 2.5, dashArray: "7 5" })
+      .bindTooltip(element("span", data.distance), { sticky: true }).addTo(map);
+    marker(data.truth, "true-place", [18, 18], [9, 9], data.truth_lines).addTo(map);
+  }
+  marker(data.point, "pin", [22, 22], [11, 26], data.point_lines).addTo(map);
+}
