@@ -1,9 +1,10 @@
 """`python -m fetch COMMAND`: from the world to a dataset folder."""
 
-from fetch.config import ImportConfig, ThinConfig
+from fetch.config import DemoConfig, ImportConfig, ThinConfig
 from plumbing.config import dispatch
 
 COMMANDS: dict[str, tuple[type, str]] = {
+    "demo": (DemoConfig, "fetch.demo:run"),
     "import": (ImportConfig, "fetch.importing:run"),
     "thin": (ThinConfig, "fetch.thin:run"),
 }

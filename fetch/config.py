@@ -55,6 +55,30 @@ class ImportConfig(IngestConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DemoConfig(IngestConfig):
+    """Make a dataset of a made-up planet: street scenes drawn from clues, for trying everything without a network."""
+
+    out: Path
+    """Dataset folder to make, such as data/demo."""
+    images: int = 6000
+    """How many photographs; a few percent are dark, blurred or near-duplicates, as real ones are."""
+    size: int = 96
+    """Side of the square pictures in pixels."""
+    seed: int = 0
+    """Same seed, same world, pictures and splits."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        super().__post_init__()
+        if self.images < 1:
+            raise ValueError(f"--images must be at least 1, got {self.images}")
+        if not 16 <= self.size <= self.max_side:
+            raise ValueError(f"--size must be 16 to {self.max_side} pixels (--max-side), got {self.size}")
+        if self.seed < 0:
+            raise ValueError(f"--seed must be 0 or more, got {self.seed}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ThinConfig:
     """Leave out dark, blurred, grey and crowded photographs; the pictures stay, so other thresholds can follow.
 

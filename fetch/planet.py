@@ -18,14 +18,14 @@ WAVES = 8
 CITIES = 400
 
 THINGS = {
-    "mountains": 0.8,
-    "trees": 0.8,
-    "lines": 0.75,
-    "vehicle": 0.6,
-    "building": 0.55,
-    "pole": 0.6,
-    "sign": 0.55,
-    "bollards": 0.5,
+    "mountains": 0.65,
+    "trees": 0.65,
+    "lines": 0.6,
+    "vehicle": 0.5,
+    "building": 0.45,
+    "pole": 0.5,
+    "sign": 0.45,
+    "bollards": 0.4,
 }
 """How often each thing that may be in view is; what is not named here always is."""
 
@@ -49,11 +49,11 @@ class Clue:
 
 
 CLUES = (
-    Clue("sky", 16_000, 0.07),
-    Clue("vegetation", 11_000, 0.07),
-    Clue("soil", 8_000, 0.07),
-    Clue("road_surface", 9_000, 0.09),
-    Clue("road_width", 5_000, 0.10),
+    Clue("sky", 16_000, 0.10),
+    Clue("vegetation", 11_000, 0.10),
+    Clue("soil", 8_000, 0.10),
+    Clue("road_surface", 9_000, 0.12),
+    Clue("road_width", 5_000, 0.14),
     Clue("mountains", 4_500, 0.10, "mountains"),
     Clue("tree_kind", 3_600, 0.08, "trees"),
     Clue("tree_density", 3_000, 0.10, "trees"),

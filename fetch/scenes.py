@@ -136,6 +136,11 @@ def blurred(picture: Image.Image) -> Image.Image:
     return picture.filter(ImageFilter.GaussianBlur(picture.width / 16))
 
 
+def retaken(picture: Image.Image) -> Image.Image:
+    """Return a picture as taken again a moment later, when the sun is a little weaker."""
+    return picture.point(lambda level: level * 15 // 16)
+
+
 def _light(rng: np.random.Generator, sun_hour: float) -> Light:
     low = max(0.0, abs(sun_hour - 13) / 7 - 0.55) / 0.45  # 0 for most of the day, 1 at its ends
     overcast = float(rng.uniform(0, 1) ** 2)
