@@ -1,0 +1,169 @@
+"""Flags of the training commands. Nothing here imports torch, so that --help is instant."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """Optimiser and schedule."""
+
+    name: Literal["adam", "adamw", "sgd"] = "adam"
+    """Optimiser; sgd has a momentum of 0.9."""
+    lr: float = 1e-4
+    """Learning rate of the heads, the highest one where a schedule changes it."""
+    trunk_lr_factor: float = 1.0
+    """Learning rate of the trunk as a share of --optim.lr; 0.1 spares pretrained layers."""
+    weight_decay: float = 0.0
+    """Weight decay."""
+    schedule: Literal["constant", "one_cycle", "cosine", "step", "plateau"] = "constant"
+    """one_cycle and cosine move each step; step multiplies by 0.1 every 10 epochs; plateau halves after 3 epochs
+    without a better validation loss."""
+    clip: float = 0.0
+    """Clip the norm of the gradient to this; 0 leaves it alone."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if self.lr <= 0:
+            raise ValueError(f"--optim.lr must be above 0, got {self.lr:g}")
+        if self.weight_decay < 0 or self.clip < 0 or self.trunk_lr_factor < 0:
+            raise ValueError("--optim.weight-decay, --optim.clip and --optim.trunk-lr-factor must not be negative")
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Random changes of training pictures; validation is never changed."""
+
+    flip: float = 0.5
+    """Probability of a horizontal flip. It hides the side people drive on and mirrors writing: 0 keeps both."""
+    color_jitter: float = 0.2
+    """Strength of random brightness, contrast and saturation."""
+    rotation_deg: float = 10.0
+    """Largest random rotation."""
+    crop_scale: float = 1.0
+    """Smallest share of the picture that a random crop keeps; 1 crops nothing."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if not 0 <= self.flip <= 1:
+            raise ValueError(f"--augment.flip is a probability from 0 to 1, got {self.flip:g}")
+        if not 0 < self.crop_scale <= 1:
+            raise ValueError(f"--augment.crop-scale is a share above 0, at most 1, got {self.crop_scale:g}")
+        if self.color_jitter < 0 or self.rotation_deg < 0:
+            raise ValueError("--augment.color-jitter and --augment.rotation-deg must not be negative")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What every way to train has in common."""
+
+    data: Path
+    """Dataset folder."""
+    run: Path
+    """Run folder with the label maps, made by `python -m label_maps`."""
+    arch: str = "resnet50"
+    """Any torchvision classifier by its name: resnet18, efficientnet_b0, convnext_tiny, vit_b_16, ..."""
+    weights: str = "imagenet"
+    """imagenet (downloaded on first use), none, or a file with weights of the trunk."""
+    image_size: int = 224
+    """Pixels a side of the square that the network sees."""
+    epochs: int = 6
+    """Passes over the training photographs."""
+    batch_size: int = 64
+    """Photographs a step."""
+    loss: Literal["cross_entropy", "haversine"] = "cross_entropy"
+    """cross_entropy on the true class, or haversine: on classes by their distance from the true coordinate (PIGEON)."""
+    tau_km: tuple[float, ...] = ()
+    """Smoothing length of haversine, one for all levels or one for each; left out, 800 km at the coarsest level down to
+    100 km at the finest of a joint network, 75 km for a single level."""
+    label_smoothing: float = 0.0
+    """Share of the probability that cross_entropy spreads over all classes."""
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    """Optimiser and schedule."""
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    """Random changes of training pictures."""
+    keep: Literal["loss", "accuracy"] = "loss"
+    """Which best checkpoint becomes the network of the run, by the calibration split; both are kept in checkpoints/."""
+    patience: int = 0
+    """Stop after so many epochs without a better validation loss; 0 never stops early."""
+    resume: bool = False
+    """Continue an interrupted training of this run."""
+    overwrite: bool = False
+    """Train again although the run has this network already."""
+    checkpoint_minutes: float = 10.0
+    """Save a checkpoint to resume from at least this often, besides one after each epoch."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """auto is bfloat16 where the processor computes in it, float32 elsewhere; weights are float32 always."""
+    cache_pixels: bool = False
+    """Decode each photograph once and hold all in memory (3 * image_size^2 bytes each)."""
+    workers: int = 2
+    """Processes that decode photographs; 0 decodes in the training process."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, mps."""
+    seed: int = 0
+    """Same seed, same run."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        for flag, value, least in (
+            ("--epochs", self.epochs, 1),
+            ("--batch-size", self.batch_size, 2),
+            ("--workers", self.workers, 0),
+            ("--patience", self.patience, 0),
+            ("--image-size", self.image_size, 16),
+        ):
+            if value < least:
+                raise ValueError(f"{flag} must be {least} or more, got {value}")
+        if any(tau <= 0 for tau in self.tau_km):
+            raise ValueError(f"--tau-km must be above 0, got {self.tau_km}")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"--label-smoothing is a share from 0 to below 1, got {self.label_smoothing:g}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LevelConfig(TrainConfig):
+    """Train one network for one level of the hierarchy, by default as published: ResNet-50, ImageNet, Adam."""
+
+    level: str
+    """Level to train, by its name: L1, L3, L5 or L8."""
+
+
+@dataclass(frozen=True)
+class JointConfig(TrainConfig):
+    """Train one network for all levels together: one trunk, a head for each level, a quarter of the cost."""
+
+    loss: Literal["cross_entropy", "haversine"] = "haversine"
+    """cross_entropy on the true class, or haversine: on classes by their distance from the true coordinate (PIGEON)."""
+    loss_on: Literal["levels", "siblings", "tree"] = "levels"
+    """Softmax that the loss is taken on: each level's own, that over siblings only, or the posterior of the tree."""
+    level_weights: tuple[float, ...] = ()
+    """Weight of each level's loss; equal when left out."""
+    optim: OptimConfig = field(
+        default_factory=lambda: OptimConfig(
+            "adamw", lr=1e-3, trunk_lr_factor=0.1, weight_decay=0.01, schedule="one_cycle"
+        )
+    )
+    """Optimiser and schedule."""
+    augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(flip=0.0, rotation_deg=0.0, crop_scale=0.7))
+    """Random changes of training pictures."""
+
+
+@dataclass(frozen=True)
+class CalibrateConfig:
+    """Fit a temperature for each level on the calibration split, and choose how the run answers."""
+
+    data: Path
+    """Dataset folder."""
+    run: Path
+    """Run folder with its networks."""
+    split: str = "calibration"
+    """Split to fit on; it must hold no training photographs."""
+    max_photos: int = 20_000
+    """Fit on at most so many photographs, drawn evenly."""
+    batch_size: int = 64
+    """Photographs a step."""
+    workers: int = 2
+    """Processes that decode photographs."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, mps."""

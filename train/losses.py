@@ -1,0 +1,111 @@
+"""What training minimises: per level, on a level's own softmax, on that over siblings, or on the tree posterior."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from geocells.hierarchy import UNKNOWN
+from geocells.sphere import EARTH_RADIUS_KM
+from infer.posterior import Tree, chain, family_log_softmax
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """Where the photographs of a batch truly are.
+
+    Attributes:
+        classes: (B, levels) class at each trained level; UNKNOWN where the hierarchy does not hold the cell.
+        vectors: (B, 3) unit vectors of the true coordinates.
+    """
+
+    classes: Tensor
+    vectors: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """The loss of a batch: a weighted sum over levels.
+
+    Attributes:
+        tree: the trained levels; one level alone is a tree without parents.
+        centers: (classes, 3) unit vectors of the class centres, per level.
+        loss: `cross_entropy` or `haversine`.
+        loss_on: `levels`, `siblings` or `tree`.
+        tau_km: smoothing length of haversine per level.
+        weights: weight of each level.
+        label_smoothing: share of the target that cross-entropy spreads over all classes.
+    """
+
+    tree: Tree
+    centers: tuple[Tensor, ...]
+    loss: str
+    loss_on: str
+    tau_km: tuple[float, ...]
+    weights: tuple[float, ...]
+    label_smoothing: float = 0.0
+
+    def __call__(self, logits: Sequence[Tensor], targets: Targets) -> Tensor:
+        """Return the mean loss of (B, classes) logits per level, a scalar."""
+        logits = [z.float() for z in logits]
+        total = logits[0].new_zeros(())
+        for level, log_probability in enumerate(self._log_probabilities(logits)):
+            wanted = self._wanted(level, targets)
+            total = total + self.weights[level] * _soft_cross_entropy(log_probability, wanted)
+        return total / sum(self.weights)
+
+    def _log_probabilities(self, logits: Sequence[Tensor]) -> list[Tensor]:
+        if self.loss_on == "tree":
+            return chain(self.tree, logits)
+        own = [torch.log_softmax(z, dim=1) for z in logits]
+        if self.loss_on == "siblings":
+            for level, parents in enumerate(self.tree.parent_class, start=1):
+                own[level] = family_log_softmax(logits[level], parents, self.tree.sizes[level - 1])
+        return own
+
+    def _wanted(self, level: int, targets: Targets) -> Tensor:
+        """Return the (B, classes) target distribution; all zero where it is unknown."""
+        if self.loss == "haversine":
+            return haversine_targets(targets.vectors, self.centers[level], self.tau_km[level])
+        classes, size = targets.classes[:, level], self.tree.sizes[level]
+        known = (classes != UNKNOWN)[:, None].float()
+        return known * smooth_one_hot(classes.clamp(min=0), size, self.label_smoothing)
+
+
+def smooth_one_hot(classes: Tensor, size: int, smoothing: float) -> Tensor:
+    """Return (B, size) distributions that keep 1 - smoothing for the true class and spread the rest over all."""
+    return F.one_hot(classes, size).float() * (1 - smoothing) + smoothing / size
+
+
+def haversine_targets(vectors: Tensor, centers: Tensor, tau_km: float) -> Tensor:
+    """Return (B, classes) distributions over classes that fall off with distance: softmax(-distance / tau).
+
+    This is the haversine smoothing of PIGEON (Haas et al. 2024, equation 2): the distance of the true class that is
+    subtracted there cancels in the normalisation, so photographs of unknown cells have a target too.
+
+    Args:
+        vectors: (B, 3) unit vectors of the true coordinates.
+        centers: (classes, 3) unit vectors.
+        tau_km: e-folding distance.
+    """
+    # The chord keeps its precision nearby, where the arc cosine of a float32 product is wrong by kilometres.
+    chord = torch.cdist(vectors, centers, compute_mode="donot_use_mm_for_euclid_dist")
+    distance_km = 2 * EARTH_RADIUS_KM * torch.asin((chord / 2).clamp(max=1))
+    return torch.softmax(-distance_km / tau_km, dim=1)
+
+
+def _soft_cross_entropy(log_probability: Tensor, wanted: Tensor) -> Tensor:
+    """Return the mean cross-entropy over the rows that want anything; zero when none does."""
+    # 0 * -inf would be NaN where a posterior excludes a class that nobody wants.
+    per_photo = -(wanted * log_probability.clamp_min(-1e4)).sum(dim=1)
+    rows = (wanted.sum(dim=1) > 0).sum().clamp(min=1)
+    return per_photo.sum() / rows
+
+
+def default_tau_km(levels: int) -> tuple[float, ...]:
+    """Return the smoothing length of each level: 800 km falling to 100 km, or PIGEON's 75 km for one level alone."""
+    if levels == 1:
+        return (75.0,)
+    return tuple(800.0 * (100 / 800) ** (level / (levels - 1)) for level in range(levels))

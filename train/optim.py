@@ -1,0 +1,54 @@
+"""Optimisers and schedules by name, all of them PyTorch's own."""
+
+from collections.abc import Callable
+
+import torch
+from torch.optim import lr_scheduler as schedules
+
+from infer.network import GeoNetwork
+from train.config import OptimConfig
+
+Scheduler = schedules.LRScheduler
+
+
+def build_optimizer(network: GeoNetwork, config: OptimConfig) -> torch.optim.Optimizer:
+    """Return the optimiser over heads and trunk, which may learn at another rate."""
+    groups = [
+        {"params": list(network.heads.parameters()), "lr": config.lr},
+        {"params": list(network.trunk.parameters()), "lr": config.lr * config.trunk_lr_factor},
+    ]
+    if config.name == "sgd":
+        return torch.optim.SGD(groups, lr=config.lr, momentum=0.9, weight_decay=config.weight_decay)
+    kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
+    return kind(groups, lr=config.lr, weight_decay=config.weight_decay)
+
+
+def build_schedule(optimizer: torch.optim.Optimizer, config: OptimConfig, steps: int, epoch_steps: int) -> Scheduler:
+    """Return the schedule of a training of `steps` steps; which moves by step and which by epoch says `steps_by`."""
+    rates = [group["lr"] for group in optimizer.param_groups]
+    makers: dict[str, Callable[[], Scheduler]] = {
+        "constant": lambda: schedules.LambdaLR(optimizer, _one),
+        "one_cycle": lambda: schedules.OneCycleLR(optimizer, rates, total_steps=steps, cycle_momentum=False),
+        "cosine": lambda: schedules.CosineAnnealingWarmRestarts(optimizer, T_0=max(1, epoch_steps), T_mult=2),
+        "step": lambda: schedules.StepLR(optimizer, step_size=10, gamma=0.1),
+        "plateau": lambda: schedules.ReduceLROnPlateau(optimizer, factor=0.5, patience=3),
+    }
+    return makers[config.schedule]()
+
+
+def _one(step: int) -> float:
+    return 1.0
+
+
+def after_step(schedule: Scheduler) -> None:
+    """Move a schedule that goes by steps."""
+    if isinstance(schedule, schedules.OneCycleLR | schedules.CosineAnnealingWarmRestarts):
+        schedule.step()
+
+
+def after_epoch(schedule: Scheduler, loss: float) -> None:
+    """Move a schedule that goes by epochs."""
+    if isinstance(schedule, schedules.ReduceLROnPlateau):
+        schedule.step(loss)
+    elif isinstance(schedule, schedules.StepLR):
+        schedule.step()

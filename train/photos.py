@@ -1,0 +1,144 @@
+"""Training photographs: pixels by index, the same random changes whichever process makes them, and one shared order."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+from torchvision.transforms import v2
+
+from geocells.hierarchy import Hierarchy
+from geocells.sphere import unit_vectors
+from infer.transform import InputTransform
+from label_maps.manifest import coordinates
+from plumbing.progress import progress
+from train.config import AugmentConfig
+from train.losses import Targets
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledPhotos:
+    """Photographs of one split with their truth, as arrays that worker processes share.
+
+    Attributes:
+        paths: (N,) files as fixed-width bytes: a list of text would be copied into each worker.
+        latlon_deg: (N, 2) true coordinates.
+        classes: (N, levels) true classes.
+    """
+
+    paths: NDArray[np.bytes_]
+    latlon_deg: NDArray[np.float64]
+    classes: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, data: Path, photos: pd.DataFrame, hierarchy: Hierarchy) -> "LabelledPhotos":
+        """Return the rows of a manifest with their classes."""
+        paths = np.array([str(data / path).encode() for path in photos["path"]], dtype=np.bytes_)
+        points = coordinates(photos)
+        return cls(paths, points, hierarchy.classes(points))
+
+    def __len__(self) -> int:
+        """Return how many photographs there are."""
+        return len(self.paths)
+
+    def targets(self, index: Tensor, levels: list[int], device: torch.device) -> Targets:
+        """Return the truth of some photographs at some levels."""
+        rows = index.numpy()
+        vectors = torch.from_numpy(unit_vectors(self.latlon_deg[rows])).float()
+        classes = torch.from_numpy(self.classes[rows][:, levels])
+        return Targets(classes.to(device, non_blocking=True), vectors.to(device, non_blocking=True))
+
+
+class PixelSource(Dataset[tuple[int, Tensor]]):
+    """Pixels of photographs, from their files or from memory, changed at random where training asks for it."""
+
+    def __init__(self, photos: LabelledPhotos, transform: InputTransform, seed: int = 0) -> None:
+        self.paths = photos.paths
+        self.transform = transform
+        self.seed = seed
+        self.augment: v2.Transform | None = None
+        self.cache: Tensor | None = None
+
+    def fill_cache(self, workers: int) -> None:
+        """Decode everything once into memory."""
+        size = self.transform.size
+        cache = torch.empty(len(self.paths), 3, size, size, dtype=torch.uint8)
+        loader = DataLoader(self, 64, sampler=InOrder(len(self)), num_workers=workers)
+        for index, pixels in progress(loader, "decoding", "batch"):
+            cache[index] = pixels
+        self.cache = cache
+
+    def __len__(self) -> int:
+        """Return how many photographs there are."""
+        return len(self.paths)
+
+    def __getitem__(self, item: tuple[int, int]) -> tuple[int, Tensor]:
+        """Return the index and (3, size, size) uint8 pixels of an (epoch, index)."""
+        epoch, index = item
+        if self.cache is not None:
+            pixels = self.cache[index]
+        else:
+            pixels = self.transform.pixels(Path(self.paths[index].decode()))
+        if self.augment is not None:
+            # Seeded by photograph and epoch: the same picture whatever worker or machine draws it, and after a resume.
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(mixed_seed(self.seed, epoch, index))
+                pixels = self.augment(pixels)
+        return index, pixels
+
+
+class InOrder(Sampler[tuple[int, int]]):
+    """Every index once, in order."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """Yield (epoch, index)."""
+        return iter([(0, index) for index in range(self.length)])
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return self.length
+
+
+class SharedOrder(Sampler[tuple[int, int]]):
+    """One shuffled order of an epoch, dealt round-robin to `size` processes, resuming after `done` photographs."""
+
+    def __init__(self, length: int, seed: int, epoch: int, done: int = 0, rank: int = 0, size: int = 1) -> None:
+        self.length, self.seed, self.epoch, self.done, self.rank, self.size = length, seed, epoch, done, rank, size
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """Yield (epoch, index) for this process's share of what is left."""
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        order = torch.randperm(self.length, generator=generator)[self.done + self.rank :: self.size]
+        return iter([(self.epoch, index) for index in order.tolist()])
+
+    def __len__(self) -> int:
+        """Return how many are this process's share."""
+        return max(0, -(-(self.length - self.done - self.rank) // self.size))
+
+
+def augmentation(config: AugmentConfig, size: int) -> v2.Transform:
+    """Return the random changes of training pictures, from uint8 pixels to uint8 pixels."""
+    steps: list[v2.Transform] = []
+    if config.crop_scale < 1:
+        steps.append(v2.RandomResizedCrop(size, (config.crop_scale, 1.0), (0.8, 1.25), antialias=True))
+    if config.flip:
+        steps.append(v2.RandomHorizontalFlip(config.flip))
+    if config.rotation_deg:
+        steps.append(v2.RandomRotation([-config.rotation_deg, config.rotation_deg]))
+    if config.color_jitter:
+        steps.append(v2.ColorJitter(config.color_jitter, config.color_jitter, config.color_jitter))
+    return v2.Compose(steps) if steps else v2.Identity()
+
+
+def mixed_seed(*numbers: int) -> int:
+    """Return one 63-bit seed of several numbers, in which neighbours have nothing in common."""
+    return int.from_bytes(hashlib.blake2b(repr(numbers).encode(), digest_size=8).digest(), "little") >> 1
