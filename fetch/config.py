@@ -39,8 +39,10 @@ class IngestConfig:
 class ImportConfig(IngestConfig):
     """Make a dataset from a table of photographs, or from a folder of photographs with GPS in their EXIF.
 
-    Tables are CSV, TSV or Parquet with the columns of OSV-5M, Im2GPS3k, YFCC, GeoCLIP, `image_path,lat,lon`,
-    `filename,lat,lon` or `id,path,latitude,longitude`. Coordinates in a file name, such as `48.85,2.35.jpg`, count as well.
+    Tables are CSV, TSV or Parquet with the columns of OSV-5M, Im2GPS3k, YFCC or GeoCLIP, `image_path,lat,lon`,
+    `filename,lat,lon` or `id,path,latitude,longitude`. In a folder, a name such as `48.85,2.35.jpg` gives the place of
+    a file without GPS.
+
     Nothing is judged by its looks here: `python -m fetch thin` does that, and can be undone.
     """
 

@@ -5,6 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from geocells import grid
+from geocells.land import TABLE_LEVEL, land_table
 from geocells.partitions import DEFAULT_LEVELS
 from label_maps.manifest import SPLITS, coordinates
 
@@ -17,6 +18,8 @@ def counts_report(photos: pd.DataFrame) -> str:
     for level in DEFAULT_LEVELS:
         count = np.unique(grid.encode(coordinates(photos), level), return_counts=True)[1]
         lines.append(f"L{level:<3}{len(count):>9,}{4**level:>7,}{count.max():>9,}{count.min():>10,}{gini(count):>6.2f}")
+    country = land_table().country[grid.encode(coordinates(photos), TABLE_LEVEL)]
+    lines.append(f"about {len(np.unique(country[country != ''])):,} countries (each L8 cell counts for one)")
     return "\n".join(lines)
 
 

@@ -102,8 +102,8 @@ def related_groups(photos: pd.DataFrame) -> NDArray[np.int64]:
         photos: `latitude`, `longitude` and, where known, `sequence_id`, `creator`, `dhash`.
     """
     vectors = unit_vectors(coordinates(photos))
-    edges = [_same(_codes(photos, "sequence_id"))]
-    creator = _codes(photos, "creator")
+    edges = [_same(codes(photos, "sequence_id"))]
+    creator = codes(photos, "creator")
     _, of_creator_and_cell = unique_rows(creator, storage_cells(photos))
     edges.append(_same(np.where(creator < 0, -1, of_creator_and_cell)))
     first, member = unique_rows(vectors)
@@ -118,7 +118,7 @@ def related_groups(photos: pd.DataFrame) -> NDArray[np.int64]:
     return _components(np.concatenate(edges), len(photos))
 
 
-def _codes(photos: pd.DataFrame, column: str) -> NDArray[np.int64]:
+def codes(photos: pd.DataFrame, column: str) -> NDArray[np.int64]:
     """Return a number for each value of a column, -1 where it is missing or empty."""
     if column not in photos:
         return np.full(len(photos), -1)

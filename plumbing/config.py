@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import importlib
+import inspect
 import io
 import logging
 import os
@@ -39,7 +40,7 @@ def parse(config: type[Config], prog: str, argv: Sequence[str] | None = None) ->
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.cli(config, prog=prog, args=arguments, description=(config.__doc__ or "").strip())
+            return tyro.cli(config, prog=prog, args=arguments, description=inspect.getdoc(config) or "")
     except SystemExit as leaving:
         if refusal := _refusal(leaving):
             raise ValueError(refusal) from None

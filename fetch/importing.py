@@ -1,0 +1,206 @@
+"""`python -m fetch import`: one's own photographs, from a table or a folder, to a dataset folder."""
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from fetch.config import ImportConfig
+from fetch.ingest import DATASET, JOURNAL, Candidate, ingest, safe_id
+from fetch.rejected import Rejection
+from fetch.tables import TABLE_SUFFIXES, check_coordinates, latlon_of_name, manifest_fields, read_table
+from plumbing.files import read_json
+from plumbing.images import PICTURE_SUFFIXES
+from plumbing.metadata import read_metadata
+
+OTHER_PHOTO_SUFFIXES = frozenset({".heic", ".heif", ".avif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf"})
+"""Photographs that are not read; said, so that nobody misses them."""
+
+log = logging.getLogger(__name__)
+
+
+def run(config: ImportConfig) -> None:
+    """Import a table or a folder of photographs.
+
+    Raises:
+        ValueError: there is no such source, it cannot be used at all, or `out` holds something else.
+    """
+    _check_out(config)
+    excluded = _excluded(config.exclude)
+    rejected: list[Rejection] = []
+    if config.source.is_dir():
+        files = find_pictures(config.source, config.out, rejected)
+        if not files and not rejected:
+            raise ValueError(f"{config.source} holds no photographs (endings: {', '.join(sorted(PICTURE_SUFFIXES))})")
+        candidates, total = folder_candidates(config.source, files, excluded, rejected), len(files)
+    elif config.source.is_file():
+        candidates, total = table_candidates(config, excluded, rejected)
+    else:
+        raise ValueError(f"{config.source} does not exist: name a table or a folder of photographs")
+    report = ingest(config.out, candidates, config, total, rejected)
+    if config.exclude:
+        left = sum(rejection.reason == "excluded" for rejection in report.rejected)
+        log.info(f"--exclude {config.exclude}: {left:,} photographs left out; the file names {len(excluded):,} ids")
+
+
+def _check_out(config: ImportConfig) -> None:
+    """Refuse to write over what is not this dataset."""
+    out = config.out
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    if out.resolve() == config.source.resolve():
+        raise ValueError(f"--out {out} is the folder of the photographs itself: name a new folder, such as data/mine")
+    if (out / DATASET).is_file():
+        before = read_json(out / DATASET).get("settings", {}).get("source")
+        if before is not None and Path(before).resolve() != config.source.resolve():
+            raise ValueError(f"{out} is a dataset made from {before}: name another folder with --out, or delete it")
+        if before is None:
+            raise ValueError(f"{out} is a dataset that was not imported: name another folder with --out, or delete it")
+    elif not (out / JOURNAL).is_file():
+        raise ValueError(f"{out} holds other files and is no dataset: name an empty or a new folder with --out")
+
+
+def _excluded(path: Path | None) -> set[str]:
+    if path is None:
+        return set()
+    if not path.is_file():
+        raise ValueError(f"--exclude {path} does not exist: it is a file of ids, one a line")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(f"--exclude {path} is no text: it is a file of ids, one a line") from None
+    return {line.strip() for line in lines if line.strip()}
+
+
+def find_pictures(folder: Path, out: Path, rejected: list[Rejection]) -> list[Path]:
+    """Return the photographs below a folder, sorted; hidden files, other files and the dataset itself are passed by."""
+    files: list[Path] = []
+    for path in _walk(folder, out):
+        if path.suffix.lower() in PICTURE_SUFFIXES:
+            files.append(path)
+        elif path.suffix.lower() in OTHER_PHOTO_SUFFIXES:
+            reason = f"of a kind that is not read ({path.suffix.lower()}): convert to JPEG"
+            rejected.append(Rejection(path.relative_to(folder).as_posix(), reason))
+    return files
+
+
+def _walk(folder: Path, out: Path) -> Iterator[Path]:
+    skip = out.resolve()
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and (Path(root) / f).resolve() != skip)
+        yield from (Path(root) / name for name in sorted(names) if not name.startswith("."))
+
+
+def folder_candidates(
+    folder: Path, files: list[Path], excluded: set[str], rejected: list[Rejection]
+) -> Iterator[Candidate]:
+    """Yield photographs with coordinates in their EXIF or else in their name; `rejected` receives the others."""
+    for path in files:
+        name = path.relative_to(folder).as_posix()
+        photo_id = name.removesuffix(path.suffix)
+        if excluded & {name, photo_id, path.name, path.stem, safe_id(photo_id)}:
+            rejected.append(Rejection(name, "excluded"))
+            continue
+        metadata = read_metadata(path)
+        latlon_deg = metadata.latlon_deg or latlon_of_name(path.name)
+        if latlon_deg is None:
+            rejected.append(Rejection(name, "without coordinates", metadata.problem))
+        elif latlon_deg == (0, 0):
+            rejected.append(Rejection(name, "at (0, 0)", "0, 0"))
+        else:
+            fields = {
+                "source": "import",
+                "source_id": name,
+                "captured_at_utc": metadata.captured_at_utc,
+                "compass_angle": metadata.compass_angle,
+            }
+            yield Candidate(photo_id, latlon_deg, path, fields)
+
+
+def table_candidates(
+    config: ImportConfig, excluded: set[str], rejected: list[Rejection]
+) -> tuple[Iterator[Candidate], int]:
+    """Return photographs of a table, and of how many rows; `rejected` receives the others.
+
+    Raises:
+        ValueError: the table cannot be used at all, or the folder of pictures does not exist.
+    """
+    if config.source.suffix.lower() not in TABLE_SUFFIXES:
+        raise ValueError(f"{config.source} is neither a folder nor a table ({', '.join(TABLE_SUFFIXES)})")
+    if config.images is not None and not config.images.is_dir():
+        raise ValueError(f"--images {config.images} is no folder")
+    photos = read_table(config.source)
+    latlon_deg, reasons = check_coordinates(photos)
+    fields = manifest_fields(photos)
+    finder = PictureFinder(config.source.parent, config.images, config.out)
+
+    def candidates() -> Iterator[Candidate]:
+        seen: set[Path] = set()
+        for row, (photo_id, picture) in enumerate(zip(photos["id"], photos["picture"], strict=True)):
+            name = photo_id or picture or f"row {row + 1}"
+            if excluded & {photo_id, picture, safe_id(photo_id)}:
+                rejected.append(Rejection(name, "excluded"))
+            elif reasons[row]:
+                value = f"{photos['latitude'].iat[row]}, {photos['longitude'].iat[row]}".strip(", ")
+                rejected.append(Rejection(name, str(reasons[row]), value))
+            elif isinstance(path := finder.find(picture), str):
+                rejected.append(Rejection(name, path, picture))
+            elif path in seen:
+                rejected.append(Rejection(name, "listed twice", picture))
+            else:
+                seen.add(path)
+                stem = name.removesuffix(path.suffix)
+                given = {"source": "import", "source_id": name, **fields[row]}
+                yield Candidate(stem, (float(latlon_deg[row, 0]), float(latlon_deg[row, 1])), path, given)
+
+    return candidates(), len(photos)
+
+
+class PictureFinder:
+    """Finds the file that a table means.
+
+    An absolute path is taken as it is. A relative one starts in `images`, then in the table's folder, and must stay
+    inside one of the two: a table from elsewhere cannot reach other files with `..`. A name without a folder is looked
+    for in all folders below; endings may be missing.
+    """
+
+    def __init__(self, table_folder: Path, images: Path | None, out: Path) -> None:
+        self.roots = [Path(os.path.abspath(root)) for root in ([images] if images else []) + [table_folder]]
+        self.out = out
+        self._below: dict[str, Path | str] | None = None
+
+    def find(self, picture: str) -> Path | str:
+        """Return the file, or why there is none, in words that read after a number."""
+        if not picture:
+            return "without a picture"
+        if "\0" in picture:
+            return "missing"
+        # Tables written on Windows; a backslash is no sensible part of a file name elsewhere.
+        relative = picture.replace("\\", "/")
+        places = [Path(os.path.normpath(root / relative)) for root in self.roots]
+        if not Path(relative).is_absolute():
+            places = [place for place in places if any(place.is_relative_to(root) for root in self.roots)]
+            if not places:
+                return "outside the folder of pictures"
+        for place in places:
+            for path in (place, *(place.with_name(place.name + suffix) for suffix in sorted(PICTURE_SUFFIXES))):
+                if _is_file(path):
+                    return path
+        return "missing" if "/" in relative else self._anywhere().get(relative.casefold(), "missing")
+
+    def _anywhere(self) -> dict[str, Path | str]:
+        """Return the pictures below the first root by name, with and without ending, or why a name finds none."""
+        if self._below is None:
+            self._below = {}
+            for path in _walk(self.roots[0], self.out):
+                if path.suffix.lower() in PICTURE_SUFFIXES:
+                    for name in {path.name.casefold(), path.stem.casefold()}:
+                        self._below[name] = "ambiguous (several files have the name)" if name in self._below else path
+        return self._below
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # A name too long to be one.
+        return False
