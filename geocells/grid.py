@@ -44,6 +44,8 @@ def _row_col(latlon_deg: ArrayLike, level: int, equal_area: bool) -> tuple[NDArr
     check_latlon(lat, lon)
     southward = (1 - np.sin(np.radians(lat))) / 2 if equal_area else (90 - lat) / 180
     row = np.minimum((southward * size).astype(np.int64), size - 1)
+    if np.any(np.abs(lon) > 1e6):
+        lon = np.mod(lon, 360)  # its column would not fit into an integer
     col = np.floor((lon + 180) * (size / 360)).astype(np.int64) & (size - 1)
     return row, col
 

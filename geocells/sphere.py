@@ -84,13 +84,13 @@ def group_means(points_deg: ArrayLike, group: NDArray[np.int64], groups: int) ->
     return means
 
 
-def geometric_median(points_deg: ArrayLike, weights: ArrayLike, steps: int = 50) -> NDArray[np.float64]:
+def geometric_median(points_deg: ArrayLike, weights: ArrayLike, steps: int = 200) -> NDArray[np.float64]:
     """Return the point with the least weighted sum of chords to the points, by Weiszfeld's iteration.
 
     Args:
         points_deg: (N, 2), at least one.
         weights: (N,) non-negative, not all zero.
-        steps: at most so many iterations.
+        steps: at most so many iterations; convergence is slow only where the median is one of the points.
 
     Returns:
         (2,) latitude and longitude.

@@ -3,6 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples on every machine, and none fails because another process keeps this one waiting.
+settings.register_profile("ours", deadline=None, derandomize=True)
+settings.load_profile("ours")
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 
