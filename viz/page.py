@@ -131,7 +131,8 @@ def _leaflet() -> tuple[str, str]:
     style = (folder / "leaflet.css").read_text(encoding="utf-8")
     script = re.sub(r"//# sourceMappingURL=\S+", "", script).replace("https://leafletjs.com", "leafletjs.com")
     # The pictures of its layer switch and of its default marker; we use neither.
-    return script.strip(), re.sub(r"url\([^)]*\)", "none", style).strip()
+    style = re.sub(r"/\*.*?\*/", "", re.sub(r"url\([^)]*\)", "none", style), flags=re.DOTALL)
+    return script.strip(), re.sub(r"\n\s*\n+", "\n", style).strip()
 
 
 @cache

@@ -13,8 +13,9 @@ const CellGrid = L.Renderer.extend({
     this._picture.getContext("2d").putImageData(new ImageData(colours, side, side), 0, 0);
   },
 
+  // After a jump the base would shift the canvas by parts of a pixel, and edges would blur.
   getEvents() {
-    return { ...L.Renderer.prototype.getEvents.call(this), resize: this._update };
+    return { ...L.Renderer.prototype.getEvents.call(this), viewreset: this._update, resize: this._update };
   },
 
   _initContainer() {
