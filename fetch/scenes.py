@@ -52,6 +52,15 @@ class View:
         down = self.horizon + FOCAL * (self.height_m - y_m) / z_m
         return right * self.side, down * self.side
 
+    def roomier(self) -> int:
+        """Return on which side of the road more of the land is in the frame: -1 left, 1 right."""
+        return -1 if self.vanishing > 0.5 else 1
+
+    def in_frame(self, x_m: float, z_m: float) -> float:
+        """Return a distance, `z_m` or farther, at which something beside the road is not cut off by the frame."""
+        room = (self.vanishing if x_m < 0 else 1 - self.vanishing) - 0.08
+        return max(z_m, FOCAL * abs(x_m) / room)
+
     def quad(self, x_m: tuple[float, float], y_m: tuple[float, float], z_m: float, colour: Colour) -> None:
         """Fill an upright rectangle that faces the camera."""
         (left, top), (right, bottom) = self.at(x_m[0], y_m[1], z_m), self.at(x_m[1], y_m[0], z_m)
@@ -95,7 +104,7 @@ def paint(clues: Mapping[str, float], look: int | tuple[int, ...], size: int, su
     view = View(ImageDraw.Draw(canvas), side, horizon, vanishing, height_m)
     if shows(clues, "mountains"):
         _mountains(view, rng, clues["mountains"], clues["sky"])
-    half_m = 1.8 + 3.6 * clues["road_width"]
+    half_m = 1.5 + 2.8 * clues["road_width"]
     _ground(view, rng, clues, half_m)
     if shows(clues, "line_colour"):
         _lines(view, rng, clues, half_m)
@@ -182,7 +191,7 @@ def _ground(view: View, rng: np.random.Generator, clues: Mapping[str, float], ha
     plants, soil = along(VEGETATION, clues["vegetation"]), along(SOIL, clues["soil"])
     view.draw.rectangle((0, view.horizon * view.side, view.side, view.side), fill=plants)
     for edge in (-1, 1):
-        bare_m = float(rng.uniform(1.6, 3.6))
+        bare_m = float(rng.uniform(2.4, 4.4))
         view.strip((edge * half_m, edge * (half_m + bare_m)), (near, far), soil)
     for _ in range(8):
         x, z = float(rng.uniform(4, 22)) * float(rng.choice((-1, 1))), float(rng.uniform(5, 25))
@@ -216,7 +225,8 @@ def _things(view: View, rng: np.random.Generator, clues: Mapping[str, float], ha
     if shows(clues, "bollard_colour"):
         standing += _bollards(view, rng, clues["bollard_colour"], half_m)
     if shows(clues, "sign_colour"):
-        x, z = float(rng.choice((-1, 1))) * (half_m + float(rng.uniform(1.4, 2.2))), float(rng.uniform(6, 9))
+        x = view.roomier() * (half_m + float(rng.uniform(1.0, 1.8)))
+        z = view.in_frame(x, float(rng.uniform(6, 9)))
         standing.append((z, partial(_sign, view, x, z, clues["sign_colour"])))
     if shows(clues, "driving_side"):
         standing.append(_vehicle(view, rng, clues["driving_side"], half_m))
@@ -255,6 +265,7 @@ def _buildings(view: View, rng: np.random.Generator, clues: Mapping[str, float],
     for _ in range(rng.integers(1, 4)):
         z, wide, tall = float(rng.uniform(11, 20)), float(rng.uniform(5, 8)), float(rng.uniform(3, 4.5))
         x = float(rng.choice((-1, 1))) * (half_m + 3 + wide / 2 + float(rng.uniform(0, 2.5)))
+        z = view.in_frame(x, z)
         shape = (x, z, wide, tall)
         houses.append((z, partial(_house, view, shape, clues["roof"], along(WALL, clues["wall_colour"]))))
     return houses
@@ -275,7 +286,7 @@ def _house(view: View, shape: tuple[float, float, float, float], roof: float, wa
 def _poles(view: View, rng: np.random.Generator, value: float, half_m: float) -> list[Thing]:
     """Return a row of painted poles with a crossbar, on one side."""
     x = float(rng.choice((-1, 1))) * (half_m + 1.3)
-    first, colour = float(rng.uniform(6, 9)), along(PAINT, value)
+    first, colour = view.in_frame(x, float(rng.uniform(6, 9))), along(PAINT, value)
 
     def draw(z: float) -> None:
         view.quad((x - 0.2, x + 0.2), (0, 7.5), z, colour)
@@ -299,8 +310,8 @@ def _bollards(view: View, rng: np.random.Generator, value: float, half_m: float)
 def _sign(view: View, x: float, z: float, value: float) -> None:
     """Draw a round sign with a pale rim."""
     view.quad((x - 0.08, x + 0.08), (0, 2.0), z, (150, 150, 154))
-    for radius, colour in ((0.95, (245, 245, 245)), (0.8, along(PAINT, value))):
-        (left, top), (right, bottom) = view.at(x - radius, 2.5 + radius, z), view.at(x + radius, 2.5 - radius, z)
+    for radius, colour in ((1.15, (245, 245, 245)), (0.95, along(PAINT, value))):
+        (left, top), (right, bottom) = view.at(x - radius, 2.9 + radius, z), view.at(x + radius, 2.9 - radius, z)
         view.draw.ellipse((left, top, right, bottom), fill=colour)
 
 
