@@ -66,6 +66,6 @@ def partition_of(name: str, level_names: tuple[str, ...]) -> QuadPartition:
     """
     if name not in ("quad", "quad_equal_area"):
         raise ValueError(f"there is no partition {name!r}; there are: quad, quad_equal_area")
-    if not all(level.startswith("L") and level[1:].isdigit() for level in level_names):
+    if not all(level.startswith("L") and level[1:].isdecimal() for level in level_names):
         raise ValueError(f"levels of {name} are named L1 to L{grid.MAX_LEVEL}, got {', '.join(level_names)}")
     return QuadPartition(tuple(int(level[1:]) for level in level_names), name == "quad_equal_area")
