@@ -1,10 +1,12 @@
 """Pictures of any kind to upright 8-bit RGB, within bounded memory."""
 
 import io
+import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 MAX_MEGAPIXELS = 250
 """A larger picture is refused before it is decoded: as RGB it would take most of a gigabyte."""
@@ -12,7 +14,24 @@ MAX_MEGAPIXELS = 250
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".mpo"})
 """Endings taken for photographs when a folder is searched."""
 
-Image.MAX_IMAGE_PIXELS = MAX_MEGAPIXELS * 1_000_000
+STRIP_ROWS = 512
+
+UPRIGHT_BY = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns a picture of each EXIF orientation upright; 1 is upright."""
+
+# Pillow warns of damage that it reads past; what it cannot read past raises.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+# `open_rgb` looks itself, before decoding; Pillow would warn of what is allowed and what is refused alike.
+Image.MAX_IMAGE_PIXELS = None
 
 
 def open_rgb(source: Path | bytes, max_side: int | None = None) -> Image.Image:
@@ -33,47 +52,64 @@ def open_rgb(source: Path | bytes, max_side: int | None = None) -> Image.Image:
         raise ValueError(f"{name}: the file is empty (0 bytes)")
     try:
         with Image.open(source if isinstance(source, Path) else io.BytesIO(source)) as picture:
-            return _upright_rgb(picture, max_side)
+            width, height = picture.size
+            if width * height <= MAX_MEGAPIXELS * 1_000_000:
+                return _upright_rgb(picture, max_side)
     except UnidentifiedImageError:
         raise ValueError(f"{name}: not a picture that can be read (is it another kind of file?)") from None
-    except Image.DecompressionBombError:
-        raise ValueError(f"{name}: more than {2 * MAX_MEGAPIXELS} megapixels; shrink it first") from None
     except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
         raise ValueError(f"{name}: damaged or cut short ({error})") from None
+    raise ValueError(f"{name}: {width}x{height} is over {MAX_MEGAPIXELS} megapixels; shrink it first")
 
 
 def _upright_rgb(picture: Image.Image, max_side: int | None) -> Image.Image:
-    if picture.width * picture.height > MAX_MEGAPIXELS * 1_000_000:
-        raise ValueError(f"{picture.width}x{picture.height} is over {MAX_MEGAPIXELS} megapixels; shrink it first")
     if max_side is not None:
         # A JPEG decodes straight to 1/2, 1/4 or 1/8 of its size; twice the wanted size keeps the final filter honest.
         picture.draft("RGB", (2 * max_side, 2 * max_side))
-    orientation = picture.getexif().get(0x0112, 1)
     picture.load()
+    # Asked only now: Pillow turns a TIFF upright while loading, and then the tag is gone.
+    turn = _turn(picture)
     shrink = 1.0 if max_side is None else min(1.0, max_side / max(picture.size))
     size = (max(1, round(picture.width * shrink)), max(1, round(picture.height * shrink)))
     if picture.mode not in ("RGB", "L"):
         picture = _eight_bit_rgb(picture)
     if size != picture.size:
         picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
-    if orientation in range(2, 9):
-        exif = Image.Exif()
-        exif[0x0112] = orientation
-        picture.info["exif"] = exif.tobytes()
-        picture = ImageOps.exif_transpose(picture)
+    if turn is not None:
+        picture = picture.transpose(turn)
     upright = picture.convert("RGB")
     upright.info = {}
     return upright
 
 
+def _turn(picture: Image.Image) -> Image.Transpose | None:
+    """Return what turns a picture upright; None where damaged metadata hides it, for the pixels are still good."""
+    try:
+        return UPRIGHT_BY.get(picture.getexif().get(0x0112, 1))
+    # What damage makes the parser raise is not a closed list.
+    except Exception:
+        return None
+
+
 def _eight_bit_rgb(picture: Image.Image) -> Image.Image:
-    """Return an RGB picture of any mode; transparency lies on white, as a browser shows it."""
-    if picture.mode.startswith(("I;16", "I")):
-        return Image.fromarray((np.asarray(picture).astype(np.uint32).clip(0, 65535) >> 8).astype(np.uint8))
-    if picture.mode == "F":
-        values = np.asarray(picture)
-        return Image.fromarray((255 * (values - values.min()) / max(float(np.ptp(values)), 1e-9)).astype(np.uint8))
-    if picture.mode in ("LA", "PA", "RGBA") or "transparency" in picture.info:
-        layer = picture.convert("RGBA")
+    """Return an RGB picture of any mode, strip by strip, so that large ones never stand in memory three times."""
+    extrema: Any = picture.getextrema() if picture.mode == "F" else None
+    rgb = Image.new("RGB", picture.size)
+    for top in range(0, picture.height, STRIP_ROWS):
+        strip = picture.crop((0, top, picture.width, min(top + STRIP_ROWS, picture.height)))
+        rgb.paste(_strip_rgb(strip, extrema), (0, top))
+    return rgb
+
+
+def _strip_rgb(strip: Image.Image, extrema: tuple[float, float] | None) -> Image.Image:
+    """Return a strip as RGB or grey; transparency lies on white, as a browser shows it."""
+    if extrema is not None:
+        low, high = extrema
+        values = np.nan_to_num((np.asarray(strip) - low) / max(high - low, 1e-9))
+        return Image.fromarray((255 * values.clip(0, 1)).astype(np.uint8))
+    if strip.mode.startswith("I"):
+        return Image.fromarray((np.asarray(strip).clip(0, 65535).astype(np.uint16) >> 8).astype(np.uint8))
+    if strip.mode in ("LA", "PA", "La", "RGBA", "RGBa") or "transparency" in strip.info:
+        layer = strip.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
-    return picture.convert("RGB")
+    return strip.convert("RGB")
