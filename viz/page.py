@@ -99,12 +99,9 @@ def map_page(page: Page, crs: str = PLAIN, tiles: str | None = None, scale: bool
 def _number(figure: Element) -> None:
     """Number the elements in their order, where folium draws names at random."""
     waiting = [figure]
-    for number in range(1_000_000):
-        if not waiting:
-            return
-        element = waiting.pop()
+    for number, element in enumerate(waiting):
         element._id = str(number)
-        waiting += element._children.values()
+        waiting.extend(element._children.values())
 
 
 def _head(tiles: str | None) -> str:
