@@ -146,8 +146,7 @@ class LandTable:
         share: (65536,) float32 share of each cell's area that is land, in steps of 1/255; above 0 wherever the cell
             touches land at all.
         country: (65536,) ISO 3166-1 alpha-2 code of the country with most land in the cell, '' where there is none.
-            'NA' is Namibia; Kosovo is 'XK', as is usual though not in the standard; borders are those in force, as
-            Natural Earth draws them, and the Spratly Islands are nobody's.
+            'NA' is Namibia; Kosovo is 'XK', as is usual though not in the standard; the Spratly Islands are nobody's.
     """
 
     share: NDArray[np.float32]
