@@ -30,7 +30,8 @@ ALPHA2_OF_ADM0_A3 = {
 ALPHA2_OF_NAME = {
     "Guyane française": "GF", "Guadeloupe": "GP", "Martinique": "MQ", "La Réunion": "RE", "Mayotte": "YT",
     "Svalbard": "SJ", "Bouvet Island": "BV", "Tokelau": "TK", "Cocos (Keeling) Islands": "CC",
-    "Laâyoune - Boujdour - Sakia El Hamra": "EH", "Oued el Dahab": "EH", "Bonaire": "BQ", "Saba": "BQ", "St. Eustatius": "BQ",
+    "Laâyoune - Boujdour - Sakia El Hamra": "EH", "Oued el Dahab": "EH",
+    "Bonaire": "BQ", "Saba": "BQ", "St. Eustatius": "BQ",
 }  # fmt: skip
 """Regions of a country that ISO 3166-1 gives a code of their own."""
 
