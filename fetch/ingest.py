@@ -28,7 +28,7 @@ from fetch.splits import assign_splits
 from label_maps.manifest import SCHEMA, image_path, write_manifest
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, write_json
-from plumbing.images import open_rgb
+from plumbing.images import open_rgb, upright_rgb
 from plumbing.progress import progress
 
 DATASET = "dataset.json"
@@ -179,7 +179,9 @@ def _stored(
         before = known.get(photo_id)
         if before and before["fingerprint"] == fingerprint and (out / path).is_file():
             return before
-        picture = _small_rgb(candidate.picture, config.max_side)
+        offered = candidate.picture
+        to_rgb: Callable[..., Image.Image] = upright_rgb if isinstance(offered, Image.Image) else open_rgb
+        picture = to_rgb(offered, config.max_side)
     except (ValueError, OSError, MemoryError) as error:
         return Rejection(candidate.id, "unreadable", str(error))
     encoded = io.BytesIO()
@@ -206,15 +208,6 @@ def _fingerprint(picture: Image.Image | Path | bytes, path: str, max_side: int) 
     else:
         digest.update(picture if isinstance(picture, bytes) else picture.tobytes())
     return digest.hexdigest()
-
-
-def _small_rgb(picture: Image.Image | Path | bytes, max_side: int) -> Image.Image:
-    if not isinstance(picture, Image.Image):
-        return open_rgb(picture, max_side)
-    rgb = picture.convert("RGB")
-    rgb.info = {}
-    rgb.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
-    return rgb
 
 
 def _row(candidate: Candidate, stored: Mapping[str, Any]) -> dict[str, Any]:

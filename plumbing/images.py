@@ -54,7 +54,7 @@ def open_rgb(source: Path | bytes, max_side: int | None = None) -> Image.Image:
         with Image.open(source if isinstance(source, Path) else io.BytesIO(source)) as picture:
             width, height = picture.size
             if width * height <= MAX_MEGAPIXELS * 1_000_000:
-                return _upright_rgb(picture, max_side)
+                return upright_rgb(picture, max_side)
     except UnidentifiedImageError:
         raise ValueError(f"{name}: not a picture that can be read (is it another kind of file?)") from None
     except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
@@ -62,7 +62,8 @@ def open_rgb(source: Path | bytes, max_side: int | None = None) -> Image.Image:
     raise ValueError(f"{name}: {width}x{height} is over {MAX_MEGAPIXELS} megapixels; shrink it first")
 
 
-def _upright_rgb(picture: Image.Image, max_side: int | None) -> Image.Image:
+def upright_rgb(picture: Image.Image, max_side: int | None = None) -> Image.Image:
+    """Return a copy of an opened picture, upright, as 8-bit RGB, without metadata, no longer than `max_side`."""
     if max_side is not None:
         # A JPEG decodes straight to 1/2, 1/4 or 1/8 of its size; twice the wanted size keeps the final filter honest.
         picture.draft("RGB", (2 * max_side, 2 * max_side))
