@@ -58,7 +58,7 @@ def photo_batches(
         dataset,
         batch_size,
         num_workers=workers if len(dataset) >= FEW else 0,
-        collate_fn=_collate,  # type: ignore[arg-type]
+        collate_fn=_collate,
     )
 
 

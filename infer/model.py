@@ -2,17 +2,20 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from geocells.hierarchy import Hierarchy
 from infer.network import GeoNetwork, NetworkSpec, load_network
-from infer.posterior import Tree, fuse
+from infer.points import answer_points, leaf_vectors
+from infer.posterior import FUSIONS, Tree, fuse
 from infer.transform import InputTransform, normalise
 from label_maps.files import hierarchy_hash, read_hierarchy
 from label_maps.run_folder import read_run
@@ -34,9 +37,10 @@ class Model:
         hash: SHA-256 over its weights and label maps, by which an answer names what gave it.
         hierarchy: the cells.
         tree: the same as tensors.
+        leaves: (leaves, 3) unit vectors of the answered coordinates of the finest level.
         networks: which have between them one head for each level.
         transform: from a picture to their input.
-        temperatures: one for each level, 1 where none was fitted.
+        temperatures: one for each level, by fusion; 1 where none was fitted.
         fusion: how levels are combined, by default.
         point: how one point is chosen, by default.
         device: where it computes.
@@ -47,9 +51,10 @@ class Model:
     hash: str
     hierarchy: Hierarchy
     tree: Tree
+    leaves: Tensor
     networks: tuple[GeoNetwork, ...]
     transform: InputTransform
-    temperatures: tuple[float, ...]
+    temperatures: Mapping[str, tuple[float, ...]]
     fusion: str
     point: str
     device: torch.device
@@ -65,11 +70,16 @@ class Model:
     @torch.inference_mode()
     def posterior(self, logits: Sequence[Tensor]) -> list[Tensor]:
         """Return the tree posterior, (B, classes) log probabilities per level."""
-        return fuse(self.tree, logits, self.temperatures, self.fusion)
+        return fuse(self.tree, logits, self.temperatures[self.fusion], self.fusion)
 
     def with_choices(self, fusion: str | None, point: str | None) -> "Model":
         """Return the model with another fusion or point where one is given."""
         return replace(self, fusion=fusion or self.fusion, point=point or self.point)
+
+    @torch.inference_mode()
+    def points(self, posterior: Sequence[Tensor]) -> NDArray[np.float64]:
+        """Return (B, 2) answered latitudes and longitudes in degrees."""
+        return answer_points(self.point, posterior[-1], self.leaves).cpu().numpy()
 
 
 def load_model(run: Path, device: torch.device) -> Model:
@@ -97,13 +107,19 @@ def load_model(run: Path, device: torch.device) -> Model:
         hash=digest,
         hierarchy=hierarchy,
         tree=Tree.of(hierarchy, device),
+        leaves=leaf_vectors(hierarchy, device),
         networks=tuple(network for network, _ in loaded),
         transform=transforms.pop(),
-        temperatures=tuple(calibration.get("temperatures", {}).get(level, 1.0) for level in hierarchy.level_names),
+        temperatures={fusion: _temperatures(calibration, fusion, hierarchy) for fusion in FUSIONS},
         fusion=calibration.get("fusion", "chain"),
         point=calibration.get("point", "geoscore"),
         device=device,
     )
+
+
+def _temperatures(calibration: Mapping[str, Any], fusion: str, hierarchy: Hierarchy) -> tuple[float, ...]:
+    fitted = calibration.get("temperatures", {}).get(fusion, {})
+    return tuple(float(fitted.get(level, 1.0)) for level in hierarchy.level_names)
 
 
 def network_files(run: Path, hierarchy: Hierarchy) -> list[Path]:

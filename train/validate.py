@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader
 
-from geocells.hierarchy import UNKNOWN
 from geocells.sphere import distance_km
+from infer.evaluation import class_ranks
 from infer.metrics import geoscore
 from infer.points import answer_points
 from infer.posterior import chain
@@ -44,7 +44,7 @@ class Validation:
 def validate(network: nn.Module, check: Validation, device: torch.device, autocast: torch.autocast) -> dict[str, float]:
     """Return metrics by name, units in the names; shares and not percents."""
     network.eval()
-    losses, hits, answers = [], [], []
+    losses, ranks, answers = [], [], []
     loader = DataLoader(check.source, check.batch_size, sampler=InOrder(len(check.photos)), num_workers=check.workers)
     for index, pixels in loader:
         with autocast:
@@ -52,17 +52,10 @@ def validate(network: nn.Module, check: Validation, device: torch.device, autoca
         logits = [outputs[name].float() for name in check.level_names]
         targets = check.photos.targets(index, check.levels, device)
         losses.append(check.objective(logits, targets).item() * len(index))
-        hits.append(np.stack([_ranks(z, targets.classes[:, k]) for k, z in enumerate(logits)], axis=1))
+        ranks.append(class_ranks(logits, targets.classes.cpu().numpy()))
         leaf = chain(check.objective.tree, logits)[-1]
         answers.append(answer_points("geoscore", leaf, check.objective.centers[-1]).cpu().numpy())
-    return _metrics(check, losses, np.concatenate(hits), np.concatenate(answers))
-
-
-def _ranks(logits: Tensor, classes: Tensor) -> np.ndarray:
-    """Return how many classes are ahead of the true one; one of an unknown cell is never found."""
-    true = logits.gather(1, classes.clamp(min=0)[:, None])
-    ranks = (logits > true).sum(dim=1)
-    return torch.where(classes == UNKNOWN, logits.shape[1], ranks).cpu().numpy()
+    return _metrics(check, losses, np.concatenate(ranks), np.concatenate(answers))
 
 
 def _metrics(check: Validation, losses: list[float], ranks: np.ndarray, points: np.ndarray) -> dict[str, float]:

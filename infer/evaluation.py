@@ -1,0 +1,232 @@
+"""`python -m infer.evaluate`: how good a run is, beside chance and, on the demo planet, beside an oracle."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from geocells import grid
+from geocells.hierarchy import UNKNOWN
+from geocells.land import TABLE_LEVEL, land_table
+from geocells.sphere import EARTH_RADIUS_KM, distance_km
+from infer.baselines import chance, clue_oracle, read_clues
+from infer.config import EvaluateConfig
+from infer.devices import pick_device
+from infer.loading import photo_batches
+from infer.metrics import RADII_KM, distance_figures, macro_average, mean_interval, slices
+from infer.model import Model, load_model
+from label_maps.manifest import SPLITS, content_hash, coordinates, read_manifest
+from label_maps.run_folder import read_split
+from plumbing.files import write_json
+from plumbing.progress import progress
+from plumbing.version import VERSION, git_commit, now_utc
+
+log = logging.getLogger(__name__)
+
+TOP = (1, 10)
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What a model answered for the photographs of a split.
+
+    Attributes:
+        points_deg: (N, 2) answers.
+        ranks: (N, levels) how many cells were more probable than the true one; the number of classes where the
+            hierarchy does not hold the true cell.
+        read: (N,) rows of the photographs that could be read.
+    """
+
+    points_deg: NDArray[np.float64]
+    ranks: NDArray[np.int64]
+    read: NDArray[np.int64]
+
+
+def main(config: EvaluateConfig) -> None:
+    """Measure, print and write."""
+    photos = split_photos(config.data, config.split)
+    model = load_model(config.run, pick_device(config.device)).with_choices(config.fusion, config.point)
+    learned = trained_ids(config.run)
+    contaminated = int(photos["id"].isin(learned).sum())
+    if contaminated:
+        log.warning(
+            "%d of %d photographs were trained on: these figures say nothing of new ones", contaminated, len(photos)
+        )
+    measured = measure(model, config.data, photos, config.batch_size, config.workers)
+    photos = photos.iloc[measured.read]
+    answers = {"model": measured.points_deg, **baselines(config.data, photos, config.seed)}
+    report = {
+        "run": model.name,
+        "model_hash": model.hash,
+        "fusion": model.fusion,
+        "point": model.point,
+        "split": config.split,
+        "split_hash": content_hash(photos),
+        "photographs": len(photos),
+        "trained_on": contaminated,
+        "earth_radius_km": EARTH_RADIUS_KM,
+        "geoscore_scale_km": config.geoscore_scale_km,
+        "created_at_utc": now_utc(),
+        "version": VERSION,
+        "git_commit": git_commit(),
+        "answers": _figures(answers, photos, config),
+        "levels": _levels(model, measured, config.seed),
+        "slices": _slices(measured.points_deg, photos, model),
+    }
+    out = config.out or config.run / f"evaluation_{config.split}.json"
+    write_json(out, report)
+    print(table(report))
+    print(f"all figures: {out}")
+
+
+def split_photos(data: Path, split: str) -> pd.DataFrame:
+    """Return the rows of a split.
+
+    Raises:
+        ValueError: there is no such split, or it holds nothing.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"--split is one of {', '.join(SPLITS)}, got {split!r}")
+    photos = read_manifest(data)
+    chosen = photos[photos["split"] == split].reset_index(drop=True)
+    if not len(chosen):
+        raise ValueError(f"the {split} split of {data} holds none of its {len(photos)} photographs")
+    return chosen
+
+
+def trained_ids(run: Path) -> set[str]:
+    """Return the ids that a run was trained on."""
+    return {photo for photo, split in read_split(run).items() if split == "train"}
+
+
+def measure(model: Model, data: Path, photos: pd.DataFrame, batch_size: int, workers: int) -> Measured:
+    """Answer for the photographs of a manifest; those that cannot be read are named and left out."""
+    classes = model.hierarchy.classes(coordinates(photos))
+    points, ranks, read = [], [], []
+    batches = photo_batches([data / path for path in photos["path"]], model.transform, batch_size, workers)
+    for batch in progress(batches, "answering", "batch", -(-len(photos) // batch_size)):
+        for _, reason in batch.unreadable:
+            log.warning("left out: %s", reason)
+        if len(batch.index):
+            posterior = model.posterior(model.logits(batch.pixels))
+            points.append(model.points(posterior))
+            ranks.append(class_ranks(posterior, classes[batch.index.numpy()]))
+            read.append(batch.index.numpy())
+    if not read:
+        raise ValueError(f"none of {len(photos)} photographs of {data} could be read")
+    return Measured(np.concatenate(points), np.concatenate(ranks), np.concatenate(read))
+
+
+def class_ranks(scores: list[Tensor], classes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return (B, levels) how many classes score above the true one; all of them where it is UNKNOWN."""
+    columns = []
+    for score, true in zip(scores, torch.from_numpy(classes).to(scores[0].device).T, strict=True):
+        own = score.gather(1, true.clamp(min=0)[:, None])
+        columns.append(torch.where(true == UNKNOWN, score.shape[1], (score > own).sum(dim=1)))
+    return torch.stack(columns, dim=1).cpu().numpy()
+
+
+def baselines(data: Path, photos: pd.DataFrame, seed: int) -> dict[str, NDArray[np.float64]]:
+    """Return the answers of chance and, where the dataset has clues, of the oracle that reads them."""
+    everything = read_manifest(data, ["id", "latitude", "longitude", "split"])
+    train, calibration = (everything[everything["split"] == split] for split in ("train", "calibration"))
+    if not len(train):
+        return {}
+    answers = {"chance": chance(coordinates(train), len(photos), seed)}
+    shown = read_clues(data, photos["id"])
+    known, fitted = read_clues(data, train["id"]), read_clues(data, calibration["id"])
+    if shown and known and fitted and len(calibration):
+        oracle = clue_oracle(known.region, coordinates(train), shown.shown, fitted.shown, coordinates(calibration))
+        answers["clue oracle"] = oracle
+    return answers
+
+
+def _figures(
+    answers: Mapping[str, NDArray[np.float64]], photos: pd.DataFrame, config: EvaluateConfig
+) -> dict[str, Any]:
+    truth = coordinates(photos)
+    return {
+        name: distance_figures(distance_km(points, truth), config.seed, config.geoscore_scale_km)
+        for name, points in answers.items()
+    }
+
+
+def _levels(model: Model, measured: Measured, seed: int) -> dict[str, Any]:
+    """Return per level top-1 and top-10 of the posterior, and the share of photographs whose true cell is a class."""
+    levels: dict[str, Any] = {}
+    for column, (name, size) in enumerate(zip(model.hierarchy.level_names, model.hierarchy.sizes(), strict=True)):
+        ranks = measured.ranks[:, column]
+        levels[name] = {f"top_{k}": mean_interval(((ranks < k) & (ranks < size)).astype(np.float64), seed) for k in TOP}
+        levels[name] |= {"classes": size, "in_a_known_cell": float((ranks < size).mean())}
+    return levels
+
+
+def _slices(points_deg: NDArray[np.float64], photos: pd.DataFrame, model: Model) -> dict[str, Any]:
+    """Return figures by country, by band of latitude, and by how many training photographs the region has."""
+    truth = coordinates(photos)
+    away = distance_km(points_deg, truth)
+    country = land_table().country[grid.encode(truth, TABLE_LEVEL)]
+    by_country = slices(away, np.where(country == "", "at sea", country))
+    south = 30 * np.floor(np.minimum(truth[:, 0], 89.9) / 30).astype(int)
+    band = [f"{s} to {s + 30}" for s in south]
+    return {
+        "country": by_country,
+        "country_macro_average": macro_average({c: g for c, g in by_country.items() if c != "at sea"}),
+        "latitude": slices(away, band),
+        "training_photographs_nearby": slices(away, _coverage_decile(truth, model)),
+    }
+
+
+def _coverage_decile(truth_deg: NDArray[np.float64], model: Model) -> list[str]:
+    """Return, for each photograph, the decile of training photographs in its cell of the second finest level."""
+    hierarchy, level = model.hierarchy, max(0, model.hierarchy.depth - 2)
+    classes = hierarchy.classes(truth_deg)[:, level]
+    count = np.where(classes == UNKNOWN, 0, hierarchy.train_count[hierarchy.rows(level)][classes.clip(0)])
+    edges = np.unique(np.quantile(count, np.linspace(0, 1, 11)))
+    decile = np.clip(np.searchsorted(edges, count, side="right") - 1, 0, max(0, len(edges) - 2))
+    return [f"{edges[d]:.0f} to {edges[min(d + 1, len(edges) - 1)]:.0f}" for d in decile]
+
+
+ORDER = ("chance", "model", "clue oracle")
+
+
+def table(report: Mapping[str, Any]) -> str:
+    """Return the figures of a report as text."""
+    head = f"{'':<12} {'GeoScore':>22} {'median km':>24} {'mean km':>8}" + "".join(
+        f"{f'≤{r} km':>10}" for r in RADII_KM
+    )
+    lines = [
+        f"{report['run']} on the {report['split']} split: n = {report['photographs']:,}, split {report['split_hash'][:12]}, "
+        f"fusion {report['fusion']}, point {report['point']}; [95 % bootstrap interval]",
+        head,
+    ]
+    for name in (n for n in ORDER if n in report["answers"]):
+        figures = report["answers"][name]
+        shares = "".join(f"{figures[f'within_{r}km']['value']:>10.1%}" for r in RADII_KM)
+        lines.append(
+            f"{name:<12} {_with_interval(figures['geoscore']):>22} {_with_interval(figures['median_km']):>24} "
+            f"{figures['mean_km']['value']:>8,.0f}{shares}"
+        )
+    lines.append(f"{'level':<12} {'classes':>8} {'top-1':>20} {'top-10':>20} {'true cell known':>16}")
+    for name, level in report["levels"].items():
+        first, tenth = (
+            f"{v['value']:.1%} [{v['low']:.1%}, {v['high']:.1%}]" for v in (level["top_1"], level["top_10"])
+        )
+        lines.append(f"{name:<12} {level['classes']:>8,} {first:>20} {tenth:>20} {level['in_a_known_cell']:>16.1%}")
+    macro = report["slices"]["country_macro_average"]
+    if macro:
+        lines.append(
+            f"macro average over countries: GeoScore {macro['geoscore']:,.0f}, median {macro['median_km']:,.0f} km"
+        )
+    return "\n".join(lines)
+
+
+def _with_interval(figure: Mapping[str, float]) -> str:
+    return f"{figure['value']:,.0f} [{figure['low']:,.0f}, {figure['high']:,.0f}]"

@@ -1,0 +1,176 @@
+"""Temperatures that make probabilities mean what they say, and the way of answering that scores best.
+
+Every photograph used here lies in the calibration split. A temperature per level is fitted, for each way of combining
+levels, to the negative log likelihood of the very posterior that users get (Guo et al. 2017, section 4.2).
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from geocells.hierarchy import UNKNOWN
+from geocells.sphere import distance_km
+from infer.devices import pick_device
+from infer.evaluation import split_photos, trained_ids
+from infer.loading import photo_batches
+from infer.metrics import geoscore
+from infer.model import TEMPERATURES, Model, load_model
+from infer.points import POINTS, answer_points
+from infer.posterior import FUSIONS, fuse
+from label_maps.manifest import coordinates
+from plumbing.files import write_json
+from plumbing.progress import progress
+from plumbing.version import now_utc
+from train.config import CalibrateConfig
+
+log = logging.getLogger(__name__)
+
+CHOSEN_FROM = ("chain", "product")
+"""Fusions that may become a run's default; the published rule is there to compare with."""
+LIMITS = (0.05, 20.0)
+"""Temperatures outside are no calibration but a sign of too few photographs."""
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Logits and truth of the calibration photographs.
+
+    Attributes:
+        logits: (N, classes) per level, before any temperature.
+        classes: (N, levels) true classes.
+        latlon_deg: (N, 2) true coordinates.
+    """
+
+    logits: list[Tensor]
+    classes: Tensor
+    latlon_deg: NDArray[np.float64]
+
+
+def main(config: CalibrateConfig) -> None:
+    """Fit, choose, write `temperatures.json` and print what was fitted."""
+    model = load_model(config.run, pick_device(config.device))
+    photos = split_photos(config.data, config.split)
+    overlap = photos["id"].isin(trained_ids(config.run))
+    if overlap.any():
+        raise ValueError(
+            f"{int(overlap.sum())} photographs of the {config.split} split were trained on, such as "
+            f"{photos['id'][overlap].iloc[0]}: calibrate on photographs that the run has not seen"
+        )
+    if len(photos) > config.max_photos:
+        photos = photos.iloc[np.linspace(0, len(photos) - 1, config.max_photos).astype(int)].reset_index(drop=True)
+    data = collect(model, config.data, photos, config.batch_size, config.workers)
+    fitted = {fusion: fit_temperatures(model, data, fusion) for fusion in FUSIONS}
+    scores = {
+        fusion: {point: _score(model, data, fusion, temperatures, point) for point in POINTS}
+        for fusion, temperatures in fitted.items()
+    }
+    fusion, point = max(
+        ((fusion, point) for fusion in CHOSEN_FROM for point in POINTS), key=lambda way: scores[way[0]][way[1]]
+    )
+    record = {
+        "model_hash": model.hash,
+        "split": config.split,
+        "photographs": len(data.latlon_deg),
+        "created_at_utc": now_utc(),
+        "fusion": fusion,
+        "point": point,
+        "temperatures": {f: dict(zip(model.hierarchy.level_names, t, strict=True)) for f, t in fitted.items()},
+        "nll": {f: _nll_before_after(model, data, f, t) for f, t in fitted.items()},
+        "geoscore": scores,
+    }
+    write_json(config.run / TEMPERATURES, record)
+    print(_table(record))
+
+
+def collect(model: Model, data: Path, photos: Any, batch_size: int, workers: int) -> Calibration:
+    """Return the logits of photographs; those that cannot be read are left out."""
+    parts: list[list[Tensor]] = []
+    read = []
+    batches = photo_batches([data / path for path in photos["path"]], model.transform, batch_size, workers)
+    for batch in progress(batches, "reading logits", "batch", -(-len(photos) // batch_size)):
+        if len(batch.index):
+            parts.append(model.logits(batch.pixels))
+            read.append(batch.index.numpy())
+    if not read:
+        raise ValueError(f"none of {len(photos)} photographs of {data} could be read")
+    truth = coordinates(photos)[np.concatenate(read)]
+    logits = [torch.cat(level).clone() for level in zip(*parts, strict=True)]
+    return Calibration(logits, torch.from_numpy(model.hierarchy.classes(truth)).to(model.device), truth)
+
+
+def fit_temperatures(model: Model, data: Calibration, fusion: str) -> tuple[float, ...]:
+    """Return one temperature for each level that minimise the NLL of the posterior, summed over levels, by LBFGS."""
+    # The greedy rule cuts true cells off, where its likelihood is zero; it was published with each level's own fit.
+    rule = "own" if fusion == "seed" else fusion
+    log_t = torch.zeros(len(data.logits), requires_grad=True, device=model.device)
+    optimizer = torch.optim.LBFGS([log_t], lr=0.5, max_iter=60, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = sum_nll(model, data, rule, log_t.exp())
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    return tuple(float(t) for t in log_t.detach().exp().clamp(*LIMITS))
+
+
+def sum_nll(model: Model, data: Calibration, rule: str, temperatures: Tensor) -> Tensor:
+    """Return the sum over levels of the mean NLL of the true cells, over photographs whose true cell is a class."""
+    scaled = [z / t for z, t in zip(data.logits, temperatures, strict=True)]
+    if rule == "own":
+        posterior = [torch.log_softmax(z, dim=1) for z in scaled]
+    else:
+        posterior = fuse(model.tree, scaled, (1.0,) * len(scaled), rule)
+    total = temperatures.new_zeros(())
+    for level, log_probability in enumerate(posterior):
+        known = data.classes[:, level] != UNKNOWN
+        if known.any():
+            true = data.classes[known, level]
+            total = total - log_probability[known].gather(1, true[:, None]).mean()
+    return total
+
+
+def _nll_before_after(model: Model, data: Calibration, fusion: str, fitted: tuple[float, ...]) -> dict[str, float]:
+    rule = "own" if fusion == "seed" else fusion
+    ones, ts = torch.ones(len(fitted), device=model.device), torch.tensor(fitted, device=model.device)
+    with torch.inference_mode():
+        return {
+            "before": float(sum_nll(model, data, rule, ones)),
+            "after": float(sum_nll(model, data, rule, ts)),
+        }
+
+
+@torch.inference_mode()
+def _score(model: Model, data: Calibration, fusion: str, temperatures: tuple[float, ...], point: str) -> float:
+    """Return the mean GeoScore of a way of answering."""
+    points = []
+    for start in range(0, len(data.latlon_deg), 256):
+        logits = [z[start : start + 256] for z in data.logits]
+        leaf = fuse(model.tree, logits, temperatures, fusion)[-1]
+        points.append(answer_points(point, leaf, model.leaves).cpu().numpy())
+    return float(geoscore(distance_km(np.concatenate(points), data.latlon_deg)).mean())
+
+
+def _table(record: dict[str, Any]) -> str:
+    levels = list(record["temperatures"]["chain"])
+    lines = [f"{record['photographs']:,} photographs of the {record['split']} split; GeoScore by point on the right"]
+    temperature_heads = "".join(f"{f'T {level}':>8}" for level in levels)
+    lines.append(
+        f"{'fusion':<10}{temperature_heads} {'NLL before':>12} {'after':>8}" + "".join(f"{p:>10}" for p in POINTS)
+    )
+    for fusion in FUSIONS:
+        fitted = "".join(f"{record['temperatures'][fusion][level]:>8.3f}" for level in levels)
+        nll, scores = record["nll"][fusion], record["geoscore"][fusion]
+        lines.append(
+            f"{fusion:<10}{fitted} {nll['before']:>12.3f} {nll['after']:>8.3f}"
+            + "".join(f"{scores[point]:>10,.0f}" for point in POINTS)
+        )
+    lines.append(f"this run answers by --fusion {record['fusion']} --point {record['point']} from now on")
+    return "\n".join(lines)
