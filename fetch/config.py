@@ -14,8 +14,7 @@ class IngestConfig:
     max_side: int = 1024
     """Pictures are stored with the longer side at most this many pixels."""
     split: Literal["groups", "cell"] = "groups"
-    """What stays together when splitting: groups (same sequence, same place, same creator in a cell, near-duplicates),
-    or whole L8 cells, so that cells of the test split are never trained on."""
+    """What no split divides: groups (of sequence, place, creator in a cell, near-duplicates), or whole L8 cells."""
     test_share: float = 0.15
     """Share of the photographs kept for the final figures."""
     calibration_share: float = 0.15
@@ -105,8 +104,7 @@ class ThinConfig:
     min_distance_m: float = 78.0
     """Photographs lie at least this far from each other; the better picture stays. 0 is off."""
     duplicate_bits: int = 4
-    """Pictures of a sequence, or within 200 m, whose 64-bit difference hashes differ in at most so many bits are the
-    same picture; the better one stays. -1 is off."""
+    """Difference hashes (64 bits) of pictures of a sequence, or within 200 m, differ in more bits than this. -1 is off."""
     max_per_sequence: int | None = None
     """At most so many photographs of a sequence in an L8 cell; no limit when not given."""
     max_creator_share: float | None = None

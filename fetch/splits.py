@@ -84,7 +84,9 @@ def _report(split: NDArray[np.str_], size: NDArray[np.int64], hold_out: str, sha
         )
     for name in SPLITS:
         if (name == "train" or shares.get(name, 0) > 0) and not np.any(split == name):
-            log.warning(f"splits: {name} is empty, there are only {len(size)} {what}s to share out")
+            log.warning(
+                f"splits: {name} is empty, too few places: {len(size)} {what}{'s' * (len(size) != 1)} to share out"
+            )
 
 
 def storage_cells(photos: pd.DataFrame) -> NDArray[np.int64]:

@@ -98,7 +98,9 @@ def _read_text(path: Path) -> pd.DataFrame:
         with path.open(encoding="utf-8-sig") as file:
             header = file.readline()
         separator = max("\t;,", key=header.count)
-        return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
+        # With the header read as a row, a row longer than it is an error and not a silent shift of columns.
+        rows = pd.read_csv(path, sep=separator, header=None, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        return rows.iloc[1:].set_axis(rows.iloc[0].tolist(), axis=1).reset_index(drop=True)
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not UTF-8 text: save the table as CSV in UTF-8, or as Parquet") from None
     except pd.errors.EmptyDataError:

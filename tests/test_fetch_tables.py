@@ -59,7 +59,8 @@ def test_tabs_and_parquet_are_read_alike(tmp_path):
         ("id,path\na,b.jpg\n", "no column of the latitude .*id, path"),
         ("path,lat\na.jpg,1\n", "no column of the longitude"),
         ("lat,lon\n1,2\n", "names no pictures"),
-        ("path,lat,lon\na.jpg,1,2\nb.jpg,1,2,3,4,5\n", "no regular table"),
+        ("path,lat,lon\na.jpg,1,2\nb.jpg,48,85,2,35\n", "line 3.* saw 5"),
+        ("path,lat,lon\na.jpg,48,85,2,35\n", "line 2.* saw 5"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_one_clear_line(text, words, tmp_path):
