@@ -41,6 +41,7 @@ class Model:
         networks: which have between them one head for each level.
         transform: from a picture to their input.
         temperatures: one for each level, by fusion; 1 where none was fitted.
+        calibrated: whether temperatures were fitted for these weights.
         fusion: how levels are combined, by default.
         point: how one point is chosen, by default.
         device: where it computes.
@@ -55,6 +56,7 @@ class Model:
     networks: tuple[GeoNetwork, ...]
     transform: InputTransform
     temperatures: Mapping[str, tuple[float, ...]]
+    calibrated: bool
     fusion: str
     point: str
     device: torch.device
@@ -111,6 +113,7 @@ def load_model(run: Path, device: torch.device) -> Model:
         networks=tuple(network for network, _ in loaded),
         transform=transforms.pop(),
         temperatures={fusion: _temperatures(calibration, fusion, hierarchy) for fusion in FUSIONS},
+        calibrated=bool(calibration),
         fusion=calibration.get("fusion", "chain"),
         point=calibration.get("point", "geoscore"),
         device=device,

@@ -10,9 +10,10 @@ from geocells.hierarchy import UNKNOWN, Hierarchy, build_hierarchy
 from geocells.partitions import QuadPartition
 from label_maps.config import LabelMapsConfig
 from label_maps.files import hierarchy_hash, write_hierarchy
-from label_maps.manifest import content_hash, coordinates, read_manifest
+from label_maps.manifest import DATASET, content_hash, coordinates, read_manifest
 from label_maps.run_folder import RUN, begin_run, read_run
 from plumbing.config import as_plain
+from plumbing.files import read_json
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,8 @@ def main(config: LabelMapsConfig) -> None:
     else:
         write_hierarchy(config.run, hierarchy)
         settings = {key: value for key, value in as_plain(config).items() if key not in ("data", "run")}
-        begin_run(config.run, hierarchy, photos, settings)
+        about = config.data / DATASET
+        begin_run(config.run, hierarchy, photos, settings, read_json(about) if about.is_file() else {})
     print(_table(hierarchy, coordinates(photos[photos["split"] == "test"]), len(training)))
 
 

@@ -13,6 +13,8 @@ from geocells import grid
 from plumbing.files import atomic_path
 
 MANIFEST = "manifest.parquet"
+DATASET = "dataset.json"
+"""What a dataset is: name, source, settings; absent beside a manifest that was made elsewhere."""
 CLUES = "clues.parquet"
 """What each picture shows, known only of the demo planet."""
 

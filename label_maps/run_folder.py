@@ -16,17 +16,29 @@ RUN = "run.json"
 SPLIT = "split.parquet"
 
 
-def begin_run(run: Path, hierarchy: Hierarchy, photos: pd.DataFrame, settings: dict[str, Any]) -> None:
-    """Write `run.json` and `split.parquet` of a run that has its label maps."""
+def begin_run(
+    run: Path, hierarchy: Hierarchy, photos: pd.DataFrame, settings: dict[str, Any], dataset: dict[str, Any]
+) -> None:
+    """Write `run.json` and `split.parquet` of a run that has its label maps.
+
+    Args:
+        run: the run folder.
+        hierarchy: what its label maps hold.
+        photos: the manifest of its dataset.
+        settings: how the hierarchy was made.
+        dataset: the dataset's `dataset.json`; empty where it has none.
+    """
     with atomic_path(run / SPLIT) as partial:
         photos[["id", "split"]].to_parquet(partial, index=False)
     record = {
-        "name": run.name,
+        "name": run.resolve().name,
         "created_at_utc": now_utc(),
         "version": VERSION,
         "git_commit": git_commit(),
         "label_maps": settings,
         "label_map_hash": hierarchy_hash(hierarchy),
+        "dataset": {key: dataset.get(key) for key in ("name", "source")},
+        "synthetic": bool(dataset.get("synthetic")),
         "dataset_hash": content_hash(photos),
         "photographs": photos["split"].value_counts().to_dict(),
     }

@@ -1,0 +1,95 @@
+"""One photograph's answer as plain values: what predictions.json holds, and what is drawn on its map."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from geocells.sphere import distance_km
+from infer.model import Model
+from infer.places import nearest_places
+from infer.posterior import KeptCells, adaptive_top_k
+from plumbing.files import sha256
+from plumbing.metadata import read_metadata
+from plumbing.version import VERSION
+
+
+@dataclass(frozen=True)
+class Listing:
+    """How much of a posterior is told.
+
+    Attributes:
+        mass: share of what is left that the kept cells of a level reach.
+        top: at most so many cells a level are listed.
+    """
+
+    mass: float
+    top: int
+
+
+def answer_record(
+    photo: Path, point_deg: NDArray[np.float64], posterior: Sequence[Tensor], model: Model, listing: Listing
+) -> dict[str, Any]:
+    """Return the record of one photograph.
+
+    Args:
+        photo: its file.
+        point_deg: (2,) the answered point.
+        posterior: (classes,) log probabilities per level.
+        model: what answered.
+        listing: how much is listed.
+    """
+    kept = adaptive_top_k(model.tree, posterior, listing.mass)
+    return {
+        "input": str(photo),
+        "sha256": sha256(photo),
+        "point": {**_latlon(point_deg), "method": model.point},
+        "place": nearest_places(point_deg[None])[0],
+        "levels": [_level(depth, cells, model, listing.top) for depth, cells in enumerate(kept)],
+        "exif": _exif(photo, point_deg),
+        "warnings": _warnings(model),
+        "model": model_record(model),
+    }
+
+
+def _latlon(point_deg: NDArray[np.float64]) -> dict[str, float]:
+    latitude, longitude = point_deg.tolist()
+    return {"latitude": round(latitude, 5), "longitude": round(longitude, 5)}
+
+
+def _level(depth: int, kept: KeptCells, model: Model, top: int) -> dict[str, Any]:
+    """Return a level's likeliest cells; `cut_mass` is the probability of this level that no listed cell holds."""
+    rows = model.hierarchy.rows(depth).start + kept.classes[:top]
+    cells = [
+        {"id": model.hierarchy.name[row], "probability": float(f"{p:.6g}"), **_latlon(model.hierarchy.center_deg[row])}
+        for row, p in zip(rows.tolist(), kept.probability[:top].tolist(), strict=True)
+    ]
+    unlisted = kept.cut_mass + float(kept.probability[top:].sum())
+    return {"level": model.hierarchy.level_names[depth], "cells": cells, "cut_mass": float(f"{unlisted:.6g}")}
+
+
+def _exif(photo: Path, point_deg: NDArray[np.float64]) -> dict[str, float] | None:
+    """Return where the file itself says it was taken, which the network never sees, and how far off the answer is."""
+    stated = read_metadata(photo).latlon_deg
+    if stated is None:
+        return None
+    away = float(distance_km(stated, point_deg))
+    return {"latitude": stated[0], "longitude": stated[1], "distance_km": round(away, 3)}
+
+
+def _warnings(model: Model) -> list[str]:
+    warnings = []
+    if model.record.get("synthetic"):
+        warnings.append("trained on a made-up planet: what it says of a real photograph means nothing")
+    if not model.calibrated:
+        warnings.append("not calibrated: the probabilities may be too sure")
+    return warnings
+
+
+def model_record(model: Model) -> dict[str, Any]:
+    """Return what names the model that answered."""
+    return {"run": model.name, "hash": model.hash, "version": VERSION, "created": model.record["created_at_utc"]}
