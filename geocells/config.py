@@ -22,14 +22,12 @@ class LandConfig:
     sha256: str | None = None
     """Refuse the downloaded file unless this is its SHA-256."""
     base_url: str = "https://naciscdn.org/naturalearth"
-    """Where the official files lie."""
+    """Where the official files lie: this is where naturalearthdata.com sends those who click on a download."""
     cache: Path | None = None
     """Folder of downloaded files; the user's own cache folder when absent."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        if not 1 <= self.level <= 12:
-            raise ValueError(f"--level must be 1 to 12, got {self.level}")
         if self.out and self.out.suffix not in (".txt", ".csv"):
             raise ValueError(f"--out ends in .txt or .csv, got {self.out}")
         if self.natural_earth and self.download:

@@ -107,28 +107,33 @@ def shares(
         ValueError: the level is not in 1 to 12.
     """
     _check_level(level)
-    pieces, owner = shapely.get_parts(areas, return_index=True)
-    cell = np.zeros(len(pieces), dtype=np.int64)
+    piece, owner = shapely.get_parts(areas, return_index=True)
+    cell = np.zeros(len(piece), dtype=np.int64)
     found = []
     for depth in range(1, level + 1):
         # Clipping to one level after the other keeps every intersection small.
-        child = grid.children(cell, depth - 1, depth).ravel()
-        pieces, owner = np.repeat(pieces, 4), np.repeat(owner, 4)
-        boxes = cell_boxes(child, depth, equal_area)
-        meets = shapely.box(*shapely.bounds(pieces).T)
-        meets = shapely.intersects(meets, boxes)
-        child, owner, boxes = child[meets], owner[meets], boxes[meets]
-        pieces = shapely.intersection(pieces[meets], boxes)
-        share = _true_area(pieces) / _true_area(boxes)
-        done = share >= (FULL if depth < level else 0)
-        leaves = grid.children(child[done], depth, level)
-        found.append(
-            (leaves.ravel(), np.repeat(owner[done], leaves.shape[-1]), np.repeat(share[done], leaves.shape[-1]))
-        )
-        going = ~done & (share > 0)
-        pieces, owner, cell = pieces[going], owner[going], child[going]
+        piece, owner, cell = _clip(piece, owner, cell, depth, equal_area)
+        share = _true_area(piece) / _true_area(cell_boxes(cell, depth, equal_area))
+        done = (share >= FULL) | (depth == level)
+        leaves = grid.children(cell[done], depth, level)
+        count = leaves.shape[-1]
+        found.append((leaves.ravel(), np.repeat(owner[done], count), np.repeat(share[done], count)))
+        piece, owner, cell = piece[~done], owner[~done], cell[~done]
     cells, owners, values = (np.concatenate(column) for column in zip(*found, strict=True))
     return cells[values > 0], owners[values > 0], values[values > 0]
+
+
+def _clip(
+    piece: NDArray[np.object_], owner: NDArray[np.int64], cell: NDArray[np.int64], depth: int, equal_area: bool
+) -> tuple[NDArray[np.object_], NDArray[np.int64], NDArray[np.int64]]:
+    """Cut pieces, each inside a cell above `depth`, by the four children of their cells; drop what is empty."""
+    child = grid.children(cell, depth - 1, depth).ravel()
+    boxes = cell_boxes(child, depth, equal_area)
+    # Most pieces are far from most children: comparing bounds spares the intersection.
+    near = shapely.intersects(np.repeat(shapely.box(*shapely.bounds(piece).T), 4), boxes)
+    cut = shapely.intersection(np.repeat(piece, 4)[near], boxes[near])
+    left = shapely.area(cut) > 0
+    return cut[left], np.repeat(owner, 4)[near][left], child[near][left]
 
 
 def _true_area(areas: NDArray[np.object_]) -> NDArray[np.float64]:

@@ -2,7 +2,6 @@
 
 import http.client
 import os
-import urllib.error
 import urllib.request
 import zipfile
 from pathlib import Path
@@ -14,9 +13,6 @@ from numpy.typing import NDArray
 
 from plumbing.files import atomic_path, sha256, write_text
 from plumbing.progress import progress
-
-BASE_URL = "https://naciscdn.org/naturalearth"
-"""Where https://www.naturalearthdata.com itself sends those who click on a download."""
 
 TIMEOUT_S = 60
 BLOCK_BYTES = 1 << 16
@@ -33,7 +29,7 @@ def read_polygons(path: Path, columns: tuple[str, ...] = ()) -> tuple[NDArray[np
         (N,) polygons and multipolygons in two dimensions, and one (N,) array for each column.
 
     Raises:
-        ValueError: there is no such file, it cannot be read, lacks a column, or holds anything but polygons in degrees.
+        ValueError: there is no such file, it cannot be read, lacks a column, or holds no polygons in degrees.
     """
     if not path.exists():
         raise ValueError(f"{path}: no such file; name a Natural Earth land file, such as ne_50m_land.zip")
@@ -56,7 +52,7 @@ def read_polygons(path: Path, columns: tuple[str, ...] = ()) -> tuple[NDArray[np
     return polygons[kept], [values[column][kept] for column in columns]
 
 
-def download_land(scale: str, base_url: str = BASE_URL, cache: Path | None = None, demanded: str | None = None) -> Path:
+def download_land(scale: str, base_url: str, cache: Path | None = None, demanded: str | None = None) -> Path:
     """Return the official land file of a scale, from the cache or, the first time, from the network.
 
     Natural Earth publishes no hashes, so the first download is taken on trust (and on that of https); its SHA-256 is
