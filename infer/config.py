@@ -15,9 +15,13 @@ class InferConfig:
     """Say where photographs were taken: a probability for every cell, a point, a map. A hypothesis, not proof."""
 
     photos: Positional[tuple[Path, ...]]
-    """Photographs, or folders of them."""
+    """Photographs, folders of them, or dataset folders."""
     run: Path
     """Run folder with a trained model."""
+    split: Literal["train", "calibration", "test", "all"] = "test"
+    """Which photographs of a dataset folder; their true places are then on the maps."""
+    limit: int | None = None
+    """Take at most so many photographs, evenly from all."""
     out: Path = Path("predictions")
     """Folder for predictions.json, .csv, .geojson, and a map of each photograph."""
     fusion: Fusion | None = None
@@ -48,6 +52,8 @@ class InferConfig:
             raise ValueError(
                 "no photographs given: name files or folders, such as `python -m infer photo.jpg --run RUN`"
             )
+        if self.limit is not None and self.limit < 1:
+            raise ValueError(f"--limit must be 1 or more, got {self.limit}")
         if not 0 < self.mass <= 1:
             raise ValueError(f"--mass is a share above 0, at most 1, got {self.mass:g}")
         if self.top < 1 or self.batch_size < 1 or self.workers < 0:

@@ -24,7 +24,7 @@ from infer.metrics import RADII_KM, distance_figures, macro_average, mean_interv
 from infer.model import Model, load_model
 from label_maps.manifest import SPLITS, content_hash, coordinates, read_manifest
 from label_maps.run_folder import read_split
-from plumbing.files import write_json
+from plumbing.files import write_json, write_text
 from plumbing.progress import progress
 from plumbing.version import VERSION, git_commit, now_utc
 
@@ -82,8 +82,9 @@ def main(config: EvaluateConfig) -> None:
     }
     out = config.out or config.run / f"evaluation_{config.split}.json"
     write_json(out, report)
+    write_text(out.with_suffix(".txt"), table(report) + "\n")
     print(table(report))
-    print(f"all figures: {out}")
+    print(f"all figures: {out}; this table: {out.with_suffix('.txt')}")
 
 
 def split_photos(data: Path, split: str) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from infer.transform import InputTransform
+from label_maps.manifest import MANIFEST, read_manifest
 from plumbing.images import PICTURE_SUFFIXES
 
 FEW = 64
@@ -69,21 +70,51 @@ def _collate(items: list[tuple[int, Tensor | str]]) -> PhotoBatch:
     return PhotoBatch(torch.tensor([index for index, _ in read], dtype=torch.long), pixels, unreadable)
 
 
-def find_photos(given: Sequence[Path]) -> list[Path]:
-    """Return files as given, and all pictures below the folders given, in order of their names.
+@dataclass(frozen=True)
+class Photo:
+    """A photograph to answer for.
+
+    Attributes:
+        path: its file.
+        truth_deg: latitude and longitude where a dataset knows them.
+    """
+
+    path: Path
+    truth_deg: tuple[float, float] | None = None
+
+
+def find_photos(given: Sequence[Path], split: str = "all") -> list[Photo]:
+    """Return files as given, all pictures below folders in order of their names, and a split of dataset folders.
 
     Raises:
-        ValueError: nothing was given, a path does not exist, or a folder holds no pictures.
+        ValueError: a path does not exist, or a folder holds no pictures.
     """
-    found: list[Path] = []
+    found: dict[Path, Photo] = {}
     for path in given:
-        if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
-            if not inside:
-                raise ValueError(f"{path} holds no pictures ({', '.join(sorted(PICTURE_SUFFIXES))})")
-            found += inside
+        if (path / MANIFEST).is_file():
+            photos = _of_dataset(path, split)
+        elif path.is_dir():
+            photos = [Photo(p) for p in sorted(path.rglob("*")) if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()]
         elif path.exists():
-            found.append(path)
+            photos = [Photo(path)]
         else:
             raise ValueError(f"there is no file or folder {path}")
-    return list(dict.fromkeys(found))
+        if not photos:
+            raise ValueError(f"{path} holds no pictures ({', '.join(sorted(PICTURE_SUFFIXES))})")
+        found.update({photo.path: photo for photo in photos})
+    return list(found.values())
+
+
+def _of_dataset(data: Path, split: str) -> list[Photo]:
+    photos = read_manifest(data, ["path", "latitude", "longitude", "split"])
+    if split != "all":
+        photos = photos[photos["split"] == split]
+    rows = zip(photos["path"], photos["latitude"], photos["longitude"], strict=True)
+    return [Photo(data / path, (latitude, longitude)) for path, latitude, longitude in rows]
+
+
+def evenly(photos: list[Photo], limit: int | None) -> list[Photo]:
+    """Return at most so many photographs, evenly from all."""
+    if limit is None or limit >= len(photos):
+        return photos
+    return [photos[k * len(photos) // limit] for k in range(limit)]

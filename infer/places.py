@@ -20,6 +20,6 @@ def nearest_places(points_deg: NDArray[np.float64]) -> list[dict[str, Any]]:
 def _nearest(lat_deg: float, lon_deg: float) -> dict[str, Any]:
     town = reverse_geocode.get((lat_deg, lon_deg))
     away = distance_km((lat_deg, lon_deg), (town["latitude"], town["longitude"]))
-    parts = [town["city"], town.get("state"), town.get("country")]
+    parts = [town["city"], town.get("state")]
     name = ", ".join(dict.fromkeys(part for part in parts if part))
     return {"name": name, "country_code": town["country_code"], "distance_km": round(float(away), 1)}

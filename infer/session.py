@@ -11,7 +11,7 @@ import numpy as np
 from infer.answer import Listing, answer_record
 from infer.config import InferConfig
 from infer.devices import pick_device
-from infer.loading import find_photos, photo_batches
+from infer.loading import Photo, evenly, find_photos, photo_batches
 from infer.model import Model, load_model
 from infer.writers import Record, write_answers
 from plumbing.files import atomic_path, write_text
@@ -30,14 +30,14 @@ def main(config: InferConfig) -> None:
     Raises:
         ValueError: none can be read.
     """
-    photos = find_photos(config.photos)
+    photos = evenly(find_photos(config.photos, config.split), config.limit)
     model = load_model(config.run, pick_device(config.device)).with_choices(config.fusion, config.point)
-    names = unique_names(photos)
+    names = unique_names([photo.path for photo in photos])
     records: list[Record] = []
     for photo, record in progress(answers(photos, model, config), "answering", "photograph", len(photos)):
         records.append(record)
         if config.maps:
-            write_maps(config.out / names[photo], photo, record, model, config.tiles)
+            write_maps(config.out / names[photo.path], photo, record, model, config.tiles)
     if not records:
         raise ValueError(f"none of {len(photos)} files could be read as a photograph")
     paths = write_answers(config.out, records)
@@ -49,10 +49,11 @@ def main(config: InferConfig) -> None:
     print("A hypothesis, not proof.")
 
 
-def answers(photos: list[Path], model: Model, config: InferConfig) -> Iterator[tuple[Path, Record]]:
+def answers(photos: list[Photo], model: Model, config: InferConfig) -> Iterator[tuple[Photo, Record]]:
     """Yield the record of each readable photograph in order; an unreadable one is one warning line."""
     listing = Listing(config.mass, config.top)
-    for batch in photo_batches(photos, model.transform, config.batch_size, config.workers):
+    paths = [photo.path for photo in photos]
+    for batch in photo_batches(paths, model.transform, config.batch_size, config.workers):
         for _, reason in batch.unreadable:
             log.warning("left out: %s", reason)
         if not len(batch.index):
@@ -60,7 +61,7 @@ def answers(photos: list[Path], model: Model, config: InferConfig) -> Iterator[t
         posterior = model.posterior(model.logits(batch.pixels))
         for row, (index, point) in enumerate(zip(batch.index.tolist(), model.points(posterior), strict=True)):
             own = [level[row] for level in posterior]
-            yield photos[index], answer_record(photos[index], point, own, model, listing)
+            yield photos[index], answer_record(paths[index], point, own, model, listing)
 
 
 def unique_names(photos: list[Path]) -> dict[Path, str]:
@@ -73,13 +74,13 @@ def unique_names(photos: list[Path]) -> dict[Path, str]:
     return names
 
 
-def write_maps(stem: Path, photo: Path, record: Record, model: Model, tiles: str | None) -> None:
+def write_maps(stem: Path, photo: Photo, record: Record, model: Model, tiles: str | None) -> None:
     """Write the page and the picture of one answer."""
     layers = [cell_layer(model, level) for level in record["levels"]]
-    page = prediction_html(record, layers, thumbnail(photo), tiles=tiles, model=record["model"])
+    page = prediction_html(record, layers, thumbnail(photo.path), photo.truth_deg, tiles, record["model"])
     write_text(stem.with_name(f"{stem.name}.html"), page)
     with atomic_path(stem.with_name(f"{stem.name}.png")) as partial:
-        partial.write_bytes(prediction_png(record, layers))
+        partial.write_bytes(prediction_png(record, layers, photo.truth_deg))
 
 
 def cell_layer(model: Model, level: dict[str, Any]) -> CellLayer:
@@ -100,11 +101,11 @@ def thumbnail(photo: Path) -> bytes:
 
 def _table(records: list[Record], names: dict[Path, str]) -> str:
     width = min(40, max(len(names[Path(record["input"])]) for record in records))
-    lines = [f"{'photograph':<{width}}  {'latitude':>9} {'longitude':>10}  best finest cell, and where that is"]
+    lines = [f"{'photograph':<{width}}  {'latitude':>9} {'longitude':>10}  best finest cell; place of the point"]
     for record in records:
-        point, best = record["point"], record["levels"][-1]["cells"][0]
+        point, place, best = record["point"], record["place"], record["levels"][-1]["cells"][0]
         lines.append(
             f"{names[Path(record['input'])][:width]:<{width}}  {point['latitude']:>9.4f} {point['longitude']:>10.4f}  "
-            f"{best['id']} ({best['probability']:.1%}); the point is near {record['place']['name']}"
+            f"{best['id']} ({best['probability']:.1%}); near {place['name']}, {place['country_code']}"
         )
     return "\n".join(lines)
