@@ -6,17 +6,22 @@ classes of its children in the next. Both lie in `label_maps/` of a run folder.
 
 import hashlib
 import json
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geocells.hierarchy import Hierarchy
 from geocells.partitions import partition_of
 from plumbing.files import read_json, write_json
 
 FOLDER = "label_maps"
+AGAIN = "make the label maps again with `python -m label_maps`"
+NUMBERS = ("key", "latitude", "longitude", "south", "west", "north", "east", "area_km2", "train_count")
+"""What a label map says of each class beside its id."""
 
 
 def label_map_path(run: Path, level_name: str) -> Path:
@@ -30,9 +35,13 @@ def children_path(run: Path, above: str, below: str) -> Path:
 
 
 def write_hierarchy(run: Path, hierarchy: Hierarchy) -> None:
-    """Write a hierarchy into a run folder."""
-    for path, content in _contents(run, hierarchy).items():
+    """Write a hierarchy into a run folder, in place of any that is there."""
+    contents = _contents(run, hierarchy)
+    for path, content in contents.items():
         write_json(path, content)
+    for pattern in ("label_map_*.json", "*_to_*.json"):
+        for other in set((run / FOLDER).glob(pattern)) - set(contents):
+            other.unlink()
 
 
 def hierarchy_hash(hierarchy: Hierarchy) -> str:
@@ -90,52 +99,102 @@ def read_hierarchy(run: Path) -> Hierarchy:
     found = sorted(folder.glob("label_map_*.json")) if folder.is_dir() else []
     if not found:
         raise ValueError(f"{run} has no label maps: make them with `python -m label_maps --data DATASET --run {run}`")
-    names = tuple(_read(found[0])["levels"])
-    maps = [_read(label_map_path(run, name)) for name in names]
-    for name, content in zip(names, maps, strict=True):
-        if content["level"] != name or tuple(content["levels"]) != names or not content["classes"]:
-            raise ValueError(f"{label_map_path(run, name)} is not the label map of {name} of this run: make them again")
-    parents = [np.full(len(maps[0]["classes"]), -1)]
-    for depth, (above, below) in enumerate(pairwise(names), start=1):
-        children = _read(children_path(run, above, below))
-        parents.append(
-            _parents(
-                children, children_path(run, above, below), *(len(m["classes"]) for m in maps[depth - 1 : depth + 1])
-            )
-        )
-    return _assemble(names, maps, parents)
+    names = _level_names(found[0])
+    levels = [_read_level(label_map_path(run, name), name, names) for name in names]
+    other = [name for name, level in zip(names, levels, strict=True) if level.partition != levels[0].partition]
+    if other:
+        raise ValueError(f"{label_map_path(run, other[0])} is of another partition than {found[0].name}: {AGAIN}")
+    parents = [np.full(len(levels[0].ids), -1)]
+    for (above, below), sizes in zip(pairwise(names), pairwise(len(level.ids) for level in levels), strict=True):
+        parents.append(_read_parents(children_path(run, above, below), *sizes))
+    hierarchy = _assemble(names, levels, parents)
+    _check(run, hierarchy)
+    return hierarchy
 
 
-def _read(path: Path) -> Any:
+@dataclass(frozen=True, eq=False)
+class _Level:
+    """The classes of one file: its partition, their texts, and (classes, NUMBERS) what is known of each."""
+
+    partition: str
+    ids: tuple[str, ...]
+    numbers: NDArray[np.float64]
+
+
+def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise ValueError(f"{path} is missing: make the label maps again with `python -m label_maps`")
-    return read_json(path)
+        raise ValueError(f"{path} is missing: {AGAIN}")
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is no label map: {AGAIN}")
+    return content
 
 
-def _parents(children: dict[str, list[int]], path: Path, above: int, below: int) -> np.ndarray:
+def _level_names(path: Path) -> tuple[str, ...]:
+    names = _read(path).get("levels")
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{path} does not name its levels: {AGAIN}")
+    return tuple(names)
+
+
+def _read_level(path: Path, level_name: str, names: tuple[str, ...]) -> _Level:
+    content = _read(path)
+    if content.get("level") != level_name or content.get("levels") != list(names) or not content.get("classes"):
+        raise ValueError(f"{path} is not the label map of {level_name} of this run: {AGAIN}")
+    try:
+        ids = tuple(str(c["id"]) for c in content["classes"])
+        numbers = np.array([[c[name] for name in NUMBERS] for c in content["classes"]], dtype=np.float64)
+        return _Level(content["partition"], ids, numbers)
+    except (KeyError, TypeError, ValueError) as error:
+        reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise ValueError(f"{path} lists classes that cannot be read ({reason}): {AGAIN}") from None
+
+
+def _read_parents(path: Path, above: int, below: int) -> NDArray[np.int64]:
     """Return the parent of each class below, refusing a map that leaves one out or names one that is not there."""
-    pairs = [(child, int(parent)) for parent, listed in children.items() for child in listed]
-    if sorted(child for child, _ in pairs) != list(range(below)) or set(map(int, children)) != set(range(above)):
-        raise ValueError(
-            f"{path} does not give each of {below} classes one of {above} parents: make the label maps again"
-        )
-    return np.array([parent for _, parent in sorted(pairs)])
+    content = _read(path)
+    try:
+        pairs = [(int(child), int(parent)) for parent, listed in content.items() for child in listed]
+    except (TypeError, ValueError):
+        pairs = []
+    children, parents = np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2).T
+    if not np.array_equal(children, np.arange(below)) or not np.array_equal(np.unique(parents), np.arange(above)):
+        raise ValueError(f"{path} does not give each of {below} classes one of {above} parents: {AGAIN}")
+    if np.any(np.diff(parents) < 0):
+        raise ValueError(f"{path} does not have siblings side by side: {AGAIN}")
+    return parents
 
 
-def _assemble(names: tuple[str, ...], maps: list[dict[str, Any]], parents: list[np.ndarray]) -> Hierarchy:
-    classes = [c for content in maps for c in content["classes"]]
-    sizes = [len(content["classes"]) for content in maps]
+def _assemble(names: tuple[str, ...], levels: list[_Level], parents: list[NDArray[np.int64]]) -> Hierarchy:
+    sizes = [len(level.ids) for level in levels]
     starts = np.cumsum([0, 0, *sizes])[: len(sizes)]
+    column = dict(zip(NUMBERS, np.concatenate([level.numbers for level in levels]).T, strict=True))
     return Hierarchy(
-        partition=partition_of(maps[0]["partition"], names),
+        partition=partition_of(levels[0].partition, names),
         level=np.repeat(np.arange(len(sizes)), sizes).astype(np.int8),
         parent=np.concatenate([p + start * (p >= 0) for p, start in zip(parents, starts, strict=True)]).astype(
             np.int32
         ),
-        key=np.array([c["key"] for c in classes], dtype=np.int64),
-        name=tuple(c["id"] for c in classes),
-        center_deg=np.array([(c["latitude"], c["longitude"]) for c in classes]),
-        bounds_deg=np.array([(c["south"], c["west"], c["north"], c["east"]) for c in classes]),
-        area_km2=np.array([c["area_km2"] for c in classes]),
-        train_count=np.array([c["train_count"] for c in classes], dtype=np.int64),
+        key=column["key"].astype(np.int64),
+        name=tuple(text for level in levels for text in level.ids),
+        center_deg=np.stack([column["latitude"], column["longitude"]], axis=-1),
+        bounds_deg=np.stack([column[edge] for edge in ("south", "west", "north", "east")], axis=-1),
+        area_km2=column["area_km2"],
+        train_count=column["train_count"].astype(np.int64),
     )
+
+
+def _check(run: Path, hierarchy: Hierarchy) -> None:
+    """Refuse classes that are not where the partition has their cells, or whose parents do not hold them."""
+    for depth, level_name in enumerate(hierarchy.level_names):
+        rows, path = hierarchy.rows(depth), label_map_path(run, level_name)
+        try:
+            inside = hierarchy.classes(hierarchy.bounds_deg[rows].reshape(-1, 2, 2).mean(axis=1))
+            texts = hierarchy.partition.names(hierarchy.key[rows], depth)
+        except ValueError as error:
+            raise ValueError(f"{path} lists cells that do not exist ({error}): {AGAIN}") from None
+        if not np.array_equal(inside[:, depth], np.arange(len(inside))) or texts != list(hierarchy.name[rows]):
+            raise ValueError(f"{path} lists cells whose ids, keys and bounds disagree: {AGAIN}")
+        if depth and not np.array_equal(inside[:, depth - 1], hierarchy.parent_class(depth)):
+            above = children_path(run, hierarchy.level_names[depth - 1], level_name)
+            raise ValueError(f"{path} and {above.name} disagree on the parents of classes: {AGAIN}")

@@ -14,6 +14,8 @@ from plumbing.version import VERSION, git_commit, now_utc
 
 RUN = "run.json"
 SPLIT = "split.parquet"
+NEEDED = frozenset({"name", "created_at_utc", "label_map_hash", "dataset_hash"})
+"""What others read of a run's record."""
 
 
 def begin_run(
@@ -53,7 +55,9 @@ def read_run(run: Path) -> dict[str, Any]:
     """
     if not (run / RUN).is_file():
         raise ValueError(f"{run} is no run folder, it has no {RUN}: begin one with `python -m label_maps --run {run}`")
-    record: dict[str, Any] = read_json(run / RUN)
+    record = read_json(run / RUN)
+    if not isinstance(record, dict) or not record.keys() >= NEEDED:
+        raise ValueError(f"{run / RUN} is not the record of a run: begin one with `python -m label_maps --run {run}`")
     return record
 
 

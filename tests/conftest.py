@@ -1,13 +1,19 @@
 """What several tests share."""
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests.tiny import joint_config, write_tiny
+
 # The same examples on every machine, and none fails because another process keeps this one waiting.
 settings.register_profile("ours", deadline=None, derandomize=True)
 settings.load_profile("ours")
+
+# Networks of tests are so small that threads only wait for each other. Torch reads this when it is imported.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 
@@ -18,3 +24,22 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the folder of real data is not beside this checkout")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a dataset of sixty squares in six cells; the colour tells the cell. It is not to be changed."""
+    return write_tiny(tmp_path_factory.mktemp("tiny") / "data")
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a run with label maps and a joint network of the tiny dataset. It is not to be changed: copy it."""
+    from label_maps.build import main as make_label_maps
+    from label_maps.config import LabelMapsConfig
+    from train.start import train_joint
+
+    run = tmp_path_factory.mktemp("tiny_run") / "run"
+    make_label_maps(LabelMapsConfig(tiny, run))
+    train_joint(joint_config(tiny, run))
+    return run
