@@ -3,11 +3,13 @@
 import io
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
+from infer.network import GeoNetwork
 from plumbing.files import atomic_path
 from train.optim import Scheduler
 
@@ -25,6 +27,7 @@ class Progress:
         stale: epochs since the loss was lowest.
         loss_sum: sum of training losses of this epoch's steps so far.
         loss_steps: how many steps that is.
+        busy_s: seconds spent in them.
     """
 
     epoch: int = 0
@@ -35,16 +38,33 @@ class Progress:
     stale: int = 0
     loss_sum: float = 0.0
     loss_steps: int = 0
+    busy_s: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
 class Trainee:
-    """All that changes while training."""
+    """All that changes while training.
 
-    network: nn.Module
+    Attributes:
+        network: the weights.
+        forward: what is called to train, the network itself or wrapped around it.
+        optimizer: of its parameters.
+        schedule: of the optimiser's rates.
+        average: the moving average of the weights, where one is kept.
+        progress: how far it is.
+    """
+
+    network: GeoNetwork
+    forward: nn.Module
     optimizer: torch.optim.Optimizer
     schedule: Scheduler
+    average: AveragedModel | None = None
     progress: Progress = field(default_factory=Progress)
+
+    @property
+    def answering(self) -> GeoNetwork:
+        """Return the weights that are validated and kept: the average where there is one."""
+        return self.network if self.average is None else cast(GeoNetwork, self.average.module)
 
 
 def save_checkpoint(path: Path, trainee: Trainee, settings: dict[str, Any]) -> None:
@@ -53,6 +73,7 @@ def save_checkpoint(path: Path, trainee: Trainee, settings: dict[str, Any]) -> N
     content = {
         "network": trainee.network.state_dict(),
         "optimizer": trainee.optimizer.state_dict(),
+        "average": None if trainee.average is None else trainee.average.state_dict(),
         "schedule": {k: v for k, v in trainee.schedule.state_dict().items() if not callable(v)},
         "progress": asdict(trainee.progress),
         "settings": settings,
@@ -82,6 +103,8 @@ def load_checkpoint(path: Path, trainee: Trainee, settings: dict[str, Any], devi
             f"cannot resume {path} with other settings ({was}): pass the same, or --overwrite to start anew"
         )
     trainee.network.load_state_dict(content["network"])
+    if trainee.average is not None:
+        trainee.average.load_state_dict(content["average"])
     trainee.optimizer.load_state_dict(content["optimizer"])
     trainee.schedule.load_state_dict(content["schedule"])
     for key, value in content["progress"].items():

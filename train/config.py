@@ -22,6 +22,14 @@ class OptimConfig:
     without a better validation loss."""
     clip: float = 0.0
     """Clip the norm of the gradient to this; 0 leaves it alone."""
+    accumulate: int = 1
+    """Compute each step in so many parts, for batches that memory does not hold at once."""
+    ema: float = 0.0
+    """Keep a moving average of the weights with this decay, such as 0.999, and answer with it; 0 keeps none."""
+    frozen: tuple[str, ...] = ()
+    """Parts of the trunk that do not learn, by the beginnings of their names, such as conv1 bn1 layer1."""
+    frozen_norm: bool = False
+    """Keep the statistics of batch norm as the weights brought them."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -29,6 +37,10 @@ class OptimConfig:
             raise ValueError(f"--optim.lr must be above 0, got {self.lr:g}")
         if self.weight_decay < 0 or self.clip < 0 or self.trunk_lr_factor < 0:
             raise ValueError("--optim.weight-decay, --optim.clip and --optim.trunk-lr-factor must not be negative")
+        if self.accumulate < 1:
+            raise ValueError(f"--optim.accumulate must be 1 or more, got {self.accumulate}")
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"--optim.ema is a decay from 0 to below 1, got {self.ema:g}")
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,12 @@ class AugmentConfig:
     """Largest random rotation."""
     crop_scale: float = 1.0
     """Smallest share of the picture that a random crop keeps; 1 crops nothing."""
+    grayscale: float = 0.0
+    """Probability of a picture without colour."""
+    cutmix: float = 0.0
+    """Alpha of CutMix, which pastes a part of another picture and of its target; 0 is off."""
+    mixup: float = 0.0
+    """Alpha of MixUp, which blends pictures and targets; 0 is off. With both, each step draws one of them."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -50,8 +68,13 @@ class AugmentConfig:
             raise ValueError(f"--augment.flip is a probability from 0 to 1, got {self.flip:g}")
         if not 0 < self.crop_scale <= 1:
             raise ValueError(f"--augment.crop-scale is a share above 0, at most 1, got {self.crop_scale:g}")
-        if self.color_jitter < 0 or self.rotation_deg < 0:
-            raise ValueError("--augment.color-jitter and --augment.rotation-deg must not be negative")
+        if not 0 <= self.grayscale <= 1:
+            raise ValueError(f"--augment.grayscale is a probability from 0 to 1, got {self.grayscale:g}")
+        for flag in ("color_jitter", "rotation_deg", "cutmix", "mixup"):
+            if getattr(self, flag) < 0:
+                raise ValueError(
+                    f"--augment.{flag.replace('_', '-')} must not be negative, got {getattr(self, flag):g}"
+                )
 
 
 @dataclass(frozen=True)
@@ -71,14 +94,22 @@ class TrainConfig:
     epochs: int = 6
     """Passes over the training photographs."""
     batch_size: int = 64
-    """Photographs a step."""
-    loss: Literal["cross_entropy", "haversine"] = "cross_entropy"
-    """cross_entropy on the true class, or haversine: on classes by their distance from the true coordinate (PIGEON)."""
+    """Photographs a step, over all processes together."""
+    loss: Literal["cross_entropy", "focal", "haversine"] = "cross_entropy"
+    """cross_entropy on the true class; focal, which turns to what is not yet learned; or haversine: on classes by their
+    distance from the true coordinate (PIGEON)."""
+    focal_gamma: float = 2.0
+    """How strongly focal turns away from what is learned."""
+    class_weights: bool = False
+    """Weigh each class by the inverse of its number of photographs (balanced: n / (k * n_c))."""
+    sampler: Literal["plain", "balanced", "tempered"] = "plain"
+    """How often a photograph is drawn: once an epoch; so that all classes of the finest trained level come equally
+    often; or in between (by n_c ** -0.5)."""
     tau_km: tuple[float, ...] = ()
     """Smoothing length of haversine, one for all levels or one for each; left out, 800 km at the coarsest level down to
     100 km at the finest of a joint network, 75 km for a single level."""
     label_smoothing: float = 0.0
-    """Share of the probability that cross_entropy spreads over all classes."""
+    """Share of the probability that cross_entropy and focal spread over all classes."""
     optim: OptimConfig = field(default_factory=OptimConfig)
     """Optimiser and schedule."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -95,6 +126,10 @@ class TrainConfig:
     """Save a checkpoint to resume from at least this often, besides one after each epoch."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """auto is bfloat16 where the processor computes in it, float32 elsewhere; weights are float32 always."""
+    compile: bool = False
+    """Compile the network with torch.compile: minutes once, then faster steps on a GPU."""
+    tracker: tuple[Literal["tensorboard", "wandb"], ...] = ()
+    """Report metrics there too, besides metrics.jsonl."""
     cache_pixels: bool = False
     """Decode each photograph once and hold all in memory (3 * image_size^2 bytes each)."""
     workers: int = 2
@@ -117,6 +152,12 @@ class TrainConfig:
                 raise ValueError(f"{flag} must be {least} or more, got {value}")
         if any(tau <= 0 for tau in self.tau_km):
             raise ValueError(f"--tau-km must be above 0, got {self.tau_km}")
+        if self.focal_gamma < 0:
+            raise ValueError(f"--focal-gamma must not be negative, got {self.focal_gamma:g}")
+        if self.batch_size % self.optim.accumulate:
+            raise ValueError(
+                f"--batch-size {self.batch_size} cannot be cut into --optim.accumulate {self.optim.accumulate} equal parts"
+            )
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"--label-smoothing is a share from 0 to below 1, got {self.label_smoothing:g}")
 
@@ -133,8 +174,9 @@ class LevelConfig(TrainConfig):
 class JointConfig(TrainConfig):
     """Train one network for all levels together: one trunk, a head for each level, a quarter of the cost."""
 
-    loss: Literal["cross_entropy", "haversine"] = "haversine"
-    """cross_entropy on the true class, or haversine: on classes by their distance from the true coordinate (PIGEON)."""
+    loss: Literal["cross_entropy", "focal", "haversine"] = "haversine"
+    """cross_entropy on the true class; focal, which turns to what is not yet learned; or haversine: on classes by their
+    distance from the true coordinate (PIGEON)."""
     loss_on: Literal["levels", "siblings", "tree"] = "levels"
     """Softmax that the loss is taken on: each level's own, that over siblings only, or the posterior of the tree."""
     level_weights: tuple[float, ...] = ()

@@ -4,7 +4,7 @@ import json
 import logging
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,18 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from infer.network import GeoNetwork, NetworkSpec, save_network
+from infer.network import NetworkSpec, save_network
 from infer.transform import normalise
 from plumbing.files import atomic_path
 from plumbing.progress import progress
+from plumbing.world import World
 from train.checkpoints import Progress, Trainee, load_checkpoint, save_checkpoint
 from train.config import TrainConfig
+from train.distributed import gathered
 from train.losses import Objective
-from train.optim import after_epoch, after_step
-from train.photos import LabelledPhotos, PixelSource, SharedOrder, mixed_seed
+from train.optim import after_epoch, after_step, to_train
+from train.photos import LabelledPhotos, PixelSource, SharedOrder, mix_pictures, mixed_seed
+from train.trackers import Tracker
 from train.validate import Validation, validate
 
 log = logging.getLogger(__name__)
@@ -39,26 +42,30 @@ class Training:
         settings: those that must not change when it is resumed.
         name: stem of the files that it writes, such as `joint` or `L3`.
         spec: the network's spec, stored with its weights.
-        network: the network.
         objective: the loss.
         photos: training photographs.
         source: their pixels.
+        draw: (N,) how often each is drawn; None for once an epoch.
         validation: what is measured after each epoch.
         device: where it computes.
         precision: what activations are computed in.
+        world: the processes that train together.
+        trackers: where else metrics are reported.
     """
 
     config: TrainConfig
     settings: dict[str, Any]
     name: str
     spec: NetworkSpec
-    network: GeoNetwork
     objective: Objective
     photos: LabelledPhotos
     source: PixelSource
+    draw: Tensor | None
     validation: Validation
     device: torch.device
     precision: torch.dtype
+    world: World
+    trackers: tuple[Tracker, ...] = ()
 
     def checkpoint(self, kind: str) -> Path:
         """Return the file of a checkpoint."""
@@ -78,51 +85,85 @@ def fit(training: Training, trainee: Trainee) -> None:
     while state.epoch < config.epochs and not (config.patience and state.stale >= config.patience):
         _train_epoch(training, trainee)
         _end_epoch(training, trainee)
-    chosen = config.run / f"{training.name}.safetensors"
-    with atomic_path(chosen) as partial:
-        partial.write_bytes(training.checkpoint(f"best_{config.keep}.safetensors").read_bytes())
-    log.info("wrote %s, the best of %d epochs by %s", chosen, state.epoch, config.keep)
+    if training.world.first:
+        chosen = config.run / f"{training.name}.safetensors"
+        with atomic_path(chosen) as partial:
+            partial.write_bytes(training.checkpoint(f"best_{config.keep}.safetensors").read_bytes())
+        log.info("wrote %s, the best of %d epochs by %s", chosen, state.epoch, config.keep)
+    for tracker in training.trackers:
+        tracker.close()
 
 
 def _train_epoch(training: Training, trainee: Trainee) -> None:
     """Learn from what is left of an epoch's photographs."""
     config, state = training.config, trainee.progress
-    order = SharedOrder(len(training.photos), config.seed, state.epoch, state.done)
-    whole = len(training.photos) >= config.batch_size
-    loader = DataLoader(training.source, config.batch_size, sampler=order, num_workers=config.workers, drop_last=whole)
-    training.network.train()
+    to_train(trainee.network, config.optim)
     saved_at = time.monotonic()
     running = torch.zeros((), device=training.device)
-    bar = progress(_readable(loader), f"{training.name} epoch {state.epoch + 1}/{config.epochs}", "step", len(loader))
+    loader = _loader(training, state)
+    title = f"{training.name} epoch {state.epoch + 1}/{config.epochs}"
+    bar = progress(_readable(loader), title, "step", len(loader), quiet=not training.world.first)
     for index, pixels in bar:
         running += _step(training, trainee, index, pixels)
-        state.done += len(index)
-        if state.step % CHECK_STEPS == 0 or state.done >= len(training.photos):
-            running = _read_loss(training, state, running, bar)
-        if time.monotonic() - saved_at > 60 * config.checkpoint_minutes:
-            running = _read_loss(training, state, running, bar)
+        state.done += len(index) * training.world.size
+        due = time.monotonic() - saved_at > 60 * config.checkpoint_minutes
+        if due or state.step % CHECK_STEPS == 0:
+            running = _read_loss(state, running, bar)
+        if due and training.world.first:
             save_checkpoint(training.checkpoint("last.pt"), trainee, training.settings)
             saved_at = time.monotonic()
-    _read_loss(training, state, running, bar)
+    _read_loss(state, running, bar)
+
+
+def _loader(training: Training, state: Progress) -> DataLoader:
+    """Return the batches of what is left of an epoch, this process's share of each."""
+    config, world = training.config, training.world
+    order = SharedOrder(
+        len(training.photos), config.seed, state.epoch, state.done, world.rank, world.size, training.draw
+    )
+    return DataLoader(
+        training.source,
+        config.batch_size // world.size,
+        sampler=order,
+        num_workers=config.workers,
+        pin_memory=training.device.type == "cuda",
+        # A torn last batch would weigh its photographs more than others; fewer than one batch is all there is.
+        drop_last=len(training.photos) >= config.batch_size,
+    )
 
 
 def _step(training: Training, trainee: Trainee, index: Tensor, pixels: Tensor) -> Tensor:
     """Take one optimiser step and return its loss, still on the device."""
-    # Seeded by step: dropout is the same after a resume, with no state of a generator to keep.
-    torch.manual_seed(mixed_seed(training.config.seed, -1, trainee.progress.step))
+    config, state = training.config, trainee.progress
+    # Seeded by step: dropout and mixing are the same after a resume, with no state of a generator to keep.
+    torch.manual_seed(mixed_seed(config.seed, -1 - training.world.rank, state.step))
+    started_at = time.monotonic()
+    loss = torch.zeros((), device=training.device)
+    trainee.optimizer.zero_grad(set_to_none=True)
+    for part in torch.arange(len(index)).chunk(config.optim.accumulate):
+        loss += _backward(training, trainee, index[part], pixels[part], len(part) / len(index))
+    if config.optim.clip:
+        torch.nn.utils.clip_grad_norm_(trainee.network.parameters(), config.optim.clip)
+    trainee.optimizer.step()
+    if trainee.average is not None:
+        trainee.average.update_parameters(trainee.network)
+    after_step(trainee.schedule)
+    state.step += 1
+    state.loss_steps += 1
+    state.busy_s += time.monotonic() - started_at
+    return loss
+
+
+def _backward(training: Training, trainee: Trainee, index: Tensor, pixels: Tensor, share: float) -> Tensor:
+    """Add the gradient of a part of a batch and return its share of the loss."""
     targets = training.photos.targets(index, training.validation.levels, training.device)
     images = normalise(pixels.to(training.device, non_blocking=True)).contiguous(memory_format=torch.channels_last)
+    images, mixing = mix_pictures(images, training.config.augment)
     with training.autocast():
-        outputs = trainee.network(images)
-    loss = training.objective([outputs[name] for name in training.validation.level_names], targets)
-    trainee.optimizer.zero_grad(set_to_none=True)
+        outputs = trainee.forward(images)
+    logits = [outputs[name] for name in training.validation.level_names]
+    loss = share * training.objective(logits, replace(targets, mixing=mixing))
     loss.backward()
-    if training.config.optim.clip:
-        torch.nn.utils.clip_grad_norm_(trainee.network.parameters(), training.config.optim.clip)
-    trainee.optimizer.step()
-    after_step(trainee.schedule)
-    trainee.progress.step += 1
-    trainee.progress.loss_steps += 1
     return loss.detach()
 
 
@@ -135,7 +176,7 @@ def _readable(loader: DataLoader) -> Any:
         raise ValueError(f"{last}; run `python -m fetch verify` on the dataset") from None
 
 
-def _read_loss(training: Training, state: Progress, running: Tensor, bar: "tqdm[Any]") -> Tensor:
+def _read_loss(state: Progress, running: Tensor, bar: "tqdm[Any]") -> Tensor:
     """Add the losses since the last reading to the epoch's, show the mean, and stop if it is no number."""
     state.loss_sum += running.item()
     if not math.isfinite(state.loss_sum):
@@ -150,25 +191,41 @@ def _read_loss(training: Training, state: Progress, running: Tensor, bar: "tqdm[
 def _end_epoch(training: Training, trainee: Trainee) -> None:
     """Validate, record, keep what is best, and save to resume from."""
     state = trainee.progress
-    metrics = validate(training.network, training.validation, training.device, training.autocast())
-    metrics = {"train/loss": state.loss_sum / max(1, state.loss_steps), **metrics}
-    record = {"name": training.name, "epoch": state.epoch + 1, "step": state.step, **metrics}
-    _append_line(training.config.run / "metrics.jsonl", {**record, "lr": trainee.optimizer.param_groups[0]["lr"]})
-    log.info("epoch %d: %s", state.epoch + 1, ", ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
-    accuracy = metrics[f"val/{training.validation.level_names[-1]}_top1"]
-    trained = {"epochs": state.epoch + 1, "photographs": len(training.photos), "metrics": metrics}
-    if accuracy > state.best_accuracy:
-        state.best_accuracy = accuracy
-        save_network(training.checkpoint("best_accuracy.safetensors"), training.network, training.spec, trained)
+    metrics = validate(trainee.answering, training.validation, training.device, training.autocast(), training.world)
+    metrics = {"train/loss": _mean_loss(state, training.world), **metrics}
+    state.epoch += 1
     state.stale += 1
-    if metrics["val/loss"] < state.best_loss:
+    accuracy = metrics[f"val/{training.validation.level_names[-1]}_top1"]
+    better = {"best_accuracy": accuracy > state.best_accuracy, "best_loss": metrics["val/loss"] < state.best_loss}
+    state.best_accuracy = max(state.best_accuracy, accuracy)
+    if better["best_loss"]:
         state.best_loss, state.stale = metrics["val/loss"], 0
-        save_network(training.checkpoint("best_loss.safetensors"), training.network, training.spec, trained)
     after_epoch(trainee.schedule, metrics["val/loss"])
-    state.epoch, state.done, state.loss_sum, state.loss_steps = state.epoch + 1, 0, 0.0, 0
-    save_checkpoint(training.checkpoint("last.pt"), trainee, training.settings)
+    if training.world.first:
+        _record(training, trainee, metrics)
+        for kind in (kind for kind, is_better in better.items() if is_better):
+            trained = {"epochs": state.epoch, "photographs": len(training.photos), "metrics": metrics}
+            save_network(training.checkpoint(f"{kind}.safetensors"), trainee.answering, training.spec, trained)
+    state.done, state.loss_sum, state.loss_steps, state.busy_s = 0, 0.0, 0, 0.0
+    if training.world.first:
+        save_checkpoint(training.checkpoint("last.pt"), trainee, training.settings)
 
 
-def _append_line(path: Path, record: dict[str, Any]) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record) + "\n")
+def _mean_loss(state: Progress, world: World) -> float:
+    """Return the mean loss of an epoch's steps over all processes."""
+    sums = gathered((state.loss_sum, state.loss_steps), world)
+    return sum(total for total, _ in sums) / max(1, sum(steps for _, steps in sums))
+
+
+def _record(training: Training, trainee: Trainee, metrics: dict[str, float]) -> None:
+    """Tell people, metrics.jsonl and trackers how an epoch went."""
+    state = trainee.progress
+    speed = state.loss_steps * training.config.batch_size / max(state.busy_s, 1e-9)
+    rate = trainee.optimizer.param_groups[0]["lr"]
+    record = {"name": training.name, "epoch": state.epoch, "step": state.step, **metrics, "lr": rate}
+    with (training.config.run / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps({**record, "photos_per_second": round(speed, 1)}) + "\n")
+    for tracker in training.trackers:
+        tracker.log({**metrics, "lr": rate}, state.step)
+    shown = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+    log.info("epoch %d of %d: %s", state.epoch, training.config.epochs, shown)

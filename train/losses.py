@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -19,24 +21,33 @@ class Targets:
     Attributes:
         classes: (B, levels) class at each trained level; UNKNOWN where the hierarchy does not hold the cell.
         vectors: (B, 3) unit vectors of the true coordinates.
+        mixing: (B, B) share of each photograph in each picture that CutMix or MixUp made; None where they are pure.
     """
 
     classes: Tensor
     vectors: Tensor
+    mixing: Tensor | None = None
+
+    def part(self, rows: slice) -> "Targets":
+        """Return the targets of some rows of unmixed photographs."""
+        assert self.mixing is None, "mixed pictures hang together"
+        return Targets(self.classes[rows], self.vectors[rows])
 
 
 @dataclass(frozen=True, eq=False)
 class Objective:
-    """The loss of a batch: a weighted sum over levels.
+    """The loss of a batch: a weighted mean over levels of a mean over photographs.
 
     Attributes:
         tree: the trained levels; one level alone is a tree without parents.
         centers: (classes, 3) unit vectors of the class centres, per level.
-        loss: `cross_entropy` or `haversine`.
+        loss: `cross_entropy`, `focal` or `haversine`.
         loss_on: `levels`, `siblings` or `tree`.
         tau_km: smoothing length of haversine per level.
         weights: weight of each level.
         label_smoothing: share of the target that cross-entropy spreads over all classes.
+        focal_gamma: exponent of focal.
+        class_weights: (classes,) weight of each class, per level; empty for equal ones.
     """
 
     tree: Tree
@@ -46,14 +57,18 @@ class Objective:
     tau_km: tuple[float, ...]
     weights: tuple[float, ...]
     label_smoothing: float = 0.0
+    focal_gamma: float = 2.0
+    class_weights: tuple[Tensor, ...] = ()
 
     def __call__(self, logits: Sequence[Tensor], targets: Targets) -> Tensor:
-        """Return the mean loss of (B, classes) logits per level, a scalar."""
-        logits = [z.float() for z in logits]
-        total = logits[0].new_zeros(())
-        for level, log_probability in enumerate(self._log_probabilities(logits)):
-            wanted = self._wanted(level, targets)
-            total = total + self.weights[level] * _soft_cross_entropy(log_probability, wanted)
+        """Return the mean loss of (B, classes) logits per level, a scalar.
+
+        A photograph of an unknown cell adds nothing at that level, but counts in the mean: so the mean over all
+        processes is the mean over the whole batch.
+        """
+        total = logits[0].new_zeros((), dtype=torch.float32)
+        for level, log_probability in enumerate(self._log_probabilities([z.float() for z in logits])):
+            total = total + self.weights[level] * self._level_loss(level, log_probability, targets)
         return total / sum(self.weights)
 
     def _log_probabilities(self, logits: Sequence[Tensor]) -> list[Tensor]:
@@ -65,13 +80,24 @@ class Objective:
                 own[level] = family_log_softmax(logits[level], parents, self.tree.sizes[level - 1])
         return own
 
+    def _level_loss(self, level: int, log_probability: Tensor, targets: Targets) -> Tensor:
+        # 0 * -inf would be NaN where a posterior excludes a class that nobody wants.
+        surprise = -log_probability.clamp_min(-1e4)
+        if self.loss == "focal":
+            surprise = (1 - log_probability.exp()) ** self.focal_gamma * surprise
+        if self.class_weights:
+            surprise = surprise * self.class_weights[level]
+        return (self._wanted(level, targets) * surprise).sum(dim=1).mean()
+
     def _wanted(self, level: int, targets: Targets) -> Tensor:
         """Return the (B, classes) target distribution; all zero where it is unknown."""
         if self.loss == "haversine":
-            return haversine_targets(targets.vectors, self.centers[level], self.tau_km[level])
-        classes, size = targets.classes[:, level], self.tree.sizes[level]
-        known = (classes != UNKNOWN)[:, None].float()
-        return known * smooth_one_hot(classes.clamp(min=0), size, self.label_smoothing)
+            wanted = haversine_targets(targets.vectors, self.centers[level], self.tau_km[level])
+        else:
+            classes, size = targets.classes[:, level], self.tree.sizes[level]
+            known = (classes != UNKNOWN)[:, None].float()
+            wanted = known * smooth_one_hot(classes.clamp(min=0), size, self.label_smoothing)
+        return wanted if targets.mixing is None else targets.mixing @ wanted
 
 
 def smooth_one_hot(classes: Tensor, size: int, smoothing: float) -> Tensor:
@@ -96,12 +122,9 @@ def haversine_targets(vectors: Tensor, centers: Tensor, tau_km: float) -> Tensor
     return torch.softmax(-distance_km / tau_km, dim=1)
 
 
-def _soft_cross_entropy(log_probability: Tensor, wanted: Tensor) -> Tensor:
-    """Return the mean cross-entropy over the rows that want anything; zero when none does."""
-    # 0 * -inf would be NaN where a posterior excludes a class that nobody wants.
-    per_photo = -(wanted * log_probability.clamp_min(-1e4)).sum(dim=1)
-    rows = (wanted.sum(dim=1) > 0).sum().clamp(min=1)
-    return per_photo.sum() / rows
+def balanced_class_weights(train_count: NDArray[np.int64]) -> Tensor:
+    """Return (classes,) weights n / (k * n_c): each class weighs the same in total (King and Zeng 2001)."""
+    return torch.from_numpy(train_count.sum() / (len(train_count) * np.maximum(train_count, 1))).float()
 
 
 def default_tau_km(levels: int) -> tuple[float, ...]:

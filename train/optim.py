@@ -1,8 +1,9 @@
 """Optimisers and schedules by name, all of them PyTorch's own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
+from torch import nn
 from torch.optim import lr_scheduler as schedules
 
 from infer.network import GeoNetwork
@@ -13,14 +14,37 @@ Scheduler = schedules.LRScheduler
 
 def build_optimizer(network: GeoNetwork, config: OptimConfig) -> torch.optim.Optimizer:
     """Return the optimiser over heads and trunk, which may learn at another rate."""
-    groups = [
-        {"params": list(network.heads.parameters()), "lr": config.lr},
-        {"params": list(network.trunk.parameters()), "lr": config.lr * config.trunk_lr_factor},
-    ]
+    trunk = [parameter for parameter in network.trunk.parameters() if parameter.requires_grad]
+    groups = [{"params": list(network.heads.parameters()), "lr": config.lr}]
+    groups += [{"params": trunk, "lr": config.lr * config.trunk_lr_factor}] if trunk else []
     if config.name == "sgd":
         return torch.optim.SGD(groups, lr=config.lr, momentum=0.9, weight_decay=config.weight_decay)
     kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
     return kind(groups, lr=config.lr, weight_decay=config.weight_decay)
+
+
+def freeze(network: GeoNetwork, frozen: Sequence[str]) -> None:
+    """Stop the parts of the trunk that are named by the beginnings of their names from learning.
+
+    Raises:
+        ValueError: no part has such a name.
+    """
+    parts = [name for name, _ in network.trunk.named_parameters()]
+    for prefix in frozen:
+        if not any(name.startswith(prefix) for name in parts):
+            known = ", ".join(dict.fromkeys(name.split(".")[0] for name in parts))
+            raise ValueError(f"--optim.frozen {prefix} names no part of the trunk; its parts are {known}")
+    for name, parameter in network.trunk.named_parameters():
+        parameter.requires_grad_(not name.startswith(tuple(frozen)))
+
+
+def to_train(network: GeoNetwork, config: OptimConfig) -> None:
+    """Set a network to learn; frozen parts, and batch norm where asked, keep the statistics that they have."""
+    network.train()
+    for name, module in network.trunk.named_modules():
+        frozen = bool(config.frozen) and name.startswith(tuple(config.frozen))
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and (config.frozen_norm or frozen):
+            module.eval()
 
 
 def build_schedule(optimizer: torch.optim.Optimizer, config: OptimConfig, steps: int, epoch_steps: int) -> Scheduler:

@@ -81,10 +81,7 @@ class PixelSource(Dataset[tuple[int, Tensor]]):
     def __getitem__(self, item: tuple[int, int]) -> tuple[int, Tensor]:
         """Return the index and (3, size, size) uint8 pixels of an (epoch, index)."""
         epoch, index = item
-        if self.cache is not None:
-            pixels = self.cache[index]
-        else:
-            pixels = self.transform.pixels(Path(self.paths[index].decode()))
+        pixels = self._pixels(index)
         if self.augment is not None:
             # Seeded by photograph and epoch: the same picture whatever worker or machine draws it, and after a resume.
             with torch.random.fork_rng(devices=[]):
@@ -92,37 +89,82 @@ class PixelSource(Dataset[tuple[int, Tensor]]):
                 pixels = self.augment(pixels)
         return index, pixels
 
+    def _pixels(self, index: int) -> Tensor:
+        if self.cache is not None:
+            return self.cache[index]
+        return self.transform.pixels(Path(self.paths[index].decode()))
+
 
 class InOrder(Sampler[tuple[int, int]]):
-    """Every index once, in order."""
+    """Every index once, in order, dealt round-robin to `size` processes."""
 
-    def __init__(self, length: int) -> None:
-        self.length = length
+    def __init__(self, length: int, rank: int = 0, size: int = 1) -> None:
+        self.order = range(rank, length, size)
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         """Yield (epoch, index)."""
-        return iter([(0, index) for index in range(self.length)])
+        return iter([(0, index) for index in self.order])
 
     def __len__(self) -> int:
         """Return how many there are."""
-        return self.length
+        return len(self.order)
 
 
 class SharedOrder(Sampler[tuple[int, int]]):
-    """One shuffled order of an epoch, dealt round-robin to `size` processes, resuming after `done` photographs."""
+    """One shuffled order of an epoch, dealt round-robin to `size` processes, resuming after `done` photographs.
 
-    def __init__(self, length: int, seed: int, epoch: int, done: int = 0, rank: int = 0, size: int = 1) -> None:
+    With weights, photographs are drawn with replacement, each in proportion to its weight, and an epoch is as long as
+    without.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        seed: int,
+        epoch: int,
+        done: int = 0,
+        rank: int = 0,
+        size: int = 1,
+        weights: Tensor | None = None,
+    ) -> None:
         self.length, self.seed, self.epoch, self.done, self.rank, self.size = length, seed, epoch, done, rank, size
+        self.weights = weights
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         """Yield (epoch, index) for this process's share of what is left."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        order = torch.randperm(self.length, generator=generator)[self.done + self.rank :: self.size]
-        return iter([(self.epoch, index) for index in order.tolist()])
+        if self.weights is None:
+            order = torch.randperm(self.length, generator=generator)
+        else:
+            order = draw_weighted(self.weights, self.length, generator)
+        share = order[self.done + self.rank :: self.size]
+        return iter([(self.epoch, index) for index in share.tolist()])
 
     def __len__(self) -> int:
         """Return how many are this process's share."""
         return max(0, -(-(self.length - self.done - self.rank) // self.size))
+
+
+def draw_weighted(weights: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Return (count,) indices drawn with replacement in proportion to (N,) weights; N may exceed 2**24."""
+    # torch.multinomial ends at 2**24 categories; inverting the cumulated weights does not.
+    edges = weights.double().cumsum(0)
+    drawn = torch.rand(count, generator=generator, dtype=torch.float64) * edges[-1]
+    return torch.searchsorted(edges, drawn, right=True).clamp(max=len(weights) - 1)
+
+
+def sample_weights(classes: NDArray[np.int64], sampler: str) -> Tensor | None:
+    """Return how often each photograph is drawn, by the number of photographs of its class.
+
+    Args:
+        classes: (N,) classes of the finest trained level; photographs of unknown cells count as one class.
+        sampler: `plain` draws each once; `balanced` all classes alike; `tempered` by n_c ** -0.5.
+    """
+    if sampler == "plain":
+        return None
+    _, member, count = np.unique(classes, return_inverse=True, return_counts=True)
+    power = {"balanced": -1.0, "tempered": -0.5}[sampler]
+    return torch.from_numpy(count[member].astype(np.float64) ** power)
 
 
 def augmentation(config: AugmentConfig, size: int) -> v2.Transform:
@@ -136,7 +178,20 @@ def augmentation(config: AugmentConfig, size: int) -> v2.Transform:
         steps.append(v2.RandomRotation([-config.rotation_deg, config.rotation_deg]))
     if config.color_jitter:
         steps.append(v2.ColorJitter(config.color_jitter, config.color_jitter, config.color_jitter))
+    if config.grayscale:
+        steps.append(v2.RandomGrayscale(config.grayscale))
     return v2.Compose(steps) if steps else v2.Identity()
+
+
+def mix_pictures(images: Tensor, config: AugmentConfig) -> tuple[Tensor, Tensor | None]:
+    """Return (B, 3, H, W) images mixed by CutMix or MixUp, and the (B, B) share of each in each; None where both are off."""
+    kinds = [(v2.CutMix, config.cutmix), (v2.MixUp, config.mixup)]
+    on = [kind(alpha=alpha, num_classes=len(images)) for kind, alpha in kinds if alpha]
+    if not on or len(images) < 2:
+        return images, None
+    # With each photograph as a class of its own, the mixed labels are the shares, whatever the targets are.
+    mixed, shares = v2.RandomChoice(on)(images, torch.arange(len(images), device=images.device))
+    return mixed, shares
 
 
 def mixed_seed(*numbers: int) -> int:

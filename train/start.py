@@ -4,10 +4,11 @@ import logging
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from geocells.hierarchy import Hierarchy
 from geocells.sphere import unit_vectors
-from infer.devices import pick_device
 from infer.network import GeoNetwork, NetworkSpec, load_pretrained
 from infer.posterior import Tree
 from infer.transform import InputTransform
@@ -15,18 +16,23 @@ from label_maps.files import hierarchy_hash, read_hierarchy
 from label_maps.manifest import content_hash, read_manifest
 from label_maps.run_folder import read_run
 from plumbing.config import as_plain
+from plumbing.files import write_json
+from plumbing.version import git_commit, now_utc
+from plumbing.world import World
 from train.checkpoints import Trainee
 from train.config import JointConfig, LevelConfig, TrainConfig
+from train.distributed import own_device, process_group, with_shared_norm, wrapped
 from train.fit import Training, fit
-from train.losses import Objective, default_tau_km
-from train.optim import build_optimizer, build_schedule
-from train.photos import LabelledPhotos, PixelSource, augmentation
+from train.losses import Objective, balanced_class_weights, default_tau_km
+from train.optim import build_optimizer, build_schedule, freeze
+from train.photos import LabelledPhotos, PixelSource, augmentation, sample_weights
+from train.trackers import Tracker, make_trackers
 from train.validate import Validation
 
 log = logging.getLogger(__name__)
 
 MAY_CHANGE = frozenset(
-    {"data", "run", "device", "workers", "resume", "overwrite", "checkpoint_minutes", "cache_pixels"}
+    {"data", "run", "device", "workers", "resume", "overwrite", "checkpoint_minutes", "cache_pixels", "tracker"}
 )
 """Flags that a resumed training may be given anew: they do not change its result."""
 
@@ -55,19 +61,36 @@ def _train(
             log.info("%s is finished already; --overwrite trains it again", finished)
             return
         raise ValueError(f"{finished} exists: pass --overwrite to train it again, or another --run")
-    device = pick_device(config.device)
+    world = World.from_env()
+    if config.batch_size % (world.size * config.optim.accumulate):
+        raise ValueError(f"--batch-size {config.batch_size} cannot be dealt to {world.size} processes in equal parts")
+    if not world.first:
+        logging.getLogger().setLevel(logging.WARNING)
+    device = own_device(config.device, world)
     torch.manual_seed(config.seed)
     objective = _objective(config, hierarchy, levels, loss_on, weights, device)
-    training = _training(config, hierarchy, levels, name, objective, device)
-    optimizer = build_optimizer(training.network, config.optim)
-    epoch_steps = max(1, len(training.photos) // config.batch_size)
+    network, spec = _network(config, hierarchy, levels, device)
+    network = with_shared_norm(network, world, device, config.optim.frozen_norm)
+    training = _training(config, hierarchy, levels, name, objective, spec, device, world)
+    with process_group(world, device):
+        trainee = _trainee(config, network, len(training.photos), world, device)
+        try:
+            fit(training, trainee)
+        except torch.OutOfMemoryError:
+            raise ValueError(
+                f"{device} ran out of memory: lower --batch-size (now {config.batch_size}) or --image-size, or raise "
+                f"--optim.accumulate (now {config.optim.accumulate})"
+            ) from None
+
+
+def _trainee(config: TrainConfig, network: GeoNetwork, photos: int, world: World, device: torch.device) -> Trainee:
+    freeze(network, config.optim.frozen)
+    optimizer = build_optimizer(network, config.optim)
+    epoch_steps = max(1, photos // config.batch_size)
     schedule = build_schedule(optimizer, config.optim, epoch_steps * config.epochs, epoch_steps)
-    try:
-        fit(training, Trainee(training.network, optimizer, schedule))
-    except torch.OutOfMemoryError:
-        raise ValueError(
-            f"{device} ran out of memory: lower --batch-size (now {config.batch_size}) or --image-size, and --resume"
-        ) from None
+    decay = config.optim.ema
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True) if decay else None
+    return Trainee(network, wrapped(network, world, device, config.compile), optimizer, schedule, average)
 
 
 def _objective(
@@ -93,7 +116,24 @@ def _objective(
         tau_km=tau_km,
         weights=weights,
         label_smoothing=config.label_smoothing,
+        focal_gamma=config.focal_gamma,
+        class_weights=_class_weights(hierarchy, levels, device) if config.class_weights else (),
     )
+
+
+def _class_weights(hierarchy: Hierarchy, levels: list[int], device: torch.device) -> tuple[Tensor, ...]:
+    counts = [hierarchy.train_count[hierarchy.rows(level)] for level in levels]
+    return tuple(balanced_class_weights(count).to(device) for count in counts)
+
+
+def _network(
+    config: TrainConfig, hierarchy: Hierarchy, levels: list[int], device: torch.device
+) -> tuple[GeoNetwork, NetworkSpec]:
+    classes = {hierarchy.level_names[level]: hierarchy.sizes()[level] for level in levels}
+    spec = NetworkSpec(config.arch, classes, hierarchy_hash(hierarchy), InputTransform(config.image_size))
+    network = GeoNetwork(spec)
+    log.info("%s for %s: %s", config.arch, ", ".join(classes), load_pretrained(network, config.arch, config.weights))
+    return network.to(device).to(memory_format=torch.channels_last), spec
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,33 +152,37 @@ def _training(
     levels: list[int],
     name: str,
     objective: Objective,
+    spec: NetworkSpec,
     device: torch.device,
+    world: World,
 ) -> Training:
     sources = _sources(config, hierarchy)
-    names = [hierarchy.level_names[level] for level in levels]
-    classes = dict(zip(names, objective.tree.sizes, strict=True))
-    spec = NetworkSpec(config.arch, classes, hierarchy_hash(hierarchy), InputTransform(config.image_size))
-    network = GeoNetwork(spec)
-    log.info("%s for %s: %s", config.arch, ", ".join(names), load_pretrained(network, config.arch, config.weights))
-    network = network.to(device).to(memory_format=torch.channels_last)
+    log.info("%s training and %s validation photographs", f"{len(sources.training):,}", f"{len(sources.validation):,}")
     record = read_run(config.run)
     settings = {key: value for key, value in as_plain(config).items() if key not in MAY_CHANGE}
     settings |= {key: record[key] for key in ("dataset_hash", "label_map_hash")}
-    log.info("%s training and %s validation photographs", f"{len(sources.training):,}", f"{len(sources.validation):,}")
+    trackers: tuple[Tracker, ...] = ()
+    if world.first:
+        about = {"config": as_plain(config), **settings, "git_commit": git_commit(), "started_at_utc": now_utc()}
+        write_json(config.run / "checkpoints" / f"{name}.json", about)
+        trackers = make_trackers(config.tracker, config.run, name, settings)
+    names = [hierarchy.level_names[level] for level in levels]
     return Training(
         config=config,
         settings=settings,
         name=name,
         spec=spec,
-        network=network,
         objective=objective,
         photos=sources.training,
         source=sources.training_pixels,
+        draw=sample_weights(sources.training.classes[:, levels[-1]], config.sampler),
         validation=Validation(
             sources.validation, sources.validation_pixels, levels, names, objective, config.batch_size, config.workers
         ),
         device=device,
         precision=_precision(config.precision, device),
+        world=world,
+        trackers=trackers,
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -13,6 +14,8 @@ from infer.metrics import geoscore
 from infer.points import answer_points
 from infer.posterior import chain
 from infer.transform import normalise
+from plumbing.world import World
+from train.distributed import gathered
 from train.losses import Objective
 from train.photos import InOrder, LabelledPhotos, PixelSource
 
@@ -40,28 +43,48 @@ class Validation:
     workers: int
 
 
+@dataclass(frozen=True, eq=False)
+class _Outcome:
+    """What one process found for its share of the photographs."""
+
+    index: NDArray[np.int64]
+    loss_sum: float
+    ranks: NDArray[np.int64]
+    points_deg: NDArray[np.float64]
+
+
+def validate(
+    network: nn.Module, check: Validation, device: torch.device, autocast: torch.autocast, world: World
+) -> dict[str, float]:
+    """Return metrics by name, units in the names, shares and not percents; the same in every process."""
+    outcomes = gathered(_share(network, check, device, autocast, world), world)
+    order = np.argsort(np.concatenate([outcome.index for outcome in outcomes]))
+    ranks = np.concatenate([outcome.ranks for outcome in outcomes])[order]
+    away = distance_km(np.concatenate([o.points_deg for o in outcomes])[order], check.photos.latlon_deg)
+    metrics = {"val/loss": sum(outcome.loss_sum for outcome in outcomes) / len(ranks)}
+    for column, name in enumerate(check.level_names):
+        metrics[f"val/{name}_top1"] = float((ranks[:, column] < 1).mean())
+        metrics[f"val/{name}_top10"] = float((ranks[:, column] < 10).mean())
+    return {**metrics, "val/median_km": float(np.median(away)), "val/geoscore": float(geoscore(away).mean())}
+
+
 @torch.inference_mode()
-def validate(network: nn.Module, check: Validation, device: torch.device, autocast: torch.autocast) -> dict[str, float]:
-    """Return metrics by name, units in the names; shares and not percents."""
+def _share(
+    network: nn.Module, check: Validation, device: torch.device, autocast: torch.autocast, world: World
+) -> _Outcome:
+    """Answer for every `size`-th photograph."""
     network.eval()
-    losses, ranks, answers = [], [], []
-    loader = DataLoader(check.source, check.batch_size, sampler=InOrder(len(check.photos)), num_workers=check.workers)
+    order = InOrder(len(check.photos), world.rank, world.size)
+    loader = DataLoader(check.source, check.batch_size, sampler=order, num_workers=check.workers)
+    loss_sum, seen, ranks, points = 0.0, [], [], []
     for index, pixels in loader:
         with autocast:
             outputs = network(normalise(pixels.to(device)))
         logits = [outputs[name].float() for name in check.level_names]
         targets = check.photos.targets(index, check.levels, device)
-        losses.append(check.objective(logits, targets).item() * len(index))
+        loss_sum += check.objective(logits, targets).item() * len(index)
+        seen.append(index.numpy())
         ranks.append(class_ranks(logits, targets.classes.cpu().numpy()))
         leaf = chain(check.objective.tree, logits)[-1]
-        answers.append(answer_points("geoscore", leaf, check.objective.centers[-1]).cpu().numpy())
-    return _metrics(check, losses, np.concatenate(ranks), np.concatenate(answers))
-
-
-def _metrics(check: Validation, losses: list[float], ranks: np.ndarray, points: np.ndarray) -> dict[str, float]:
-    away = distance_km(points, check.photos.latlon_deg)
-    metrics = {"val/loss": sum(losses) / len(ranks)}
-    for column, name in enumerate(check.level_names):
-        metrics[f"val/{name}_top1"] = float((ranks[:, column] < 1).mean())
-        metrics[f"val/{name}_top10"] = float((ranks[:, column] < 10).mean())
-    return {**metrics, "val/median_km": float(np.median(away)), "val/geoscore": float(geoscore(away).mean())}
+        points.append(answer_points("geoscore", leaf, check.objective.centers[-1]).cpu().numpy())
+    return _Outcome(np.concatenate(seen), loss_sum, np.concatenate(ranks), np.concatenate(points))
