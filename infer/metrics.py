@@ -1,6 +1,6 @@
 """Figures that say how far answers lie from the truth."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -51,11 +51,12 @@ def _median_interval(values: NDArray[np.float64], seed: int) -> dict[str, float]
     return _interval(float(np.median(values)), np.concatenate(resampled))
 
 
-def _resamples(n: int, seed: int) -> list[NDArray[np.int64]]:
-    """Return row numbers of all resamples, in parts that fit into memory."""
+def _resamples(n: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """Yield row numbers of all resamples, in parts that fit into memory one at a time."""
     rng = np.random.default_rng(seed)
     at_once = max(1, CHUNK // n)
-    return [rng.integers(0, n, (min(at_once, RESAMPLES - start), n)) for start in range(0, RESAMPLES, at_once)]
+    for start in range(0, RESAMPLES, at_once):
+        yield rng.integers(0, n, (min(at_once, RESAMPLES - start), n))
 
 
 def _interval(value: float, resampled: NDArray[np.float64]) -> dict[str, float]:

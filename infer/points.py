@@ -12,7 +12,7 @@ POINTS = ("top", "mean", "median", "geoscore")
 HEAVIEST = 1024
 """Leaves that count where all pairs of leaves would be compared; the others hold next to nothing."""
 CANDIDATES = 48
-"""Leaves tried as the point of highest expected GeoScore before it is moved between them."""
+"""Leaves tried as the point of best expectation before it is moved between them."""
 STEPS = 12
 CLOSEST_KM = 1.0
 """A leaf pulls as from this distance at least, so that no pull is infinite."""
@@ -60,11 +60,24 @@ def _distance_km(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _median(weight: Tensor, places: Tensor) -> Tensor:
-    """Return (B, 3) points of least weighted distance, by Weiszfeld's iteration."""
-    point = torch.nn.functional.normalize((weight[..., None] * places).sum(dim=1), dim=1)
+    """Return (B, 3) points of least expected distance: the best of mean and heaviest leaves, then moved downhill."""
+    mean = torch.nn.functional.normalize((weight[..., None] * places).sum(dim=1, keepdim=True), dim=2)
+    starts = torch.cat([mean, places[:, :CANDIDATES]], dim=1)
+    point = _best(-_expected_km(weight, places, starts), starts)
     for _ in range(4 * STEPS):
-        point = _pull(weight, places, point)
+        both = torch.stack([point, _pull(weight, places, point)], dim=1)
+        point = _best(-_expected_km(weight, places, both), both)
     return point
+
+
+def _best(worth: Tensor, points: Tensor) -> Tensor:
+    """Return the (B, 3) points of highest (B, N) worth among (B, N, 3)."""
+    return points[torch.arange(len(points)), worth.argmax(dim=1)]
+
+
+def _expected_km(weight: Tensor, places: Tensor, points: Tensor) -> Tensor:
+    """Return (B, N) expected distances, up to a factor, of (B, N, 3) points."""
+    return (_distance_km(points, places) * weight[:, None]).sum(dim=2)
 
 
 def _pull(weight: Tensor, places: Tensor, point: Tensor) -> Tensor:
@@ -76,15 +89,13 @@ def _pull(weight: Tensor, places: Tensor, point: Tensor) -> Tensor:
 def _geoscore(weight: Tensor, places: Tensor) -> Tensor:
     """Return (B, 3) points of highest expected GeoScore: the best of the heaviest leaves, then moved uphill."""
     starts = places[:, :CANDIDATES]
-    best = _expected(weight, places, starts).argmax(dim=1)
-    point = starts[torch.arange(len(starts)), best]
+    point = _best(_expected(weight, places, starts), starts)
     for _ in range(STEPS):
         distance = _distance_km(point[:, None], places)[:, 0]
         # The gradient of w * exp(-d / scale) is that of a Weiszfeld pull with the weight w * exp(-d / scale).
         moved = _pull(weight * torch.exp(-distance / GEOSCORE_SCALE_KM), places, point)
         both = torch.stack([point, moved], dim=1)
-        better = _expected(weight, places, both).argmax(dim=1)
-        point = both[torch.arange(len(both)), better]
+        point = _best(_expected(weight, places, both), both)
     return point
 
 
