@@ -5,7 +5,7 @@ levels, to the negative log likelihood of the very posterior that users get (Guo
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,13 @@ from infer.metrics import geoscore
 from infer.model import TEMPERATURES, Model, load_model
 from infer.points import POINTS, answer_points
 from infer.posterior import FUSIONS, fuse
+from infer.promises import CONFORMAL, as_json
 from label_maps.manifest import coordinates
 from plumbing.files import write_json
 from plumbing.progress import progress
 from plumbing.version import now_utc
 from train.config import CalibrateConfig
+from train.promises import fit_promises
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +87,14 @@ def main(config: CalibrateConfig) -> None:
         "geoscore": scores,
     }
     write_json(config.run / TEMPERATURES, record)
+    _promise(replace(model, temperatures=fitted, fusion=fusion), data, config.run)
     print(_table(record))
+
+
+def _promise(model: Model, data: Calibration, run: Path) -> None:
+    """Write what regions and confidences the photographs allow to promise."""
+    promises = fit_promises(model, data.logits, data.classes.cpu().numpy(), data.latlon_deg)
+    write_json(run / CONFORMAL, {"model_hash": model.hash, "created_at_utc": now_utc(), **as_json(promises)})
 
 
 def collect(model: Model, data: Path, photos: Any, batch_size: int, workers: int) -> Calibration:

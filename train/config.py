@@ -209,3 +209,36 @@ class CalibrateConfig:
     """Processes that decode photographs."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, mps."""
+
+
+@dataclass(frozen=True)
+class SweepConfig(JointConfig):
+    """Train many times over learning rates and weight decays, and show which was best; any recipe can be swept.
+
+    Interrupted, the same command continues. A sweep's trainings lie in sweep/ of the run folder.
+    """
+
+    level: str | None = None
+    """Sweep the network of this level, such as L3, instead of the joint one."""
+    method: Literal["grid", "halving"] = "grid"
+    """grid tries every pair; halving draws pairs at random and stops the worse ones early (successive halving)."""
+    lrs: tuple[float, ...] = (1e-5, 5e-5, 1e-4, 5e-4, 1e-3)
+    """Learning rates of the grid; halving draws between the least and the greatest."""
+    weight_decays: tuple[float, ...] = (1e-4, 1e-3, 1e-2)
+    """Weight decays of the grid; halving draws between the least and the greatest."""
+    trials: int = 15
+    """Trainings that halving begins."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        super().__post_init__()
+        if not self.lrs or min(self.lrs) <= 0:
+            raise ValueError(f"--lrs needs numbers above 0, got {self.lrs}")
+        if not self.weight_decays or min(self.weight_decays) < 0:
+            raise ValueError(f"--weight-decays needs numbers that are not negative, got {self.weight_decays}")
+        if self.method == "halving" and min(self.weight_decays) == 0:
+            raise ValueError(
+                "--method halving draws weight decays on a logarithmic scale: leave 0 out of --weight-decays"
+            )
+        if self.trials < 1:
+            raise ValueError(f"--trials must be 1 or more, got {self.trials}")

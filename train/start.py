@@ -1,7 +1,7 @@
 """From flags to a training: what `python -m train.level` and `python -m train.joint` do."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -37,23 +37,29 @@ MAY_CHANGE = frozenset(
 """Flags that a resumed training may be given anew: they do not change its result."""
 
 
-def train_level(config: LevelConfig) -> None:
-    """Train the network of one level."""
+def train_level(config: LevelConfig, trackers: tuple[Tracker, ...] = ()) -> None:
+    """Train the network of one level; `trackers` are told of its metrics besides those of the flags."""
     hierarchy = read_hierarchy(config.run)
-    _train(config, hierarchy, [hierarchy.level_index(config.level)], config.level, "levels", (1.0,))
+    _train(config, hierarchy, [hierarchy.level_index(config.level)], config.level, "levels", (1.0,), trackers)
 
 
-def train_joint(config: JointConfig) -> None:
-    """Train one network with a head for each level."""
+def train_joint(config: JointConfig, trackers: tuple[Tracker, ...] = ()) -> None:
+    """Train one network with a head for each level; `trackers` are told of its metrics besides those of the flags."""
     hierarchy = read_hierarchy(config.run)
     weights = config.level_weights or (1.0,) * hierarchy.depth
     if len(weights) != hierarchy.depth:
         raise ValueError(f"--level-weights needs {hierarchy.depth} numbers, one for each level, got {len(weights)}")
-    _train(config, hierarchy, list(range(hierarchy.depth)), "joint", config.loss_on, weights)
+    _train(config, hierarchy, list(range(hierarchy.depth)), "joint", config.loss_on, weights, trackers)
 
 
 def _train(
-    config: TrainConfig, hierarchy: Hierarchy, levels: list[int], name: str, loss_on: str, weights: tuple[float, ...]
+    config: TrainConfig,
+    hierarchy: Hierarchy,
+    levels: list[int],
+    name: str,
+    loss_on: str,
+    weights: tuple[float, ...],
+    trackers: tuple[Tracker, ...],
 ) -> None:
     finished = config.run / f"{name}.safetensors"
     if finished.is_file() and not config.overwrite:
@@ -72,6 +78,7 @@ def _train(
     network, spec = _network(config, hierarchy, levels, device)
     network = with_shared_norm(network, world, device, config.optim.frozen_norm)
     training = _training(config, hierarchy, levels, name, objective, spec, device, world)
+    training = replace(training, trackers=training.trackers + trackers)
     with process_group(world, device):
         trainee = _trainee(config, network, len(training.photos), world, device)
         try:
