@@ -1,0 +1,207 @@
+"""What the calibration split allows to promise: `conformal.json` of a run, and the regions it gives a posterior."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from geocells.hierarchy import Hierarchy
+from geocells.land import TABLE_LEVEL, land_table
+from infer.countries import mass_by_country, table_cells
+from infer.regions import conformal_quantile, outline, region_cells
+from infer.surface import COMPONENTS, Raster, Surface
+from plumbing.files import read_json
+
+log = logging.getLogger(__name__)
+
+CONFORMAL = "conformal.json"
+SMOOTH = "smooth"
+"""Name of the surface beside those of the levels."""
+DOUBT = (1e-6, 1 - 1e-6)
+
+
+@dataclass(frozen=True, eq=False)
+class Promises:
+    """What was measured on the calibration split, for one way to combine levels.
+
+    Attributes:
+        fusion: that way.
+        photographs: of the split.
+        weights: of the surface.
+        needed: masses needed to cover the truth, by `SMOOTH` and by level name, best choice first; sorted, infinite for
+            a photograph in no known cell.
+        confidence: slope and offset, by level name, from log odds of the best cell to those of its being right.
+    """
+
+    fusion: str
+    photographs: int
+    weights: tuple[float, ...]
+    needed: Mapping[str, NDArray[np.float64]]
+    confidence: Mapping[str, tuple[float, float]]
+
+    def choose(self, coverage: float) -> tuple[str, float] | None:
+        """Return the finest kind of cells that can keep a promise, and its quantile; None where none can."""
+        for name, needed in self.needed.items():
+            quantile = conformal_quantile(needed, coverage)
+            if np.isfinite(quantile):
+                return name, quantile
+        return None
+
+    def sure(self, level_name: str, best: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the chance that the best cell of a level is right, cells that are no class counted in."""
+        slope, offset = self.confidence[level_name]
+        odds = np.clip(best, *DOUBT)
+        return 1 / (1 + np.exp(-(slope * np.log(odds / (1 - odds)) + offset)))
+
+
+def as_json(promises: Promises) -> dict[str, Any]:
+    """Return promises as plain values; what is never covered is counted, since JSON has no infinity."""
+    needed = {
+        name: {
+            "never": int(np.isinf(masses).sum()),
+            "sorted": [float(f"{mass:.7g}") for mass in np.sort(masses[np.isfinite(masses)])],
+        }
+        for name, masses in promises.needed.items()
+    }
+    confidence = {name: {"slope": a, "offset": b} for name, (a, b) in promises.confidence.items()}
+    return {
+        "fusion": promises.fusion,
+        "photographs": promises.photographs,
+        "surface_weights": list(promises.weights),
+        "confidence": confidence,
+        "needed_mass": needed,
+    }
+
+
+def from_json(content: Mapping[str, Any]) -> Promises:
+    """Return the promises of `as_json`."""
+    needed = {
+        name: np.concatenate([np.array(masses["sorted"], dtype=np.float64), np.full(masses["never"], np.inf)])
+        for name, masses in content["needed_mass"].items()
+    }
+    confidence = {name: (line["slope"], line["offset"]) for name, line in content["confidence"].items()}
+    return Promises(content["fusion"], content["photographs"], tuple(content["surface_weights"]), needed, confidence)
+
+
+def read_promises(run: Path, model_hash: str, fusion: str) -> Promises | None:
+    """Return what `train.calibrate` found for these very weights and this fusion; None, with a warning, where nothing."""
+    path = run / CONFORMAL
+    if not path.is_file():
+        log.warning("%s promises no regions: run `python -m train.calibrate`", run)
+        return None
+    content = read_json(path)
+    if content.get("model_hash") != model_hash or len(content["surface_weights"]) != COMPONENTS:
+        log.warning("%s is of other weights and is left aside: run `python -m train.calibrate`", path)
+        return None
+    if content["fusion"] != fusion:
+        log.warning(
+            "regions and confidence hold for --fusion %s alone: answers by %s come without", content["fusion"], fusion
+        )
+        return None
+    return from_json(content)
+
+
+class RegionFinder:
+    """Regions of a run's posteriors, at the coverages asked for."""
+
+    def __init__(
+        self,
+        hierarchy: Hierarchy,
+        promises: Promises,
+        device: torch.device,
+        coverages: Sequence[float],
+        inside: NDArray[np.float64] | None = None,
+    ) -> None:
+        """Prepare what all photographs share.
+
+        Args:
+            hierarchy: the cells.
+            promises: of the run.
+            device: where the posteriors are.
+            coverages: in 0 to 1.
+            inside: (65536,) what share of each cell of the land table prior knowledge leaves; all when None.
+        """
+        self.hierarchy, self.promises = hierarchy, promises
+        self.chosen = {coverage: promises.choose(coverage) for coverage in coverages}
+        self.surface = Surface(Raster.of(hierarchy), promises.weights, device)
+        self.left = None if inside is None else inside[self.surface.raster.cell]
+        self.raster_country = land_table().country[self.surface.raster.cell]
+
+    def masses(self, posterior: Sequence[Tensor]) -> NDArray[np.float32]:
+        """Return (B, cells) probabilities of the raster's cells, after prior knowledge."""
+        mass = self.surface.spread(posterior[-1].exp().float()).cpu().numpy()
+        if self.left is not None:
+            mass = mass * self.left
+        return mass / np.maximum(mass.sum(axis=1, keepdims=True), 1e-30)
+
+    def regions(self, posterior: Sequence[Tensor]) -> list[list[dict[str, Any]]]:
+        """Return the regions of each photograph of (B, classes) log probabilities per level.
+
+        A coverage that cannot be promised gives no region.
+        """
+        kinds = {name for name, _ in filter(None, self.chosen.values())}
+        smooth = self.masses(posterior) if SMOOTH in kinds else None
+        return [
+            [
+                self._smooth(coverage, quantile, smooth[row])
+                if name == SMOOTH and smooth is not None
+                else self._of_level(coverage, quantile, name, posterior, row)
+                for coverage, (name, quantile) in self._possible()
+            ]
+            for row in range(len(posterior[0]))
+        ]
+
+    def _possible(self) -> list[tuple[float, tuple[str, float]]]:
+        return [(coverage, chosen) for coverage, chosen in self.chosen.items() if chosen]
+
+    def impossible(self) -> list[float]:
+        """Return the coverages that no kind of cells can promise."""
+        return [coverage for coverage, chosen in self.chosen.items() if chosen is None]
+
+    def _smooth(self, coverage: float, quantile: float, mass: NDArray[np.float32]) -> dict[str, Any]:
+        raster = self.surface.raster
+        cells = region_cells(mass, raster.area_km2, quantile)
+        cells = cells[mass[cells] > 0]
+        countries = mass_by_country(self.raster_country[cells], mass[cells])
+        return region_record(
+            coverage, f"L{TABLE_LEVEL}", raster.bounds_deg[cells], raster.area_km2[cells], mass[cells], countries
+        )
+
+    def _of_level(
+        self, coverage: float, quantile: float, name: str, posterior: Sequence[Tensor], row: int
+    ) -> dict[str, Any]:
+        level = self.hierarchy.level_index(name)
+        rows = self.hierarchy.rows(level)
+        mass = posterior[level][row].exp().double().cpu().numpy()
+        area, bounds = self.hierarchy.area_km2[rows], self.hierarchy.bounds_deg[rows]
+        cells = region_cells(mass, area, quantile)
+        of, table_cell, share = table_cells(self.hierarchy, level)
+        held = np.isin(of, cells)
+        countries = mass_by_country(land_table().country[table_cell[held]], (mass[of] * share)[held])
+        return region_record(coverage, name, bounds[cells], area[cells], mass[cells], countries)
+
+
+def region_record(
+    coverage: float,
+    level_name: str,
+    bounds_deg: NDArray[np.float64],
+    area_km2: NDArray[np.float64],
+    mass: NDArray[np.floating],
+    countries: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """Return a region as it stands in predictions.json."""
+    return {
+        "coverage": coverage,
+        "level": level_name,
+        "cells": len(bounds_deg),
+        "area_km2": round(float(area_km2.sum()), 1),
+        "probability": round(float(mass.sum()), 6),
+        "countries": countries,
+        "geometry": outline(bounds_deg),
+    }

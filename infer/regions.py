@@ -1,0 +1,85 @@
+"""Regions with a promise: the smallest set of cells that holds the true place as often as was asked for.
+
+Cells are ordered by probability per square kilometre. The mass that a photograph *needs* is that of all cells at least
+as dense as its true one. A region takes the cells that need no more than the split-conformal quantile of the calibration
+photographs' needs, so that of new photographs of the same kind the promised share is covered, however wrong the
+probabilities are (Vovk et al. 2005; Angelopoulos and Bates 2023, section 1).
+"""
+
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import ArrayLike, NDArray
+
+from geocells.hierarchy import UNKNOWN
+
+
+def needed_mass(
+    mass: NDArray[np.floating], area_km2: NDArray[np.float64], true_cell: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return how much mass the cells at least as dense as the true one hold.
+
+    Args:
+        mass: (N, C) probabilities of cells.
+        area_km2: (C,) above zero.
+        true_cell: (N,) cells; UNKNOWN is never covered.
+
+    Returns:
+        (N,) from 0 to about 1; infinite where the true cell is unknown.
+    """
+    rows = np.arange(len(true_cell))
+    density = mass / area_km2
+    own = density[rows, np.maximum(true_cell, 0)]
+    needed = np.where(density >= own[:, None], mass, 0).sum(axis=1, dtype=np.float64)
+    return np.where(true_cell == UNKNOWN, np.inf, needed)
+
+
+def conformal_quantile(needed: ArrayLike, coverage: float) -> float:
+    """Return the ceil((n + 1) * coverage)-th smallest of n needed masses; infinite where that promise is impossible."""
+    ordered = np.sort(np.asarray(needed, dtype=np.float64))
+    # Rounding must not turn 0.9 * 10 into ten.
+    rank = int(np.ceil((len(ordered) + 1) * coverage - 1e-9))
+    return float(ordered[rank - 1]) if rank <= len(ordered) else np.inf
+
+
+def region_cells(mass: NDArray[np.floating], area_km2: NDArray[np.float64], quantile: float) -> NDArray[np.int64]:
+    """Return the cells that need at most so much mass, densest first; never none, for a place lies somewhere.
+
+    Args:
+        mass: (C,) probabilities.
+        area_km2: (C,).
+        quantile: of the needed masses.
+    """
+    density = mass / area_km2
+    order = np.argsort(-density, kind="stable")
+    falling = -density[order]
+    # Equally dense cells need each other.
+    last = np.searchsorted(falling, falling, side="right") - 1
+    needed = np.cumsum(mass[order], dtype=np.float64)[last]
+    # Sums of single-precision numbers in another order differ in their last digits.
+    taken = needed <= max(quantile, needed[0]) + 1e-6
+    return order[taken]
+
+
+def outline(bounds_deg: NDArray[np.float64]) -> dict[str, Any]:
+    """Return the union of boxes as a GeoJSON MultiPolygon (RFC 7946: outer rings counterclockwise, cut at 180).
+
+    Args:
+        bounds_deg: (N, 4) south, west, north, east, not overlapping; east below west spans the antimeridian.
+    """
+    boxes = np.asarray(bounds_deg, dtype=np.float64)
+    across = boxes[:, 3] < boxes[:, 1]
+    beyond = boxes[across] * [1, 0, 1, 1] + [0, -180, 0, 0]
+    south, west, north, east = np.vstack(
+        [np.where(across[:, None], boxes * [1, 1, 1, 0] + [0, 0, 0, 180], boxes), beyond]
+    ).T
+    merged = shapely.union_all(shapely.box(west, south, east, north), grid_size=1e-9)
+    parts = shapely.orient_polygons(shapely.get_parts(merged.normalize()))
+    return {"type": "MultiPolygon", "coordinates": [_rings(part) for part in parts]}
+
+
+def _rings(polygon: shapely.Polygon) -> list[list[list[float]]]:
+    rings = [polygon.exterior, *polygon.interiors]
+    # GeoJSON alone has longitude first.
+    return [shapely.get_coordinates(ring).round(6).tolist() for ring in rings]
