@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from geocells.partitions import QuadPartition
+from geocells.partitions import NO_CELL, Partition
 from geocells.sphere import group_means
 
 UNKNOWN = -1
@@ -32,7 +32,7 @@ class Hierarchy:
         train_count: (N,) training photographs.
     """
 
-    partition: QuadPartition
+    partition: Partition
     level: NDArray[np.int8]
     parent: NDArray[np.int32]
     key: NDArray[np.int64]
@@ -96,7 +96,7 @@ class Hierarchy:
         return np.where(known[found] == keys, found, UNKNOWN)
 
 
-def build_hierarchy(partition: QuadPartition, latlon_deg: ArrayLike, min_images: int = 1) -> Hierarchy:
+def build_hierarchy(partition: Partition, latlon_deg: ArrayLike, min_images: int = 1) -> Hierarchy:
     """Build the tree of the cells that hold training photographs.
 
     Args:
@@ -118,7 +118,7 @@ def build_hierarchy(partition: QuadPartition, latlon_deg: ArrayLike, min_images:
             keys[:, depth], return_index=True, return_inverse=True, return_counts=True
         )
         above = _lookup_sorted(levels[-1], keys[first, depth - 1]) if depth else np.full(len(cells), UNKNOWN)
-        kept = count >= min_images
+        kept = (count >= min_images) & (cells != NO_CELL)
         if depth:
             kept = (kept | _fullest_child(above, count)) & (above != UNKNOWN)
         if not kept.any():
@@ -148,7 +148,7 @@ def _fullest_child(above: NDArray[np.int64], count: NDArray[np.int64]) -> NDArra
     return mark
 
 
-def _assemble(partition: QuadPartition, levels: list[dict[str, NDArray]]) -> Hierarchy:
+def _assemble(partition: Partition, levels: list[dict[str, NDArray]]) -> Hierarchy:
     starts = np.cumsum([0] + [len(level["key"]) for level in levels])
     depths = range(len(levels))
     parents = [levels[0]["above"]] + [levels[d]["above"] + starts[d - 1] for d in depths[1:]]

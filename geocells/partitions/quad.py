@@ -1,12 +1,16 @@
-"""Ways to cut the world into nested cells. A partition gives every point one key per level; coarse levels first."""
+"""Levels of the quad grid."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from geocells import grid
 from geocells.sphere import box_area_km2
+
+if TYPE_CHECKING:
+    import shapely
 
 DEFAULT_LEVELS = (1, 3, 5, 8)
 
@@ -45,6 +49,10 @@ class QuadPartition:
         finest = grid.encode(latlon_deg, self.levels[-1], self.equal_area)
         return np.stack([grid.parent(finest, self.levels[-1], level) for level in self.levels], axis=-1)
 
+    def parents(self, keys: NDArray[np.int64], depth: int) -> NDArray[np.int64]:
+        """Return the keys, at the level above, of the parents of cells of the level at position `depth`."""
+        return grid.parent(keys, self.levels[depth], self.levels[depth - 1])
+
     def names(self, keys: NDArray[np.int64], depth: int) -> list[str]:
         """Return the texts of cells of the level at position `depth`."""
         return grid.format_ids(keys, self.levels[depth])
@@ -57,15 +65,34 @@ class QuadPartition:
         """Return the areas of cells of the level at position `depth`."""
         return box_area_km2(self.bounds_deg(keys, depth))
 
+    def outline(self, key: int, depth: int) -> "shapely.Geometry | None":
+        """Return None: a cell is its box."""
+        return None
 
-def partition_of(name: str, level_names: tuple[str, ...]) -> QuadPartition:
-    """Return the partition that a name and its levels stand for.
+    def arrays(self) -> dict[str, NDArray]:
+        """Return nothing: the names of the levels say all."""
+        return {}
+
+
+def quad(level_names: tuple[str, ...], arrays: dict[str, NDArray]) -> QuadPartition:
+    """Return the grid whose cells of a level are equal in degrees.
 
     Raises:
-        ValueError: no partition has that name, or a level is not one of its own.
+        ValueError: a level is not one of the grid.
     """
-    if name not in ("quad", "quad_equal_area"):
-        raise ValueError(f"there is no partition {name!r}; there are: quad, quad_equal_area")
+    return QuadPartition(_numbers(level_names))
+
+
+def quad_equal_area(level_names: tuple[str, ...], arrays: dict[str, NDArray]) -> QuadPartition:
+    """Return the grid whose cells of a level are equal in area.
+
+    Raises:
+        ValueError: a level is not one of the grid.
+    """
+    return QuadPartition(_numbers(level_names), equal_area=True)
+
+
+def _numbers(level_names: tuple[str, ...]) -> tuple[int, ...]:
     if not all(level.startswith("L") and level[1:].isdecimal() for level in level_names):
-        raise ValueError(f"levels of {name} are named L1 to L{grid.MAX_LEVEL}, got {', '.join(level_names)}")
-    return QuadPartition(tuple(int(level[1:]) for level in level_names), name == "quad_equal_area")
+        raise ValueError(f"levels of the grid are named L1 to L{grid.MAX_LEVEL}, got {', '.join(level_names)}")
+    return tuple(int(level[1:]) for level in level_names)

@@ -1,0 +1,181 @@
+"""Nested clusters of photographs on the sphere: cells as people travel, not as a ruler cuts."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import shapely
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import KDTree, SphericalVoronoi
+
+from geocells.outlines import boxes_deg, span_deg, sphere_polygon
+from geocells.partitions.base import check_keys
+from geocells.sphere import EARTH_RADIUS_KM, unit_vectors
+
+MANY_POINTS = 50_000
+"""From so many photographs on, clusters are found from random batches of them."""
+
+
+@dataclass(frozen=True, eq=False)
+class KMeansPartition:
+    """Cells of points whose nearest centroid is the same; the key of a cell is its number in its level.
+
+    The finest cells are those of a Voronoi diagram on the sphere, each coarser one a union of finer ones.
+
+    Attributes:
+        centroids: (finest, 3) unit vectors.
+        parent: for each level below the coarsest, the (clusters,) number of the parent in the level above.
+        boxes_deg: for each level, (clusters, 4) south, west, north, east.
+        areas_km2: for each level, (clusters,).
+    """
+
+    centroids: NDArray[np.float64]
+    parent: tuple[NDArray[np.int64], ...]
+    boxes_deg: tuple[NDArray[np.float64], ...]
+    areas_km2: tuple[NDArray[np.float64], ...]
+
+    @classmethod
+    def of(cls, level_names: tuple[str, ...], arrays: dict[str, NDArray]) -> "KMeansPartition":
+        """Return the partition of stored arrays."""
+        levels = range(len(level_names))
+        return cls(
+            arrays["centroids"],
+            tuple(arrays[f"parent_{d}"] for d in levels[1:]),
+            tuple(arrays[f"boxes_deg_{d}"] for d in levels),
+            tuple(arrays[f"areas_km2_{d}"] for d in levels),
+        )
+
+    def arrays(self) -> dict[str, NDArray]:
+        """Return the centroids, the parents, and the boxes and areas that take long to compute."""
+        stored = {"centroids": self.centroids}
+        stored |= {f"parent_{d}": values for d, values in enumerate(self.parent, start=1)}
+        stored |= {f"boxes_deg_{d}": values for d, values in enumerate(self.boxes_deg)}
+        return stored | {f"areas_km2_{d}": values for d, values in enumerate(self.areas_km2)}
+
+    @property
+    def name(self) -> str:
+        """Return the name by which `--partition` knows it."""
+        return "kmeans"
+
+    @property
+    def level_names(self) -> tuple[str, ...]:
+        """Return the names of the levels, such as K50."""
+        return tuple(f"K{len(boxes)}" for boxes in self.boxes_deg)
+
+    @cached_property
+    def _tree(self) -> KDTree:
+        return KDTree(self.centroids)
+
+    def keys(self, latlon_deg: ArrayLike) -> NDArray[np.int64]:
+        """Return (N, levels) keys of (N, 2) points."""
+        keys = [np.asarray(self._tree.query(unit_vectors(latlon_deg).reshape(-1, 3))[1], dtype=np.int64)]
+        for parent in reversed(self.parent):
+            keys.insert(0, parent[keys[0]])
+        return np.stack(keys, axis=-1)
+
+    def parents(self, keys: NDArray[np.int64], depth: int) -> NDArray[np.int64]:
+        """Return the keys, at the level above, of the parents of cells of the level at position `depth`."""
+        return self.parent[depth - 1][keys]
+
+    def names(self, keys: NDArray[np.int64], depth: int) -> list[str]:
+        """Return the texts of cells: the numbers of the clusters they lie in, such as `7/132`."""
+        check_keys(keys, len(self.boxes_deg[depth]), self.name)
+        own = [str(key) for key in keys.tolist()]
+        if not depth:
+            return own
+        return [f"{above}/{key}" for above, key in zip(self.names(self.parents(keys, depth), depth - 1), own, strict=True)]
+
+    def bounds_deg(self, keys: NDArray[np.int64], depth: int) -> NDArray[np.float64]:
+        """Return (N, 4) south, west, north, east of cells."""
+        return self.boxes_deg[depth][keys]
+
+    def area_km2(self, keys: NDArray[np.int64], depth: int) -> NDArray[np.float64]:
+        """Return the areas of cells."""
+        return self.areas_km2[depth][keys]
+
+    @cached_property
+    def _cells(self) -> SphericalVoronoi:
+        return voronoi(self.centroids)
+
+    def outline(self, key: int, depth: int) -> shapely.Geometry | None:
+        """Return a cell as polygons of (longitude, latitude)."""
+        members = np.array([key])
+        for parent in self.parent[depth:]:
+            members = np.flatnonzero(np.isin(parent, members))
+        return shapely.union_all([cell_polygon(self._cells, k) for k in members.tolist()])
+
+
+def voronoi(centroids: NDArray[np.float64]) -> SphericalVoronoi:
+    """Return the Voronoi diagram of (N, 3) unit vectors on the sphere.
+
+    Raises:
+        ValueError: there are fewer than 4, or they lie so near to each other that their cells cannot be told apart.
+    """
+    try:
+        cells = SphericalVoronoi(centroids)
+    except ValueError as error:
+        raise ValueError(
+            f"--clusters: {len(centroids)} centroids do not cut the sphere ({error}): ask for others, at least 4, "
+            "or take photographs from further apart"
+        ) from None
+    cells.sort_vertices_of_regions()
+    return cells
+
+
+def cell_polygon(cells: SphericalVoronoi, number: int) -> shapely.Geometry:
+    """Return a cell of a Voronoi diagram as polygons of degrees."""
+    # A pole lies in the cell of its nearest centroid, the one furthest along the axis.
+    axis = cells.points[:, 2]
+    pole = int(number == np.argmax(axis)) - int(number == np.argmin(axis))
+    return sphere_polygon(cells.vertices[cells.regions[number]], pole)
+
+
+def cluster(latlon_deg: ArrayLike, sizes: tuple[int, ...], seed: int = 0) -> KMeansPartition:
+    """Return nested clusters: the finest of the photographs, each coarser level of the centroids of the finer.
+
+    Args:
+        latlon_deg: (N, 2) coordinates of photographs.
+        sizes: clusters of each level, ascending, at least 4 at the finest.
+        seed: of the first guess.
+
+    Raises:
+        ValueError: there are fewer places than clusters, or the clusters do not cut the sphere.
+    """
+    points = unit_vectors(latlon_deg).reshape(-1, 3)
+    places = len(np.unique(points.round(7), axis=0))
+    if places < sizes[-1]:
+        raise ValueError(f"--clusters {sizes[-1]} is more than the {places} places that have training photographs")
+    centroids, label = _kmeans(points, np.ones(len(points)), sizes[-1], seed)
+    weight = np.bincount(label, minlength=len(centroids)).astype(np.float64)
+    parents, finer = [], centroids
+    for size in reversed(sizes[:-1]):
+        coarser, label = _kmeans(finer, weight, size, seed)
+        parents.insert(0, label)
+        weight, finer = np.bincount(label, weight, size), coarser
+    return _measured(centroids, tuple(parents))
+
+
+def _kmeans(
+    points: NDArray[np.float64], weight: NDArray[np.float64], size: int, seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the (size, 3) unit centroids of weighted points, and the (N,) cluster of each."""
+    from sklearn.cluster import KMeans, MiniBatchKMeans
+
+    kind = MiniBatchKMeans if len(points) > MANY_POINTS else KMeans
+    fitted = kind(size, n_init=1, random_state=seed).fit(points, sample_weight=weight)
+    center = fitted.cluster_centers_
+    center = center / np.maximum(np.linalg.norm(center, axis=1, keepdims=True), 1e-12)
+    return center, np.asarray(KDTree(center).query(points)[1], dtype=np.int64)
+
+
+def _measured(centroids: NDArray[np.float64], parent: tuple[NDArray[np.int64], ...]) -> KMeansPartition:
+    """Return the partition of centroids, with boxes and areas of its cells."""
+    cells = voronoi(centroids)
+    outlines = np.array([cell_polygon(cells, k) for k in range(len(centroids))], dtype=object)
+    boxes = [boxes_deg(outlines)]
+    areas = [np.asarray(cells.calculate_areas()) * EARTH_RADIUS_KM**2]
+    for above in reversed(parent):
+        count = int(above.max()) + 1
+        boxes.insert(0, span_deg(boxes[0], above, count))
+        areas.insert(0, np.bincount(above, areas[0], count))
+    return KMeansPartition(centroids, parent, tuple(boxes), tuple(areas))
