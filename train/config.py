@@ -95,21 +95,9 @@ class TrainConfig:
     """Passes over the training photographs."""
     batch_size: int = 64
     """Photographs a step, over all processes together."""
-    loss: Literal["cross_entropy", "focal", "haversine"] = "cross_entropy"
-    """cross_entropy on the true class; focal, which turns to what is not yet learned; or haversine: on classes by their
-    distance from the true coordinate (PIGEON)."""
-    focal_gamma: float = 2.0
-    """How strongly focal turns away from what is learned."""
-    class_weights: bool = False
-    """Weigh each class by the inverse of its number of photographs (balanced: n / (k * n_c))."""
     sampler: Literal["plain", "balanced", "tempered"] = "plain"
     """How often a photograph is drawn: once an epoch; so that all classes of the finest trained level come equally
     often; or in between (by n_c ** -0.5)."""
-    tau_km: tuple[float, ...] = ()
-    """Smoothing length of haversine, one for all levels or one for each; left out, 800 km at the coarsest level down to
-    100 km at the finest of a joint network, 75 km for a single level."""
-    label_smoothing: float = 0.0
-    """Share of the probability that cross_entropy and focal spread over all classes."""
     optim: OptimConfig = field(default_factory=OptimConfig)
     """Optimiser and schedule."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -150,20 +138,42 @@ class TrainConfig:
         ):
             if value < least:
                 raise ValueError(f"{flag} must be {least} or more, got {value}")
-        if any(tau <= 0 for tau in self.tau_km):
-            raise ValueError(f"--tau-km must be above 0, got {self.tau_km}")
-        if self.focal_gamma < 0:
-            raise ValueError(f"--focal-gamma must not be negative, got {self.focal_gamma:g}")
         if self.batch_size % self.optim.accumulate:
             raise ValueError(
                 f"--batch-size {self.batch_size} cannot be cut into --optim.accumulate {self.optim.accumulate} equal parts"
             )
+
+
+@dataclass(frozen=True)
+class ClassifyConfig(TrainConfig):
+    """What trainings of classes have in common."""
+
+    loss: Literal["cross_entropy", "focal", "haversine"] = "cross_entropy"
+    """cross_entropy on the true class; focal, which turns to what is not yet learned; or haversine: on classes by their
+    distance from the true coordinate (PIGEON)."""
+    focal_gamma: float = 2.0
+    """How strongly focal turns away from what is learned."""
+    class_weights: bool = False
+    """Weigh each class by the inverse of its number of photographs (balanced: n / (k * n_c))."""
+    tau_km: tuple[float, ...] = ()
+    """Smoothing length of haversine, one for all levels or one for each; left out, 800 km at the coarsest level down to
+    100 km at the finest of a joint network, 75 km for a single level."""
+    label_smoothing: float = 0.0
+    """Share of the probability that cross_entropy and focal spread over all classes."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        super().__post_init__()
+        if any(tau <= 0 for tau in self.tau_km):
+            raise ValueError(f"--tau-km must be above 0, got {self.tau_km}")
+        if self.focal_gamma < 0:
+            raise ValueError(f"--focal-gamma must not be negative, got {self.focal_gamma:g}")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"--label-smoothing is a share from 0 to below 1, got {self.label_smoothing:g}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class LevelConfig(TrainConfig):
+class LevelConfig(ClassifyConfig):
     """Train one network for one level of the hierarchy, by default as published: ResNet-50, ImageNet, Adam."""
 
     level: str
@@ -171,7 +181,7 @@ class LevelConfig(TrainConfig):
 
 
 @dataclass(frozen=True)
-class JointConfig(TrainConfig):
+class JointConfig(ClassifyConfig):
     """Train one network for all levels together: one trunk, a head for each level, a quarter of the cost."""
 
     loss: Literal["cross_entropy", "focal", "haversine"] = "haversine"
@@ -189,6 +199,23 @@ class JointConfig(TrainConfig):
     """Optimiser and schedule."""
     augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(flip=0.0, rotation_deg=0.0, crop_scale=0.7))
     """Random changes of training pictures."""
+
+
+@dataclass(frozen=True)
+class RegressConfig(TrainConfig):
+    """Train a network that answers a coordinate and knows no cells: the baseline that cells are measured against."""
+
+    kind: Literal["vector", "standardised"] = "vector"
+    """vector regresses a point on the sphere; standardised latitude and longitude by the mean and standard deviation of
+    the training photographs, as published, for which the antimeridian is a wall."""
+    coordinate_loss: Literal["mse", "smooth_l1", "great_circle"] = "mse"
+    """Squared error, smooth L1, or the squared great-circle distance in radians."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        super().__post_init__()
+        if self.augment.cutmix or self.augment.mixup:
+            raise ValueError("--augment.cutmix and --augment.mixup mix classes; two places have no place between them")
 
 
 @dataclass(frozen=True)

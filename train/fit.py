@@ -20,6 +20,7 @@ from plumbing.progress import progress
 from plumbing.world import World
 from train.checkpoints import Progress, Trainee, load_checkpoint, save_checkpoint
 from train.config import TrainConfig
+from train.coordinates import CoordinateObjective
 from train.distributed import gathered
 from train.losses import Objective
 from train.optim import after_epoch, after_step, to_train
@@ -57,7 +58,7 @@ class Training:
     settings: dict[str, Any]
     name: str
     spec: NetworkSpec
-    objective: Objective
+    objective: Objective | CoordinateObjective
     photos: LabelledPhotos
     source: PixelSource
     draw: Tensor | None
@@ -161,7 +162,7 @@ def _backward(training: Training, trainee: Trainee, index: Tensor, pixels: Tenso
     images, mixing = mix_pictures(images, training.config.augment)
     with training.autocast():
         outputs = trainee.forward(images)
-    logits = [outputs[name] for name in training.validation.level_names]
+    logits = [outputs[name] for name in training.validation.outputs]
     loss = share * training.objective(logits, replace(targets, mixing=mixing))
     loss.backward()
     return loss.detach()
@@ -195,7 +196,8 @@ def _end_epoch(training: Training, trainee: Trainee) -> None:
     metrics = {"train/loss": _mean_loss(state, training.world), **metrics}
     state.epoch += 1
     state.stale += 1
-    accuracy = metrics[f"val/{training.validation.level_names[-1]}_top1"]
+    names = training.validation.level_names
+    accuracy = metrics[f"val/{names[-1]}_top1" if names else "val/geoscore"]
     better = {"best_accuracy": accuracy > state.best_accuracy, "best_loss": metrics["val/loss"] < state.best_loss}
     state.best_accuracy = max(state.best_accuracy, accuracy)
     if better["best_loss"]:

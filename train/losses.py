@@ -11,6 +11,8 @@ from torch.nn import functional as F
 
 from geocells.hierarchy import UNKNOWN
 from geocells.sphere import EARTH_RADIUS_KM
+from infer.evaluation import class_ranks
+from infer.points import answer_points
 from infer.posterior import Tree, chain, family_log_softmax
 
 
@@ -70,6 +72,14 @@ class Objective:
         for level, log_probability in enumerate(self._log_probabilities([z.float() for z in logits])):
             total = total + self.weights[level] * self._level_loss(level, log_probability, targets)
         return total / sum(self.weights)
+
+    def points_deg(self, logits: Sequence[Tensor]) -> Tensor:
+        """Return the (B, 2) points of highest expected GeoScore, as `python -m infer` answers them by default."""
+        return answer_points("geoscore", chain(self.tree, logits)[-1], self.centers[-1])
+
+    def ranks(self, logits: Sequence[Tensor], classes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return (B, levels) how many classes are ahead of the true one."""
+        return class_ranks(list(logits), classes)
 
     def _log_probabilities(self, logits: Sequence[Tensor]) -> list[Tensor]:
         if self.loss_on == "tree":

@@ -1,7 +1,7 @@
-"""From flags to a training: what `python -m train.level` and `python -m train.joint` do."""
+"""From flags to a training: what `python -m train.level`, `train.joint` and `train.regress` do."""
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -9,18 +9,19 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from geocells.hierarchy import Hierarchy
 from geocells.sphere import unit_vectors
-from infer.network import GeoNetwork, NetworkSpec, load_pretrained
+from infer.network import GeoNetwork, NetworkSpec, check_image_size, load_pretrained
 from infer.posterior import Tree
 from infer.transform import InputTransform
 from label_maps.files import hierarchy_hash, read_hierarchy
-from label_maps.manifest import content_hash, read_manifest
+from label_maps.manifest import content_hash, coordinates, read_manifest
 from label_maps.run_folder import read_run
 from plumbing.config import as_plain
 from plumbing.files import write_json
 from plumbing.version import git_commit, now_utc
 from plumbing.world import World
 from train.checkpoints import Trainee
-from train.config import JointConfig, LevelConfig, TrainConfig
+from train.config import ClassifyConfig, JointConfig, LevelConfig, RegressConfig, TrainConfig
+from train.coordinates import HEAD, CoordinateObjective
 from train.distributed import own_device, process_group, with_shared_norm, wrapped
 from train.fit import Training, fit
 from train.losses import Objective, balanced_class_weights, default_tau_km
@@ -37,10 +38,31 @@ MAY_CHANGE = frozenset(
 """Flags that a resumed training may be given anew: they do not change its result."""
 
 
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What is trained.
+
+    Attributes:
+        name: stem of the files written.
+        levels: positions of the levels of the hierarchy that validation counts hits at.
+        heads: number of outputs of each head, by name, in the order that the objective takes them.
+        objective: the loss.
+    """
+
+    name: str
+    levels: list[int]
+    heads: dict[str, int]
+    objective: Objective | CoordinateObjective
+
+
 def train_level(config: LevelConfig, trackers: tuple[Tracker, ...] = ()) -> None:
     """Train the network of one level; `trackers` are told of its metrics besides those of the flags."""
     hierarchy = read_hierarchy(config.run)
-    _train(config, hierarchy, [hierarchy.level_index(config.level)], config.level, "levels", (1.0,), trackers)
+    level = hierarchy.level_index(config.level)
+    device = own_device(config.device, World.from_env())
+    objective = _class_objective(config, hierarchy, [level], "levels", (1.0,), device)
+    plan = Plan(config.level, [level], {config.level: hierarchy.sizes()[level]}, objective)
+    _train(config, hierarchy, plan, device, trackers)
 
 
 def train_joint(config: JointConfig, trackers: tuple[Tracker, ...] = ()) -> None:
@@ -49,19 +71,29 @@ def train_joint(config: JointConfig, trackers: tuple[Tracker, ...] = ()) -> None
     weights = config.level_weights or (1.0,) * hierarchy.depth
     if len(weights) != hierarchy.depth:
         raise ValueError(f"--level-weights needs {hierarchy.depth} numbers, one for each level, got {len(weights)}")
-    _train(config, hierarchy, list(range(hierarchy.depth)), "joint", config.loss_on, weights, trackers)
+    device = own_device(config.device, World.from_env())
+    levels = list(range(hierarchy.depth))
+    objective = _class_objective(config, hierarchy, levels, config.loss_on, weights, device)
+    heads = dict(zip(hierarchy.level_names, hierarchy.sizes(), strict=True))
+    _train(config, hierarchy, Plan("joint", levels, heads, objective), device, trackers)
+
+
+def train_regress(config: RegressConfig, trackers: tuple[Tracker, ...] = ()) -> None:
+    """Train a network that answers coordinates; `trackers` are told of its metrics besides those of the flags."""
+    hierarchy = read_hierarchy(config.run)
+    device = own_device(config.device, World.from_env())
+    photos = read_manifest(config.data, ["latitude", "longitude", "split"])
+    places = torch.from_numpy(coordinates(photos[photos["split"] == "train"])).float()
+    mean, std = places.mean(dim=0).to(device), places.std(dim=0).clamp_min(1e-3).to(device)
+    objective = CoordinateObjective(config.kind, config.coordinate_loss, mean, std)
+    plan = Plan("regress", [], {HEAD: 3 if config.kind == "vector" else 2}, objective)
+    _train(config, hierarchy, plan, device, trackers)
 
 
 def _train(
-    config: TrainConfig,
-    hierarchy: Hierarchy,
-    levels: list[int],
-    name: str,
-    loss_on: str,
-    weights: tuple[float, ...],
-    trackers: tuple[Tracker, ...],
+    config: TrainConfig, hierarchy: Hierarchy, plan: Plan, device: torch.device, trackers: tuple[Tracker, ...]
 ) -> None:
-    finished = config.run / f"{name}.safetensors"
+    finished = config.run / f"{plan.name}.safetensors"
     if finished.is_file() and not config.overwrite:
         if config.resume:
             log.info("%s is finished already; --overwrite trains it again", finished)
@@ -72,13 +104,10 @@ def _train(
         raise ValueError(f"--batch-size {config.batch_size} cannot be dealt to {world.size} processes in equal parts")
     if not world.first:
         logging.getLogger().setLevel(logging.WARNING)
-    device = own_device(config.device, world)
     torch.manual_seed(config.seed)
-    objective = _objective(config, hierarchy, levels, loss_on, weights, device)
-    network, spec = _network(config, hierarchy, levels, device)
+    network, spec = _network(config, hierarchy, plan, device)
     network = with_shared_norm(network, world, device, config.optim.frozen_norm)
-    training = _training(config, hierarchy, levels, name, objective, spec, device, world)
-    training = replace(training, trackers=training.trackers + trackers)
+    training = _training(config, hierarchy, plan, spec, device, world, trackers)
     with process_group(world, device):
         trainee = _trainee(config, network, len(training.photos), world, device)
         try:
@@ -100,8 +129,8 @@ def _trainee(config: TrainConfig, network: GeoNetwork, photos: int, world: World
     return Trainee(network, wrapped(network, world, device, config.compile), optimizer, schedule, average)
 
 
-def _objective(
-    config: TrainConfig,
+def _class_objective(
+    config: ClassifyConfig,
     hierarchy: Hierarchy,
     levels: list[int],
     loss_on: str,
@@ -134,12 +163,12 @@ def _class_weights(hierarchy: Hierarchy, levels: list[int], device: torch.device
 
 
 def _network(
-    config: TrainConfig, hierarchy: Hierarchy, levels: list[int], device: torch.device
+    config: TrainConfig, hierarchy: Hierarchy, plan: Plan, device: torch.device
 ) -> tuple[GeoNetwork, NetworkSpec]:
-    classes = {hierarchy.level_names[level]: hierarchy.sizes()[level] for level in levels}
-    spec = NetworkSpec(config.arch, classes, hierarchy_hash(hierarchy), InputTransform(config.image_size))
+    spec = NetworkSpec(config.arch, plan.heads, hierarchy_hash(hierarchy), InputTransform(config.image_size))
     network = GeoNetwork(spec)
-    log.info("%s for %s: %s", config.arch, ", ".join(classes), load_pretrained(network, config.arch, config.weights))
+    check_image_size(network, spec)
+    log.info("%s for %s: %s", config.arch, ", ".join(plan.heads), load_pretrained(network, config.arch, config.weights))
     return network.to(device).to(memory_format=torch.channels_last), spec
 
 
@@ -156,35 +185,39 @@ class _Sources:
 def _training(
     config: TrainConfig,
     hierarchy: Hierarchy,
-    levels: list[int],
-    name: str,
-    objective: Objective,
+    plan: Plan,
     spec: NetworkSpec,
     device: torch.device,
     world: World,
+    trackers: tuple[Tracker, ...],
 ) -> Training:
     sources = _sources(config, hierarchy)
     log.info("%s training and %s validation photographs", f"{len(sources.training):,}", f"{len(sources.validation):,}")
     record = read_run(config.run)
     settings = {key: value for key, value in as_plain(config).items() if key not in MAY_CHANGE}
     settings |= {key: record[key] for key in ("dataset_hash", "label_map_hash")}
-    trackers: tuple[Tracker, ...] = ()
     if world.first:
         about = {"config": as_plain(config), **settings, "git_commit": git_commit(), "started_at_utc": now_utc()}
-        write_json(config.run / "checkpoints" / f"{name}.json", about)
-        trackers = make_trackers(config.tracker, config.run, name, settings)
-    names = [hierarchy.level_names[level] for level in levels]
+        write_json(config.run / "checkpoints" / f"{plan.name}.json", about)
+        trackers = trackers + make_trackers(config.tracker, config.run, plan.name, settings)
     return Training(
         config=config,
         settings=settings,
-        name=name,
+        name=plan.name,
         spec=spec,
-        objective=objective,
+        objective=plan.objective,
         photos=sources.training,
         source=sources.training_pixels,
-        draw=sample_weights(sources.training.classes[:, levels[-1]], config.sampler),
+        draw=sample_weights(sources.training.classes[:, plan.levels[-1] if plan.levels else -1], config.sampler),
         validation=Validation(
-            sources.validation, sources.validation_pixels, levels, names, objective, config.batch_size, config.workers
+            photos=sources.validation,
+            source=sources.validation_pixels,
+            levels=plan.levels,
+            level_names=[hierarchy.level_names[level] for level in plan.levels],
+            outputs=list(plan.heads),
+            objective=plan.objective,
+            batch_size=config.batch_size,
+            workers=config.workers,
         ),
         device=device,
         precision=_precision(config.precision, device),

@@ -9,12 +9,10 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from geocells.sphere import distance_km
-from infer.evaluation import class_ranks
 from infer.metrics import geoscore
-from infer.points import answer_points
-from infer.posterior import chain
 from infer.transform import normalise
 from plumbing.world import World
+from train.coordinates import CoordinateObjective
 from train.distributed import gathered
 from train.losses import Objective
 from train.photos import InOrder, LabelledPhotos, PixelSource
@@ -29,6 +27,7 @@ class Validation:
         source: their pixels, never changed at random.
         levels: positions of the trained levels in the hierarchy.
         level_names: their names.
+        outputs: names of the network's heads, in the order that the objective takes them.
         objective: the loss.
         batch_size: photographs a step.
         workers: processes that decode.
@@ -38,7 +37,8 @@ class Validation:
     source: PixelSource
     levels: list[int]
     level_names: list[str]
-    objective: Objective
+    outputs: list[str]
+    objective: Objective | CoordinateObjective
     batch_size: int
     workers: int
 
@@ -80,11 +80,10 @@ def _share(
     for index, pixels in loader:
         with autocast:
             outputs = network(normalise(pixels.to(device)))
-        logits = [outputs[name].float() for name in check.level_names]
+        logits = [outputs[name].float() for name in check.outputs]
         targets = check.photos.targets(index, check.levels, device)
         loss_sum += check.objective(logits, targets).item() * len(index)
         seen.append(index.numpy())
-        ranks.append(class_ranks(logits, targets.classes.cpu().numpy()))
-        leaf = chain(check.objective.tree, logits)[-1]
-        points.append(answer_points("geoscore", leaf, check.objective.centers[-1]).cpu().numpy())
+        ranks.append(check.objective.ranks(logits, targets.classes.cpu().numpy()))
+        points.append(check.objective.points_deg(logits).cpu().numpy())
     return _Outcome(np.concatenate(seen), loss_sum, np.concatenate(ranks), np.concatenate(points))
