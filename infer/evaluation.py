@@ -39,8 +39,8 @@ class Measured:
 
     Attributes:
         points_deg: (N, 2) answers.
-        ranks: (N, levels) how many cells were more probable than the true one; the number of classes where the
-            hierarchy does not hold the true cell.
+        ranks: (N, levels) how many other cells were at least as probable as the true one; the number of classes where
+            the hierarchy does not hold the true cell.
         read: (N,) rows of the photographs that could be read.
     """
 
@@ -126,11 +126,12 @@ def measure(model: Model, data: Path, photos: pd.DataFrame, batch_size: int, wor
 
 
 def class_ranks(scores: list[Tensor], classes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return (B, levels) how many classes score above the true one; all of them where it is UNKNOWN."""
+    """Return (B, levels) how many other classes score as high as the true one; all classes where it is UNKNOWN."""
     columns = []
     for score, true in zip(scores, torch.from_numpy(classes).to(scores[0].device).T, strict=True):
         own = score.gather(1, true.clamp(min=0)[:, None])
-        columns.append(torch.where(true == UNKNOWN, score.shape[1], (score > own).sum(dim=1)))
+        # Ties count against it: who finds all classes equal, or none a number, knows nothing.
+        columns.append(torch.where(true == UNKNOWN, score.shape[1], (~(score < own)).sum(dim=1) - 1))
     return torch.stack(columns, dim=1).cpu().numpy()
 
 

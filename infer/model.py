@@ -96,6 +96,12 @@ def load_model(run: Path, device: torch.device) -> Model:
     loaded = [load_network(path, device) for path in files]
     for path, (_, spec) in zip(files, loaded, strict=True):
         check_fits(path, spec, hierarchy)
+    unanswered = set(hierarchy.level_names).difference(*(spec.classes for _, spec in loaded))
+    if unanswered:
+        raise ValueError(
+            f"{', '.join(path.name for path in files)} of {run} have no head for {', '.join(sorted(unanswered))}: "
+            "train them with `python -m train.joint` or `python -m train.level`"
+        )
     transforms = {spec.transform for _, spec in loaded}
     if len(transforms) > 1:
         raise ValueError(
@@ -165,7 +171,7 @@ def read_temperatures(run: Path, model_hash: str) -> dict[str, Any]:
         log.warning("%s is not calibrated, its probabilities may be too sure: run `python -m train.calibrate`", run)
         return {}
     content: dict[str, Any] = read_json(run / TEMPERATURES)
-    if content["model_hash"] != model_hash:
+    if not isinstance(content, dict) or content.get("model_hash") != model_hash:
         log.warning(
             "%s was fitted for other weights and is left aside: run `python -m train.calibrate`", run / TEMPERATURES
         )

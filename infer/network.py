@@ -1,8 +1,10 @@
 """The network: any torchvision classifier as a trunk, with one linear head per level."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,21 @@ def build_trunk(arch: str) -> tuple[nn.Module, int]:
     return model, layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels
 
 
+def check_image_size(network: GeoNetwork, spec: NetworkSpec) -> None:
+    """Refuse a size of pictures that the trunk cannot take, before anything is learned.
+
+    Raises:
+        ValueError: it cannot; the message says what the trunk says.
+    """
+    size = spec.transform.size
+    try:
+        with torch.inference_mode():
+            network.eval()(torch.zeros(1, 3, size, size))
+    except (RuntimeError, AssertionError, ValueError) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise ValueError(f"{spec.arch} takes no pictures of --image-size {size} ({reason}): most take 224") from None
+
+
 def _outputs(module: nn.Module) -> int:
     if isinstance(module, nn.Linear):
         return module.out_features
@@ -91,16 +108,19 @@ def load_pretrained(network: GeoNetwork, arch: str, weights: str) -> str:
         state = read_state(Path(weights))
     else:
         raise ValueError(f"--weights is imagenet, none or a file; there is no file {weights}")
-    own = network.trunk.state_dict()
     if any(name.startswith("trunk.") for name in state):
         state = {name.removeprefix("trunk."): tensor for name, tensor in state.items() if name.startswith("trunk.")}
-    fitting = {name: tensor for name, tensor in state.items() if name in own and own[name].shape == tensor.shape}
-    if len(fitting) < len(own):
-        absent = sorted(set(own) - set(fitting))
+    # Old files of DenseNet name their layers `norm.1`; what else is old, the layers themselves know to read.
+    state = {re.sub(r"(denselayer\d+\.(?:norm|conv))\.(\d)", r"\1\2", name): tensor for name, tensor in state.items()}
+    try:
+        absent = network.trunk.load_state_dict(state, strict=False).missing_keys
+    except RuntimeError as error:
+        raise ValueError(f"--weights {weights} does not fit {arch}: {str(error).splitlines()[-1].strip()}") from None
+    if absent:
+        count = len(network.trunk.state_dict())
         raise ValueError(
-            f"--weights {weights} does not fit {arch}: {len(absent)} of {len(own)} tensors, such as {absent[0]}"
+            f"--weights {weights} does not fit {arch}: it lacks {len(absent)} of {count}, such as {absent[0]}"
         )
-    network.trunk.load_state_dict(fitting)
     return f"trunk starts from {weights}"
 
 
@@ -108,7 +128,7 @@ def _imagenet_state(arch: str) -> Mapping[str, Tensor]:
     chosen = torchvision.models.get_model_weights(arch).DEFAULT
     try:
         state: Mapping[str, Tensor] = chosen.get_state_dict(progress=True, check_hash=True)
-    except OSError as error:
+    except (OSError, HTTPException, RuntimeError) as error:  # no network, a torn download, another file's hash
         raise ValueError(
             f"cannot download the ImageNet weights of {arch} ({error}): give --weights none, or --weights FILE with "
             f"{chosen.url.rsplit('/', 1)[-1]} brought from elsewhere"
@@ -131,7 +151,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # pickle's own errors share no other base
         raise ValueError(f"{path} is refused: it holds more than tensors ({type(error).__name__})") from None
     state = loaded.get("model_state_dict", loaded) if isinstance(loaded, dict) else {}
-    if not state or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+    if not isinstance(state, dict) or not state or not all(isinstance(tensor, Tensor) for tensor in state.values()):
         raise ValueError(f"{path} holds no state dict: a mapping from names to tensors is needed")
     return dict(state)
 
@@ -156,12 +176,12 @@ def load_network(path: Path, device: str | torch.device = "cpu") -> tuple[GeoNet
     try:
         with safe_open(path, "pt") as file:
             plain = json.loads((file.metadata() or {})["spec"])
-        state = safetensors.torch.load_file(path)
-    except (SafetensorError, KeyError, OSError) as error:
+        spec = NetworkSpec(**{**plain, "transform": InputTransform(**plain["transform"])})
+        network = GeoNetwork(spec)
+        network.load_state_dict(safetensors.torch.load_file(path))
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
+        reason = str(error).strip().splitlines()[-1].strip()
         raise ValueError(
-            f"{path} is damaged or no network of this project ({type(error).__name__}): train it again"
+            f"{path} is damaged or no network of this project ({type(error).__name__}: {reason}): train it again"
         ) from None
-    spec = NetworkSpec(**{**plain, "transform": InputTransform(**plain["transform"])})
-    network = GeoNetwork(spec)
-    network.load_state_dict(state)
     return network.eval().to(device), spec

@@ -3,16 +3,22 @@
 import io
 import logging
 from collections.abc import Iterator
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from infer.answer import Listing, answer_record
+from infer.claims import Claims, same_place_record
 from infer.config import InferConfig
 from infer.devices import pick_device
 from infer.loading import Photo, evenly, find_photos, photo_batches
 from infer.model import Model, load_model
+from infer.posterior import sum_up
+from infer.same_place import agreement, fuse_photographs
 from infer.writers import Record, write_answers
 from plumbing.files import atomic_path, write_text
 from plumbing.images import open_rgb
@@ -51,26 +57,60 @@ def main(config: InferConfig) -> None:
 
 def answers(photos: list[Photo], model: Model, config: InferConfig) -> Iterator[tuple[Photo, Record]]:
     """Yield the record of each readable photograph in order; an unreadable one is one warning line."""
-    listing = Listing(config.mass, config.top)
+    listing, claims = Listing(config.mass, config.top), Claims.of(config, config.run, model)
+    for index, posterior in posteriors(photos, model, config):
+        if config.same_place:
+            yield photos[index[0]], one_place([photos[i].path for i in index], posterior, claims, config)
+            return
+        posterior, inside = claims.restrict(posterior)
+        points, regions = model.points(posterior), claims.regions(posterior)
+        for row, i in enumerate(index):
+            own = [level[row] for level in posterior]
+            record = answer_record(photos[i].path, points[row], own, model, listing)
+            claims.extend(record, own, regions[row], None if inside is None else float(inside[row]))
+            yield photos[i], record
+
+
+def one_place(photos: list[Path], posterior: list[Tensor], claims: Claims, config: InferConfig) -> Record:
+    """Return the record of (N, classes) posteriors of photographs of one place."""
+    model, temperature = claims.model, config.same_place_temperature
+    middle = max(0, len(posterior) - 2)
+    agrees = agreement(posterior[middle], temperature)
+    together = fuse_photographs(posterior[-1], temperature)[None]
+    fused, inside = claims.restrict(sum_up(model.tree, together))
+    own = [level[0] for level in fused]
+    record = answer_record(photos[0], model.points(fused)[0], own, model, Listing(config.mass, config.top))
+    claims.extend(record, own, claims.regions(fused)[0], None if inside is None else float(inside[0]))
+    same_place_record(record, photos, agrees.shared.tolist(), agrees.contradicting)
+    return record
+
+
+def posteriors(photos: list[Photo], model: Model, config: InferConfig) -> Iterator[tuple[list[int], list[Tensor]]]:
+    """Yield which photographs were read together and their posteriors; with --same-place, all at once."""
+    found: list[tuple[list[int], list[Tensor]]] = []
     paths = [photo.path for photo in photos]
     for batch in photo_batches(paths, model.transform, config.batch_size, config.workers):
         for _, reason in batch.unreadable:
             log.warning("left out: %s", reason)
         if not len(batch.index):
             continue
-        posterior = model.posterior(model.logits(batch.pixels))
-        for row, (index, point) in enumerate(zip(batch.index.tolist(), model.points(posterior), strict=True)):
-            own = [level[row] for level in posterior]
-            yield photos[index], answer_record(paths[index], point, own, model, listing)
+        found.append((batch.index.tolist(), model.posterior(model.logits(batch.pixels))))
+        if not config.same_place:
+            yield found.pop()
+    if found:
+        index = [i for part, _ in found for i in part]
+        yield index, [torch.cat(level) for level in zip(*(p for _, p in found), strict=True)]
 
 
 def unique_names(photos: list[Path]) -> dict[Path, str]:
     """Return a file name for each photograph's map: its stem, with a number where two are called the same."""
-    taken: dict[str, int] = {}
+    taken: set[str] = set()
     names = {}
     for photo in photos:
-        taken[photo.stem.lower()] = count = taken.get(photo.stem.lower(), 0) + 1
-        names[photo] = photo.stem if count == 1 else f"{photo.stem}-{count}"
+        numbered = (f"{photo.stem}-{number}" for number in count(2))
+        # Some file systems do not tell upper from lower case.
+        names[photo] = next(name for name in chain([photo.stem], numbered) if name.lower() not in taken)
+        taken.add(names[photo].lower())
     return names
 
 
@@ -106,6 +146,7 @@ def _table(records: list[Record], names: dict[Path, str]) -> str:
         point, place, best = record["point"], record["place"], record["levels"][-1]["cells"][0]
         lines.append(
             f"{names[Path(record['input'])][:width]:<{width}}  {point['latitude']:>9.4f} {point['longitude']:>10.4f}  "
-            f"{best['id']} ({best['probability']:.1%}); near {place['name']}, {place['country_code']}"
+            + (record.get("answer_words") or f"{best['id']} ({best['probability']:.1%})")
+            + (f"; near {place['name']}, {place['country_code']}" if place["name"] else "")
         )
     return "\n".join(lines)

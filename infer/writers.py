@@ -49,7 +49,7 @@ def _flat(record: Record) -> dict[str, Any]:
         "place": record["place"]["name"],
         "country_code": record["place"]["country_code"],
         **levels,
-        **{f"exif_{key}": exif.get(key, "") for key in ("latitude", "longitude", "distance_km")},
+        **{f"exif_{key}": exif.get(key) for key in ("latitude", "longitude", "distance_km")},
         "warnings": "; ".join(record["warnings"]),
         "sha256": record["sha256"],
         "model_hash": record["model"]["hash"],
