@@ -11,7 +11,36 @@ Point = Literal["top", "mean", "median", "geoscore"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class InferConfig:
+class ClaimConfig:
+    """What an answer claims beyond probabilities of cells, and what is known beside the photograph."""
+
+    coverage: tuple[float, ...] = (0.5, 0.9)
+    """Give the smallest region that holds the true place this often, such as 0.5 0.9, as measured on the calibration
+    split. Nothing behind the flag: no regions."""
+    confidence: float | None = None
+    """Answer at the finest level whose best cell has at least this chance of being right, such as 0.6."""
+    coarsest: str | None = None
+    """With --confidence: answers coarser than this level, such as L3, are of no use; say that it is not known."""
+    within: tuple[str, ...] = ()
+    """Known to lie in a country (DE), a box (south,west,north,east in degrees), or the polygons of a file
+    (area.geojson); several together are one area. Write a box that begins south of the equator with =, as in
+    --within=-10,110,-5,120."""
+    exclude: tuple[str, ...] = ()
+    """Known not to lie there; areas as for --within."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        for coverage in self.coverage:
+            if not 0 < coverage < 1:
+                raise ValueError(f"--coverage is a share between 0 and 1, such as 0.9, got {coverage:g}")
+        if self.confidence is not None and not 0 < self.confidence < 1:
+            raise ValueError(f"--confidence is a chance between 0 and 1, such as 0.6, got {self.confidence:g}")
+        if self.coarsest is not None and self.confidence is None:
+            raise ValueError("--coarsest says where --confidence ends: give both, such as --confidence 0.6")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferConfig(ClaimConfig):
     """Say where photographs were taken: a probability for every cell, a point, a map. A hypothesis, not proof."""
 
     photos: Positional[tuple[Path, ...]]
@@ -30,6 +59,11 @@ class InferConfig:
     point: Point | None = None
     """Which point: top (most probable cell), mean, median, geoscore (highest expected GeoScore). Left out, what the
     calibration split preferred."""
+    same_place: bool = False
+    """All photographs show one place: give one answer of all, and name one that contradicts the others."""
+    same_place_temperature: float = 2.0
+    """How much photographs of one place repeat each other: 1 takes them as independent, their number takes them as
+    one."""
     mass: float = 0.9
     """Keep, per level, the fewest cells that hold this share of what is left; what was cut is reported."""
     top: int = 100
@@ -48,6 +82,9 @@ class InferConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
+        super().__post_init__()
+        if self.same_place_temperature <= 0:
+            raise ValueError(f"--same-place-temperature must be above 0, got {self.same_place_temperature:g}")
         if not self.photos:
             raise ValueError(
                 "no photographs given: name files or folders, such as `python -m infer photo.jpg --run RUN`"

@@ -66,7 +66,12 @@ def product(tree: Tree, logits: Sequence[Tensor]) -> list[Tensor]:
     along = torch.log_softmax(logits[0], dim=1)
     for level, parents in enumerate(tree.parent_class, start=1):
         along = along.index_select(1, parents) + torch.log_softmax(logits[level], dim=1)
-    posterior = [torch.log_softmax(along, dim=1)]
+    return sum_up(tree, torch.log_softmax(along, dim=1))
+
+
+def sum_up(tree: Tree, log_leaf: Tensor) -> list[Tensor]:
+    """Return the tree posterior that has these (B, leaves) log probabilities at its finest level."""
+    posterior = [log_leaf]
     for parents, size in zip(reversed(tree.parent_class), reversed(tree.sizes[:-1]), strict=True):
         posterior.insert(0, _sum_children(posterior[0], parents, size))
     return posterior
