@@ -83,7 +83,7 @@ def train_regress(config: RegressConfig, trackers: tuple[Tracker, ...] = ()) -> 
     hierarchy = read_hierarchy(config.run)
     device = own_device(config.device, World.from_env())
     photos = read_manifest(config.data, ["latitude", "longitude", "split"])
-    places = torch.from_numpy(coordinates(photos[photos["split"] == "train"])).float()
+    places = torch.tensor(coordinates(photos[photos["split"] == "train"]), dtype=torch.float32)
     mean, std = places.mean(dim=0).to(device), places.std(dim=0).clamp_min(1e-3).to(device)
     objective = CoordinateObjective(config.kind, config.coordinate_loss, mean, std)
     plan = Plan("regress", [], {HEAD: 3 if config.kind == "vector" else 2}, objective)

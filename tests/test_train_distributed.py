@@ -1,0 +1,104 @@
+"""Several processes are one training. Each of these tests starts processes."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from plumbing.world import World
+from tests.tiny import joint_config
+from train.start import train_joint
+
+ROOT = Path(__file__).parent.parent
+FLAGS = """
+    --arch shufflenet_v2_x0_5 --weights none --image-size 32 --epochs 2 --batch-size 12 --workers 0 --device cpu
+    --precision float32 --optim.frozen-norm --optim.name sgd --optim.lr 0.05 --optim.schedule constant
+""".split()  # noqa: SIM905
+
+
+def begin(tiny_run: Path, run: Path) -> Path:
+    run.mkdir()
+    shutil.copytree(tiny_run / "label_maps", run / "label_maps")
+    for name in ("run.json", "split.parquet"):
+        shutil.copy2(tiny_run / name, run / name)
+    return run
+
+
+def start(tiny: Path, run: Path, processes: int, *flags: str) -> subprocess.Popen[str]:
+    torchrun = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m", "--"]
+    launcher = [sys.executable, "-m", *(torchrun if processes > 1 else [])]
+    command = [*launcher, "train.joint", "--data", str(tiny), "--run", str(run), *FLAGS, *flags]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> None:
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+
+
+def furthest_apart(a: Path, b: Path) -> float:
+    ours, theirs = (safetensors.torch.load_file(run / "joint.safetensors") for run in (a, b))
+    assert ours.keys() == theirs.keys()
+    return max(float((ours[name].double() - theirs[name].double()).abs().max()) for name in ours)
+
+
+@pytest.mark.slow
+def test_two_processes_end_with_the_weights_of_one_and_write_metrics_once(
+    tiny: Path, tiny_run: Path, tmp_path: Path
+) -> None:
+    one, two = begin(tiny_run, tmp_path / "one"), begin(tiny_run, tmp_path / "two")
+    finish(start(tiny, one, 1))
+    finish(start(tiny, two, 2))
+    assert furthest_apart(one, two) < 1e-6
+    untrained = safetensors.torch.load_file(tiny_run / "joint.safetensors")
+    trained = safetensors.torch.load_file(one / "joint.safetensors")
+    assert any(not torch.equal(untrained[name], trained[name]) for name in trained)
+    assert len((two / "metrics.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.slow
+def test_a_training_killed_in_mid_epoch_and_resumed_ends_with_the_weights_of_an_undisturbed_one(
+    tiny: Path, tiny_run: Path, tmp_path: Path
+) -> None:
+    undisturbed, killed = begin(tiny_run, tmp_path / "undisturbed"), begin(tiny_run, tmp_path / "killed")
+    finish(start(tiny, undisturbed, 1, "--checkpoint-minutes", "0"))
+    process = start(tiny, killed, 1, "--checkpoint-minutes", "0", "--epochs", "2")
+    checkpoint = killed / "checkpoints" / "joint.last.pt"
+    while not checkpoint.is_file() and process.poll() is None:
+        time.sleep(0.005)
+    process.kill()
+    process.communicate()
+    assert not (killed / "joint.safetensors").is_file()
+    assert torch.load(checkpoint, weights_only=True)["progress"]["step"] < 6
+    finish(start(tiny, killed, 1, "--checkpoint-minutes", "0", "--resume"))
+    assert furthest_apart(undisturbed, killed) < 1e-6
+
+
+def test_a_batch_that_cannot_be_dealt_in_equal_parts_is_one_line(
+    tiny: Path, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match="--batch-size 9 cannot be dealt to 2 processes in equal parts"):
+        train_joint(joint_config(tiny, begin(tiny_run, tmp_path / "run")))
+
+
+def test_torchrun_says_which_process_this_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("RANK", "5"), ("WORLD_SIZE", "8"), ("LOCAL_RANK", "1")):
+        monkeypatch.setenv(name, value)
+    assert World.from_env() == World(rank=5, size=8, local_rank=1)
+    assert not World.from_env().first
+
+
+def test_without_torchrun_there_is_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    assert World.from_env() == World(0, 1, 0)
