@@ -123,3 +123,10 @@ class EvaluateConfig:
     """Processes that decode photographs."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, mps."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if self.geoscore_scale_km <= 0:
+            raise ValueError(f"--geoscore-scale-km must be above 0, got {self.geoscore_scale_km:g}")
+        if self.batch_size < 1 or self.workers < 0:
+            raise ValueError("--batch-size must be 1 or more, --workers 0 or more")

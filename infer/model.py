@@ -67,6 +67,8 @@ class Model:
         images = normalise(pixels.to(self.device))
         with torch.autocast(self.device.type, enabled=self.device.type == "cuda"):
             outputs = {level: z for network in self.networks for level, z in network(images).items()}
+        if not all(torch.isfinite(z).all() for z in outputs.values()):
+            raise ValueError(f"the networks of {self.name} answer with what is no number: train them again")
         return [outputs[level].float() for level in self.hierarchy.level_names]
 
     @torch.inference_mode()

@@ -237,6 +237,11 @@ class CalibrateConfig:
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, mps."""
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if self.max_photos < 1 or self.batch_size < 1 or self.workers < 0:
+            raise ValueError("--max-photos and --batch-size must be 1 or more, --workers 0 or more")
+
 
 @dataclass(frozen=True)
 class SweepConfig(JointConfig):
