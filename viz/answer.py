@@ -23,7 +23,9 @@ def true_place(answer: Mapping[str, Any], truth_deg: ArrayLike | None) -> tuple[
 
 
 def place_words(answer: Mapping[str, Any]) -> str:
-    """Return the name of the answered place, or its coordinates where no place has a name."""
+    """Return the name of the answered place; its cell or coordinates where none has a name or none is sure."""
+    if answer.get("answer_words") and not (answer.get("place") or {}).get("name"):
+        return str(answer["answer_words"])
     place = answer.get("place")
     if not place or not place.get("name"):
         return coordinate_words(*point_deg(answer))

@@ -9,6 +9,7 @@ from viz.answer import coordinate_words, percent, place_words, point_deg
 from viz.cells import RANKS, CellLayer
 from viz.page import swatches
 from viz.raster import base64_text
+from viz.regions import regions_html
 
 VOW = "A hypothesis, not proof."
 
@@ -29,6 +30,7 @@ def panel_html(
         *(f'<p class="warning">{escape(str(warning))}</p>' for warning in answer.get("warnings") or ()),
         _truth_words(point_deg(answer), truth, known_by),
         _levels_table(answer),
+        regions_html(answer.get("regions") or ()),
         _switch(layers),
         _legend(truth is not None),
         _provenance(answer, model),
@@ -61,12 +63,18 @@ def _truth_words(point: tuple[float, float], truth: tuple[float, float] | None, 
 def _levels_table(answer: Mapping[str, Any]) -> str:
     rows = [
         f"<tr><td>{escape(str(level['level']))}</td><td>{escape(str(level['cells'][0]['id']))}</td>"
-        f"<td>{escape(percent(float(level['cells'][0]['probability'])))}</td></tr>"
+        f"<td>{escape(percent(float(level['cells'][0]['probability'])))}</td>{_sure(level)}</tr>"
         for level in answer.get("levels") or ()
         if level["cells"]
     ]
-    head = "<tr><th>Level</th><th>Best cell</th><th>Probability</th></tr>"
+    sure = "<th>Sure</th>" if any("confidence" in level for level in answer.get("levels") or ()) else ""
+    head = f"<tr><th>Level</th><th>Best cell</th><th>Probability</th>{sure}</tr>"
     return f"<table>{head}{''.join(rows)}</table>" if rows else ""
+
+
+def _sure(level: Mapping[str, Any]) -> str:
+    """Return how often such a best cell is right, places in cells that the run does not know counted in."""
+    return f"<td>{escape(percent(float(level['confidence'])))}</td>" if "confidence" in level else ""
 
 
 def _switch(layers: Sequence[CellLayer]) -> str:

@@ -16,6 +16,7 @@ from viz.page import BARE_LAND, MERCATOR, OCEAN, PLAIN, Page, map_page
 from viz.panel import panel_html
 from viz.picture import prediction_png
 from viz.raster import base64_text, land_strength
+from viz.regions import drawn_regions
 
 __all__ = ["CellLayer", "prediction_html", "prediction_png"]
 
@@ -75,6 +76,7 @@ def _data(
         "land_side": grid.side(TABLE_LEVEL),
         "land": _land() if land else None,
         "layers": [_layer(layer, view, point[1]) for layer, view in zip(layers, views, strict=False)],
+        "regions": drawn_regions(answer, point[1]),
         "fit": _corners(views[-1]),
         "point": point,
         "point_lines": [place_words(answer), "answered place", coordinate_words(*point)],

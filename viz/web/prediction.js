@@ -39,6 +39,11 @@ function startPrediction(map) {
   if (data.land) new CellGrid(data.land_side, landColours()).addTo(map);
   map.setMaxBounds([[-90, data.point[1] - 200], [90, data.point[1] + 200]]);
   startLevels(map);
+  for (const region of data.regions) {
+    L.polygon(region.rings, {
+      color: region.colour, weight: 2, opacity: 0.9, fill: false, dashArray: region.dashed ? "4 4" : null,
+    }).bindTooltip(element("span", region.label), { sticky: true }).addTo(map);
+  }
   if (data.truth) {
     L.polyline(data.line, { color: "#fff", weight: 5, opacity: 0.8, interactive: false }).addTo(map);
     L.polyline(data.line, { color: "#00796b", weight: 2.5, dashArray: "7 5" })
