@@ -1,4 +1,4 @@
-"""Computing the shipped table of land and countries; the only place that knows Natural Earth's odd country codes."""
+"""Computing the shipped table of land and countries."""
 
 import logging
 
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from geocells import grid
 from geocells.config import TableConfig
+from geocells.country_codes import ALPHA2_OF_NAME, alpha2_of_adm0_a3
 from geocells.land import TABLE_LEVEL, cell_boxes, shares, touching_land
 from geocells.natural_earth import read_polygons
 from plumbing.files import atomic_path
@@ -19,21 +20,6 @@ ANTARCTIC_NORTH_DEG = -60
 
 NEAREST_DEG = 10.0
 """Land that no country covers (islets, coarse coasts) is of the nearest country within this many degrees."""
-
-ALPHA2_OF_ADM0_A3 = {
-    "ATC": "AU", "BJN": "CO", "CLP": "FR", "CSI": "AU", "CYN": "CY", "ESB": "GB", "FRA": "FR", "GIB": "GI",
-    "IOA": "CX", "KAB": "KZ", "KAS": "IN", "NOR": "NO", "SER": "CO", "SOL": "SO", "TUV": "TV", "UK": "GB",
-    "UMI": "UM", "USG": "CU", "WSB": "GB", "SDS": "SS",
-}  # fmt: skip
-"""Alpha-2 of Natural Earth's codes for which its countries file has none or -99: de jure owner, as in ISO 3166-1."""
-
-ALPHA2_OF_NAME = {
-    "Guyane française": "GF", "Guadeloupe": "GP", "Martinique": "MQ", "La Réunion": "RE", "Mayotte": "YT",
-    "Svalbard": "SJ", "Bouvet Island": "BV", "Tokelau": "TK", "Cocos (Keeling) Islands": "CC",
-    "Laâyoune - Boujdour - Sakia El Hamra": "EH", "Oued el Dahab": "EH",
-    "Bonaire": "BQ", "Saba": "BQ", "St. Eustatius": "BQ",
-}  # fmt: skip
-"""Regions of a country that ISO 3166-1 gives a code of their own."""
 
 
 def make_table(config: TableConfig) -> int:
@@ -55,7 +41,7 @@ def make_table(config: TableConfig) -> int:
 def _country(config: TableConfig, touched: NDArray[np.bool_]) -> NDArray[np.str_]:
     """Return the country of each touched cell: by region, else by outline of a country, else the nearest."""
     outlines, (adm0_a3, alpha2) = read_polygons(config.countries, ("ADM0_A3", "ISO_A2"))
-    known = {a3: a2 for a3, a2 in zip(adm0_a3, alpha2, strict=True) if a2 != "-99"} | ALPHA2_OF_ADM0_A3
+    known = alpha2_of_adm0_a3(adm0_a3, alpha2)
     regions, (iso_a3, name) = read_polygons(config.regions, ("iso_a3", "name"))
     of_region = [ALPHA2_OF_NAME.get(n, known.get(a3, "")) for a3, n in zip(iso_a3, name, strict=True)]
     of_outline = [known.get(a3, "") for a3 in adm0_a3]

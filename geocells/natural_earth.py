@@ -11,6 +11,7 @@ import pyogrio
 import shapely
 from numpy.typing import NDArray
 
+from geocells.outlines import mend_seam
 from plumbing.files import atomic_path, sha256, write_text
 from plumbing.progress import progress
 
@@ -49,7 +50,7 @@ def read_polygons(path: Path, columns: tuple[str, ...] = ()) -> tuple[NDArray[np
     if west < -180.001 or east > 180.001 or south < -90.001 or north > 90.001:
         raise ValueError(f"{path}: reaches to {east:g}, {north:g}, so it is not in degrees; save it as EPSG:4326")
     values = dict(zip(meta["fields"], fields, strict=True))
-    return polygons[kept], [values[column][kept] for column in columns]
+    return mend_seam(polygons[kept]), [values[column][kept] for column in columns]
 
 
 def download_land(scale: str, base_url: str, cache: Path | None = None, demanded: str | None = None) -> Path:

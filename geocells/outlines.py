@@ -20,6 +20,8 @@ def polygonal(areas: NDArray[np.object_]) -> NDArray[np.object_]:
     piece, inner = shapely.get_parts(part, return_index=True)
     kept = shapely.area(piece) > 0
     mended = np.full(len(areas), shapely.Polygon(), dtype=object)
+    if not kept.any():
+        return mended
     return shapely.multipolygons(piece[kept], indices=owner[inner[kept]], out=mended)
 
 
@@ -109,11 +111,50 @@ def sphere_polygon(corners: NDArray[np.float64], pole: int = 0) -> shapely.Geome
     points = np.column_stack([lon, np.r_[ring[:, 0], ring[0, 0]]])
     if pole:
         points = np.vstack([points, [[lon[-1], 90.0 * pole], [lon[0], 90.0 * pole]]])
-    whole = shapely.make_valid(shapely.Polygon(points))
+    return _into_world(shapely.Polygon(points))
+
+
+def _into_world(polygon: shapely.Polygon) -> shapely.Geometry:
+    """Return a polygon whose longitudes may go on beyond ±180 as polygons within."""
+    whole = shapely.make_valid(polygon)
+    west, _, east, _ = whole.bounds
+    turns = np.arange(np.floor((west + 180) / 360), np.ceil((east - 180) / 360) + 1)
     world = shapely.box(-180, -90, 180, 90)
-    turns = np.arange(np.floor((lon.min() + 180) / 360), np.floor((lon.max() + 180) / 360) + 1)
     pieces = [shapely.intersection(affinity.translate(whole, -360 * turn), world) for turn in turns]
     return polygonal(np.array([shapely.union_all(pieces)], dtype=object))[0]
+
+
+def mend_seam(areas: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Return areas without edges that run around the world because a vertex at 180 was written as -180, or the reverse.
+
+    Some editions of Natural Earth have such a vertex in Chukotka, which then covers all longitudes. An edge along a
+    pole, as Antarctica has it, stays.
+    """
+    points, owner = shapely.get_coordinates(areas, return_index=True)
+    jump = (np.abs(np.diff(points[:, 0])) > 180) & (np.diff(owner) == 0)
+    # From one part to the next a jump is no edge; such areas are looked at, too, and stay as they are.
+    mended = areas.copy()
+    for k in np.unique(owner[:-1][jump]).tolist():
+        parts = shapely.get_parts(areas[k])
+        whole = [_without_jumps(part) for part in parts]
+        if any(new is not old for new, old in zip(whole, parts, strict=True)):
+            mended[k] = shapely.union_all(shapely.make_valid(whole))
+    return mended
+
+
+def _without_jumps(polygon: shapely.Polygon) -> shapely.Geometry:
+    """Return a polygon without edges around the world, or the very same where it has none or goes around a pole."""
+    rings = [np.array(ring.coords) for ring in (polygon.exterior, *polygon.interiors)]
+    turned = [np.unwrap(ring[:, 0], period=360) for ring in rings]
+    straight = all(np.array_equal(lon, ring[:, 0]) for lon, ring in zip(turned, rings, strict=True))
+    if straight or any(abs(lon[-1] - lon[0]) > 1 for lon in turned):
+        return polygon
+    home = turned[0].min()
+    rings = [
+        np.column_stack([lon - 360 * np.round((lon.min() - home) / 360), ring[:, 1]])
+        for lon, ring in zip(turned, rings, strict=True)
+    ]
+    return _into_world(shapely.Polygon(rings[0], rings[1:]))
 
 
 def _along(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

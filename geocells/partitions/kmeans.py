@@ -12,7 +12,7 @@ from geocells.outlines import boxes_deg, span_deg, sphere_polygon
 from geocells.partitions.base import check_keys
 from geocells.sphere import EARTH_RADIUS_KM, unit_vectors
 
-MANY_POINTS = 50_000
+MANY_POINTS = 200_000
 """From so many photographs on, clusters are found from random batches of them."""
 
 
@@ -47,7 +47,7 @@ class KMeansPartition:
 
     def arrays(self) -> dict[str, NDArray]:
         """Return the centroids, the parents, and the boxes and areas that take long to compute."""
-        stored = {"centroids": self.centroids}
+        stored: dict[str, NDArray] = {"centroids": self.centroids}
         stored |= {f"parent_{d}": values for d, values in enumerate(self.parent, start=1)}
         stored |= {f"boxes_deg_{d}": values for d, values in enumerate(self.boxes_deg)}
         return stored | {f"areas_km2_{d}": values for d, values in enumerate(self.areas_km2)}
@@ -83,7 +83,9 @@ class KMeansPartition:
         own = [str(key) for key in keys.tolist()]
         if not depth:
             return own
-        return [f"{above}/{key}" for above, key in zip(self.names(self.parents(keys, depth), depth - 1), own, strict=True)]
+        return [
+            f"{above}/{key}" for above, key in zip(self.names(self.parents(keys, depth), depth - 1), own, strict=True)
+        ]
 
     def bounds_deg(self, keys: NDArray[np.int64], depth: int) -> NDArray[np.float64]:
         """Return (N, 4) south, west, north, east of cells."""
@@ -147,11 +149,12 @@ def cluster(latlon_deg: ArrayLike, sizes: tuple[int, ...], seed: int = 0) -> KMe
         raise ValueError(f"--clusters {sizes[-1]} is more than the {places} places that have training photographs")
     centroids, label = _kmeans(points, np.ones(len(points)), sizes[-1], seed)
     weight = np.bincount(label, minlength=len(centroids)).astype(np.float64)
-    parents, finer = [], centroids
+    parents: list[NDArray[np.int64]] = []
+    finer = centroids
     for size in reversed(sizes[:-1]):
         coarser, label = _kmeans(finer, weight, size, seed)
         parents.insert(0, label)
-        weight, finer = np.bincount(label, weight, size), coarser
+        weight, finer = np.bincount(label, weight, size).astype(np.float64), coarser
     return _measured(centroids, tuple(parents))
 
 
@@ -161,8 +164,12 @@ def _kmeans(
     """Return the (size, 3) unit centroids of weighted points, and the (N,) cluster of each."""
     from sklearn.cluster import KMeans, MiniBatchKMeans
 
-    kind = MiniBatchKMeans if len(points) > MANY_POINTS else KMeans
-    fitted = kind(size, n_init=1, random_state=seed).fit(points, sample_weight=weight)
+    if len(points) > MANY_POINTS:
+        # Reassigning empty clusters would put two on one place.
+        fitted = MiniBatchKMeans(size, n_init=1, random_state=seed, batch_size=4 * size, reassignment_ratio=0)
+    else:
+        fitted = KMeans(size, n_init=1, random_state=seed)
+    fitted.fit(points, sample_weight=weight)
     center = fitted.cluster_centers_
     center = center / np.maximum(np.linalg.norm(center, axis=1, keepdims=True), 1e-12)
     return center, np.asarray(KDTree(center).query(points)[1], dtype=np.int64)
@@ -177,5 +184,5 @@ def _measured(centroids: NDArray[np.float64], parent: tuple[NDArray[np.int64], .
     for above in reversed(parent):
         count = int(above.max()) + 1
         boxes.insert(0, span_deg(boxes[0], above, count))
-        areas.insert(0, np.bincount(above, areas[0], count))
+        areas.insert(0, np.bincount(above, areas[0], count).astype(np.float64))
     return KMeansPartition(centroids, parent, tuple(boxes), tuple(areas))
