@@ -67,6 +67,11 @@ def main(config: CalibrateConfig) -> None:
     if len(photos) > config.max_photos:
         photos = photos.iloc[np.linspace(0, len(photos) - 1, config.max_photos).astype(int)].reset_index(drop=True)
     data = collect(model, config.data, photos, config.batch_size, config.workers)
+    if not (data.classes != UNKNOWN).any():
+        raise ValueError(
+            f"none of {len(data.classes)} photographs of the {config.split} split lies in a cell that {config.run} knows: "
+            "split the dataset again, or train on more places"
+        )
     fitted = {fusion: fit_temperatures(model, data, fusion) for fusion in FUSIONS}
     scores = {
         fusion: {point: _score(model, data, fusion, temperatures, point) for point in POINTS}
@@ -98,11 +103,13 @@ def _promise(model: Model, data: Calibration, run: Path) -> None:
 
 
 def collect(model: Model, data: Path, photos: Any, batch_size: int, workers: int) -> Calibration:
-    """Return the logits of photographs; those that cannot be read are left out."""
+    """Return the logits of photographs; those that cannot be read are named and left out."""
     parts: list[list[Tensor]] = []
     read = []
     batches = photo_batches([data / path for path in photos["path"]], model.transform, batch_size, workers)
     for batch in progress(batches, "reading logits", "batch", -(-len(photos) // batch_size)):
+        for _, reason in batch.unreadable:
+            log.warning("left out: %s", reason)
         if len(batch.index):
             parts.append(model.logits(batch.pixels))
             read.append(batch.index.numpy())

@@ -27,7 +27,6 @@ class Progress:
         stale: epochs since the loss was lowest.
         loss_sum: sum of training losses of this epoch's steps so far.
         loss_steps: how many steps that is.
-        busy_s: seconds spent in them.
     """
 
     epoch: int = 0
@@ -38,7 +37,6 @@ class Progress:
     stale: int = 0
     loss_sum: float = 0.0
     loss_steps: int = 0
-    busy_s: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,9 +24,9 @@ from train.coordinates import CoordinateObjective
 from train.distributed import gathered
 from train.losses import Objective
 from train.optim import after_epoch, after_step, to_train
-from train.photos import LabelledPhotos, PixelSource, SharedOrder, mix_pictures, mixed_seed
+from train.photos import LabelledPhotos, PixelSource, SharedOrder, mix_pictures, mixed_seed, readable
 from train.trackers import Tracker
-from train.validate import Validation, validate
+from train.validate import DIVERGED, Validation, validate
 
 log = logging.getLogger(__name__)
 
@@ -77,15 +77,39 @@ class Training:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision != torch.float32)
 
 
+class Pace:
+    """How many photographs an epoch learns from in a second, waiting for them included, after its first step."""
+
+    def __init__(self) -> None:
+        self.photos = 0
+        self.first_at = self.last_at = 0.0
+
+    def tick(self, photos: int) -> None:
+        """Count a step."""
+        self.last_at = time.monotonic()
+        if self.first_at:
+            self.photos += photos
+        else:
+            self.first_at = self.last_at
+
+    def photos_per_second(self) -> float | None:
+        """Return the pace; None of fewer than two steps."""
+        return round(self.photos / (self.last_at - self.first_at), 2) if self.photos else None
+
+
 def fit(training: Training, trainee: Trainee) -> None:
     """Train to the end and leave the best network in the run folder."""
     config, state = training.config, trainee.progress
     if config.resume and training.checkpoint("last.pt").is_file():
         load_checkpoint(training.checkpoint("last.pt"), trainee, training.settings, training.device)
         log.info("resuming in epoch %d after %d of its photographs", state.epoch + 1, state.done)
+    elif training.world.first:
+        # What an earlier training left must not be taken for the best of this one.
+        for kind in ("last.pt", "best_loss.safetensors", "best_accuracy.safetensors"):
+            training.checkpoint(kind).unlink(missing_ok=True)
     while state.epoch < config.epochs and not (config.patience and state.stale >= config.patience):
-        _train_epoch(training, trainee)
-        _end_epoch(training, trainee)
+        pace = _train_epoch(training, trainee)
+        _end_epoch(training, trainee, pace)
     if training.world.first:
         chosen = config.run / f"{training.name}.safetensors"
         with atomic_path(chosen) as partial:
@@ -95,18 +119,19 @@ def fit(training: Training, trainee: Trainee) -> None:
         tracker.close()
 
 
-def _train_epoch(training: Training, trainee: Trainee) -> None:
+def _train_epoch(training: Training, trainee: Trainee) -> Pace:
     """Learn from what is left of an epoch's photographs."""
-    config, state = training.config, trainee.progress
+    config, state, pace = training.config, trainee.progress, Pace()
     to_train(trainee.network, config.optim)
     saved_at = time.monotonic()
     running = torch.zeros((), device=training.device)
     loader = _loader(training, state)
     title = f"{training.name} epoch {state.epoch + 1}/{config.epochs}"
-    bar = progress(_readable(loader), title, "step", len(loader), quiet=not training.world.first)
+    bar = progress(readable(loader), title, "step", len(loader), quiet=not training.world.first)
     for index, pixels in bar:
         running += _step(training, trainee, index, pixels)
         state.done += len(index) * training.world.size
+        pace.tick(len(index) * training.world.size)
         due = time.monotonic() - saved_at > 60 * config.checkpoint_minutes
         if due or state.step % CHECK_STEPS == 0:
             running = _read_loss(state, running, bar)
@@ -114,6 +139,7 @@ def _train_epoch(training: Training, trainee: Trainee) -> None:
             save_checkpoint(training.checkpoint("last.pt"), trainee, training.settings)
             saved_at = time.monotonic()
     _read_loss(state, running, bar)
+    return pace
 
 
 def _loader(training: Training, state: Progress) -> DataLoader:
@@ -138,7 +164,6 @@ def _step(training: Training, trainee: Trainee, index: Tensor, pixels: Tensor) -
     config, state = training.config, trainee.progress
     # Seeded by step: dropout and mixing are the same after a resume, with no state of a generator to keep.
     torch.manual_seed(mixed_seed(config.seed, -1 - training.world.rank, state.step))
-    started_at = time.monotonic()
     loss = torch.zeros((), device=training.device)
     trainee.optimizer.zero_grad(set_to_none=True)
     for part in torch.arange(len(index)).chunk(config.optim.accumulate):
@@ -151,7 +176,6 @@ def _step(training: Training, trainee: Trainee, index: Tensor, pixels: Tensor) -
     after_step(trainee.schedule)
     state.step += 1
     state.loss_steps += 1
-    state.busy_s += time.monotonic() - started_at
     return loss
 
 
@@ -168,28 +192,16 @@ def _backward(training: Training, trainee: Trainee, index: Tensor, pixels: Tenso
     return loss.detach()
 
 
-def _readable(loader: DataLoader) -> Any:
-    """Pass batches on; a photograph that a worker could not read becomes one line and not the worker's traceback."""
-    try:
-        yield from loader
-    except ValueError as error:
-        last = str(error).strip().splitlines()[-1].removeprefix("ValueError: ")
-        raise ValueError(f"{last}; run `python -m fetch verify` on the dataset") from None
-
-
 def _read_loss(state: Progress, running: Tensor, bar: "tqdm[Any]") -> Tensor:
     """Add the losses since the last reading to the epoch's, show the mean, and stop if it is no number."""
     state.loss_sum += running.item()
     if not math.isfinite(state.loss_sum):
-        raise ValueError(
-            f"the loss is no longer a number at step {state.step}: the last checkpoint is kept; lower --optim.lr, set "
-            "--optim.clip 1, or --precision float32, and train with --overwrite"
-        )
+        raise ValueError(f"the loss is no longer a number at step {state.step}: {DIVERGED}")
     bar.set_postfix(loss=f"{state.loss_sum / max(1, state.loss_steps):.4f}")
     return torch.zeros_like(running)
 
 
-def _end_epoch(training: Training, trainee: Trainee) -> None:
+def _end_epoch(training: Training, trainee: Trainee, pace: Pace) -> None:
     """Validate, record, keep what is best, and save to resume from."""
     state = trainee.progress
     metrics = validate(trainee.answering, training.validation, training.device, training.autocast(), training.world)
@@ -204,11 +216,11 @@ def _end_epoch(training: Training, trainee: Trainee) -> None:
         state.best_loss, state.stale = metrics["val/loss"], 0
     after_epoch(trainee.schedule, metrics["val/loss"])
     if training.world.first:
-        _record(training, trainee, metrics)
+        _record(training, trainee, metrics, pace)
         for kind in (kind for kind, is_better in better.items() if is_better):
             trained = {"epochs": state.epoch, "photographs": len(training.photos), "metrics": metrics}
             save_network(training.checkpoint(f"{kind}.safetensors"), trainee.answering, training.spec, trained)
-    state.done, state.loss_sum, state.loss_steps, state.busy_s = 0, 0.0, 0, 0.0
+    state.done, state.loss_sum, state.loss_steps = 0, 0.0, 0
     if training.world.first:
         save_checkpoint(training.checkpoint("last.pt"), trainee, training.settings)
 
@@ -219,14 +231,13 @@ def _mean_loss(state: Progress, world: World) -> float:
     return sum(total for total, _ in sums) / max(1, sum(steps for _, steps in sums))
 
 
-def _record(training: Training, trainee: Trainee, metrics: dict[str, float]) -> None:
+def _record(training: Training, trainee: Trainee, metrics: dict[str, float], pace: Pace) -> None:
     """Tell people, metrics.jsonl and trackers how an epoch went."""
     state = trainee.progress
-    speed = state.loss_steps * training.config.batch_size / max(state.busy_s, 1e-9)
     rate = trainee.optimizer.param_groups[0]["lr"]
     record = {"name": training.name, "epoch": state.epoch, "step": state.step, **metrics, "lr": rate}
     with (training.config.run / "metrics.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps({**record, "photos_per_second": round(speed, 1)}) + "\n")
+        file.write(json.dumps({**record, "photos_per_second": pace.photos_per_second()}) + "\n")
     for tracker in training.trackers:
         tracker.log({**metrics, "lr": rate}, state.step)
     shown = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())

@@ -94,7 +94,8 @@ class Objective:
         # 0 * -inf would be NaN where a posterior excludes a class that nobody wants.
         surprise = -log_probability.clamp_min(-1e4)
         if self.loss == "focal":
-            surprise = (1 - log_probability.exp()) ** self.focal_gamma * surprise
+            # The floor keeps the gradient of a fractional power finite where a class is certain.
+            surprise = (1 - log_probability.exp()).clamp_min(1e-7) ** self.focal_gamma * surprise
         if self.class_weights:
             surprise = surprise * self.class_weights[level]
         return (self._wanted(level, targets) * surprise).sum(dim=1).mean()

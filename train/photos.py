@@ -70,7 +70,7 @@ class PixelSource(Dataset[tuple[int, Tensor]]):
         size = self.transform.size
         cache = torch.empty(len(self.paths), 3, size, size, dtype=torch.uint8)
         loader = DataLoader(self, 64, sampler=InOrder(len(self)), num_workers=workers)
-        for index, pixels in progress(loader, "decoding", "batch"):
+        for index, pixels in progress(readable(loader), "decoding", "batch", len(loader)):
             cache[index] = pixels
         self.cache = cache
 
@@ -93,6 +93,14 @@ class PixelSource(Dataset[tuple[int, Tensor]]):
         if self.cache is not None:
             return self.cache[index]
         return self.transform.pixels(Path(self.paths[index].decode()))
+
+
+def readable(loader: DataLoader) -> Iterator[list[Tensor]]:
+    """Pass batches on; a photograph that a worker could not read becomes one line and not the worker's traceback."""
+    try:
+        yield from loader
+    except ValueError as error:
+        raise ValueError(str(error).strip().splitlines()[-1].removeprefix("ValueError: ")) from None
 
 
 class InOrder(Sampler[tuple[int, int]]):

@@ -71,6 +71,8 @@ def train_joint(config: JointConfig, trackers: tuple[Tracker, ...] = ()) -> None
     weights = config.level_weights or (1.0,) * hierarchy.depth
     if len(weights) != hierarchy.depth:
         raise ValueError(f"--level-weights needs {hierarchy.depth} numbers, one for each level, got {len(weights)}")
+    if min(weights) < 0 or not sum(weights):
+        raise ValueError(f"--level-weights must not be negative, nor all 0, got {weights}")
     device = own_device(config.device, World.from_env())
     levels = list(range(hierarchy.depth))
     objective = _class_objective(config, hierarchy, levels, config.loss_on, weights, device)
@@ -99,6 +101,9 @@ def _train(
             log.info("%s is finished already; --overwrite trains it again", finished)
             return
         raise ValueError(f"{finished} exists: pass --overwrite to train it again, or another --run")
+    unfinished = config.run / "checkpoints" / f"{plan.name}.last.pt"
+    if unfinished.is_file() and not config.overwrite and not config.resume:
+        raise ValueError(f"{unfinished} is of an interrupted training: --resume continues it, --overwrite starts anew")
     world = World.from_env()
     if config.batch_size % (world.size * config.optim.accumulate):
         raise ValueError(f"--batch-size {config.batch_size} cannot be dealt to {world.size} processes in equal parts")

@@ -1,5 +1,6 @@
 """How good a network is after an epoch: the loss, the classes, and the kilometres of the very answer that users get."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,9 @@ from plumbing.world import World
 from train.coordinates import CoordinateObjective
 from train.distributed import gathered
 from train.losses import Objective
-from train.photos import InOrder, LabelledPhotos, PixelSource
+from train.photos import InOrder, LabelledPhotos, PixelSource, readable
+
+DIVERGED = "the last checkpoint is kept; lower --optim.lr, set --optim.clip 1, or --precision float32, and train with --overwrite"
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +63,11 @@ def validate(
     outcomes = gathered(_share(network, check, device, autocast, world), world)
     order = np.argsort(np.concatenate([outcome.index for outcome in outcomes]))
     ranks = np.concatenate([outcome.ranks for outcome in outcomes])[order]
+    loss = sum(outcome.loss_sum for outcome in outcomes) / len(ranks)
+    if not math.isfinite(loss):
+        raise ValueError(f"the validation loss is no longer a number: {DIVERGED}")
     away = distance_km(np.concatenate([o.points_deg for o in outcomes])[order], check.photos.latlon_deg)
-    metrics = {"val/loss": sum(outcome.loss_sum for outcome in outcomes) / len(ranks)}
+    metrics = {"val/loss": loss}
     for column, name in enumerate(check.level_names):
         metrics[f"val/{name}_top1"] = float((ranks[:, column] < 1).mean())
         metrics[f"val/{name}_top10"] = float((ranks[:, column] < 10).mean())
@@ -77,7 +83,7 @@ def _share(
     order = InOrder(len(check.photos), world.rank, world.size)
     loader = DataLoader(check.source, check.batch_size, sampler=order, num_workers=check.workers)
     loss_sum, seen, ranks, points = 0.0, [], [], []
-    for index, pixels in loader:
+    for index, pixels in readable(loader):
         with autocast:
             outputs = network(normalise(pixels.to(device)))
         logits = [outputs[name].float() for name in check.outputs]
