@@ -67,6 +67,9 @@ class DemoConfig(IngestConfig):
     """Side of the square pictures in pixels."""
     seed: int = 0
     """Same seed, same world, pictures and splits."""
+    places_seed: int | None = None
+    """Photograph the same world elsewhere: other cities, journeys and creators, for a test set with another mix of
+    places. Left out, the places that belong to --seed."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -75,8 +78,13 @@ class DemoConfig(IngestConfig):
             raise ValueError(f"--images must be at least 1, got {self.images}")
         if not 16 <= self.size <= self.max_side:
             raise ValueError(f"--size must be 16 to {self.max_side} pixels (--max-side), got {self.size}")
-        if self.seed < 0:
-            raise ValueError(f"--seed must be 0 or more, got {self.seed}")
+        if min(self.seed, self.places_seed or 0) < 0:
+            raise ValueError(f"--seed and --places-seed must be 0 or more, got {self.seed} and {self.places_seed}")
+
+    @property
+    def series(self) -> str:
+        """Return what ids of photographs begin with."""
+        return str(self.seed) if self.places_seed is None else f"{self.seed}p{self.places_seed}"
 
 
 @dataclass(frozen=True, kw_only=True)

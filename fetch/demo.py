@@ -57,21 +57,28 @@ def run(config: DemoConfig) -> None:
     if _lies_there(config):
         log.info(f"{config.out} already holds this demo planet: nothing to do")
         return
-    planet = make_planet(config.seed, config.images)
+    planet = make_planet(config.seed, config.images, config.places_seed)
     (config.out / manifest.CLUES).unlink(missing_ok=True)
     about = {"synthetic": True, "planet_version": PLANET_VERSION}
     ingest(config.out, candidates(planet, config), config, config.images, about=about)
     # Last, since it says that all is there.
     with atomic_path(config.out / manifest.CLUES) as partial:
-        clue_table(planet, config.seed).to_parquet(partial, index=False)
+        clue_table(planet, config.series).to_parquet(partial, index=False)
 
 
-def make_planet(seed: int, count: int) -> Planet:
-    """Return the places of `count` photographs, and what each will show; the same seed and count, the same planet."""
-    places = draw_places(seed, land_table().share, count)
+def make_planet(seed: int, count: int, places_seed: int | None = None) -> Planet:
+    """Return the places of `count` photographs, and what each will show; the same seeds and count, the same planet.
+
+    Args:
+        seed: of the world.
+        count: how many photographs.
+        places_seed: of cities, journeys and pictures; the world's when None.
+    """
+    own = seed if places_seed is None else places_seed
+    places = draw_places(seed, land_table().share, count, places_seed)
     region = regional_clues(clue_fields(seed), places.latlon_deg)
-    shown, look = shown_clues(seed, region), np.arange(count)
-    flaw = _flaws(seed, places.sequence)
+    shown, look = shown_clues(own, region), np.arange(count)
+    flaw = _flaws(own, places.sequence)
     shown[flaw == "dark"] = np.nan
     shown[np.ix_(flaw == "blurred", [bool(clue.thing) for clue in CLUES])] = np.nan
     copy = np.flatnonzero(flaw == "duplicate")
@@ -88,37 +95,38 @@ def candidates(planet: Planet, config: DemoConfig) -> Iterator[Candidate]:
         fields = {
             "source": SOURCE,
             "licence": LICENCE,
-            "sequence_id": f"demo{config.seed}-{places.sequence[i]:06d}",
+            "sequence_id": f"demo{config.series}-{places.sequence[i]:06d}",
             "creator": str(places.creator[i]),
             "captured_at_utc": datetime.fromtimestamp(int(places.captured_at_s[i]), UTC).isoformat(),
             "compass_angle": float(places.heading_deg[i]),
             "is_pano": False,
         }
-        yield Candidate(photo_id(config.seed, i), (lat_deg, lon_deg), photograph(planet, config, i), fields)
+        yield Candidate(photo_id(config.series, i), (lat_deg, lon_deg), photograph(planet, config, i), fields)
 
 
 def photograph(planet: Planet, config: DemoConfig, i: int) -> Image.Image:
     """Return one photograph of a planet, flaws included."""
     # What a flaw hides is drawn all the same: it is there, only not to be seen.
     values = np.where(np.isnan(planet.shown[i]) & (planet.flaw[i] == "dark"), planet.region[i], planet.shown[i])
-    look = (config.seed, int(planet.look[i]))
+    own = config.seed if config.places_seed is None else config.places_seed
+    look = (own, int(planet.look[i]))
     clues = dict(zip(NAMES, values.tolist(), strict=True))
     picture = scenes.paint(clues, look, config.size, float(planet.places.sun_hour[i]))
     flawed = {"dark": scenes.darkened, "blurred": scenes.blurred, "duplicate": scenes.retaken}
     return flawed[planet.flaw[i]](picture) if planet.flaw[i] else picture
 
 
-def photo_id(seed: int, i: int) -> str:
+def photo_id(series: str, i: int) -> str:
     """Return the id of a planet's photograph."""
-    return f"demo{seed}-{i:07d}"
+    return f"demo{series}-{i:07d}"
 
 
-def clue_table(planet: Planet, seed: int) -> pd.DataFrame:
+def clue_table(planet: Planet, series: str) -> pd.DataFrame:
     """Return what is in clues.parquet: `id`, each clue as the picture shows it, and `CLUE_region` never hidden."""
     shown = pd.DataFrame(planet.shown, columns=list(NAMES))
     region = pd.DataFrame(planet.region, columns=[f"{name}_region" for name in NAMES])
     table = pd.concat([shown, region], axis=1)
-    table.insert(0, "id", [photo_id(seed, i) for i in range(len(table))])
+    table.insert(0, "id", [photo_id(series, i) for i in range(len(table))])
     return table
 
 
@@ -143,6 +151,7 @@ def _lies_there(config: DemoConfig) -> bool:
     dataset = read_json(config.out / DATASET)
     if dataset.get("source") != SOURCE:
         raise ValueError(f"{config.out} holds a dataset from {dataset.get('source')!r}: choose another folder (--out)")
-    same = {**dataset.get("settings", {}), "out": str(config.out)} == as_plain(config)
+    # Datasets made before places had a seed of their own took the world's.
+    same = {"places_seed": None, **dataset.get("settings", {}), "out": str(config.out)} == as_plain(config)
     whole = all((config.out / name).is_file() for name in (manifest.MANIFEST, manifest.CLUES))
     return same and whole and dataset.get("planet_version") == PLANET_VERSION

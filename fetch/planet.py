@@ -147,16 +147,18 @@ def shown_clues(seed: int, regional: NDArray[np.float64]) -> NDArray[np.float64]
     return np.where(visible, shown, np.nan)
 
 
-def draw_places(seed: int, land_share: NDArray[np.floating], count: int) -> Places:
+def draw_places(seed: int, land_share: NDArray[np.floating], count: int, places_seed: int | None = None) -> Places:
     """Return `count` places on land: most around cities of very unequal size, the rest anywhere people live.
 
     Args:
-        seed: of the world; places of another count are others.
+        seed: of the world, and of where its people live; places of another count are others.
         land_share: (65536,) share of land in each L8 cell. A cell counts as land where it is at least one half.
         count: how many.
+        places_seed: of cities and journeys; the world's when None.
     """
-    city_deg, weight = _cities(seed, land_share)
-    rng = np.random.default_rng([seed, 3])
+    own = seed if places_seed is None else places_seed
+    city_deg, weight = _cities(seed, land_share, own)
+    rng = np.random.default_rng([own, 3])
     sequences = count + 16
     start_deg, creator = _starts(rng, city_deg, weight, _habitable(seed, land_share), sequences)
     length = rng.integers(2, 9, sequences)
@@ -206,9 +208,11 @@ def _habitable(seed: int, land_share: NDArray[np.floating]) -> NDArray[np.float6
     return weight / weight.sum()
 
 
-def _cities(seed: int, land_share: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _cities(
+    seed: int, land_share: NDArray[np.floating], places_seed: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return (CITIES, 2) places of cities and (CITIES,) their weights, by Zipf's rule."""
-    rng = np.random.default_rng([seed, 4])
+    rng = np.random.default_rng([places_seed, 4])
     weight = 1 / np.arange(1, CITIES + 1) ** 0.8
     return _points_in_cells(rng, _habitable(seed, land_share), CITIES), weight / weight.sum()
 

@@ -9,7 +9,7 @@ import pytest
 from fetch.config import DemoConfig
 from fetch.demo import LICENCE, SOURCE, make_planet, photo_id, photograph, run
 from fetch.planet import CLUES as PLANET_CLUES
-from fetch.planet import NAMES
+from fetch.planet import NAMES, clue_fields, regional_clues
 from geocells.sphere import distance_km
 from label_maps.manifest import CLUES, SPLITS, content_hash, read_manifest
 from plumbing.files import read_json, write_json
@@ -73,7 +73,7 @@ def test_a_second_call_does_nothing_and_says_so(demo, caplog):
 def test_other_settings_make_another_planet_in_the_same_folder(tmp_path):
     run(DemoConfig(out=tmp_path, images=12, size=32))
     run(DemoConfig(out=tmp_path, images=10, size=32, seed=1))
-    assert list(read_manifest(tmp_path)["id"]) == [photo_id(1, i) for i in range(10)]
+    assert list(read_manifest(tmp_path)["id"]) == [photo_id("1", i) for i in range(10)]
     assert len(pd.read_parquet(tmp_path / CLUES)) == 10
     assert len(list((tmp_path / "images").rglob("*.jpg"))) == 10
 
@@ -119,3 +119,11 @@ def test_a_dark_photograph_is_too_dark_and_tells_nothing():
 def test_what_cannot_work_is_refused_with_the_name_of_the_flag(wrong, tmp_path):
     with pytest.raises(ValueError, match=f"--{next(iter(wrong))} must be"):
         DemoConfig(out=tmp_path, **wrong)
+
+
+def test_another_seed_of_places_photographs_the_same_world_elsewhere():
+    ours, theirs = make_planet(3, 200), make_planet(3, 200, places_seed=4)
+    assert not np.array_equal(ours.places.latlon_deg, theirs.places.latlon_deg)
+    fields = clue_fields(3)
+    flawless = theirs.flaw == ""
+    assert np.array_equal(theirs.region[flawless], regional_clues(fields, theirs.places.latlon_deg[flawless]))
