@@ -154,7 +154,9 @@ def _without_jumps(polygon: shapely.Polygon) -> shapely.Geometry:
         np.column_stack([lon - 360 * np.round((lon.min() - home) / 360), ring[:, 1]])
         for lon, ring in zip(turned, rings, strict=True)
     ]
-    return _into_world(shapely.Polygon(rings[0], rings[1:]))
+    straightened = shapely.Polygon(rings[0], rings[1:])
+    # A band around the world, drawn with edges that long, leaves nothing: it is meant.
+    return _into_world(straightened) if straightened.area > 0 else polygon
 
 
 def _along(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
