@@ -79,7 +79,7 @@ class DemoConfig(IngestConfig):
         if not 16 <= self.size <= self.max_side:
             raise ValueError(f"--size must be 16 to {self.max_side} pixels (--max-side), got {self.size}")
         if min(self.seed, self.places_seed or 0) < 0:
-            raise ValueError(f"--seed and --places-seed must be 0 or more, got {self.seed} and {self.places_seed}")
+            raise ValueError(f"--seed must be 0 or more, as --places-seed, got {self.seed} and {self.places_seed}")
 
     @property
     def series(self) -> str:
