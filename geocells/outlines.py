@@ -13,6 +13,9 @@ from geocells.sphere import EARTH_RADIUS_KM, latlon_deg, unit_vectors
 STEP_DEG = 0.5
 """Great circles become straight lines of at most this length; they then are 0.5 km off at worst, more beside a pole."""
 
+BAND_DEG = 1.0
+"""Areas of all longitudes that are at least so high are bands around the world, not slips of the pen."""
+
 
 def polygonal(areas: NDArray[np.object_]) -> NDArray[np.object_]:
     """Return valid polygons and multipolygons, without the points and lines that mending may leave."""
@@ -155,8 +158,9 @@ def _without_jumps(polygon: shapely.Polygon) -> shapely.Geometry:
         for lon, ring in zip(turned, rings, strict=True)
     ]
     straightened = shapely.Polygon(rings[0], rings[1:])
-    # A band around the world, drawn with edges that long, leaves nothing: it is meant.
-    return _into_world(straightened) if straightened.area > 0 else polygon
+    # A band around the world leaves nothing, and is meant; so does an islet that is cut to a line by the seam.
+    band = straightened.area == 0 and float(np.ptp(rings[0][:, 1])) > BAND_DEG
+    return polygon if band else _into_world(straightened)
 
 
 def _along(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
