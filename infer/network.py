@@ -1,20 +1,19 @@
-"""The network: any torchvision classifier as a trunk, with one linear head per level."""
+"""The network: a trunk that turns pictures into features, with one linear head per level."""
 
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
-import torchvision
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from infer.transform import InputTransform
+from infer.trunks import build_trunk, pretrained_state
 from plumbing.files import atomic_path
 
 
@@ -23,7 +22,7 @@ class NetworkSpec:
     """All that is needed to build a network again; stored beside its weights.
 
     Attributes:
-        arch: name of a torchvision classifier, such as `resnet50`.
+        arch: name of its trunk, such as `resnet50`; see `infer.trunks`.
         classes: number of classes of each level the network has a head for, by level name.
         label_map_hash: of the label maps whose class numbers the heads use.
         transform: how pictures reach it.
@@ -49,24 +48,6 @@ class GeoNetwork(nn.Module):
         return {level: head(features) for level, head in self.heads.items()}
 
 
-def build_trunk(arch: str) -> tuple[nn.Module, int]:
-    """Return a torchvision classifier without its last layer, randomly initialised, and its number of features.
-
-    Raises:
-        ValueError: torchvision has no classifier of that name.
-    """
-    known = torchvision.models.list_models(module=torchvision.models)
-    if arch not in known:
-        raise ValueError(f"torchvision has no classifier {arch!r}; it has: {', '.join(known)}")
-    extra = {"aux_logits": False, "init_weights": True} if arch in ("googlenet", "inception_v3") else {}
-    model = torchvision.models.get_model(arch, weights=None, **extra)
-    # The classifier is the last layer whose output is the 1,000 classes of ImageNet: linear, or (SqueezeNet) 1x1.
-    name, layer = [(n, m) for n, m in model.named_modules() if _outputs(m) == 1000][-1]
-    owner, _, leaf = name.rpartition(".")
-    setattr(model.get_submodule(owner), leaf, nn.Identity())
-    return model, layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels
-
-
 def check_image_size(network: GeoNetwork, spec: NetworkSpec) -> None:
     """Refuse a size of pictures that the trunk cannot take, before anything is learned.
 
@@ -82,19 +63,13 @@ def check_image_size(network: GeoNetwork, spec: NetworkSpec) -> None:
         raise ValueError(f"{spec.arch} takes no pictures of --image-size {size} ({reason}): most take 224") from None
 
 
-def _outputs(module: nn.Module) -> int:
-    if isinstance(module, nn.Linear):
-        return module.out_features
-    return module.out_channels if isinstance(module, nn.Conv2d) else 0
-
-
 def load_pretrained(network: GeoNetwork, arch: str, weights: str) -> str:
     """Load pretrained weights into a network's trunk and say in words what was loaded.
 
     Args:
         network: the network.
         arch: its trunk's name.
-        weights: `none`, `imagenet` (torchvision's best weights, downloaded on first use), or a file: torchvision's
+        weights: `none`, `imagenet` (the best weights of its library, downloaded on first use), or a file: torchvision's
             `.pth`, a `.safetensors` of a trunk, or the network of another run.
 
     Raises:
@@ -103,7 +78,7 @@ def load_pretrained(network: GeoNetwork, arch: str, weights: str) -> str:
     if weights == "none":
         return "trunk starts from random weights"
     if weights == "imagenet":
-        state = _imagenet_state(arch)
+        state = pretrained_state(arch)
     elif Path(weights).is_file():
         state = read_state(Path(weights))
     else:
@@ -122,18 +97,6 @@ def load_pretrained(network: GeoNetwork, arch: str, weights: str) -> str:
             f"--weights {weights} does not fit {arch}: it lacks {len(absent)} of {count}, such as {absent[0]}"
         )
     return f"trunk starts from {weights}"
-
-
-def _imagenet_state(arch: str) -> Mapping[str, Tensor]:
-    chosen = torchvision.models.get_model_weights(arch).DEFAULT
-    try:
-        state: Mapping[str, Tensor] = chosen.get_state_dict(progress=True, check_hash=True)
-    except (OSError, HTTPException, RuntimeError) as error:  # no network, a torn download, another file's hash
-        raise ValueError(
-            f"cannot download the ImageNet weights of {arch} ({error}): give --weights none, or --weights FILE with "
-            f"{chosen.url.rsplit('/', 1)[-1]} brought from elsewhere"
-        ) from None
-    return state
 
 
 def read_state(path: Path) -> dict[str, Tensor]:

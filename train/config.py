@@ -86,7 +86,8 @@ class TrainConfig:
     run: Path
     """Run folder with the label maps, made by `python -m label_maps`."""
     arch: str = "resnet50"
-    """Any torchvision classifier by its name: resnet18, efficientnet_b0, convnext_tiny, vit_b_16, ..."""
+    """Any torchvision classifier by its name: resnet18, efficientnet_b0, convnext_tiny, vit_b_16, ...; timm:NAME where timm
+    is installed; hub:OWNER/REPOSITORY:NAME, which runs the code of that repository."""
     weights: str = "imagenet"
     """imagenet (downloaded on first use), none, or a file with weights of the trunk."""
     image_size: int = 224
