@@ -124,7 +124,7 @@ def test_photographs_that_cannot_be_read_are_named_and_left_out(tiny, tiny_run, 
 def test_a_split_of_which_nothing_can_be_read_is_refused_and_nothing_written(tiny, tiny_run, tmp_path):
     data = shutil.copytree(tiny, tmp_path / "data")
     shutil.rmtree(data / "images")
-    with pytest.raises(ValueError, match="none of 12 photographs of .* could be read"):
+    with pytest.raises(ValueError, match=r"none of 12 photographs of .* could be read"):
         evaluate(data, tiny_run, tmp_path / "e.json")
     assert not (tmp_path / "e.json").exists()
 
@@ -134,7 +134,7 @@ def test_a_split_that_is_not_there_is_refused(tiny, tmp_path):
         split_photos(tiny, "val")
     photos = read_manifest(tiny)
     write_manifest(tmp_path, photos[photos["split"] != "test"])
-    with pytest.raises(ValueError, match="the test split of .* holds none of its 48 photographs"):
+    with pytest.raises(ValueError, match=r"the test split of .* holds none of its 48 photographs"):
         split_photos(tmp_path, "test")
 
 

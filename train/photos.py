@@ -100,7 +100,8 @@ def readable(loader: DataLoader) -> Iterator[list[Tensor]]:
     try:
         yield from loader
     except ValueError as error:
-        raise ValueError(str(error).strip().splitlines()[-1].removeprefix("ValueError: ")) from None
+        last = str(error).strip().splitlines()[-1].removeprefix("ValueError: ")
+        raise ValueError(f"{last}: mend it, or make the dataset again without it (--exclude)") from None
 
 
 class InOrder(Sampler[tuple[int, int]]):
