@@ -40,6 +40,7 @@ SCHEMA = pa.schema(
         ("height", pa.int32()),
         ("licence", pa.string()),
         ("url", pa.string()),
+        ("modification", pa.string()),
         ("sha256", pa.string()),
         ("dhash", pa.uint64()),
         ("shard", pa.string()),
@@ -48,6 +49,7 @@ SCHEMA = pa.schema(
     ]
 )
 """Columns of a manifest, in order; a missing value is null. `path` is relative to the dataset folder, with `/`;
+`modification` is what was changed of the picture, as its licence may ask;
 `dhash` is the 64-bit difference hash; `shard`, `offset`, `size` say where the picture lies once packed."""
 
 
@@ -93,6 +95,8 @@ def read_manifest(data: Path, columns: list[str] | None = None) -> pd.DataFrame:
         photos = pq.read_table(path, columns=columns).to_pandas()
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path} cannot be read ({error}): make the dataset again with `python -m fetch`") from None
+    if columns is None and "modification" not in photos:
+        photos["modification"] = None  # Older manifests lack it.
     missing = [name for name in columns or SCHEMA.names if name not in photos]
     if missing:
         raise ValueError(f"{path} lacks the column {missing[0]}: make the dataset again with `python -m fetch`")

@@ -1,0 +1,156 @@
+"""Pixels: fetched, decoded whole, measured, and written whole or not at all."""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import threading
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import map_coordinates
+
+from fetch.filters import measure
+from fetch.ingest import JPEG_QUALITY
+from fetch.mapillary.answers import Answer, read_jpeg
+from fetch.mapillary.errors import Damaged, Exhausted, Expired, Gone
+from fetch.mapillary.facts import Facts
+from fetch.mapillary.graph import Graph
+from fetch.mapillary.state import PARTIAL, State
+from fetch.mapillary.transport import Transport
+from fetch.mapillary_config import MapillaryConfig
+from label_maps.manifest import image_path
+from plumbing.images import open_rgb
+
+NEW_ADDRESSES = 3
+"""So often a picture's address may have expired before it counts as a failure."""
+
+CROP_SIZE = (1024, 768)
+CROP_DEG = 90.0
+"""Width and height, and horizontal field of view, of what is cut from a panorama."""
+
+
+class Album:
+    """The pictures of a dataset folder."""
+
+    def __init__(self, config: MapillaryConfig, state: State, transport: Transport, graph: Graph) -> None:
+        self._config = config
+        self._state = state
+        self._transport = transport
+        self._graph = graph
+        self._partial = config.out / PARTIAL
+
+    def clean(self) -> None:
+        """Remove what an earlier run was writing when it ended."""
+        shutil.rmtree(self._partial, ignore_errors=True)
+
+    def obtain(self, facts: Facts, url: str) -> dict[str, Any]:
+        """Store one picture and return its measures; one that lies there already is only measured.
+
+        Raises:
+            Exhausted: it did not come.
+            Gone: the source deleted it meanwhile.
+        """
+        path = image_path(str(facts.image), np.array([facts.lat, facts.lon]))
+        if (found := self._adopted(facts, path)) is not None:
+            return found
+        for _ in range(NEW_ADDRESSES):
+            try:
+                body, picture = self._transport.fetch("images", url, _decoded)
+            except Expired as error:
+                said = str(error)
+                described = self._graph.describe([facts.image])
+                if facts.image in described.gone:
+                    raise Gone(described.gone[facts.image]) from None
+                if facts.image not in described.urls:
+                    raise Exhausted(described.failed.get(facts.image, "it has no thumbnail")) from None
+                url = described.urls[facts.image]
+                continue
+            return self._keep(facts, path, body, picture)
+        raise Exhausted(said)
+
+    def _adopted(self, facts: Facts, path: str) -> dict[str, Any] | None:
+        """Return the measures of a file that an interrupted run wrote but could not enter; None without one."""
+        file = self._config.out / path
+        if not file.is_file():
+            return None
+        body = file.read_bytes()
+        try:
+            return self._enter(facts, path, body, open_rgb(body, self._config.max_side))
+        except ValueError:
+            file.unlink()
+            return None
+
+    def _keep(self, facts: Facts, path: str, body: bytes, picture: Image.Image) -> dict[str, Any]:
+        """Write one picture: as it came, unless it is too large or a view has to be cut from it."""
+        view = facts.is_pano
+        if view:
+            picture = forward_view(picture)
+        if view or max(picture.size) > self._config.max_side:
+            picture.thumbnail((self._config.max_side, self._config.max_side))
+            encoded = io.BytesIO()
+            picture.save(encoded, "JPEG", quality=JPEG_QUALITY)
+            body = encoded.getvalue()
+        self._partial.mkdir(exist_ok=True)
+        partial = self._partial / f"{facts.image}.{threading.get_ident()}"
+        with partial.open("wb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        target = self._config.out / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(partial, target)
+        return self._enter(facts, path, body, picture)
+
+    def _enter(self, facts: Facts, path: str, body: bytes, picture: Image.Image) -> dict[str, Any]:
+        """Measure a stored picture and enter it into the state."""
+        measures = asdict(measure(picture))
+        crop = f"view of {CROP_DEG:g} degrees cut from a panorama" if facts.is_pano else ""
+        self._state.store(
+            {
+                "id": facts.image,
+                "path": path,
+                "lat": facts.lat,
+                "lon": facts.lon,
+                "sequence": facts.sequence,
+                "creator": facts.creator,
+                "measures": json.dumps(measures),
+                "sha256": hashlib.sha256(body).hexdigest(),
+                "bytes": len(body),
+                "width": picture.width,
+                "height": picture.height,
+                "fetched_at_utc": self._state.now_utc().isoformat(timespec="seconds"),
+                "modification": crop or "thumbnail by Mapillary",
+            }
+        )
+        return measures
+
+
+def _decoded(answer: Answer) -> tuple[bytes, Image.Image]:
+    """Return a JPEG with its pixels.
+
+    Raises:
+        Damaged: it is something else, or cannot be decoded to the end.
+    """
+    body = read_jpeg(answer)
+    try:
+        return body, open_rgb(body)
+    except ValueError as error:
+        raise Damaged(str(error)) from None
+
+
+def forward_view(panorama: Image.Image) -> Image.Image:
+    """Return what a camera in the middle of an equirectangular panorama sees straight ahead (gnomonic)."""
+    width, height = CROP_SIZE
+    focal = width / 2 / np.tan(np.radians(CROP_DEG / 2))
+    right, down = np.meshgrid(np.arange(width) - (width - 1) / 2, np.arange(height) - (height - 1) / 2)
+    lon = np.arctan2(right, focal)
+    lat = np.arctan2(-down, np.hypot(right, focal))
+    col = (lon / (2 * np.pi) + 0.5) * panorama.width - 0.5
+    row = (0.5 - lat / np.pi) * panorama.height - 0.5
+    source = np.asarray(panorama, dtype=np.float32)
+    bands = [map_coordinates(source[..., band], [row, col], order=1, mode="nearest") for band in range(3)]
+    return Image.fromarray(np.stack(bands, axis=-1).round().clip(0, 255).astype(np.uint8))

@@ -1,0 +1,89 @@
+"""Stage `survey`: the overview tiles, which show for every square of a few kilometres whether pictures exist."""
+
+import gzip
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+from fetch.mapillary.errors import CircuitOpen, Exhausted
+from fetch.mapillary.sdk import tile_address
+from fetch.mapillary.selection import wanted_cells
+from fetch.mapillary.state import State
+from fetch.mapillary.tiles import OVERVIEW_ZOOM, Points, TileId, check_tile, overview_tiles, read_points
+from fetch.mapillary.transport import Transport
+from fetch.mapillary_config import MapillaryConfig
+from plumbing.progress import progress
+
+log = logging.getLogger(__name__)
+
+
+def missing_tiles(config: MapillaryConfig, state: State) -> list[TileId]:
+    """Return the overview tiles that touch wanted cells and do not lie here yet."""
+    done = state.tiles_done(OVERVIEW_ZOOM)
+    return [tile for tile in overview_tiles(wanted_cells(config)) if tile not in done]
+
+
+def survey(config: MapillaryConfig, state: State, transport: Transport) -> None:
+    """Fetch what is missing of the survey; a tile that does not come is asked for again later, and is never empty.
+
+    Raises:
+        Stop: the run cannot go on; tiles that came are kept.
+    """
+    tiles = missing_tiles(config, state)
+    if not tiles:
+        log.info("survey: complete")
+        return
+    failed = fetch_tiles(tiles, "overview", config, state, transport)
+    for _ in range(2):
+        failed = fetch_tiles(failed, "overview", config, state, transport)
+    if failed:
+        raise CircuitOpen(f"{len(failed):,} of {len(tiles):,} tiles of the survey did not come: run it again")
+    log.info(f"survey: {len(tiles):,} tiles fetched")
+
+
+def fetch_tiles(
+    tiles: list[TileId],
+    layer: str,
+    config: MapillaryConfig,
+    state: State,
+    transport: Transport,
+    extract: Callable[[TileId, bytes], bytes] = lambda tile, body: body,
+) -> list[TileId]:
+    """Fetch tiles, keep what `extract` makes of each, and return those that did not come."""
+
+    def one(tile: TileId) -> None:
+        z, x, y = tile
+        body = transport.fetch("tiles", tile_address(layer, z, x, y, config.tiles_url), check_tile)
+        with state.transaction() as db:
+            values = (z, x, y, state.now_utc().isoformat(timespec="seconds"), gzip.compress(extract(tile, body), 6))
+            db.execute("insert or replace into tile values(?, ?, ?, ?, ?)", values)
+
+    failed = []
+    with ThreadPoolExecutor(config.threads) as pool:
+        jobs = {pool.submit(one, tile): tile for tile in tiles}
+        try:
+            for job in progress(
+                as_completed(jobs), f"tiles of zoom {tiles[0][0]}" if tiles else "tiles", "tile", len(jobs)
+            ):
+                try:
+                    job.result()
+                except Exhausted as error:
+                    log.warning(f"tile {'/'.join(map(str, jobs[job]))} did not come: {error}")
+                    failed.append(jobs[job])
+        except BaseException:
+            transport.stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+    return sorted(failed)
+
+
+def read_tiles(state: State, zoom: int, layer: str) -> Iterator[tuple[int, int, Points]]:
+    """Yield column, row and points of the tiles of a zoom, one at a time."""
+    for _, x, y in sorted(state.tiles_done(zoom), key=lambda tile: (tile[2], tile[1])):
+        yield x, y, read_tile(state, (zoom, x, y), layer)
+
+
+def read_tile(state: State, tile: TileId, layer: str) -> Points:
+    """Return the points of one tile that lies here."""
+    body = state.rows("select body from tile where z = ? and x = ? and y = ?", tile)[0][0]
+    return read_points(gzip.decompress(body), layer)
