@@ -48,7 +48,7 @@ class Claims:
         prior = make_prior(model.hierarchy, config.within, config.exclude)
         coarsest = model.hierarchy.level_index(config.coarsest) if config.coarsest else 0
         wanted = bool(config.coverage) or config.confidence is not None
-        promises = read_promises(run, model.hash, model.fusion) if wanted else None
+        promises = read_promises(run, model.hash, model.fusion, config.places) if wanted else None
         if config.confidence is not None and promises is None:
             raise ValueError(
                 f"--confidence needs to know how often {model.name} is right: run `python -m train.calibrate` on it first"

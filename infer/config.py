@@ -17,6 +17,9 @@ class ClaimConfig:
     coverage: tuple[float, ...] = (0.5, 0.9)
     """Give the smallest region that holds the true place this often, such as 0.5 0.9, as measured on the calibration
     split. Nothing behind the flag: no regions."""
+    places: Literal["usual", "elsewhere"] = "usual"
+    """For which photographs regions and confidence hold: usual, from where the calibration photographs are from; or
+    elsewhere, 100 km and more from any training photograph, which takes larger regions."""
     confidence: float | None = None
     """Answer at the finest level whose best cell has at least this chance of being right, such as 0.6."""
     coarsest: str | None = None

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 CONFORMAL = "conformal.json"
 SMOOTH = "smooth"
 """Name of the surface beside those of the levels."""
+ELSEWHERE_KM = 100.0
+"""A calibration photograph at least so far from any training photograph stands for places that are new to a run."""
 DOUBT = (1e-6, 1 - 1e-6)
 
 
@@ -71,7 +73,6 @@ def as_json(promises: Promises) -> dict[str, Any]:
     }
     confidence = {name: {"slope": a, "offset": b} for name, (a, b) in promises.confidence.items()}
     return {
-        "fusion": promises.fusion,
         "photographs": promises.photographs,
         "surface_weights": list(promises.weights),
         "confidence": confidence,
@@ -79,24 +80,35 @@ def as_json(promises: Promises) -> dict[str, Any]:
     }
 
 
-def from_json(content: Mapping[str, Any]) -> Promises:
+def from_json(content: Mapping[str, Any], fusion: str) -> Promises:
     """Return the promises of `as_json`."""
     needed = {
         name: np.concatenate([np.array(masses["sorted"], dtype=np.float64), np.full(masses["never"], np.inf)])
         for name, masses in content["needed_mass"].items()
     }
     confidence = {name: (line["slope"], line["offset"]) for name, line in content["confidence"].items()}
-    return Promises(content["fusion"], content["photographs"], tuple(content["surface_weights"]), needed, confidence)
+    return Promises(fusion, content["photographs"], tuple(content["surface_weights"]), needed, confidence)
 
 
-def read_promises(run: Path, model_hash: str, fusion: str) -> Promises | None:
-    """Return what `train.calibrate` found for these very weights and this fusion; None, with a warning, where nothing."""
+def read_promises(run: Path, model_hash: str, fusion: str, places: str = "usual") -> Promises | None:
+    """Return what `train.calibrate` found for these very weights and this fusion; None, with a warning, where nothing.
+
+    Args:
+        run: the run folder.
+        model_hash: of its weights.
+        fusion: in use.
+        places: `usual`, for photographs from where the calibration photographs are from, or `elsewhere`, for
+            photographs far from any training photograph.
+
+    Raises:
+        ValueError: nothing could be measured for photographs from elsewhere.
+    """
     path = run / CONFORMAL
     if not path.is_file():
         log.warning("%s promises no regions: run `python -m train.calibrate`", run)
         return None
     content = read_json(path)
-    if content.get("model_hash") != model_hash or len(content["surface_weights"]) != COMPONENTS:
+    if content.get("model_hash") != model_hash or content.get("components") != COMPONENTS:
         log.warning("%s is of other weights and is left aside: run `python -m train.calibrate`", path)
         return None
     if content["fusion"] != fusion:
@@ -104,7 +116,12 @@ def read_promises(run: Path, model_hash: str, fusion: str) -> Promises | None:
             "regions and confidence hold for --fusion %s alone: answers by %s come without", content["fusion"], fusion
         )
         return None
-    return from_json(content)
+    if places not in content["promises"]:
+        raise ValueError(
+            f"{run} promises nothing for --places {places}: too few calibration photographs lie {ELSEWHERE_KM:.0f} km "
+            "from any training photograph; leave the flag out"
+        )
+    return from_json(content["promises"][places], fusion)
 
 
 class RegionFinder:

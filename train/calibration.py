@@ -5,7 +5,7 @@ levels, to the negative log likelihood of the very posterior that users get (Guo
 """
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,13 @@ from infer.metrics import geoscore
 from infer.model import TEMPERATURES, Model, load_model
 from infer.points import POINTS, answer_points
 from infer.posterior import FUSIONS, fuse
-from infer.promises import CONFORMAL, as_json
-from label_maps.manifest import coordinates
+from infer.promises import CONFORMAL
+from label_maps.manifest import coordinates, read_manifest
 from plumbing.files import write_json
 from plumbing.progress import progress
 from plumbing.version import now_utc
 from train.config import CalibrateConfig
-from train.promises import fit_promises
+from train.promises import Calibration, fit_both
 
 log = logging.getLogger(__name__)
 
@@ -37,21 +37,6 @@ CHOSEN_FROM = ("chain", "product")
 """Fusions that may become a run's default; the published rule is there to compare with."""
 LIMITS = (0.05, 20.0)
 """Temperatures outside are no calibration but a sign of too few photographs."""
-
-
-@dataclass(frozen=True, eq=False)
-class Calibration:
-    """Logits and truth of the calibration photographs.
-
-    Attributes:
-        logits: (N, classes) per level, before any temperature.
-        classes: (N, levels) true classes.
-        latlon_deg: (N, 2) true coordinates.
-    """
-
-    logits: list[Tensor]
-    classes: Tensor
-    latlon_deg: NDArray[np.float64]
 
 
 def main(config: CalibrateConfig) -> None:
@@ -92,14 +77,14 @@ def main(config: CalibrateConfig) -> None:
         "geoscore": scores,
     }
     write_json(config.run / TEMPERATURES, record)
-    _promise(replace(model, temperatures=fitted, fusion=fusion), data, config.run)
+    promises = fit_both(replace(model, temperatures=fitted, fusion=fusion), data, _training_places(config.data))
+    write_json(config.run / CONFORMAL, {"model_hash": model.hash, "fusion": fusion, **promises})
     print(_table(record))
 
 
-def _promise(model: Model, data: Calibration, run: Path) -> None:
-    """Write what regions and confidences the photographs allow to promise."""
-    promises = fit_promises(model, data.logits, data.classes.cpu().numpy(), data.latlon_deg)
-    write_json(run / CONFORMAL, {"model_hash": model.hash, "created_at_utc": now_utc(), **as_json(promises)})
+def _training_places(data: Path) -> NDArray[np.float64]:
+    photos = read_manifest(data, ["latitude", "longitude", "split"])
+    return coordinates(photos[photos["split"] == "train"])
 
 
 def collect(model: Model, data: Path, photos: Any, batch_size: int, workers: int) -> Calibration:

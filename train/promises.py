@@ -1,36 +1,68 @@
 """What the calibration split allows to promise: how much mass covers the truth, how often the best cell is right."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from geocells.hierarchy import UNKNOWN
+from geocells.sphere import chord, unit_vectors
 from infer.model import Model
-from infer.promises import DOUBT, SMOOTH, Promises
+from infer.promises import DOUBT, ELSEWHERE_KM, SMOOTH, Promises, as_json
 from infer.regions import needed_mass
-from infer.surface import Raster, Surface, fit_weights
+from infer.surface import COMPONENTS, Raster, Surface, fit_weights
 from plumbing.progress import progress
+from plumbing.version import now_utc
 
 AT_ONCE = 256
+LEAST = 30
+"""Of fewer photographs from elsewhere nothing is measured."""
 
 
-@torch.inference_mode()
-def fit_promises(
-    model: Model, logits: list[Tensor], classes: NDArray[np.int64], latlon_deg: NDArray[np.float64]
-) -> Promises:
-    """Return what the fusion and temperatures of a model promise.
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Logits and truth of the calibration photographs.
+
+    Attributes:
+        logits: (N, classes) per level, before any temperature.
+        classes: (N, levels) true classes.
+        latlon_deg: (N, 2) true coordinates.
+    """
+
+    logits: list[Tensor]
+    classes: Tensor
+    latlon_deg: NDArray[np.float64]
+
+
+def fit_both(model: Model, data: Calibration, training_deg: NDArray[np.float64]) -> dict[str, Any]:
+    """Return what `conformal.json` holds: promises for photographs from the usual places, and from elsewhere.
 
     Args:
         model: with its final temperatures and fusion.
-        logits: (N, classes) per level of the calibration photographs.
-        classes: (N, levels) true classes, or UNKNOWN.
-        latlon_deg: (N, 2) true coordinates.
+        data: the calibration photographs.
+        training_deg: (M, 2) places of the training photographs.
     """
+    near = cKDTree(unit_vectors(training_deg)).query(unit_vectors(data.latlon_deg))[0]
+    far = np.flatnonzero(near >= chord(ELSEWHERE_KM))
+    promises = {"usual": as_json(fit_promises(model, data))}
+    if len(far) >= LEAST:
+        rows = torch.from_numpy(far).to(data.classes.device)
+        elsewhere = Calibration([z[rows] for z in data.logits], data.classes[rows], data.latlon_deg[far])
+        promises["elsewhere"] = as_json(fit_promises(model, elsewhere))
+    return {"created_at_utc": now_utc(), "components": COMPONENTS, "promises": promises}
+
+
+@torch.inference_mode()
+def fit_promises(model: Model, data: Calibration) -> Promises:
+    """Return what the fusion and temperatures of a model promise for photographs such as these."""
     hierarchy = model.hierarchy
-    posterior = model.posterior(logits)
+    posterior, classes = model.posterior(data.logits), data.classes.cpu().numpy()
     raster = Raster.of(hierarchy)
-    true_cell = raster.find(latlon_deg)
+    true_cell = raster.find(data.latlon_deg)
     surface = Surface(raster, fit_weights(raster, posterior[-1].exp(), true_cell), model.device)
     needed = {SMOOTH: _smooth_needed(surface, posterior[-1], true_cell)}
     for level in reversed(range(hierarchy.depth)):
@@ -41,7 +73,7 @@ def fit_promises(
         name: fit_confidence(*_best(posterior[level], classes[:, level]))
         for level, name in enumerate(hierarchy.level_names)
     }
-    return Promises(model.fusion, len(latlon_deg), surface.weights, needed, confidence)
+    return Promises(model.fusion, len(data.latlon_deg), surface.weights, needed, confidence)
 
 
 def _smooth_needed(surface: Surface, log_leaf: Tensor, true_cell: NDArray[np.int64]) -> NDArray[np.float64]:
