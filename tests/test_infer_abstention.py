@@ -1,0 +1,117 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from infer.claims import abstain
+from infer.config import InferConfig
+from infer.session import main
+from tests.tiny import PLACES, write_square
+from train.calibration import main as calibrate
+from train.config import CalibrateConfig
+from train.promises import fit_confidence
+
+
+def record(*confidences):
+    levels = [
+        {"level": f"L{k}", "cells": [{"id": "0/1"}], "confidence": confidence}
+        for k, confidence in enumerate(confidences, start=1)
+    ]
+    return {"levels": levels, "place": {"name": "Lyon", "country_code": "FR", "distance_km": 1.0}}
+
+
+def answer(*confidences, confidence=0.6, coarsest=0):
+    given = record(*confidences)
+    abstain(given, confidence, coarsest)
+    return given
+
+
+def test_the_finest_level_that_is_sure_enough_is_answered():
+    given = answer(0.9, 0.7, 0.3)
+    assert given["answer_level"] == "L2"
+    assert given["answer_words"] == "not sure below L2: cell 0/1 (70% sure)"
+
+
+def test_no_town_is_named_below_what_is_sure():
+    assert answer(0.9, 0.7, 0.3)["place"]["name"] == ""
+    assert answer(0.9, 0.7, 0.65)["place"]["name"] == "Lyon"
+
+
+def test_an_answer_coarser_than_wanted_is_none():
+    given = answer(0.9, 0.5, 0.3, coarsest=1)
+    assert given["answer_level"] is None
+    assert given["answer_words"] == "not sure even of L2"
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_confidence_is_the_share_that_is_right_where_the_model_is_too_sure(share):
+    rng = np.random.default_rng(0)
+    best = rng.uniform(0.9, 0.999, 4000)
+    slope, offset = fit_confidence(best, rng.random(4000) < share)
+    odds = np.log(best / (1 - best))
+    assert np.mean(1 / (1 + np.exp(-(slope * odds + offset)))) == pytest.approx(share, abs=0.03)
+
+
+def test_confidence_never_falls_as_the_probability_rises():
+    slope, _ = fit_confidence(np.array([0.9, 0.9, 0.1, 0.1]), np.array([False, False, True, True]))
+    assert slope >= 0
+
+
+@pytest.fixture(scope="module")
+def calibrated(tiny, tiny_run, tmp_path_factory):
+    run = tmp_path_factory.mktemp("calibrated") / "run"
+    shutil.copytree(tiny_run, run)
+    calibrate(CalibrateConfig(tiny, run, workers=0, device="cpu"))
+    return run
+
+
+def answers(photos, run, out, **flags):
+    main(InferConfig(photos=tuple(photos), run=run, out=out, maps=False, workers=0, device="cpu", **flags))
+    return json.loads((out / "predictions.json").read_text())
+
+
+@pytest.fixture
+def photos(tmp_path):
+    rng = np.random.default_rng(1)
+    return [write_square(tmp_path / f"{name}.jpg", colour, rng) for name, (_, _, colour) in PLACES.items()]
+
+
+def test_a_calibrated_run_gives_regions_and_confidence(calibrated, photos, tmp_path):
+    for given in answers(photos, calibrated, tmp_path / "out", coverage=(0.5, 0.9)):
+        small, large = given["regions"]
+        assert (small["coverage"], large["coverage"]) == (0.5, 0.9)
+        assert 0 < small["area_km2"] <= large["area_km2"]
+        assert large["geometry"]["type"] == "MultiPolygon"
+        assert all(0 <= level["confidence"] <= 1 for level in given["levels"])
+
+
+def test_too_few_calibration_photographs_promise_less_and_say_so(calibrated, photos, tmp_path):
+    (given,) = answers(photos[:1], calibrated, tmp_path / "out", coverage=(0.5, 0.99))
+    assert [region["coverage"] for region in given["regions"]] == [0.5]
+    assert "no region of 99% can be promised after 12 calibration photographs" in given["warnings"]
+
+
+def test_a_run_without_promises_answers_all_the_same(tiny_run, photos, tmp_path):
+    (given,) = answers(photos[:1], tiny_run, tmp_path / "out")
+    assert "regions" not in given
+    with pytest.raises(ValueError, match=r"train\.calibrate"):
+        answers(photos[:1], tiny_run, tmp_path / "out", confidence=0.6)
+
+
+def test_within_a_country_the_answer_lies_there_and_the_mass_removed_is_told(calibrated, photos, tmp_path):
+    (given,) = answers(photos[:1], calibrated, tmp_path / "out", within=("KE",))
+    assert given["place"]["country_code"] == "KE"
+    assert 0 <= given["prior"]["mass_inside"] <= 1
+    assert given["prior"]["area"] == "within KE"
+    assert {country["code"] for country in given["regions"][0]["countries"]} == {"KE"}
+
+
+def test_photographs_of_one_place_have_one_answer(calibrated, photos, tmp_path):
+    (given,) = answers([photos[0], photos[1]], calibrated, tmp_path / "out", same_place=True)
+    assert [photo["input"] for photo in given["photographs"]] == [str(photos[0]), str(photos[1])]
+
+
+def test_a_promise_for_elsewhere_that_was_not_measured_is_refused(calibrated, photos, tmp_path):
+    with pytest.raises(ValueError, match="--places elsewhere"):
+        answers(photos[:1], calibrated, tmp_path / "out", places="elsewhere")
