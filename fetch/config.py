@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
+
+from fetch.addresses import check_address
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +37,44 @@ class IngestConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImportConfig(IngestConfig):
+class DownloadConfig:
+    """How gently pictures are asked for at their addresses; every command that downloads takes these."""
+
+    threads: int = 16
+    """At most so many requests in flight."""
+    requests_per_second: float = 20.0
+    """Requests to each host; 0 is without a limit."""
+    timeout_s: float = 30.0
+    """Longest silence of a server; a whole answer may take four times as long."""
+    backoff_s: float = 1.0
+    """Longest wait before the first new try; it doubles with each further one, up to a minute."""
+    max_megabytes: float = 25.0
+    """Larger pictures are left out."""
+    contact: str = ""
+    """Address for the operators of a server to write to, sent with every request."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if not 1 <= self.threads <= 128:
+            raise ValueError(f"--threads must be 1 to 128, got {self.threads}")
+        if self.requests_per_second < 0:
+            raise ValueError(f"--requests-per-second must be 0 (no limit) or more, got {self.requests_per_second:g}")
+        if self.timeout_s <= 0 or self.backoff_s < 0 or self.max_megabytes <= 0:
+            raise ValueError("--timeout-s and --max-megabytes must be above 0, --backoff-s 0 or more")
+        if not (self.contact.isascii() and self.contact.isprintable()):
+            raise ValueError(f"--contact must be plain ASCII, got {self.contact!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportConfig(DownloadConfig, IngestConfig):
     """Make a dataset from a table of photographs, or from a folder of photographs with GPS in their EXIF.
 
     Tables are CSV, TSV or Parquet with the columns of OSV-5M, Im2GPS3k, YFCC or GeoCLIP, `image_path,lat,lon`,
-    `filename,lat,lon` or `id,path,latitude,longitude`. In a folder, a name such as `48.85,2.35.jpg` gives the place of
-    a file without GPS.
+    `filename,lat,lon` or `id,path,latitude,longitude`; and the metadata of YFCC100M (tab-separated, also as .bz2). In
+    a folder, a name such as `48.85,2.35.jpg` gives the place of a file without GPS.
+
+    Pictures that are not on this machine are downloaded where the table has a column of addresses. Run again, the
+    command asks only for what is missing; its exit code is 5 while pictures are pending.
 
     Nothing is judged by its looks here: `python -m fetch thin` does that, and can be undone.
     """
@@ -51,8 +85,17 @@ class ImportConfig(IngestConfig):
     """Dataset folder to make, or to continue, such as data/mine."""
     images: Path | None = None
     """Folder of the pictures that a table names; the table's own folder when not given."""
+    address_column: str | None = None
+    """Column with the https addresses of pictures; download_url, image_url, photo_url … are known without this."""
+    only: Path | None = None
+    """List of ids, as `python -m fetch balance` writes it: other rows are passed by."""
     exclude: Path | None = None
     """File of ids, one a line, that are left out."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        IngestConfig.__post_init__(self)
+        DownloadConfig.__post_init__(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,3 +171,108 @@ class ThinConfig:
             raise ValueError(f"--max-per-sequence must be 1 or more, got {self.max_per_sequence}")
         if self.max_creator_share is not None and not 0 < self.max_creator_share <= 1:
             raise ValueError(f"--max-creator-share is a part of one, such as 0.2, got {self.max_creator_share:g}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Osv5mConfig(IngestConfig):
+    """Make a dataset from parts of OpenStreetView-5M: 50,000 photographs and about 2 GB each, instead of 200 GB.
+
+    Downloads only the chosen parts and the two tables, checks their sizes and hashes, continues where it stopped.
+    The parts stay in a folder of the dataset; delete them when the dataset is there and you need the space.
+    """
+
+    out: Path
+    """Dataset folder to make, or to continue, such as data/osv5m."""
+    parts: tuple[str, ...]
+    """Parts of the training pictures, such as 00 01; a wrong name lists those that exist."""
+    test_parts: tuple[str, ...] = ("00",)
+    """Parts of the official test pictures; nothing behind the flag takes none."""
+    split_from: Literal["table", "groups"] = "table"
+    """table keeps the official test split and shares out the rest; groups shares out all, as --split says."""
+    repo: str = "osv5m/osv5m"
+    """Dataset on the hub."""
+    revision: str = "main"
+    """Branch, tag or commit of the dataset."""
+    endpoint: str = "https://huggingface.co"
+    """Address of the hub, or of a mirror."""
+    store: Path | None = None
+    """Folder for the downloaded parts; .parts in the dataset folder when not given."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        super().__post_init__()
+        check_address("--endpoint", self.endpoint)
+        if not self.parts and not self.test_parts:
+            raise ValueError("--parts and --test-parts name nothing: name a part, such as --parts 00")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PullConfig(DownloadConfig):
+    """Bring exactly the pictures that a list names from a dataset at another address.
+
+    The list is one that `python -m fetch balance` writes. Its SHA-256 must be that of its ids, and the pictures must
+    be those that it was made from; whatever lies there already is not brought again.
+    """
+
+    subset: Positional[Path]
+    """The list: a header, then ids, one a line."""
+    source: Annotated[str, arg(name="from")]
+    """Address of a dataset folder with a manifest.parquet: a folder, zip://FILE, memory://, https://, or what else fsspec
+    opens."""
+    out: Path
+    """Dataset folder to make, or to continue."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BalanceConfig:
+    """Write a list of photographs whose places are spread as wanted; the dataset stays as it is.
+
+    Groups (cells, countries, rows of a table) with at least --min-share of the photographs are anchors: the subset is
+    as large as it can be while each of them meets its target in full. Others stay where they have at least --slack of
+    their target, and go where they have less.
+    """
+
+    data: Path
+    """Dataset folder."""
+    target: str
+    """cell or country for equal shares, or a CSV file of shares with the columns country (or cell) and share."""
+    out: Path
+    """List to write: small enough to be committed, and all that is needed to get the same subset again."""
+    level: int = 8
+    """Level of the cells that --target cell means."""
+    min_share: float | None = None
+    """Share of all photographs from which on a group is an anchor; 0.0075 for countries, as published, and 0.75 of the
+    mean share for cells."""
+    slack: float = 0.75
+    """Groups that are no anchors stay with at least this part of their target."""
+    keep_short: bool = False
+    """Keep groups below that too, with all that they have."""
+    seed: int = 0
+    """Same seed, same subset."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if self.min_share is not None and not 0 <= self.min_share < 1:
+            raise ValueError(f"--min-share is a part of one, such as 0.0075, got {self.min_share:g}")
+        if not 0 < self.slack <= 1:
+            raise ValueError(f"--slack is above 0 and at most 1, got {self.slack:g}")
+        if not 1 <= self.level <= 16:
+            raise ValueError(f"--level must be 1 to 16, got {self.level}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyConfig:
+    """Say which pictures of a dataset are missing, changed or damaged; exit code 2 when there is any."""
+
+    data: Path
+    """Dataset folder."""
+    quick: bool = False
+    """Do not decode: hashes only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusConfig:
+    """Say how many photographs a dataset has, where, and how much space they take."""
+
+    data: Path
+    """Dataset folder."""
