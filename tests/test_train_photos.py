@@ -207,7 +207,9 @@ def test_a_photograph_that_cannot_be_read_is_one_line_from_any_worker(photos, tm
     assert "\n" not in str(refused.value)
 
 
-@given(st.lists(st.tuples(st.integers(-1, 9), st.integers(0, 9), st.integers(0, 9)), unique=True, min_size=2, max_size=12))
+@given(
+    st.lists(st.tuples(st.integers(-1, 9), st.integers(0, 9), st.integers(0, 9)), unique=True, min_size=2, max_size=12)
+)
 def test_mixed_seeds_are_all_different_and_fit_a_generator(numbers):
     seeds = {mixed_seed(*each) for each in numbers}
     assert len(seeds) == len(numbers)

@@ -1,0 +1,172 @@
+"""Temperatures that make probabilities mean what they say, and the way of answering that scores best."""
+
+import json
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from geocells.hierarchy import UNKNOWN
+from infer.model import TEMPERATURES, load_model
+from infer.posterior import FUSIONS, Tree, chain, product
+from label_maps.build import main as make_label_maps
+from label_maps.config import LabelMapsConfig
+from label_maps.manifest import read_manifest, write_manifest
+from tests.tiny import joint_config
+from train.calibration import Calibration, fit_temperatures, main, sum_nll
+from train.config import CalibrateConfig
+from train.start import train_joint
+
+CPU = torch.device("cpu")
+TREE = Tree((torch.arange(4).repeat_interleave(3), torch.arange(12).repeat_interleave(2)), (4, 12, 24))
+MODEL = SimpleNamespace(tree=TREE, device=CPU)
+
+
+def synthetic(scales, rule=chain, count=6000):
+    """Photographs whose truth is drawn from the posterior of logits that were then scaled, level by level."""
+    generator = torch.Generator().manual_seed(0)
+    logits = [2 * torch.randn(count, size, generator=generator) for size in TREE.sizes]
+    leaf = torch.multinomial(rule(TREE, logits)[-1].exp(), 1, generator=generator)[:, 0]
+    middle = TREE.parent_class[1][leaf]
+    classes = torch.stack([TREE.parent_class[0][middle], middle, leaf], dim=1)
+    scaled = [z * scale for z, scale in zip(logits, scales, strict=True)]
+    return Calibration(scaled, classes, np.zeros((count, 2)))
+
+
+def nll(data, rule, temperatures):
+    return float(sum_nll(MODEL, data, rule, torch.tensor(temperatures)))
+
+
+@pytest.mark.parametrize("scales", [(1.0, 1.0, 1.0), (3.0, 0.5, 2.0), (0.3, 5.0, 1.0)])
+def test_the_temperature_of_scaled_logits_is_the_scale(scales):
+    assert fit_temperatures(MODEL, synthetic(scales), "chain") == pytest.approx(scales, rel=0.12)
+
+
+def test_the_temperature_of_each_level_is_found_through_their_product():
+    fitted = fit_temperatures(MODEL, synthetic((3.0, 0.5, 2.0), product), "product")
+    assert fitted == pytest.approx((3.0, 0.5, 2.0), rel=0.25)
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("scales", [(1.0, 1.0, 1.0), (5.0, 5.0, 5.0), (0.1, 0.1, 0.1)])
+def test_no_calibration_makes_the_likelihood_worse(fusion, scales):
+    data, rule = synthetic(scales, count=300), "own" if fusion == "seed" else fusion
+    fitted = fit_temperatures(MODEL, data, fusion)
+    assert nll(data, rule, fitted) <= nll(data, rule, (1.0, 1.0, 1.0)) + 1e-4
+    for level in range(3):
+        for factor in (0.8, 1.25):
+            other = [min(20.0, max(0.05, t * factor)) if level == k else t for k, t in enumerate(fitted)]
+            assert nll(data, rule, fitted) <= nll(data, rule, other) + 1e-4
+
+
+def test_the_likelihood_is_that_of_the_posterior_users_get():
+    data = synthetic((1.0, 1.0, 1.0), count=50)
+    posterior = chain(TREE, data.logits)
+    expected = sum(-p.gather(1, c[:, None]).mean() for p, c in zip(posterior, data.classes.T, strict=True))
+    assert nll(data, "chain", (1.0, 1.0, 1.0)) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_photographs_of_unknown_cells_count_at_the_levels_that_know_them():
+    data = synthetic((1.0, 1.0, 1.0), count=50)
+    classes = data.classes.clone()
+    classes[:25, 2] = UNKNOWN
+    posterior = chain(TREE, data.logits)
+    expected = sum(-p.gather(1, c[:, None]).mean() for p, c in zip(posterior[:2], classes.T[:2], strict=True))
+    expected -= posterior[2][25:].gather(1, classes[25:, 2:]).mean()
+    partly = Calibration(data.logits, classes, data.latlon_deg)
+    assert nll(partly, "chain", (1.0, 1.0, 1.0)) == pytest.approx(float(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_temperatures_of_perfect_and_of_useless_logits_stay_within_limits(fusion):
+    data, rule = synthetic((1.0, 1.0, 1.0), count=200), "own" if fusion == "seed" else fusion
+    true = [torch.nn.functional.one_hot(c, n) for c, n in zip(data.classes.T, TREE.sizes, strict=True)]
+    perfect = Calibration([5.0 * z for z in true], data.classes, data.latlon_deg)
+    fitted = fit_temperatures(MODEL, perfect, fusion)
+    assert all(0.05 <= t <= 1.01 for t in fitted)
+    assert nll(perfect, rule, fitted) < 1e-3
+    wrong = Calibration([-5.0 * z for z in true], data.classes, data.latlon_deg)
+    assert max(fit_temperatures(MODEL, wrong, fusion)) == 20.0
+
+
+@pytest.fixture
+def run(tiny_run, tmp_path):
+    return shutil.copytree(tiny_run, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
+
+
+def calibrate(data, run, **flags):
+    main(CalibrateConfig(data, run, workers=0, device="cpu", **flags))
+    return json.loads((run / TEMPERATURES).read_text())
+
+
+def test_what_is_fitted_is_written_printed_and_used(tiny, run, capsys):
+    record = calibrate(tiny, run)
+    model = load_model(run, CPU)
+    assert record["photographs"] == 12
+    assert model.calibrated
+    assert (model.fusion, model.point) == (record["fusion"], record["point"])
+    for fusion in FUSIONS:
+        assert model.temperatures[fusion] == tuple(record["temperatures"][fusion].values())
+        assert record["nll"][fusion]["after"] <= record["nll"][fusion]["before"] + 1e-4
+    printed = capsys.readouterr().out
+    assert "12 photographs of the calibration split" in printed
+    assert f"this run answers by --fusion {record['fusion']} --point {record['point']} from now on" in printed
+
+
+def test_the_way_of_answering_that_scores_best_is_chosen_and_never_the_published_rule(tiny, run):
+    record = calibrate(tiny, run)
+    scores = {(f, p): s for f in ("chain", "product") for p, s in record["geoscore"][f].items()}
+    assert record["geoscore"][record["fusion"]][record["point"]] == max(scores.values())
+    assert set(record["geoscore"]) == set(FUSIONS)
+
+
+def test_calibrating_twice_is_calibrating_once(tiny, run):
+    one, other = calibrate(tiny, run), calibrate(tiny, run)
+    assert {**one, "created_at_utc": ""} == {**other, "created_at_utc": ""}
+
+
+def test_photographs_that_were_trained_on_are_refused_and_nothing_is_written(tiny, run, tmp_path):
+    with pytest.raises(ValueError, match=r"36 photographs of the train split were trained on, such as .*-\d: "):
+        calibrate(tiny, run, split="train")
+    data = shutil.copytree(tiny, tmp_path / "data")
+    photos = read_manifest(data)
+    photos.loc[photos["id"] == "lima-0", "split"] = "calibration"
+    write_manifest(data, photos)
+    with pytest.raises(ValueError, match="1 photographs of the calibration split were trained on, such as lima-0"):
+        calibrate(data, run)
+    assert not (run / TEMPERATURES).exists()
+
+
+def test_at_most_so_many_photographs_are_used_drawn_evenly(tiny, run):
+    assert calibrate(tiny, run, max_photos=5)["photographs"] == 5
+
+
+def test_photographs_that_cannot_be_read_are_named(tiny, run, tmp_path, caplog):
+    data = shutil.copytree(tiny, tmp_path / "data")
+    photos = read_manifest(data)
+    gone = photos["path"][photos["split"] == "calibration"].iloc[0]
+    (data / gone).write_bytes(b"")
+    assert calibrate(data, run)["photographs"] == 11
+    assert f"{gone}: the file is empty (0 bytes)" in caplog.text
+
+
+def test_photographs_of_which_the_run_knows_no_cell_cannot_calibrate_it(tiny, tmp_path):
+    data, run = shutil.copytree(tiny, tmp_path / "data"), tmp_path / "run"
+    photos = read_manifest(data)
+    write_manifest(data, photos[photos["id"].str.startswith("paris")])
+    make_label_maps(LabelMapsConfig(data, run))
+    train_joint(joint_config(data, run, epochs=1, batch_size=3))
+    write_manifest(data, photos[photos["id"].str.startswith("lima")])
+    with pytest.raises(
+        ValueError, match=r"none of 2 photographs of the calibration split lies in a cell that .* knows"
+    ):
+        calibrate(data, run)
+    assert not (run / TEMPERATURES).exists()
+
+
+@pytest.mark.parametrize("flags", [{"max_photos": 0}, {"batch_size": 0}, {"workers": -1}])
+def test_flags_that_cannot_work_are_refused(tmp_path, flags):
+    with pytest.raises(ValueError, match="must be 1 or more, --workers 0 or more"):
+        CalibrateConfig(tmp_path, tmp_path, **flags)
