@@ -7,12 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocells.hierarchy import UNKNOWN, Hierarchy, build_hierarchy
-from geocells.partitions import QuadPartition
 from label_maps.config import LabelMapsConfig
 from label_maps.files import hierarchy_hash, write_hierarchy
 from label_maps.manifest import DATASET, content_hash, coordinates, read_manifest
+from label_maps.partitioning import make_partition, remarks, settings_of
 from label_maps.run_folder import RUN, begin_run, read_run
-from plumbing.config import as_plain
 from plumbing.files import read_json
 
 log = logging.getLogger(__name__)
@@ -24,17 +23,19 @@ def main(config: LabelMapsConfig) -> None:
     training = coordinates(photos[photos["split"] == "train"])
     if not len(training):
         raise ValueError(f"{config.data} has no photographs in its train split, of {len(photos)}: import it again")
-    partition = QuadPartition(config.levels, config.partition == "quad_equal_area")
+    partition = make_partition(config, training)
     hierarchy = _as_stored(build_hierarchy(partition, training, config.min_images))
     if (config.run / RUN).is_file() and any(config.run.glob("*.safetensors")):
         _check_same(config, hierarchy, content_hash(photos))
         log.info("%s has these label maps already, and networks trained on them", config.run)
     else:
         write_hierarchy(config.run, hierarchy)
-        settings = {key: value for key, value in as_plain(config).items() if key not in ("data", "run")}
+        settings = settings_of(config, partition)
         about = config.data / DATASET
         begin_run(config.run, hierarchy, photos, settings, read_json(about) if about.is_file() else {})
     print(_table(hierarchy, coordinates(photos[photos["split"] == "test"]), len(training)))
+    for remark in remarks(partition, training):
+        print(remark)
 
 
 def _as_stored(hierarchy: Hierarchy) -> Hierarchy:

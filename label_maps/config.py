@@ -1,4 +1,4 @@
-"""Flags of `python -m label_maps`."""
+"""Flags of the commands of label_maps."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,24 +6,123 @@ from typing import Literal
 
 from geocells.partitions import DEFAULT_LEVELS, QuadPartition
 
+PartitionName = Literal["quad", "quad_equal_area", "adaptive", "admin", "kmeans", "macro"]
+
+OWN_FLAGS: dict[str, tuple[str, ...]] = {
+    "quad": ("levels",),
+    "quad_equal_area": ("levels",),
+    "adaptive": ("max_images", "max_level", "cells"),
+    "admin": ("countries", "regions", "assign"),
+    "kmeans": ("clusters", "seed"),
+    "macro": (),
+}
+"""Flags that only some partitions understand."""
+
 
 @dataclass(frozen=True)
 class LabelMapsConfig:
-    """Build the hierarchy of classes from a dataset's training photographs and begin a run folder."""
+    """Build the hierarchy of classes from a dataset's training photographs and begin a run folder.
+
+    Further commands, `python -m label_maps COMMAND --help`: import (files of the older project), folders (a dataset as
+    one folder of pictures a class), countries (names of countries to codes).
+    """
 
     data: Path
     """Dataset folder, with its manifest.parquet."""
     run: Path
     """Run folder to begin; everything that a trained model is will lie in it."""
-    partition: Literal["quad", "quad_equal_area"] = "quad"
-    """How the world is cut: quad (equal boxes in degrees) or quad_equal_area (cells of a level have equal area)."""
-    levels: tuple[int, ...] = DEFAULT_LEVELS
-    """Levels of the grid, coarse to fine, 1 to 16."""
+    partition: PartitionName = "quad"
+    """How the world is cut: quad (equal boxes in degrees), quad_equal_area (cells of a level have equal area), adaptive
+    (cells as small as photographs are dense), admin (countries and regions), kmeans (nested clusters), macro (13 groups
+    of countries)."""
+    levels: tuple[int, ...] | None = None
+    """quad: levels of the grid, coarse to fine, 1 to 16; 1 3 5 8 when left out."""
     min_images: int = 1
     """Drop a cell with fewer training photographs, at its level only; its photographs still train coarser levels."""
+    max_images: int | None = None
+    """adaptive: split a cell while it holds more training photographs than this; 1000 when left out."""
+    max_level: int | None = None
+    """adaptive: finest level of the grid, 1 to 16; 10 when left out."""
+    cells: Path | None = None
+    """adaptive: take the cells of this table instead, of columns cluster_id,min_lat,min_lon,max_lat,max_lon."""
+    countries: Path | None = None
+    """admin: Natural Earth's admin-0 countries, such as ne_50m_admin_0_countries.zip."""
+    regions: Path | None = None
+    """admin: Natural Earth's ne_10m_admin_1_states_provinces.zip, for a level of regions below the countries."""
+    assign: Literal["polygons", "centroids"] | None = None
+    """admin: a photograph belongs to the area that holds it (polygons, the default) or to that with the nearest middle
+    (centroids, as a published method has it)."""
+    clusters: tuple[int, ...] | None = None
+    """kmeans: clusters of each level, such as 50 500 5000."""
+    seed: int | None = None
+    """kmeans: of the first guess; 0 when left out."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         if self.min_images < 1:
             raise ValueError(f"--min-images must be 1 or more, got {self.min_images}")
-        QuadPartition(self.levels)
+        QuadPartition(DEFAULT_LEVELS if self.levels is None else self.levels)
+        for flag in sorted({flag for flags in OWN_FLAGS.values() for flag in flags}):
+            users = [name for name, flags in OWN_FLAGS.items() if flag in flags]
+            if getattr(self, flag) is not None and self.partition not in users:
+                written = f"--{flag.replace('_', '-')}"
+                raise ValueError(
+                    f"{written} is a flag of --partition {users[0]}, not of {self.partition}: leave it out"
+                )
+        self._check_adaptive()
+        if self.partition == "admin" and self.countries is None:
+            raise ValueError("--partition admin needs --countries FILE, such as ne_50m_admin_0_countries.zip")
+        if self.partition == "kmeans":
+            self._check_clusters()
+
+    def _check_adaptive(self) -> None:
+        if self.cells and (self.max_images or self.max_level):
+            raise ValueError("--cells gives the cells ready made: leave --max-images and --max-level out")
+        if self.max_images is not None and self.max_images < 1:
+            raise ValueError(f"--max-images must be 1 or more, got {self.max_images}")
+        if self.max_level is not None and not 1 <= self.max_level <= 16:
+            raise ValueError(f"--max-level is 1 to 16, got {self.max_level}")
+
+    def _check_clusters(self) -> None:
+        given = " ".join(map(str, self.clusters)) or "nothing"
+        if not self.clusters or list(self.clusters) != sorted(set(self.clusters)) or self.clusters[0] < 1:
+            raise ValueError(f"--clusters are numbers, coarse to fine, such as 50 500 5000; got {given}")
+        if self.clusters[-1] < 4:
+            raise ValueError(f"--clusters: the finest level has at least 4, got {given}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldersConfig:
+    """Link a dataset into one flat folder of pictures a class, for tools that want an ImageFolder."""
+
+    data: Path
+    """Dataset folder."""
+    run: Path
+    """Run folder with the label maps."""
+    level: str
+    """Level whose classes become folders, such as L3."""
+    out: Path
+    """Folder to make: OUT/0_1_2/ID.jpg."""
+    split: Literal["train", "calibration", "test", "all"] = "all"
+    """Which photographs."""
+    copy: bool = False
+    """Copy pictures instead of linking to them; photographs in shards are always written out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountriesConfig:
+    """Match names and codes of countries in a table to ISO 3166-1, and list those that are in doubt."""
+
+    table: Path
+    """CSV file with a column of countries."""
+    column: str = "country"
+    """Its column."""
+    out: Path | None = None
+    """Write a CSV of each text, its code and what was done."""
+    cutoff: float = 88.0
+    """How alike a name must be, 0 to 100, to be taken for a country's."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if not 0 < self.cutoff <= 100:
+            raise ValueError(f"--cutoff is above 0, at most 100, got {self.cutoff:g}")

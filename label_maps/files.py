@@ -1,11 +1,13 @@
 """A hierarchy as files: which class is which cell, and which parent has which children.
 
 `label_map_L3.json` lists the classes of a level in their order; `l1_to_l3.json` maps each class of a level to the
-classes of its children in the next. Both lie in `label_maps/` of a run folder.
+classes of its children in the next. `partition.npz` holds the outlines, boxes or centroids of a partition that is more
+than its name; plain arrays, nothing that runs. All lie in `label_maps/` of a run folder.
 """
 
 import hashlib
 import json
+import zipfile
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -13,12 +15,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from shapely.errors import ShapelyError
 
 from geocells.hierarchy import Hierarchy
-from geocells.partitions import partition_of
-from plumbing.files import read_json, write_json
+from geocells.partitions import Partition, partition_of
+from plumbing.files import atomic_path, read_json, write_json
 
 FOLDER = "label_maps"
+ARRAYS = "partition.npz"
 AGAIN = "make the label maps again with `python -m label_maps`"
 NUMBERS = ("key", "latitude", "longitude", "south", "west", "north", "east", "area_km2", "train_count")
 """What a label map says of each class beside its id."""
@@ -39,7 +43,12 @@ def write_hierarchy(run: Path, hierarchy: Hierarchy) -> None:
     contents = _contents(run, hierarchy)
     for path, content in contents.items():
         write_json(path, content)
-    for pattern in ("label_map_*.json", "*_to_*.json"):
+    arrays = hierarchy.partition.arrays()
+    if arrays:
+        with atomic_path(run / FOLDER / ARRAYS) as partial, partial.open("wb") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        contents[run / FOLDER / ARRAYS] = None
+    for pattern in ("label_map_*.json", "*_to_*.json", ARRAYS):
         for other in set((run / FOLDER).glob(pattern)) - set(contents):
             other.unlink()
 
@@ -47,7 +56,15 @@ def write_hierarchy(run: Path, hierarchy: Hierarchy) -> None:
 def hierarchy_hash(hierarchy: Hierarchy) -> str:
     """Return the SHA-256 by which networks know the label maps they were trained on."""
     contents = {path.name: content for path, content in _contents(Path(), hierarchy).items()}
+    if arrays := hierarchy.partition.arrays():
+        contents[ARRAYS] = {name: _array_hash(values) for name, values in arrays.items()}
     return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()
+
+
+def _array_hash(values: NDArray) -> str:
+    kind = values.dtype.newbyteorder("<")
+    header = f"{kind.str}{values.shape}".encode()
+    return hashlib.sha256(header + np.ascontiguousarray(values, dtype=kind).tobytes()).hexdigest()
 
 
 def _contents(run: Path, hierarchy: Hierarchy) -> dict[Path, Any]:
@@ -107,7 +124,8 @@ def read_hierarchy(run: Path) -> Hierarchy:
     parents = [np.full(len(levels[0].ids), -1)]
     for (above, below), sizes in zip(pairwise(names), pairwise(len(level.ids) for level in levels), strict=True):
         parents.append(_read_parents(children_path(run, above, below), *sizes))
-    hierarchy = _assemble(names, levels, parents)
+    partition = _read_partition(run, levels[0].partition, names)
+    hierarchy = _assemble(partition, levels, parents)
     _check(run, hierarchy)
     return hierarchy
 
@@ -165,12 +183,24 @@ def _read_parents(path: Path, above: int, below: int) -> NDArray[np.int64]:
     return parents
 
 
-def _assemble(names: tuple[str, ...], levels: list[_Level], parents: list[NDArray[np.int64]]) -> Hierarchy:
+def _read_partition(run: Path, name: str, level_names: tuple[str, ...]) -> Partition:
+    path = run / FOLDER / ARRAYS
+    try:
+        arrays = {}
+        if path.is_file():
+            with np.load(path, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+        return partition_of(name, level_names, arrays)
+    except (OSError, EOFError, KeyError, IndexError, TypeError, zipfile.BadZipFile, ShapelyError) as error:
+        raise ValueError(f"{path} cannot be read ({type(error).__name__}): {AGAIN}") from None
+
+
+def _assemble(partition: Partition, levels: list[_Level], parents: list[NDArray[np.int64]]) -> Hierarchy:
     sizes = [len(level.ids) for level in levels]
     starts = np.cumsum([0, 0, *sizes])[: len(sizes)]
     column = dict(zip(NUMBERS, np.concatenate([level.numbers for level in levels]).T, strict=True))
     return Hierarchy(
-        partition=partition_of(levels[0].partition, names),
+        partition=partition,
         level=np.repeat(np.arange(len(sizes)), sizes).astype(np.int8),
         parent=np.concatenate([p + start * (p >= 0) for p, start in zip(parents, starts, strict=True)]).astype(
             np.int32
@@ -186,15 +216,16 @@ def _assemble(names: tuple[str, ...], levels: list[_Level], parents: list[NDArra
 
 def _check(run: Path, hierarchy: Hierarchy) -> None:
     """Refuse classes that are not where the partition has their cells, or whose parents do not hold them."""
+    partition, key = hierarchy.partition, hierarchy.key
     for depth, level_name in enumerate(hierarchy.level_names):
         rows, path = hierarchy.rows(depth), label_map_path(run, level_name)
         try:
-            inside = hierarchy.classes(hierarchy.bounds_deg[rows].reshape(-1, 2, 2).mean(axis=1))
-            texts = hierarchy.partition.names(hierarchy.key[rows], depth)
+            texts = partition.names(key[rows], depth)
+            same = np.allclose(partition.bounds_deg(key[rows], depth), hierarchy.bounds_deg[rows], rtol=0, atol=1e-9)
         except ValueError as error:
             raise ValueError(f"{path} lists cells that do not exist ({error}): {AGAIN}") from None
-        if not np.array_equal(inside[:, depth], np.arange(len(inside))) or texts != list(hierarchy.name[rows]):
+        if not same or texts != list(hierarchy.name[rows]) or len(np.unique(key[rows])) < len(texts):
             raise ValueError(f"{path} lists cells whose ids, keys and bounds disagree: {AGAIN}")
-        if depth and not np.array_equal(inside[:, depth - 1], hierarchy.parent_class(depth)):
+        if depth and not np.array_equal(partition.parents(key[rows], depth), key[hierarchy.parent[rows]]):
             above = children_path(run, hierarchy.level_names[depth - 1], level_name)
             raise ValueError(f"{path} and {above.name} disagree on the parents of classes: {AGAIN}")
