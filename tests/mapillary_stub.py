@@ -10,6 +10,8 @@ import hmac
 import io
 import json
 import random
+import select
+import sys
 import threading
 import time
 from collections import Counter
@@ -226,7 +228,7 @@ class Stub:
         class Handler(_Handler):
             server_stub = stub
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        self.server = _Server(("127.0.0.1", self.port), Handler)
         self.server.daemon_threads = True
         self.server.request_queue_size = 256
         self.url = f"http://127.0.0.1:{self.server.server_port}"
@@ -264,6 +266,12 @@ class Stub:
         return hmac.new(b"stub", text, hashlib.sha256).hexdigest()[:16]
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_stub: Stub
@@ -296,8 +304,10 @@ class _Handler(BaseHTTPRequestHandler):
         stub = self.server_stub
         if stub.latency_s:
             time.sleep(stub.latency_s)
-        if fault == "stall":
-            time.sleep(stub.stall_s)
+        if fault == "stall" and select.select([self.connection], [], [], stub.stall_s)[0]:
+            # Whoever asked has gone, so nothing is in flight any more.
+            self.close_connection = True
+            return
         if fault == "drop":
             self.close_connection = True
             return

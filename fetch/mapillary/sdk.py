@@ -8,6 +8,9 @@ import importlib
 import logging
 import sys
 import types
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl
@@ -93,8 +96,17 @@ def known_fields() -> set[str]:
 
 def decode(body: bytes, z: int, x: int, y: int, layer: str) -> list[dict[str, Any]]:
     """Return the features of a tile as GeoJSON, by the decoder that the SDK uses; slow, for single tiles."""
-    features = sdk("vt2geojson.tools").vt_bytes_to_geojson(b_content=body, x=x, y=y, z=z, layer=layer)["features"]
-    return list(features)
+    tools = sdk("vt2geojson.tools")
+    with _without_warnings():
+        return list(tools.vt_bytes_to_geojson(b_content=body, x=x, y=y, z=z, layer=layer)["features"])
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep quiet about the old call of mapbox-vector-tile that the SDK's decoder makes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
 
 
 class SdkSession(requests.Session):
@@ -129,4 +141,5 @@ def fetch_layer(
     adapter.client.session.close()
     adapter.client.session = SdkSession(transport, tiles_url, graph_url)
     lat_deg, lon_deg = latlon_deg
-    return list(adapter.fetch_layer(layer=layer, zoom=zoom, longitude=lon_deg, latitude=lat_deg)["features"])
+    with _without_warnings():
+        return list(adapter.fetch_layer(layer=layer, zoom=zoom, longitude=lon_deg, latitude=lat_deg)["features"])

@@ -1,0 +1,319 @@
+"""Requests: paced, retried, ended in time; and what every way of failing says and returns."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from fetch.mapillary.answers import Answer, check_status, read_json
+from fetch.mapillary.command import read_token, run
+from fetch.mapillary.errors import CircuitOpen, Exhausted, Expired, Gone, QuotaSpent, Refused, Retry
+from fetch.mapillary.graph import Graph
+from fetch.mapillary.sdk import image_address
+from fetch.mapillary.state import State
+from fetch.mapillary.survey import survey
+from fetch.mapillary.transport import Surface, Transport, scrub
+from fetch.mapillary_config import MapillaryConfig, ServiceConfig
+from tests.mapillary_stub import HTML, TOKEN, Stub, World, _error
+
+ROOT = Path(__file__).parents[1]
+SECRET = TOKEN.split("|")[2]
+
+
+@pytest.fixture(scope="module")
+def world():
+    return World(0, 300, gone_share=0.2)
+
+
+def service(stub, **more):
+    fast = {"requests_per_second": 0, "tiles_per_second": 0, "backoff_s": 0.01, "timeout_s": 0.4, "threads": 4}
+    return ServiceConfig(graph_url=stub.url, tiles_url=stub.url, image_hosts=("127.0.0.1",), **{**fast, **more})
+
+
+def ask(stub, transport, k=0):
+    return transport.fetch("graph", image_address(int(stub.world.id[k]), stub.url), read_json, {"fields": "id"})
+
+
+def present(world):
+    return int((~world.gone).argmax())
+
+
+@pytest.mark.parametrize("fault", ["500", "429", "429-after", "drop", "truncate", "html", "stall"])
+def test_each_fault_costs_one_more_request(world, fault):
+    with Stub(world) as stub:
+        stub.scripted = [fault, fault]
+        transport = Transport(service(stub), TOKEN)
+        assert ask(stub, transport, present(world))["id"] == str(world.id[present(world)])
+        transport.close()
+    assert stub.count() == 3
+
+
+@pytest.mark.parametrize(
+    ("surface", "status", "body", "outcome"),
+    [
+        ("graph", 401, b"", Refused),
+        ("graph", 400, _error("bad token", 190), Refused),
+        ("tiles", 403, b"", Refused),
+        ("graph", 400, _error("log in to see this page", 368, 1348007), Refused),
+        ("graph", 200, _error("log in to see this page", 368, 1348007), Refused),
+        ("graph", 400, _error("Object with ID '1' does not exist", 100, 33), Gone),
+        ("graph", 400, _error("nonexisting field", 100), ValueError),
+        ("graph", 200, _error("Application request limit reached", 4), Retry),
+        ("graph", 400, _error("strange", 3), Retry),
+        ("images", 403, b"URL signature expired", Expired),
+        ("images", 404, b"", Expired),
+        ("images", 503, b"", Retry),
+        ("tiles", 302, b"", ValueError),
+    ],
+)
+def test_what_an_answer_means(surface, status, body, outcome):
+    with pytest.raises(outcome):
+        check_status(surface, Answer(status, body), 0)
+
+
+def test_a_refusal_without_a_reason_gets_one_more_try_and_no_more():
+    with pytest.raises(ValueError, match="refuses a request"):
+        check_status("graph", Answer(400, _error("strange", 3)), 1)
+
+
+def test_tries_are_limited_and_what_failed_is_said(world):
+    with Stub(world) as stub:
+        stub.scripted = ["500"] * 6
+        with pytest.raises(Exhausted, match=r"HTTP 500 \(Please reduce"):
+            ask(stub, Transport(service(stub), TOKEN))
+    assert stub.count() == 6
+
+
+def test_a_429_pauses_all_threads_for_as_long_as_it_says(world):
+    with Stub(world, retry_after="1") as stub:
+        transport = Transport(service(stub), TOKEN)
+        stub.scripted = ["429-after"]
+        ask(stub, transport, present(world))
+        stub.scripted = ["429-after"]
+        first = threading.Thread(target=ask, args=(stub, transport, present(world)))
+        first.start()
+        while stub.scripted:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        started_at = time.monotonic()
+        ask(stub, transport, present(world))
+        assert time.monotonic() - started_at > 0.7
+        first.join()
+
+
+def test_the_pace_holds_for_all_threads_together():
+    surface = Surface(50, threading.Event())
+    started_at = time.monotonic()
+    threads = [threading.Thread(target=lambda: [surface.wait() for _ in range(40)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    # Two seconds' worth may go at once.
+    assert (160 - 100) / 50 - 0.1 < time.monotonic() - started_at < 2.5
+
+
+def test_where_most_requests_fail_the_run_ends(world):
+    with Stub(world, fault_share=1.0, faults=("500",)) as stub:
+        transport = Transport(service(stub, backoff_s=0.0), TOKEN, circuit_pause_s=0.01)
+        stub.scripted = [""]
+        ask(stub, transport, present(world))
+        with pytest.raises(CircuitOpen, match="more than half of the requests fail"):
+            for _ in range(200):
+                with pytest.raises(Exhausted):
+                    ask(stub, transport, present(world))
+    assert 300 < stub.count() < 700
+
+
+def test_a_batch_that_is_too_much_is_halved(world):
+    ids = world.id[~world.gone][:40].tolist()
+    with Stub(world) as stub:
+        stub.scripted = ["500"] * 6
+        described = Graph(service(stub), Transport(service(stub), TOKEN)).describe(ids)
+    assert sorted(described.facts) == ids
+    assert sorted(described.urls) == ids
+    assert stub.count() == 8
+
+
+def test_what_a_batch_leaves_out_is_gone_only_when_asked_alone(world):
+    ids = world.id[:50].tolist()
+    with Stub(world) as stub:
+        described = Graph(service(stub), Transport(service(stub), TOKEN)).describe(ids)
+    assert sorted(described.gone) == world.id[:50][world.gone[:50]].tolist()
+    assert len(described.facts) + len(described.gone) == 50
+    assert stub.count() == 1 + len(described.gone)
+
+
+def test_pictures_are_taken_from_allowed_hosts_only(world):
+    with Stub(world) as stub:
+        transport = Transport(service(stub), TOKEN)
+        for url in ("https://example.org/a.jpg", "https://127.0.0.1.example.org/a.jpg", "ftp://x/a.jpg"):
+            with pytest.raises(ValueError, match="--image-hosts"):
+                transport.fetch("images", url, lambda answer: answer)
+        allowed = Transport(ServiceConfig(), TOKEN)
+        with pytest.raises(ValueError, match="--image-hosts"):
+            allowed.fetch("images", "http://scontent.fbcdn.net/a.jpg", lambda answer: answer)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://example.org", "ftp://127.0.0.1", "https://user:word@host", "https://h/?access_token=x", "x"]
+)
+def test_addresses_over_which_a_token_could_be_read_are_refused(url):
+    with pytest.raises(ValueError, match="--graph-url"):
+        ServiceConfig(graph_url=url)
+
+
+def test_errors_repeat_no_token():
+    assert SECRET not in scrub(f"bad {TOKEN} at ?access_token={SECRET}&x, OAuth {SECRET}")
+
+
+def test_the_token_is_one_word_from_a_file_or_the_environment(tmp_path, monkeypatch):
+    monkeypatch.delenv("MAPILLARY_TOKEN", raising=False)
+    with pytest.raises(ValueError, match="no access token in MAPILLARY_TOKEN"):
+        read_token(ServiceConfig())
+    monkeypatch.setenv("MAPILLARY_TOKEN", "a b")
+    with pytest.raises(ValueError, match="it is one word"):
+        read_token(ServiceConfig())
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    assert read_token(ServiceConfig(token_file=tmp_path / "token")) == TOKEN
+
+
+def command(stub, out, *more, token=TOKEN):
+    """Return exit code and what a run of the command says."""
+    flags = [f"--out={out}", f"--graph-url={stub.url}", f"--tiles-url={stub.url}", "--image-hosts=127.0.0.1"]
+    flags += ["--requests-per-second=0", "--tiles-per-second=0", "--backoff-s=0.01", "--cells=0/1", *more]
+    done = subprocess.run(
+        [sys.executable, "-m", "fetch", "mapillary", *flags],
+        cwd=ROOT,
+        env={**os.environ, "MAPILLARY_TOKEN": token},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return done.returncode, done.stderr.strip().splitlines()
+
+
+@pytest.mark.slow
+def test_a_wrong_token_is_one_line_and_exit_code_3(world, tmp_path):
+    with Stub(world, token="another") as stub:
+        code, said = command(stub, tmp_path)
+    assert (code, len(said)) == (3, 1)
+    assert said[0].startswith("error: the token is not accepted (Error validating application)")
+
+
+@pytest.mark.slow
+def test_a_blocked_address_is_one_line_and_exit_code_3(world, tmp_path):
+    blocked = {"error": {"message": "log in to see this page", "code": 368, "error_subcode": 1348007}}
+    with Stub(world, refuse=blocked) as stub:
+        code, said = command(stub, tmp_path)
+    assert (code, len(said)) == (3, 1)
+    assert "this address is blocked for a while (log in to see this page): wait some hours" in said[0]
+
+
+@pytest.mark.slow
+def test_a_spent_quota_is_exit_code_4_and_the_next_day_continues(world, tmp_path):
+    with Stub(world) as stub:
+        code, said = command(stub, tmp_path, "survey", "--tiles-per-day=10")
+        assert (code, stub.count("tiles")) == (4, 10)
+        assert "the 10 tiles of" in said[-1]
+        assert command(stub, tmp_path, "survey", "--tiles-per-day=10")[0] == 4
+        assert stub.count("tiles") == 10
+        assert command(stub, tmp_path, "survey")[0] == 0
+        assert len({path for _, path in stub.log}) == len(stub.log)
+
+
+@pytest.mark.slow
+def test_a_service_out_of_reach_is_one_line_and_exit_code_5(world, tmp_path):
+    with Stub(world) as stub:
+        pass
+    code, said = command(stub, tmp_path)
+    assert (code, len(said)) == (5, 1)
+    assert said[0].startswith("error: the service cannot be reached")
+
+
+@pytest.mark.slow
+def test_bad_input_is_one_line_and_exit_code_2(world, tmp_path):
+    (tmp_path / "file").write_text("")
+    with Stub(world) as stub:
+        for out, more, token, words in (
+            (tmp_path / "file", (), TOKEN, "is a file"),
+            (tmp_path / "file" / "below", (), TOKEN, "Not a directory"),
+            (tmp_path, (), "", "there is no access token"),
+            (tmp_path, ("--graph-url=http://example.org",), TOKEN, "must be https"),
+        ):
+            code, said = command(stub, out, *more, token=token)
+            assert (code, len(said)) == (2, 1), said
+            assert words in said[0]
+
+
+def test_a_clock_in_the_past_is_refused(tmp_path):
+    State(tmp_path, lambda: datetime(2031, 5, 5, tzinfo=UTC).timestamp()).close()
+    with pytest.raises(ValueError, match="says 2031-05-04, but it was 2031-05-05 before: set the clock"):
+        State(tmp_path, lambda: datetime(2031, 5, 4, tzinfo=UTC).timestamp())
+    with pytest.raises(ValueError, match="says 1970-01-01"):
+        State(tmp_path / "new", lambda: 0.0)
+
+
+def test_the_quota_is_of_the_day_and_persists(tmp_path):
+    for hour in (1, 2):
+        state = State(tmp_path, lambda hour=hour: datetime(2031, 5, 5, hour, tzinfo=UTC).timestamp())
+        state.spend_tile(2)
+        state.close()
+    state = State(tmp_path, lambda: datetime(2031, 5, 5, 23, tzinfo=UTC).timestamp())
+    with pytest.raises(QuotaSpent, match="the 2 tiles of 2031-05-05"):
+        state.spend_tile(2)
+    state.close()
+    state = State(tmp_path, lambda: datetime(2031, 5, 6, tzinfo=UTC).timestamp())
+    state.spend_tile(2)
+    state.close()
+
+
+def test_one_process_at_a_time_works_on_a_dataset(tmp_path):
+    state = State(tmp_path)
+    with pytest.raises(ValueError, match="another process works on"):
+        State(tmp_path)
+    state.close()
+    State(tmp_path).close()
+
+
+def test_a_state_file_that_is_none_is_refused(tmp_path):
+    (tmp_path / "mapillary.sqlite").write_bytes(b"something else" * 100)
+    with pytest.raises(ValueError, match="cannot be used"):
+        State(tmp_path)
+
+
+def test_an_interrupted_survey_continues_and_a_tile_that_fails_is_not_empty(world, tmp_path, monkeypatch):
+    monkeypatch.setenv("MAPILLARY_TOKEN", TOKEN)
+    with Stub(world) as stub:
+        settings = {"graph_url": stub.url, "tiles_url": stub.url, "backoff_s": 0.0, "requests_per_second": 0}
+        config = MapillaryConfig(
+            out=tmp_path, stage="survey", tiles_per_second=0, threads=1, cells=("0/1",), **settings
+        )
+        state = State(tmp_path)
+        stub.scripted = ["", "", *["html"] * 18]
+        with pytest.raises(CircuitOpen, match="1 of .* tiles of the survey did not come"):
+            survey(config, state, Transport(config, TOKEN))
+        asked = stub.count()
+        with pytest.raises(ValueError, match="the survey lacks 1 tiles"):
+            run_plan(config, state)
+        survey(config, state, Transport(config, TOKEN))
+        assert stub.count() == asked + 1
+        state.close()
+        assert run(config) == 0
+        assert stub.count() == asked + 1
+
+
+def run_plan(config, state):
+    from fetch.mapillary.plan import plan
+
+    plan(config, state)
+
+
+def test_html_is_no_json():
+    with pytest.raises(Retry):
+        read_json(Answer(200, HTML))
