@@ -273,21 +273,20 @@ def download(addresses: Iterable[str], folder: Path, config: DownloadConfig) -> 
     folder.mkdir(parents=True, exist_ok=True)
     downloader = Downloader(config)
     failures_in_a_row = 0
-    with (folder / FAILED).open("a", encoding="utf-8") as journal:
-        for address, error in progress(_all(missing, folder, downloader), "downloading", "picture", len(missing)):
-            failures_in_a_row = failures_in_a_row + 1 if isinstance(error, PendingError) else 0
-            if error is None:
-                done.got += 1
-            elif isinstance(error, GoneError):
-                reason, value = error.args
-                done.gone[address] = (reason, value)
+    for address, error in progress(_all(missing, folder, downloader), "downloading", "picture", len(missing)):
+        failures_in_a_row = failures_in_a_row + 1 if isinstance(error, PendingError) else 0
+        if error is None:
+            done.got += 1
+        elif isinstance(error, GoneError):
+            reason, value = error.args
+            done.gone[address] = (reason, value)
+            with (folder / FAILED).open("a", encoding="utf-8") as journal:
                 journal.write(json.dumps({"address": address, "reason": reason, "value": value}) + "\n")
-                journal.flush()
-            else:
-                done.pending[address] = str(error)
-            if failures_in_a_row == NOTHING_ANSWERS:
-                log.warning(f"{failures_in_a_row} pictures in a row did not come ({error}): the rest is left for later")
-                downloader.stop.set()
+        else:
+            done.pending[address] = str(error)
+        if failures_in_a_row == NOTHING_ANSWERS:
+            log.warning(f"{failures_in_a_row} pictures in a row did not come ({error}): the rest is left for later")
+            downloader.stop.set()
     return done
 
 

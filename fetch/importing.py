@@ -5,10 +5,17 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
 from fetch.config import ImportConfig
 from fetch.ingest import DATASET, JOURNAL, Candidate, ingest, safe_id
 from fetch.rejected import Rejection
+from fetch.remote import DOWNLOADS, Remote, secure
+from fetch.subset import read_subset
 from fetch.tables import TABLE_SUFFIXES, check_coordinates, latlon_of_name, manifest_fields, read_table
+from fetch.yfcc import is_yfcc, read_yfcc
 from plumbing.files import read_json
 from plumbing.images import PICTURE_SUFFIXES
 from plumbing.metadata import read_metadata
@@ -19,8 +26,12 @@ OTHER_PHOTO_SUFFIXES = frozenset({".heic", ".heif", ".avif", ".dng", ".cr2", ".c
 log = logging.getLogger(__name__)
 
 
-def run(config: ImportConfig) -> None:
-    """Import a table or a folder of photographs.
+PENDING = 5
+"""Exit code where pictures are pending."""
+
+
+def run(config: ImportConfig) -> int:
+    """Import a table or a folder of photographs; return the exit code.
 
     Raises:
         ValueError: there is no such source, it cannot be used at all, or `out` holds something else.
@@ -28,19 +39,24 @@ def run(config: ImportConfig) -> None:
     _check_out(config)
     excluded = _excluded(config.exclude)
     rejected: list[Rejection] = []
+    remote = None
     if config.source.is_dir():
         files = find_pictures(config.source, config.out, rejected)
         if not files and not rejected:
             raise ValueError(f"{config.source} holds no photographs (endings: {', '.join(sorted(PICTURE_SUFFIXES))})")
         candidates, total = folder_candidates(config.source, files, excluded, rejected), len(files)
     elif config.source.is_file():
-        candidates, total = table_candidates(config, excluded, rejected)
+        candidates, total, remote = table_candidates(config, excluded, rejected)
     else:
         raise ValueError(f"{config.source} does not exist: name a table or a folder of photographs")
     report = ingest(config.out, candidates, config, total, rejected)
     if config.exclude:
         left = sum(rejection.reason == "excluded" for rejection in report.rejected)
         log.info(f"--exclude {config.exclude}: {left:,} photographs left out; the file names {len(excluded):,} ids")
+    if remote is None:
+        return 0
+    remote.finish()
+    return PENDING if remote.done.pending else 0
 
 
 def _check_out(config: ImportConfig) -> None:
@@ -56,7 +72,7 @@ def _check_out(config: ImportConfig) -> None:
             raise ValueError(f"{out} is a dataset made from {before}: name another folder with --out, or delete it")
         if before is None:
             raise ValueError(f"{out} is a dataset that was not imported: name another folder with --out, or delete it")
-    elif not (out / JOURNAL).is_file():
+    elif not (out / JOURNAL).is_file() and not (out / DOWNLOADS).is_dir():
         raise ValueError(f"{out} holds other files and is no dataset: name an empty or a new folder with --out")
 
 
@@ -119,41 +135,76 @@ def folder_candidates(
 
 def table_candidates(
     config: ImportConfig, excluded: set[str], rejected: list[Rejection]
-) -> tuple[Iterator[Candidate], int]:
-    """Return photographs of a table, and of how many rows; `rejected` receives the others.
+) -> tuple[Iterator[Candidate], int, Remote | None]:
+    """Return photographs of a table, of how many rows, and what was downloaded; `rejected` receives the others.
+
+    A picture is taken from this machine where it lies here, from its address otherwise.
 
     Raises:
         ValueError: the table cannot be used at all, or the folder of pictures does not exist.
     """
-    if config.source.suffix.lower() not in TABLE_SUFFIXES:
-        raise ValueError(f"{config.source} is neither a folder nor a table ({', '.join(TABLE_SUFFIXES)})")
     if config.images is not None and not config.images.is_dir():
         raise ValueError(f"--images {config.images} is no folder")
-    photos = read_table(config.source)
+    photos = _read(config)
     latlon_deg, reasons = check_coordinates(photos)
     fields = manifest_fields(photos)
-    finder = PictureFinder(config.source.parent, config.images, config.out)
+    places = list(_places(config, photos, excluded, reasons))
+    remote = Remote(config, (place for _, place in places if isinstance(place, str))) if "address" in photos else None
 
     def candidates() -> Iterator[Candidate]:
-        seen: set[Path] = set()
-        for row, (photo_id, picture) in enumerate(zip(photos["id"], photos["picture"], strict=True)):
-            name = photo_id or picture or f"row {row + 1}"
-            if excluded & {photo_id, picture, safe_id(photo_id)}:
-                rejected.append(Rejection(name, "excluded"))
-            elif reasons[row]:
-                value = f"{photos['latitude'].iat[row]}, {photos['longitude'].iat[row]}".strip(", ")
-                rejected.append(Rejection(name, str(reasons[row]), value))
-            elif isinstance(path := finder.find(picture), str):
-                rejected.append(Rejection(name, path, picture))
-            elif path in seen:
-                rejected.append(Rejection(name, "listed twice", picture))
-            else:
-                seen.add(path)
+        for row, ((name, place), here) in enumerate(zip(places, latlon_deg.tolist(), strict=True)):
+            path = remote.find(name, place) if isinstance(place, str) and remote else place
+            if isinstance(path, Rejection):
+                rejected.append(path)
+            elif isinstance(path, Path):
                 stem = name.removesuffix(path.suffix)
                 given = {"source": "import", "source_id": name, **fields[row]}
-                yield Candidate(stem, (float(latlon_deg[row, 0]), float(latlon_deg[row, 1])), path, given)
+                yield Candidate(stem, (here[0], here[1]), path, given, place if isinstance(place, str) else "")
 
-    return candidates(), len(photos)
+    return candidates(), len(photos), remote
+
+
+def _read(config: ImportConfig) -> pd.DataFrame:
+    """Return the rows of a table that are wanted."""
+    if is_yfcc(config.source):
+        photos = read_yfcc(config.source)
+    elif config.source.suffix.lower() in TABLE_SUFFIXES:
+        photos = read_table(config.source, config.address_column)
+    else:
+        raise ValueError(f"{config.source} is neither a folder nor a table ({', '.join(TABLE_SUFFIXES)})")
+    if config.only is None:
+        return photos
+    wanted = set(read_subset(config.only).ids)
+    named = photos["id"].isin(wanted) | photos["id"].map(safe_id).isin(wanted)
+    if not named.any():
+        raise ValueError(f"--only {config.only} names {len(wanted):,} photographs, none of them in {config.source}")
+    log.info(f"--only {config.only}: {int(named.sum()):,} of {len(photos):,} rows; the list names {len(wanted):,} ids")
+    return photos[named].reset_index(drop=True)
+
+
+def _places(
+    config: ImportConfig, photos: pd.DataFrame, excluded: set[str], reasons: NDArray[np.str_]
+) -> Iterator[tuple[str, Path | str | Rejection]]:
+    """Yield the name of each row, and the file or the address of its picture, or why it has neither."""
+    finder = PictureFinder(config.source.parent, config.images, config.out)
+    seen: set[Path | str] = set()
+    addresses = photos["address"] if "address" in photos else pd.Series("", index=photos.index)
+    for row, (photo_id, picture, address) in enumerate(zip(photos["id"], photos["picture"], addresses, strict=True)):
+        name = photo_id or picture or f"row {row + 1}"
+        if excluded & {photo_id, picture, safe_id(photo_id)}:
+            yield name, Rejection(name, "excluded")
+        elif reasons[row]:
+            value = f"{photos['latitude'].iat[row]}, {photos['longitude'].iat[row]}".strip(", ")
+            yield name, Rejection(name, str(reasons[row]), value)
+        else:
+            place = finder.find(picture)
+            if isinstance(place, str) and not address:
+                yield name, Rejection(name, place, picture)
+                continue
+            if isinstance(place, str):
+                place = secure(address)
+            yield name, Rejection(name, "listed twice", str(picture)) if place in seen else place
+            seen.add(place)
 
 
 class PictureFinder:

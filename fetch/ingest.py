@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -51,13 +52,17 @@ class Candidate:
         id: its name at the source; made safe for file names and unique when stored.
         latlon_deg: latitude and longitude in degrees.
         picture: a decoded picture, a file, or the bytes of one.
-        fields: further columns of the manifest, by name.
+        fields: further columns of the manifest, by name. Where some rows have a `split`, it stays, and the others
+            are shared out among the rest.
+        known_by: by what it is known again instead of its bytes, such as the address that it was downloaded from;
+            once stored, `picture` need not exist any more.
     """
 
     id: str
     latlon_deg: tuple[float, float]
     picture: Image.Image | Path | bytes
     fields: Mapping[str, Any] = field(default_factory=dict)
+    known_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,12 +104,13 @@ def ingest(
         ValueError: there is no usable photograph; nothing is written.
     """
     known = _known(out)
+    stored_before = {row["fingerprint"]: row for row in known.values()}
     unreadable: list[Rejection] = []
     rows: list[dict[str, Any]] = []
     reused = 0
     with _journal(out) as journal:
         jobs = _named(progress(candidates, f"storing in {out}", "photo", total))
-        for candidate, photo_id, stored in _in_order(lambda job: _stored(out, *job, config, known), jobs):
+        for candidate, photo_id, stored in _in_order(lambda job: _stored(out, *job, config, stored_before), jobs):
             if isinstance(stored, Rejection):
                 unreadable.append(stored)
                 continue
@@ -169,16 +175,22 @@ def _in_order(
             pool.shutdown(cancel_futures=True)
 
 
+def stored_addresses(out: Path, addresses: Iterable[str], config: IngestConfig) -> set[str]:
+    """Return those `known_by` whose pictures a dataset folder holds as they are wanted."""
+    there = {row["fingerprint"] for row in _known(out).values() if (out / row["path"]).is_file()}
+    return {address for address in addresses if _fingerprint(address, "", config.max_side) in there}
+
+
 def _stored(
-    out: Path, candidate: Candidate, photo_id: str, config: IngestConfig, known: Mapping[str, dict[str, Any]]
+    out: Path, candidate: Candidate, photo_id: str, config: IngestConfig, before: Mapping[str, dict[str, Any]]
 ) -> dict[str, Any] | Rejection:
-    """Store and measure one picture, unless the very same was stored before."""
+    """Store and measure one picture, unless the very same was stored before; `before` is by fingerprint."""
     path = image_path(photo_id, np.asarray(candidate.latlon_deg, dtype=np.float64))
     try:
-        fingerprint = _fingerprint(candidate.picture, path, config.max_side)
-        before = known.get(photo_id)
-        if before and before["fingerprint"] == fingerprint and (out / path).is_file():
-            return before
+        fingerprint = _fingerprint(candidate.known_by or candidate.picture, path, config.max_side)
+        same = before.get(fingerprint)
+        if same and (out / same["path"]).is_file():
+            return same if same["path"] == path else _moved(out, same, photo_id, path)
         offered = candidate.picture
         to_rgb: Callable[..., Image.Image] = upright_rgb if isinstance(offered, Image.Image) else open_rgb
         picture = to_rgb(offered, config.max_side)
@@ -199,12 +211,22 @@ def _stored(
     }
 
 
-def _fingerprint(picture: Image.Image | Path | bytes, path: str, max_side: int) -> str:
-    """Return by what a stored picture is known to be the one offered again."""
-    digest = hashlib.blake2b(f"{path} {max_side} {JPEG_QUALITY} ".encode(), digest_size=8)
+def _moved(out: Path, same: dict[str, Any], photo_id: str, path: str) -> dict[str, Any]:
+    """Store a picture under another name or in another cell, where its table now puts it."""
+    with atomic_path(out / path) as partial:
+        shutil.copyfile(out / same["path"], partial)
+    return {**same, "id": photo_id, "path": path}
+
+
+def _fingerprint(picture: Image.Image | Path | bytes | str, path: str, max_side: int) -> str:
+    """Return by what a stored picture is known to be the one offered again; by an address it is so in any place."""
+    place = "" if isinstance(picture, str) else path
+    digest = hashlib.blake2b(f"{place} {max_side} {JPEG_QUALITY} ".encode(), digest_size=8)
     if isinstance(picture, Path):
         stat = picture.stat()
         digest.update(f"{stat.st_size} {stat.st_mtime_ns}".encode())
+    elif isinstance(picture, str):
+        digest.update(picture.encode())
     else:
         digest.update(picture if isinstance(picture, bytes) else picture.tobytes())
     return digest.hexdigest()
@@ -228,8 +250,7 @@ def _finish(
     measures = pa.Table.from_pylist([row.pop("measured") for row in rows], schema=MEASURES_SCHEMA)
     photos = pd.DataFrame(rows).reindex(columns=SCHEMA.names)
     photos["captured_at_utc"] = pd.to_datetime(photos["captured_at_utc"], utc=True, errors="coerce", format="mixed")
-    shares = {"test": config.test_share, "calibration": config.calibration_share}
-    photos["split"] = assign_splits(photos, shares, config.split, config.seed)
+    photos["split"] = _splits(photos, config)
     sources = sorted({str(source) for source in photos["source"].dropna()})
     with atomic_path(out / MEASURES) as partial:
         pq.write_table(measures, partial, compression="zstd")
@@ -248,6 +269,16 @@ def _finish(
     write_manifest(out, photos)
     (out / JOURNAL).unlink(missing_ok=True)
     return photos
+
+
+def _splits(photos: pd.DataFrame, config: IngestConfig) -> pd.Series:
+    """Return the split of each photograph: the one its source gave, or one of those that the source gave to none."""
+    given = photos["split"].astype(object)
+    free = given.isna().to_numpy()
+    shares = {"test": config.test_share, "calibration": config.calibration_share}
+    shares = {name: share for name, share in shares.items() if not (given == name).any()}
+    given[free] = assign_splits(photos[free], shares, config.split, config.seed)
+    return given
 
 
 MEASURES_SCHEMA = pa.schema(

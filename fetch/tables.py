@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "licence": ("licence", "license"),
     "url": ("url",),
     "source": ("source", "source_repo"),
+    "address": ("download_url", "image_url", "img_url", "photo_url", "picture_url", "media_url", "thumb_url"),
 }
 """Our column, then the names under which tables have it, in order of preference; case does not count.
 
@@ -32,7 +34,7 @@ Known layouts: OSV-5M `id,latitude,longitude,…,sequence,captured_at,creator_us
 `id,path,latitude,longitude,…`.
 """
 
-FIELDS = tuple(name for name in COLUMNS if name not in ("latitude", "longitude", "picture", "id"))
+FIELDS = tuple(name for name in COLUMNS if name not in ("latitude", "longitude", "picture", "id", "address"))
 """Columns that go into a manifest as they are."""
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
@@ -40,39 +42,63 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 _NOTHING = frozenset({"", "nan", "na", "n/a", "null", "none"})
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path, address_column: str | None = None) -> pd.DataFrame:
     """Read a table of photographs.
 
+    Args:
+        path: CSV, TSV or Parquet.
+        address_column: the column of addresses, one of the known ones when None.
+
     Returns:
-        Texts: `latitude`, `longitude`, `picture` (the file as the table names it, or the id), `id`, and what the table
-        has of FIELDS. Empty where the table says nothing.
+        Texts: `latitude`, `longitude`, `picture` (the file as the table names it, or the id), `id`, `address` where the
+        table has one, and what it has of FIELDS. Empty where the table says nothing.
 
     Raises:
         ValueError: it cannot be read, has no rows, or lacks the columns without which nothing can be done.
     """
-    table = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_text(path)
+    table = _read_parquet(path, address_column) if path.suffix.lower() == ".parquet" else _read_text(path)
     if not len(table):
         raise ValueError(f"{path} has no rows: there is nothing to import")
+    return as_photos(table, path, address_column)
+
+
+def as_photos(table: pd.DataFrame, path: Path, address_column: str | None = None) -> pd.DataFrame:
+    """Return a table with our columns, as `read_table` does; `path` names it in messages."""
     named = table.set_axis([str(name).strip().casefold() for name in table.columns], axis=1)
     named = named.loc[:, ~named.columns.duplicated()]
     found = {ours: next((name for name in names if name in named), None) for ours, names in COLUMNS.items()}
+    if address_column is not None:
+        found["address"] = address_column.strip().casefold()
+        if found["address"] not in named:
+            raise ValueError(
+                f"{path} has no column {address_column} (--address-column); its columns are: "
+                f"{', '.join(map(str, table.columns))}"
+            )
     for ours in ("latitude", "longitude"):
         if found[ours] is None:
             raise ValueError(
                 f"{path} has no column of the {ours} ({' or '.join(COLUMNS[ours])}); its columns are: "
                 f"{', '.join(map(str, table.columns))}"
             )
-    if found["picture"] is None and found["id"] is None:
+    if found["picture"] is None and found["id"] is None and found["address"] is None:
         raise ValueError(
-            f"{path} names no pictures: it needs a column {', '.join(COLUMNS['picture'][:3])} … or id; its columns "
-            f"are: {', '.join(map(str, table.columns))}"
+            f"{path} names no pictures: it needs a column {', '.join(COLUMNS['picture'][:3])} … , id or image_url; its "
+            f"columns are: {', '.join(map(str, table.columns))}"
         )
     photos = pd.DataFrame({ours: _texts(named[name]) for ours, name in found.items() if name is not None})
     if found["picture"] is None:
-        photos["picture"] = photos["id"]
+        photos["picture"] = photos["id"] if found["id"] is not None else photos["address"].map(_name_in_address)
     if found["id"] is None:
         photos["id"] = photos["picture"].str.replace(r"\.\w{1,5}$", "", regex=True)
     return photos
+
+
+def _name_in_address(address: str) -> str:
+    """Return the file name at the end of an address, empty where there is none."""
+    try:
+        return PurePosixPath(unquote(urlsplit(address).path)).name
+    except ValueError:
+        return ""
 
 
 def _texts(column: pd.Series) -> pd.Series:
@@ -80,8 +106,8 @@ def _texts(column: pd.Series) -> pd.Series:
     return column.astype(object).where(column.notna(), "").map(lambda value: str(value).strip()).astype(object)
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
-    known = {name for names in COLUMNS.values() for name in names}
+def _read_parquet(path: Path, address_column: str | None = None) -> pd.DataFrame:
+    known = {name for names in COLUMNS.values() for name in names} | {str(address_column).strip().casefold()}
     try:
         schema = pq.read_schema(path)
         wanted = [name for name in schema.names if name.strip().casefold() in known]
