@@ -116,6 +116,8 @@ class EvaluateConfig:
     """chain, product or seed; what the calibration split preferred when left out."""
     point: Point | None = None
     """top, mean, median or geoscore; what the calibration split preferred when left out."""
+    places: Literal["usual", "elsewhere"] = "usual"
+    """Measure the promises for photographs of the usual places, or for those far from any training photograph."""
     geoscore_scale_km: float = 1492.7
     """Scale of the GeoScore; smaller for datasets of less than the world."""
     seed: int = 0

@@ -15,6 +15,7 @@ from torch import Tensor
 from geocells import grid
 from geocells.hierarchy import UNKNOWN
 from geocells.land import TABLE_LEVEL, land_table
+from geocells.partitions.macro import MACRO_REGIONS, region_of_cells
 from geocells.sphere import EARTH_RADIUS_KM, distance_km
 from infer.baselines import chance, clue_oracle, read_clues
 from infer.config import EvaluateConfig
@@ -22,6 +23,8 @@ from infer.devices import pick_device
 from infer.loading import photo_batches
 from infer.metrics import RADII_KM, distance_figures, macro_average, mean_interval, slices
 from infer.model import Model, load_model
+from infer.promises import read_promises
+from infer.reliability import TrustMeter, trust_lines
 from label_maps.manifest import SPLITS, content_hash, coordinates, read_manifest
 from label_maps.run_folder import read_split
 from plumbing.files import write_json, write_text
@@ -59,8 +62,10 @@ def main(config: EvaluateConfig) -> None:
         log.warning(
             "%d of %d photographs were trained on: these figures say nothing of new ones", contaminated, len(photos)
         )
-    measured = measure(model, config.data, photos, config.batch_size, config.workers)
+    meter = TrustMeter(model, read_promises(config.run, model.hash, model.fusion, config.places))
+    measured = measure(model, config.data, photos, config.batch_size, config.workers, meter)
     photos = photos.iloc[measured.read]
+    away_km = distance_km(measured.points_deg, coordinates(photos))
     answers = {"model": measured.points_deg, **baselines(config.data, photos, config.seed)}
     report = {
         "run": model.name,
@@ -78,6 +83,9 @@ def main(config: EvaluateConfig) -> None:
         "git_commit": git_commit(),
         "answers": _figures(answers, photos, config),
         "levels": _levels(model, measured, config.seed),
+        "calibration": meter.levels(),
+        "places": config.places,
+        "regions": meter.regions(away_km, _groups(photos), _related(photos)),
         "slices": _slices(measured.points_deg, photos, model),
     }
     out = config.out or config.run / f"evaluation_{config.split}.json"
@@ -107,19 +115,30 @@ def trained_ids(run: Path) -> set[str]:
     return {photo for photo, split in read_split(run).items() if split == "train"}
 
 
-def measure(model: Model, data: Path, photos: pd.DataFrame, batch_size: int, workers: int) -> Measured:
+def measure(
+    model: Model,
+    data: Path,
+    photos: pd.DataFrame,
+    batch_size: int,
+    workers: int,
+    meter: TrustMeter | None = None,
+) -> Measured:
     """Answer for the photographs of a manifest; those that cannot be read are named and left out."""
-    classes = model.hierarchy.classes(coordinates(photos))
+    truth = coordinates(photos)
+    classes = model.hierarchy.classes(truth)
     points, ranks, read = [], [], []
     batches = photo_batches([data / path for path in photos["path"]], model.transform, batch_size, workers)
     for batch in progress(batches, "answering", "batch", -(-len(photos) // batch_size)):
         for _, reason in batch.unreadable:
             log.warning("left out: %s", reason)
         if len(batch.index):
-            posterior = model.posterior(model.logits(batch.pixels))
+            rows, logits = batch.index.numpy(), model.logits(batch.pixels)
+            posterior = model.posterior(logits)
             points.append(model.points(posterior))
-            ranks.append(class_ranks(posterior, classes[batch.index.numpy()]))
-            read.append(batch.index.numpy())
+            ranks.append(class_ranks(posterior, classes[rows]))
+            read.append(rows)
+            if meter is not None:
+                meter.add(logits, posterior, classes[rows], truth[rows])
     if not read:
         raise ValueError(f"none of {len(photos)} photographs of {data} could be read")
     return Measured(np.concatenate(points), np.concatenate(ranks), np.concatenate(read))
@@ -174,16 +193,35 @@ def _slices(points_deg: NDArray[np.float64], photos: pd.DataFrame, model: Model)
     """Return figures by country, by band of latitude, and by how many training photographs the region has."""
     truth = coordinates(photos)
     away = distance_km(points_deg, truth)
-    country = land_table().country[grid.encode(truth, TABLE_LEVEL)]
-    by_country = slices(away, np.where(country == "", "at sea", country))
-    south = 30 * np.floor(np.minimum(truth[:, 0], 89.9) / 30).astype(int)
-    band = [f"{s} to {s + 30}" for s in south]
+    groups = _groups(photos)
+    by_country = slices(away, groups["country"])
     return {
         "country": by_country,
         "country_macro_average": macro_average({c: g for c, g in by_country.items() if c != "at sea"}),
-        "latitude": slices(away, band),
+        "latitude": slices(away, groups["latitude"]),
         "training_photographs_nearby": slices(away, _coverage_decile(truth, model)),
     }
+
+
+def _groups(photos: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the country, the part of the world and the band of latitude that each photograph lies in."""
+    truth = coordinates(photos)
+    part = region_of_cells()[grid.encode(truth, TABLE_LEVEL)]
+    country = land_table().country[grid.encode(truth, TABLE_LEVEL)]
+    south = 30 * np.floor(np.minimum(truth[:, 0], 89.9) / 30).astype(int)
+    return {
+        "country": np.where(country == "", "at sea", country).tolist(),
+        "part of the world": [MACRO_REGIONS[p][0] for p in part],
+        "latitude": [f"{s} to {s + 30}" for s in south],
+    }
+
+
+def _related(photos: pd.DataFrame) -> list[str] | None:
+    """Return by what photographs hang together: their creator in a cell, whose pictures are alike."""
+    if photos["creator"].isna().any():
+        return None
+    cell = grid.encode(coordinates(photos), TABLE_LEVEL)
+    return [f"{creator} {c}" for creator, c in zip(photos["creator"], cell.tolist(), strict=True)]
 
 
 def _coverage_decile(truth_deg: NDArray[np.float64], model: Model) -> list[str]:
@@ -222,6 +260,7 @@ def table(report: Mapping[str, Any]) -> str:
             f"{v['value']:.1%} [{v['low']:.1%}, {v['high']:.1%}]" for v in (level["top_1"], level["top_10"])
         )
         lines.append(f"{name:<12} {level['classes']:>8,} {first:>20} {tenth:>20} {level['in_a_known_cell']:>16.1%}")
+    lines += trust_lines(report)
     macro = report["slices"]["country_macro_average"]
     if macro:
         lines.append(
