@@ -139,7 +139,8 @@ def main():
                 results[name] = done.ids
                 print(
                     f"{name}: {len(done.ids):,} pictures, {done.requests:,} requests in {done.seconds:.0f} s, {done.kills} kills, "
-                    f"{stub.max_in_flight} in flight of {given.threads}, faults {sum(stub.faulted.values()):,} {dict(stub.faulted)}, "
+                    f"{stub.max_in_flight} in flight of {given.threads}, {sum(stub.faulted.values()):,} faults "
+                    f"{dict(stub.faulted)}, "
                     f"wrong: {faults_of(stub, out) or 'nothing'}",
                     flush=True,
                 )
