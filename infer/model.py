@@ -109,7 +109,7 @@ def load_model(run: Path, device: torch.device) -> Model:
         raise ValueError(
             f"the networks of {run} want pictures of different sizes: train them with the same --image-size"
         )
-    digest = hashlib.sha256("".join([record["label_map_hash"], *map(sha256, files)]).encode()).hexdigest()
+    digest = model_hash(record, files)
     calibration = read_temperatures(run, digest)
     return Model(
         name=record["name"],
@@ -126,6 +126,11 @@ def load_model(run: Path, device: torch.device) -> Model:
         point=calibration.get("point", "geoscore"),
         device=device,
     )
+
+
+def model_hash(record: Mapping[str, Any], files: Sequence[Path]) -> str:
+    """Return the SHA-256 over the label maps and weights of a run."""
+    return hashlib.sha256("".join([record["label_map_hash"], *map(sha256, files)]).encode()).hexdigest()
 
 
 def _temperatures(calibration: Mapping[str, Any], fusion: str, hierarchy: Hierarchy) -> tuple[float, ...]:

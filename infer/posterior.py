@@ -121,7 +121,8 @@ def fuse(tree: Tree, logits: Sequence[Tensor], temperatures: Sequence[float], fu
     if fusion not in rules:
         raise ValueError(f"--fusion is one of {', '.join(FUSIONS)}, got {fusion!r}")
     # Half precision cannot tell apart leaves of a large tree, so probabilities are always computed in single.
-    return rules[fusion](tree, [z.float() / t for z, t in zip(logits, temperatures, strict=True)])
+    # The floor keeps a class that is never to win (of an imported network) finite where half precision gave -inf.
+    return rules[fusion](tree, [z.float().clamp_min(-1e30) / t for z, t in zip(logits, temperatures, strict=True)])
 
 
 @dataclass(frozen=True, eq=False)

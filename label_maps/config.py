@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tyro.conf import Positional
+
 from geocells.partitions import DEFAULT_LEVELS, QuadPartition
 
 PartitionName = Literal["quad", "quad_equal_area", "adaptive", "admin", "kmeans", "macro"]
@@ -84,11 +86,24 @@ class LabelMapsConfig:
             raise ValueError(f"--max-level is 1 to 16, got {self.max_level}")
 
     def _check_clusters(self) -> None:
-        given = " ".join(map(str, self.clusters)) or "nothing"
+        given = " ".join(map(str, self.clusters or ())) or "nothing"
         if not self.clusters or list(self.clusters) != sorted(set(self.clusters)) or self.clusters[0] < 1:
             raise ValueError(f"--clusters are numbers, coarse to fine, such as 50 500 5000; got {given}")
         if self.clusters[-1] < 4:
             raise ValueError(f"--clusters: the finest level has at least 4, got {given}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportConfig:
+    """Make a run of the files of the older Hierarchical Geolocation Classifier."""
+
+    old: Positional[Path]
+    """Folder with label_map_L*.pth, l*_to_l*.pth, hierarchy_L*.pth and, where known, L*_temperature.txt, metadata.csv
+    and empty_grids.txt; they may lie in folders below."""
+    run: Path
+    """Run folder to make."""
+    arch: str = "resnet50"
+    """Architecture of the networks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +128,7 @@ class FoldersConfig:
 class CountriesConfig:
     """Match names and codes of countries in a table to ISO 3166-1, and list those that are in doubt."""
 
-    table: Path
+    table: Positional[Path]
     """CSV file with a column of countries."""
     column: str = "country"
     """Its column."""
