@@ -89,6 +89,14 @@ def test_levels_list_the_top_cells_first_and_say_what_is_left(photo, tiny_run, t
             assert len(cell["id"].split("/")) == int(level["level"][1:])
 
 
+@pytest.mark.parametrize("mass", [0.01, 0.5, 0.9])
+def test_what_is_kept_and_what_is_cut_make_one(photo, tiny_run, tmp_path, mass):
+    (record,) = run_infer([photo], tiny_run, tmp_path / "out", mass=mass)
+    assert record["levels"][-1]["cut_mass"] > 0
+    for level in record["levels"]:
+        assert sum(cell["probability"] for cell in level["cells"]) + level["cut_mass"] == pytest.approx(1, abs=1e-4)
+
+
 def test_only_the_top_cells_are_listed_and_the_rest_counts_as_cut(photo, tiny_run, tmp_path):
     (whole,) = run_infer([photo], tiny_run, tmp_path / "out", mass=1.0)
     (short,) = run_infer([photo], tiny_run, tmp_path / "out", mass=1.0, top=2)
