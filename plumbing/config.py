@@ -73,7 +73,7 @@ def command(config: type[Config], prog: str, action: str, argv: Sequence[str] | 
         module, function = action.split(":")
         sys.exit(getattr(importlib.import_module(module), function)(parsed))
     except KeyboardInterrupt:
-        sys.exit("interrupted: what is finished is kept, the same command continues")
+        sys.exit("interrupted: what is finished is kept; the same command continues, a training with --resume")
     except (ValueError, OSError) as refusal:
         if os.environ.get("DEBUG"):
             raise
