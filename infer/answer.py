@@ -14,7 +14,7 @@ from infer.model import Model
 from infer.places import nearest_places
 from infer.posterior import KeptCells, adaptive_top_k
 from plumbing.files import sha256
-from plumbing.metadata import read_metadata
+from plumbing.stated import stated_places
 from plumbing.version import VERSION
 
 
@@ -44,13 +44,15 @@ def answer_record(
         listing: how much is listed.
     """
     kept = adaptive_top_k(model.tree, posterior, listing.mass)
+    stated = _stated(photo, point_deg)
     return {
         "input": str(photo),
         "sha256": sha256(photo),
         "point": {**_latlon(point_deg), "method": model.point},
         "place": nearest_places(point_deg[None])[0],
         "levels": [_level(depth, cells, model, listing.top) for depth, cells in enumerate(kept)],
-        "exif": _exif(photo, point_deg),
+        "exif": stated.get("EXIF"),
+        "stated": [{"source": source, **place} for source, place in stated.items()],
         "warnings": _warnings(model),
         "model": model_record(model),
     }
@@ -72,13 +74,16 @@ def _level(depth: int, kept: KeptCells, model: Model, top: int) -> dict[str, Any
     return {"level": model.hierarchy.level_names[depth], "cells": cells, "cut_mass": float(f"{unlisted:.6g}")}
 
 
-def _exif(photo: Path, point_deg: NDArray[np.float64]) -> dict[str, float] | None:
+def _stated(photo: Path, point_deg: NDArray[np.float64]) -> dict[str, dict[str, float]]:
     """Return where the file itself says it was taken, which the network never sees, and how far off the answer is."""
-    stated = read_metadata(photo).latlon_deg
-    if stated is None:
-        return None
-    away = float(distance_km(stated, point_deg))
-    return {"latitude": stated[0], "longitude": stated[1], "distance_km": round(away, 3)}
+    return {
+        source: {
+            "latitude": place[0],
+            "longitude": place[1],
+            "distance_km": round(float(distance_km(place, point_deg)), 3),
+        }
+        for source, place in stated_places(photo).items()
+    }
 
 
 def _warnings(model: Model) -> list[str]:

@@ -103,19 +103,19 @@ def _percent(share: float) -> str:
 
 
 def _compare(record: Record, regions: list[Record]) -> None:
-    """Say of what the file states whether the largest region contains it."""
-    stated = record["exif"]
-    if stated is None or not regions:
+    """Say of each place that the file states whether the largest region contains it."""
+    if not regions:
         return
     largest = max(regions, key=lambda region: region["coverage"])
-    point = shapely.Point(stated["longitude"], stated["latitude"])
-    held = bool(shapely.geometry.shape(largest["geometry"]).intersects(point))
-    stated["region_coverage"], stated["in_region"] = largest["coverage"], held
-    words = "contains" if held else "does not contain"
-    record["warnings"].append(
-        f"the file says {stated['latitude']:.4f}, {stated['longitude']:.4f}; the model's {largest['coverage']:.0%} region "
-        f"{words} it; the answer lies {stated['distance_km']:,.0f} km from it"
-    )
+    shape = shapely.geometry.shape(largest["geometry"])
+    for stated in record["stated"]:
+        held = bool(shape.intersects(shapely.Point(stated["longitude"], stated["latitude"])))
+        stated["region_coverage"], stated["in_region"] = largest["coverage"], held
+        record["warnings"].append(
+            f"the file's {stated['source']} says {stated['latitude']:.4f}, {stated['longitude']:.4f}; the model's "
+            f"{largest['coverage']:.0%} region {'contains' if held else 'does not contain'} it; "
+            f"{stated['distance_km']:,.0f} km apart"
+        )
 
 
 def abstain(record: Record, confidence: float, coarsest: int = 0) -> None:

@@ -62,6 +62,13 @@ class InferConfig(ClaimConfig):
     point: Point | None = None
     """Which point: top (most probable cell), mean, median, geoscore (highest expected GeoScore). Left out, what the
     calibration split preferred."""
+    formats: tuple[Literal["parquet", "kml", "gpkg"], ...] = ()
+    """Further files of all answers beside predictions.json, .csv and .geojson: points and regions."""
+    sidecars: float | None = None
+    """Write XMP side-cars with coordinates, into OUT/sidecars, for photographs that have none and whose finest cell is
+    right with at least this chance, such as 0.5. Originals are never touched."""
+    strip: bool = False
+    """Write copies of the photographs without any metadata into OUT/stripped."""
     same_place: bool = False
     """All photographs show one place: give one answer of all, and name one that contradicts the others."""
     same_place_temperature: float = 2.0
@@ -86,6 +93,8 @@ class InferConfig(ClaimConfig):
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         super().__post_init__()
+        if self.sidecars is not None and not 0 < self.sidecars < 1:
+            raise ValueError(f"--sidecars is a chance between 0 and 1, such as 0.5, got {self.sidecars:g}")
         if self.same_place_temperature <= 0:
             raise ValueError(f"--same-place-temperature must be above 0, got {self.same_place_temperature:g}")
         if not self.photos:

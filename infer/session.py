@@ -15,14 +15,18 @@ from infer.answer import Listing, answer_record
 from infer.claims import Claims, same_place_record
 from infer.config import InferConfig
 from infer.devices import pick_device
+from infer.formats import write_format, write_sidecars
 from infer.loading import Photo, evenly, find_photos, photo_batches
 from infer.model import Model, load_model
 from infer.posterior import sum_up
 from infer.same_place import agreement, fuse_photographs
 from infer.writers import Record, write_answers
+from plumbing.config import as_plain
 from plumbing.files import atomic_path, write_text
 from plumbing.images import open_rgb
 from plumbing.progress import progress
+from plumbing.stripping import write_stripped
+from plumbing.version import git_commit, now_utc
 from viz.prediction import CellLayer, prediction_html, prediction_png
 
 log = logging.getLogger(__name__)
@@ -46,13 +50,30 @@ def main(config: InferConfig) -> None:
             write_maps(config.out / names[photo.path], photo, record, model, config.tiles)
     if not records:
         raise ValueError(f"none of {len(photos)} files could be read as a photograph")
-    paths = write_answers(config.out, records)
+    paths = write_all(config, records)
     print(_table(records, names))
     print(
         f"{len(records)} of {len(photos)} answered in {paths[0]}, .csv, .geojson"
         + (", with a map each" if config.maps else "")
     )
     print("A hypothesis, not proof.")
+
+
+def write_all(config: InferConfig, records: list[Record]) -> list[Path]:
+    """Write every file that was asked for, each record with what another needs to check it."""
+    settings = {key: value for key, value in as_plain(config).items() if key != "photos"}
+    audit = {"answered_at_utc": now_utc(), "git_commit": git_commit(), "flags": settings}
+    for record in records:
+        record["audit"] = audit
+    paths = write_answers(config.out, records)
+    paths += [write_format(config.out, records, name) for name in config.formats]
+    if config.sidecars is not None:
+        written = write_sidecars(config.out, records, config.sidecars)
+        log.info("%d of %d photographs have a side-car in %s", len(written), len(records), config.out / "sidecars")
+    if config.strip:
+        for record in records:
+            write_stripped(Path(record["input"]), config.out / "stripped")
+    return paths
 
 
 def answers(photos: list[Photo], model: Model, config: InferConfig) -> Iterator[tuple[Photo, Record]]:

@@ -23,7 +23,7 @@ def write_answers(out: Path, records: Sequence[Record]) -> list[Path]:
 
 def as_csv(records: Sequence[Record]) -> str:
     """Return a table with one line for each photograph."""
-    rows = [_flat(record) for record in records]
+    rows = [as_flat(record) for record in records]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else ["input"], lineterminator="\n")
     writer.writeheader()
@@ -31,7 +31,8 @@ def as_csv(records: Sequence[Record]) -> str:
     return text.getvalue()
 
 
-def _flat(record: Record) -> dict[str, Any]:
+def as_flat(record: Record) -> dict[str, Any]:
+    """Return what a table says of one photograph, by column."""
     exif = record["exif"] or {}
     levels = {
         key: value
@@ -63,7 +64,7 @@ def as_geojson(records: Sequence[Record]) -> dict[str, Any]:
 
 def _feature(record: Record) -> dict[str, Any]:
     point = record["point"]
-    properties = {key: value for key, value in _flat(record).items() if key not in ("latitude", "longitude")}
+    properties = {key: value for key, value in as_flat(record).items() if key not in ("latitude", "longitude")}
     # GeoJSON alone has longitude first.
     geometry = {"type": "Point", "coordinates": [point["longitude"], point["latitude"]]}
     return {"type": "Feature", "geometry": geometry, "properties": properties}

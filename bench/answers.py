@@ -1,0 +1,165 @@
+"""What regions, confidence, priors and several photographs are worth on the demo planet: `python -m bench.answers`.
+
+The second test set is the same world photographed in other cities: `python -m fetch demo --places-seed 101 --images 3000
+--test-share 0.99 --calibration-share 0 --out data/demo_elsewhere`, then `python -m fetch thin`.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bench.report import write_results
+from geocells import grid
+from geocells.land import TABLE_LEVEL, land_table
+from geocells.sphere import distance_km
+from infer.evaluation import split_photos
+from infer.loading import photo_batches
+from infer.metrics import _median_interval
+from infer.model import Model, load_model
+from infer.posterior import sum_up
+from infer.priors import make_prior, restrict
+from infer.promises import Promises, read_promises
+from infer.regions import needed_mass, region_cells
+from infer.reliability import TrustMeter
+from infer.same_place import fuse_photographs
+from label_maps.manifest import coordinates
+
+PICTURES = 4
+Row = dict[str, Any]
+
+
+def main() -> None:
+    flags = argparse.ArgumentParser(prog="python -m bench.answers")
+    for name, default in (("run", "runs/demo"), ("data", "data/demo"), ("elsewhere", "data/demo_elsewhere")):
+        flags.add_argument(f"--{name}", type=Path, default=Path(default))
+    given = flags.parse_args()
+    model = load_model(given.run, torch.device("cpu"))
+    rows: list[Row] = []
+    for name, data, places in (("test", given.data, "usual"), ("elsewhere", given.elsewhere, "elsewhere")):
+        photos = split_photos(data, "test")
+        logits = read_logits(model, data, photos)
+        for promised in dict.fromkeys(("usual", places)):
+            promises = read_promises(given.run, model.hash, model.fusion, promised)
+            if promises is None:
+                raise SystemExit(1)
+            rows += trust_rows(f"{name}, promise {promised}", model, promises, logits, photos)
+        if name == "test":
+            rows += within_rows(name, model, logits, photos) + same_place_rows(name, model, logits, photos)
+    write_results("answers", rows)
+
+
+def row(test_set: str, what: str, unit: str, n: int, value: float, low: float = np.nan, high: float = np.nan) -> Row:
+    figures = {key: None if np.isnan(x) else round(float(x), 4) for key, x in (("low", low), ("high", high))}
+    return {"test_set": test_set, "what": what, "unit": unit, "n": n, "value": round(float(value), 4), **figures}
+
+
+def read_logits(model: Model, data: Path, photos: pd.DataFrame) -> list[Tensor]:
+    parts = [
+        model.logits(batch.pixels)
+        for batch in photo_batches([data / path for path in photos["path"]], model.transform, 64, 0)
+    ]
+    return [torch.cat(level) for level in zip(*parts, strict=True)]
+
+
+def trust_rows(name: str, model: Model, promises: Promises, logits: list[Tensor], photos: pd.DataFrame) -> list[Row]:
+    truth = coordinates(photos)
+    classes, n = model.hierarchy.classes(truth), len(photos)
+    meter, away = TrustMeter(model, promises), []
+    for start in range(0, n, 128):
+        part = slice(start, start + 128)
+        own = [z[part] for z in logits]
+        posterior = model.posterior(own)
+        meter.add(own, posterior, classes[part], truth[part])
+        away.append(distance_km(model.points(posterior), truth[part]))
+    rows = []
+    for level, found in meter.levels().items():
+        perfect = found["ece_if_perfect"]
+        rows += [
+            row(name, f"ECE {level} before", "share", n, found["ece_before"]),
+            row(name, f"ECE {level} after", "share", n, found["ece_after"]),
+            row(name, f"ECE {level} were it perfect", "share", n, perfect["mean"], high=perfect["p95"]),
+        ]
+    for coverage, found in meter.regions(np.concatenate(away), {}).items():
+        hits, plain, circle = found["covered"], found["uncalibrated"], found["circle_of_equal_coverage"]
+        interval = (hits["low"], hits["high"])
+        rows += [
+            row(name, f"covered by {coverage} regions", "share", n, hits["value"], *interval),
+            row(name, f"area of {coverage} regions", "median km2", n, found["median_area_km2"]),
+            row(name, f"covered by uncalibrated {coverage}", "share", n, plain["covered"]["value"]),
+            row(name, f"area of uncalibrated {coverage}", "median km2", n, plain["median_area_km2"]),
+            row(name, f"area of a circle covering as many as {coverage} regions", "km2", n, circle["area_km2"]),
+            *known_cell_rows(name, model, promises, logits, classes, float(coverage)),
+        ]
+    return rows
+
+
+def known_cell_rows(
+    name: str, model: Model, promises: Promises, logits: list[Tensor], classes: NDArray[np.int64], coverage: float
+) -> list[Row]:
+    """Return what regions of known cells alone, at the finest level that can keep the promise, cover and cost."""
+    levels = {level: promises.needed[level] for level in reversed(model.hierarchy.level_names)}
+    chosen = Promises("", 0, (), levels, {}).choose(coverage)
+    if chosen is None:
+        return []
+    level, quantile = model.hierarchy.level_index(chosen[0]), chosen[1]
+    area = model.hierarchy.area_km2[model.hierarchy.rows(level)]
+    mass = model.posterior(logits)[level].exp().double().numpy()
+    hits = needed_mass(mass, area, classes[:, level]) <= quantile + 1e-6
+    areas = [area[region_cells(own, area, quantile)].sum() for own in mass]
+    return [
+        row(name, f"covered by {coverage:g} regions of known {chosen[0]} cells", "share", len(hits), hits.mean()),
+        row(
+            name, f"area of {coverage:g} regions of known {chosen[0]} cells", "median km2", len(hits), np.median(areas)
+        ),
+    ]
+
+
+def within_rows(name: str, model: Model, logits: list[Tensor], photos: pd.DataFrame) -> list[Row]:
+    truth = coordinates(photos)
+    country = land_table().country[grid.encode(truth, TABLE_LEVEL)]
+    posterior = model.posterior(logits)
+    before = distance_km(model.points(posterior), truth)
+    after = np.full(len(truth), np.nan)
+    for code in sorted(set(country) - {""}):
+        own = np.flatnonzero(country == code)
+        try:
+            prior = make_prior(model.hierarchy, [str(code)], [])
+        except ValueError:  # a country without training photographs
+            continue
+        assert prior is not None
+        restricted, _ = restrict(model.tree, [level[own] for level in posterior], prior)
+        after[own] = distance_km(model.points(restricted), truth[own])
+    known = np.isfinite(after)
+    return [
+        median_row(name, "error of photographs in a country of the run", before[known]),
+        median_row(name, "error with --within the true country", after[known]),
+    ]
+
+
+def same_place_rows(name: str, model: Model, logits: list[Tensor], photos: pd.DataFrame) -> list[Row]:
+    truth, leaf = coordinates(photos), model.posterior(logits)[-1]
+    places = [rows[:PICTURES] for rows in photos.groupby("sequence_id").indices.values() if len(rows) >= PICTURES]
+    first = np.array([rows[0] for rows in places])
+    alone = sum_up(model.tree, leaf[first])
+    rows = [median_row(name, "error of one photograph of a place", distance_km(model.points(alone), truth[first]))]
+    for temperature in (1.0, 2.0, 4.0):
+        fused = torch.stack([fuse_photographs(leaf[own], temperature) for own in places])
+        away = distance_km(model.points(sum_up(model.tree, fused)), truth[first])
+        words = f"error with --same-place {PICTURES} photographs, temperature {temperature:g}"
+        rows.append(median_row(name, words, away))
+    return rows
+
+
+def median_row(name: str, what: str, away_km: NDArray[np.float64]) -> Row:
+    figure = _median_interval(away_km, 0)
+    return row(name, what, "median km", len(away_km), figure["value"], figure["low"], figure["high"])
+
+
+if __name__ == "__main__":
+    main()
