@@ -127,6 +127,12 @@ class EvaluateConfig:
     """top, mean, median or geoscore; what the calibration split preferred when left out."""
     places: Literal["usual", "elsewhere"] = "usual"
     """Measure the promises for photographs of the usual places, or for those far from any training photograph."""
+    against: Path | None = None
+    """Another run, measured on the same photographs: the differences come with paired 95 % bootstrap intervals."""
+    trained_on: Path | None = None
+    """Dataset folder that the run was trained on, for the leak audit; --data when left out."""
+    benchmark: Literal["im2gps3k", "osv5m"] | None = None
+    """Print published results on this benchmark beside ours."""
     geoscore_scale_km: float = 1492.7
     """Scale of the GeoScore; smaller for datasets of less than the world."""
     seed: int = 0

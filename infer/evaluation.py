@@ -18,10 +18,12 @@ from geocells.land import TABLE_LEVEL, land_table
 from geocells.partitions.macro import MACRO_REGIONS, region_of_cells
 from geocells.sphere import EARTH_RADIUS_KM, distance_km
 from infer.baselines import chance, clue_oracle, read_clues
+from infer.benchmarks import published_lines
 from infer.config import EvaluateConfig
 from infer.devices import pick_device
+from infer.leaks import find_leaks, leak_line, leak_report
 from infer.loading import photo_batches
-from infer.metrics import RADII_KM, distance_figures, macro_average, mean_interval, slices
+from infer.metrics import RADII_KM, distance_figures, macro_average, mean_interval, paired_differences, slices
 from infer.model import Model, load_model
 from infer.promises import read_promises
 from infer.reliability import TrustMeter, trust_lines
@@ -76,6 +78,9 @@ def main(config: EvaluateConfig) -> None:
         "split_hash": content_hash(photos),
         "photographs": len(photos),
         "trained_on": contaminated,
+        "leaks": leak_report(find_leaks(photos, _training(config.trained_on or config.data, learned))),
+        "benchmark": config.benchmark,
+        "against": _against(config, photos, away_km),
         "earth_radius_km": EARTH_RADIUS_KM,
         "geoscore_scale_km": config.geoscore_scale_km,
         "created_at_utc": now_utc(),
@@ -86,6 +91,7 @@ def main(config: EvaluateConfig) -> None:
         "calibration": meter.levels(),
         "places": config.places,
         "regions": meter.regions(away_km, _groups(photos), _related(photos)),
+        "recall_by_area_km2": meter.recall_by_area(),
         "slices": _slices(measured.points_deg, photos, model),
     }
     out = config.out or config.run / f"evaluation_{config.split}.json"
@@ -93,6 +99,23 @@ def main(config: EvaluateConfig) -> None:
     write_text(out.with_suffix(".txt"), table(report) + "\n")
     print(table(report))
     print(f"all figures: {out}; this table: {out.with_suffix('.txt')}")
+
+
+def _training(data: Path, learned: set[str]) -> pd.DataFrame:
+    """Return the photographs of a dataset that a run was trained on."""
+    photos = read_manifest(data)
+    return photos[photos["id"].isin(learned)]
+
+
+def _against(config: EvaluateConfig, photos: pd.DataFrame, away_km: NDArray[np.float64]) -> dict[str, Any] | None:
+    """Return by how much the run differs from another on the same photographs."""
+    if config.against is None:
+        return None
+    model = load_model(config.against, pick_device(config.device))
+    other = measure(model, config.data, photos, config.batch_size, config.workers)
+    theirs = distance_km(other.points_deg, coordinates(photos)[other.read])
+    differences = paired_differences(away_km[other.read], theirs, config.seed, config.geoscore_scale_km)
+    return {"run": model.name, "model_hash": model.hash, "photographs": len(theirs), **differences}
 
 
 def split_photos(data: Path, split: str) -> pd.DataFrame:
@@ -261,6 +284,12 @@ def table(report: Mapping[str, Any]) -> str:
         )
         lines.append(f"{name:<12} {level['classes']:>8,} {first:>20} {tenth:>20} {level['in_a_known_cell']:>16.1%}")
     lines += trust_lines(report)
+    if against := report["against"]:
+        lines.append(
+            f"against {against['run']}: GeoScore {_with_interval(against['geoscore'])}, mean error "
+            f"{_with_interval(against['mean_km'])} km; {against['nearer']['value']:.1%} of photographs nearer"
+        )
+    lines += [leak_line(report["leaks"]), *published_lines(report["benchmark"])]
     macro = report["slices"]["country_macro_average"]
     if macro:
         lines.append(

@@ -46,6 +46,26 @@ def mean_interval(values: NDArray[np.float64], seed: int = 0) -> dict[str, float
     return _interval(float(values.mean()), np.concatenate(resampled))
 
 
+def paired_differences(
+    ours_km: NDArray[np.float64], theirs_km: NDArray[np.float64], seed: int = 0, scale_km: float = GEOSCORE_SCALE_KM
+) -> dict[str, dict[str, float]]:
+    """Return how much higher GeoScore and mean error are than another's on the same photographs, photograph by photograph.
+
+    Args:
+        ours_km: (N,) errors.
+        theirs_km: (N,) of the same photographs.
+        seed: of the resampling.
+        scale_km: of the GeoScore.
+
+    Returns:
+        By name, `{"value", "low", "high"}`: ours less theirs, and the share of photographs whose answer is `nearer`.
+    """
+    score = geoscore(ours_km, scale_km) - geoscore(theirs_km, scale_km)
+    nearer = (ours_km < theirs_km).astype(np.float64)
+    named = {"geoscore": score, "mean_km": ours_km - theirs_km, "nearer": nearer}
+    return {name: mean_interval(values, seed) for name, values in named.items()}
+
+
 def _median_interval(values: NDArray[np.float64], seed: int) -> dict[str, float]:
     resampled = [np.median(values[rows], axis=1) for rows in _resamples(len(values), seed)]
     return _interval(float(np.median(values)), np.concatenate(resampled))

@@ -20,6 +20,7 @@ from infer.surface import Raster, Surface
 BINS = 15
 DRAWS = 200
 COVERAGES = (0.5, 0.9)
+SEARCH_KM2 = (1e4, 3e4, 1e5, 3e5, 1e6, 3e6, 1e7, 3e7, 1e8)
 LEAST = 20
 """Groups of fewer photographs have no figure of their own."""
 
@@ -77,6 +78,22 @@ def circle_area_km2(radius_km: float) -> float:
     return float(2 * np.pi * EARTH_RADIUS_KM**2 * (1 - np.cos(radius_km / EARTH_RADIUS_KM)))
 
 
+def searched_area(
+    mass: NDArray[np.floating], area_km2: NDArray[np.float64], true_cell: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the area of all cells at least as dense as the true one: what is searched until the place is found.
+
+    Args:
+        mass: (N, C) probabilities of cells.
+        area_km2: (C,).
+        true_cell: (N,) cells; for UNKNOWN the area is infinite.
+    """
+    density = mass / area_km2
+    own = density[np.arange(len(true_cell)), np.maximum(true_cell, 0)]
+    area = np.where(density >= own[:, None], area_km2, 0).sum(axis=1)
+    return np.where(true_cell == UNKNOWN, np.inf, area)
+
+
 class TrustMeter:
     """Collects what reliability and coverage are computed from, a batch at a time."""
 
@@ -88,6 +105,7 @@ class TrustMeter:
         ]
         self.needed: list[NDArray[np.float64]] = []
         self.area: list[NDArray[np.float64]] = []
+        self.searched: list[NDArray[np.float64]] = []
         self.surface = (
             Surface(Raster.of(model.hierarchy), promises.weights, model.device)
             if promises is not None and SMOOTH in promises.needed
@@ -113,7 +131,9 @@ class TrustMeter:
             raster = self.surface.raster
             mass = self.surface.spread(posterior[-1].exp().float()).cpu().numpy()
             mass /= mass.sum(axis=1, keepdims=True)
-            self.needed.append(needed_mass(mass, raster.area_km2, raster.find(latlon_deg)))
+            true = raster.find(latlon_deg)
+            self.needed.append(needed_mass(mass, raster.area_km2, true))
+            self.searched.append(searched_area(mass, raster.area_km2, true))
             quantiles = [conformal_quantile(self.promises.needed[SMOOTH], c) for c in self.coverages]
             self.area.append(np.array([[_area(row, raster, q) for q in (*quantiles, *self.coverages)] for row in mass]))
 
@@ -138,6 +158,13 @@ class TrustMeter:
             "reliability": {stage: reliability(*pair) for stage, pair in stages.items()},
         }
 
+    def recall_by_area(self) -> dict[str, float]:
+        """Return the share of photographs whose place is found within each area of `SEARCH_KM2`, best cells first."""
+        if not self.searched:
+            return {}
+        area = np.concatenate(self.searched)
+        return {f"{limit:g}": float((area <= limit).mean()) for limit in SEARCH_KM2}
+
     def regions(
         self, away_km: NDArray[np.float64], groups: Mapping[str, ArrayLike], sequence: ArrayLike | None = None
     ) -> dict[str, Any]:
@@ -151,7 +178,7 @@ class TrustMeter:
         if self.surface is None or self.promises is None:
             return {}
         needed, area = np.concatenate(self.needed), np.concatenate(self.area)
-        report = {}
+        report: dict[str, Any] = {}
         for k, coverage in enumerate(self.coverages):
             quantile = conformal_quantile(self.promises.needed[SMOOTH], coverage)
             hits, plain = needed <= quantile + 1e-6, needed <= coverage
