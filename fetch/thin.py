@@ -78,7 +78,7 @@ def thin(
         for row, value in zip(rows[out].tolist(), values[out].tolist(), strict=True):
             rejections[row] = Rejection(str(photos["id"].iat[row]), reason, f"{value:.4g}", f"{threshold:g}", STAGE)
 
-    for name, reason, low, high in _looks(config):
+    for name, reason, low, high in looks(config):
         value = measures[name].to_numpy(dtype=np.float64)
         fails = kept & ~((value > low) & (value < high))
         leave(np.arange(len(photos)), fails, reason, value, low if np.isfinite(low) else high)
@@ -105,7 +105,7 @@ def thin(
     return kept, [rejections[row] for row in sorted(rejections)]
 
 
-def _looks(config: ThinConfig) -> list[tuple[str, str, float, float]]:
+def looks(config: ThinConfig) -> list[tuple[str, str, float, float]]:
     """Return measure, reason, and the bounds between which it must lie."""
     # A black-and-white picture has a colourfulness of exactly 0, and 0 is to keep it.
     colourfulness = config.min_colourfulness or -1.0

@@ -10,10 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fetch.config import ThinConfig
+from fetch.filters import hamming
 from fetch.mapillary.facts import Facts, objection
 from fetch.mapillary_config import MapillaryConfig
-from fetch.thin import thin
-from geocells.sphere import EARTH_RADIUS_KM, unit_vectors
+from fetch.splits import ALIKE_KM
+from fetch.thin import looks, thin
+from geocells.sphere import EARTH_RADIUS_KM, chord, unit_vectors
 
 MEASURED = ("luma_mean", "luma_std", "sharpness", "colourfulness", "extreme_share")
 
@@ -130,17 +133,62 @@ def judge(
         measures: of each of them.
         kept: pictures that stay, of the cell and of those around it.
     """
-    rows = [(k.image, k.lat, k.lon, k.sequence or None, k.measures) for k in kept]
-    rows += [(c.image, c.lat, c.lon, c.sequence or None, measures[c.image]) for c in chosen]
-    ids, lat, lon, sequence, measured = zip(*rows, strict=True)
-    photos = pd.DataFrame({"id": [str(i) for i in ids], "latitude": lat, "longitude": lon, "creator": None})
-    photos["sequence_id"] = pd.Series(sequence, dtype=object)
-    photos["dhash"] = np.array([m["dhash"] for m in measured], dtype=np.uint64)
-    table = pd.DataFrame({name: [m[name] for m in measured] for name in MEASURED})
-    settled = np.arange(len(rows)) < len(kept)
-    stays, rejections = thin(photos, table, config.thresholds(), settled)
-    verdicts = [Verdict(int(r.id), "rejected", r.reason, r.value, r.threshold) for r in rejections]
-    return verdicts + [Verdict(ids[row], "accepted") for row in np.flatnonzero(stays & ~settled)]
+    limits = config.thresholds()
+    verdicts = []
+    fit = []
+    for facts in chosen:
+        said = _bad_look(measures[facts.image], limits)
+        if said is None:
+            fit.append(facts)
+        else:
+            verdicts.append(Verdict(facts.image, "rejected", *said))
+    rows: list[Kept | Facts] = [*kept, *fit]
+    known = {**{k.image: k.measures for k in kept}, **measures}
+    # Whoever chose kept distances and numbers; what is left are pictures that look alike, and those are few.
+    related = _alike(rows, known, config.duplicate_bits)
+    related[: len(kept)] &= bool(related[len(kept) :].any())
+    verdicts += [Verdict(fit[k].image, "accepted") for k in np.flatnonzero(~related[len(kept) :])]
+    judged = [rows[k] for k in np.flatnonzero(related)]
+    settled = np.flatnonzero(related) < len(kept)
+    if judged:
+        photos, table = _tables(judged, known)
+        stays, rejections = thin(photos, table, limits, settled)
+        verdicts += [Verdict(int(r.id), "rejected", r.reason, r.value, r.threshold) for r in rejections]
+        verdicts += [Verdict(judged[row].image, "accepted") for row in np.flatnonzero(stays & ~settled)]
+    return verdicts
+
+
+def _bad_look(measures: dict[str, Any], limits: ThinConfig) -> tuple[str, str, str] | None:
+    """Return why a picture is left out for its looks: reason, value, threshold; None where it is not."""
+    for name, reason, low, high in looks(limits):
+        if not low < measures[name] < high:
+            return reason, f"{measures[name]:.4g}", f"{low if np.isfinite(low) else high:g}"
+    return None
+
+
+def _alike(rows: Sequence[Kept | Facts], measures: dict[int, dict[str, Any]], bits: int) -> NDArray[np.bool_]:
+    """Return which pictures of one sequence, or near each other, look alike."""
+    dhash = np.array([measures[row.image]["dhash"] for row in rows], dtype=np.uint64)
+    names = np.unique([row.sequence or f"?{row.image}" for row in rows], return_inverse=True)[1]
+    xyz = _xyz([(row.lat, row.lon) for row in rows])
+    near = np.linalg.norm(xyz[:, None] - xyz, axis=-1) <= float(chord(ALIKE_KM))
+    alike = (near | (names[:, None] == names)) & (hamming(dhash[:, None], dhash) <= bits)
+    np.fill_diagonal(alike, False)
+    return alike.any(axis=1)
+
+
+def _tables(rows: Sequence[Kept | Facts], measures: dict[int, dict[str, Any]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return pictures and their measures as tables that `thin` takes."""
+    photos = pd.DataFrame(
+        {
+            "id": [str(row.image) for row in rows],
+            "latitude": [row.lat for row in rows],
+            "longitude": [row.lon for row in rows],
+            "sequence_id": np.array([row.sequence or None for row in rows], dtype=object),
+            "dhash": np.array([measures[row.image]["dhash"] for row in rows], dtype=np.uint64),
+        }
+    )
+    return photos, pd.DataFrame({name: [measures[row.image][name] for row in rows] for name in MEASURED})
 
 
 def _xyz(latlon_deg: Sequence[tuple[float, float]]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-import requests
+import urllib3
 
 from fetch.mapillary.answers import Answer, check_status
 from fetch.mapillary.errors import CircuitOpen, Damaged, Exhausted, Retry, Stopping
@@ -90,16 +90,20 @@ class Transport:
         circuit_pause_s: float = CIRCUIT_PAUSE_S,
     ) -> None:
         self._config = config
-        self._headers = {"Authorization": f"OAuth {token}"}
+        contact = f" ({config.contact})" if config.contact else ""
+        agent = {"User-Agent": f"geocell-fetch/{VERSION}{contact}", "Accept-Encoding": "gzip"}
+        self._headers = {"images": agent, "graph": {**agent, "Authorization": f"OAuth {token}"}}
+        self._headers["tiles"] = self._headers["graph"]
+        # It knows neither the proxies nor the .netrc of the environment, so that nothing comes between.
+        timeout = urllib3.Timeout(connect=min(CONNECT_S, config.timeout_s), read=config.timeout_s)
+        self._pool = urllib3.PoolManager(maxsize=config.threads, timeout=timeout)
         self._spend_tile = spend_tile
         self._circuit_pause_s = circuit_pause_s
-        self._local = threading.local()
         self._lock = threading.Lock()
         self._outcomes: deque[bool] = deque(maxlen=WINDOW)
         self._openings = 0
         self._slowed: Counter[str] = Counter()
         self._answered: set[str] = set()
-        self._sessions: list[requests.Session] = []
         self.stop = threading.Event()
         self.surfaces = {
             "graph": Surface(config.requests_per_second, self.stop),
@@ -156,8 +160,7 @@ class Transport:
 
     def close(self) -> None:
         """Close all connections."""
-        for session in self._sessions:
-            session.close()
+        self._pool.clear()
 
     def _check(self, surface: str, url: str) -> None:
         """Refuse an address to which nothing is sent."""
@@ -175,45 +178,37 @@ class Transport:
             self._spend_tile()
         with self._lock:
             self.requests[surface] += 1
-        headers = {} if surface == "images" else self._headers
         deadline = time.monotonic() + 2 * self._config.timeout_s
         limit = MAX_BYTES[surface]
         body = bytearray()
         try:
-            with self._session().get(
+            response = self._pool.request(
+                "GET",
                 url,
-                params=params,
-                headers=headers,
-                timeout=(min(CONNECT_S, self._config.timeout_s), self._config.timeout_s),
-                stream=True,
-                allow_redirects=False,
-            ) as response:
-                for chunk in response.iter_content(1 << 16):
+                fields=params,
+                headers=self._headers[surface],
+                preload_content=False,
+                redirect=False,
+                retries=False,
+            )
+            try:
+                for chunk in response.stream(1 << 16):
                     body += chunk
                     if len(body) > limit:
                         raise Retry(f"an answer of more than {limit:,} bytes")
                     if time.monotonic() > deadline:
                         raise Retry(f"an answer took more than {2 * self._config.timeout_s:g} s")
-                said = {name.lower(): value for name, value in response.headers.items()}
-                return Answer(response.status_code, bytes(body), _retry_after_s(response), said)
-        except requests.RequestException as error:
+            except Retry:
+                response.close()
+                raise
+            response.release_conn()
+            said = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(response.status, bytes(body), _retry_after_s(said.get("retry-after", "")), said)
+        except urllib3.exceptions.HTTPError as error:
             raise Retry(f"no whole answer ({type(error).__name__})") from None
         finally:
             with self._lock:
                 self.received_bytes += len(body)
-
-    def _session(self) -> requests.Session:
-        """Return this thread's session."""
-        if not hasattr(self._local, "session"):
-            session = requests.Session()
-            # Neither a proxy nor a .netrc of the environment may come between.
-            session.trust_env = False
-            contact = f" ({self._config.contact})" if self._config.contact else ""
-            session.headers["User-Agent"] = f"geocell-fetch/{VERSION}{contact}"
-            self._local.session = session
-            with self._lock:
-                self._sessions.append(session)
-        return self._local.session
 
     def _worked(self, surface: str) -> None:
         with self._lock:
@@ -250,9 +245,8 @@ class Transport:
             raise Stopping
 
 
-def _retry_after_s(response: requests.Response) -> float | None:
-    """Return how long the server asks to wait, as seconds; None where it does not."""
-    said = response.headers.get("Retry-After", "")
+def _retry_after_s(said: str) -> float | None:
+    """Return how long a server asks to wait, in seconds; None where it does not say."""
     try:
         return min(3600.0, max(0.0, float(said)))
     except ValueError:
