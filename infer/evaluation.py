@@ -17,7 +17,7 @@ from geocells.hierarchy import UNKNOWN
 from geocells.land import TABLE_LEVEL, land_table
 from geocells.partitions.macro import MACRO_REGIONS, region_of_cells
 from geocells.sphere import EARTH_RADIUS_KM, distance_km
-from infer.baselines import chance, clue_oracle, read_clues
+from infer.baselines import best_constant, chance, clue_oracle, read_clues
 from infer.benchmarks import published_lines
 from infer.config import EvaluateConfig
 from infer.devices import pick_device
@@ -178,12 +178,16 @@ def class_ranks(scores: list[Tensor], classes: NDArray[np.int64]) -> NDArray[np.
 
 
 def baselines(data: Path, photos: pd.DataFrame, seed: int) -> dict[str, NDArray[np.float64]]:
-    """Return the answers of chance and, where the dataset has clues, of the oracle that reads them."""
+    """Return the answers of chance, of one place for all, and, where the dataset has clues, of who reads them."""
     everything = read_manifest(data, ["id", "latitude", "longitude", "split"])
     train, calibration = (everything[everything["split"] == split] for split in ("train", "calibration"))
     if not len(train):
         return {}
-    answers = {"chance": chance(coordinates(train), len(photos), seed)}
+    constant = best_constant(coordinates(train))
+    answers = {
+        "chance": chance(coordinates(train), len(photos), seed),
+        "one place": np.repeat(constant[None], len(photos), axis=0),
+    }
     shown = read_clues(data, photos["id"])
     known, fitted = read_clues(data, train["id"]), read_clues(data, calibration["id"])
     if shown and known and fitted and len(calibration):
@@ -257,7 +261,7 @@ def _coverage_decile(truth_deg: NDArray[np.float64], model: Model) -> list[str]:
     return [f"{edges[d]:.0f} to {edges[min(d + 1, len(edges) - 1)]:.0f}" for d in decile]
 
 
-ORDER = ("chance", "model", "clue oracle")
+ORDER = ("chance", "one place", "model", "clue oracle")
 
 
 def table(report: Mapping[str, Any]) -> str:

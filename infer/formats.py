@@ -1,6 +1,7 @@
 """Answers for geographic information systems, tables, and photo libraries."""
 
 import io
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from infer.writers import as_flat
 from plumbing.files import atomic_path, write_text
 
 Record = dict[str, Any]
+
+# It counts, at the level of news, what it writes.
+logging.getLogger("pyogrio").setLevel(logging.WARNING)
 
 XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/">
@@ -80,24 +84,26 @@ def _write_gpkg(path: Path, records: Sequence[Record]) -> None:
 
 
 def as_kml(records: Sequence[Record]) -> str:
-    """Return KML 2.2: for each photograph a folder with its point and its regions."""
+    """Return KML 2.2: a folder of points and one of regions."""
     text = io.StringIO()
     text.write('<?xml version="1.0" encoding="UTF-8"?>\n<kml xmlns="http://www.opengis.net/kml/2.2"><Document>\n')
     text.write("<name>Answers: hypotheses, not proof</name>\n")
     text.write('<Style id="region"><PolyStyle><fill>0</fill></PolyStyle></Style>\n')
+    text.write("<Folder><name>points</name>\n")
     for record in records:
-        name, point = escape(Path(record["input"]).name), record["point"]
-        text.write(f"<Folder><name>{name}</name>\n")
+        name, point = escape(record["input"]), record["point"]
         place = f"<Point><coordinates>{point['longitude']},{point['latitude']}</coordinates></Point>"
         text.write(f"<Placemark><name>{name}</name>{place}</Placemark>\n")
+    text.write("</Folder>\n<Folder><name>regions</name>\n")
+    for record in records:
         for region in record.get("regions") or ():
             parts = "".join(_kml_polygon(rings) for rings in region["geometry"]["coordinates"])
-            title = f"{region['coverage']:.0%} region, {region['area_km2']:,.0f} km²"
+            title = f"{escape(record['input'])}: {region['coverage']:.0%} region, {region['area_km2']:,.0f} km²"
             text.write(
                 f"<Placemark><name>{title}</name><styleUrl>#region</styleUrl>"
                 f"<MultiGeometry>{parts}</MultiGeometry></Placemark>\n"
             )
-        text.write("</Folder>\n")
+    text.write("</Folder>\n")
     text.write("</Document></kml>\n")
     return text.getvalue()
 

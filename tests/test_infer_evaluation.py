@@ -79,15 +79,15 @@ def test_the_report_says_what_was_measured_on_what(tiny, tiny_run, tmp_path, cap
 
 
 def test_chance_stands_beside_the_model_and_the_oracle_only_where_clues_are_known(tiny, tiny_run, tmp_path):
-    assert set(evaluate(tiny, tiny_run, tmp_path / "e.json")["answers"]) == {"model", "chance"}
+    assert set(evaluate(tiny, tiny_run, tmp_path / "e.json")["answers"]) == {"model", "chance", "one place"}
     data = shutil.copytree(tiny, tmp_path / "data")
     ids = read_manifest(data)["id"]
     clue = np.random.default_rng(0).random(len(ids))
     pd.DataFrame({"id": ids, "sky": clue, "sky_region": clue}).to_parquet(data / CLUES)
     report = evaluate(data, tiny_run, tmp_path / "e.json")
-    assert set(report["answers"]) == {"model", "chance", "clue oracle"}
+    assert set(report["answers"]) == {"model", "chance", "one place", "clue oracle"}
     lines = table(report).splitlines()
-    assert [line.split()[0] for line in lines[2:5]] == ["chance", "model", "clue"]
+    assert [line.split()[0] for line in lines[2:6]] == ["chance", "one", "model", "clue"]
 
 
 def test_without_a_file_named_the_report_lies_in_the_run(tiny, tiny_run, tmp_path):

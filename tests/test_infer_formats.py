@@ -56,9 +56,8 @@ def test_a_geopackage_opens_in_gdal_with_the_same_geometry(tmp_path):
 
 def test_kml_opens_in_gdal_with_the_same_geometry(tmp_path):
     path = write_format(tmp_path, [record('<"&>.jpg')], "kml")
-    shapes = geopandas.read_file(path)
-    point = shapes[shapes.geometry.geom_type == "Point"].geometry.iloc[0]
-    region = shapes[shapes.geometry.geom_type != "Point"].geometry.iloc[0]
+    point = geopandas.read_file(path, layer="points").geometry.iloc[0]
+    region = geopandas.read_file(path, layer="regions").geometry.iloc[0]
     assert (point.y, point.x) == (-18.5, 178.25)
     assert shapely.union_all(shapely.get_parts(region)).equals(BOXES)
 

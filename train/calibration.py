@@ -25,7 +25,7 @@ from infer.points import POINTS, answer_points
 from infer.posterior import FUSIONS, fuse
 from infer.promises import CONFORMAL
 from label_maps.manifest import coordinates, read_manifest
-from plumbing.files import write_json
+from plumbing.files import write_json, write_text
 from plumbing.progress import progress
 from plumbing.version import now_utc
 from train.config import CalibrateConfig
@@ -77,6 +77,9 @@ def main(config: CalibrateConfig) -> None:
         "geoscore": scores,
     }
     write_json(config.run / TEMPERATURES, record)
+    for level, temperature in zip(model.hierarchy.level_names, fitted["seed"], strict=True):
+        # As the older project keeps them: one positive number a level, fitted to its own probabilities.
+        write_text(config.run / f"{level}_temperature.txt", f"{temperature}\n")
     promises = fit_both(replace(model, temperatures=fitted, fusion=fusion), data, _training_places(config.data))
     write_json(config.run / CONFORMAL, {"model_hash": model.hash, "fusion": fusion, **promises})
     print(_table(record))
