@@ -3,6 +3,7 @@
 import io
 import logging
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from geocells.partitions import Partition
 from infer.answer import Listing, answer_record
 from infer.claims import Claims, same_place_record
 from infer.config import InferConfig
@@ -150,7 +152,16 @@ def cell_layer(model: Model, level: dict[str, Any]) -> CellLayer:
     known = {name: rows.start + k for k, name in enumerate(model.hierarchy.name[rows])}
     drawn = [known[cell["id"]] for cell in level["cells"]]
     probability = np.array([cell["probability"] for cell in level["cells"]])
-    return CellLayer(level["level"], [c["id"] for c in level["cells"]], probability, model.hierarchy.bounds_deg[drawn])
+    depth, keys = model.hierarchy.level_index(level["level"]), model.hierarchy.key[drawn].tolist()
+    outlines = [_outline(model.hierarchy.partition, key, depth) for key in keys]
+    bounds = model.hierarchy.bounds_deg[drawn]
+    return CellLayer(level["level"], [c["id"] for c in level["cells"]], probability, bounds, outlines)
+
+
+@lru_cache(maxsize=4096)
+def _outline(partition: Partition, key: int, depth: int) -> Any:
+    """Return the polygons of a cell; most photographs of a series have the same likeliest areas."""
+    return partition.outline(key, depth)
 
 
 def thumbnail(photo: Path) -> bytes:

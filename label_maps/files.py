@@ -6,8 +6,10 @@ than its name; plain arrays, nothing that runs. All lie in `label_maps/` of a ru
 """
 
 import hashlib
+import io
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -185,14 +187,18 @@ def _read_parents(path: Path, above: int, below: int) -> NDArray[np.int64]:
 
 def _read_partition(run: Path, name: str, level_names: tuple[str, ...]) -> Partition:
     path = run / FOLDER / ARRAYS
+    arrays: dict[str, NDArray] = {}
     try:
-        arrays = {}
         if path.is_file():
-            with np.load(path, allow_pickle=False) as stored:
-                arrays = {name: stored[name] for name in stored.files}
-        return partition_of(name, level_names, arrays)
-    except (OSError, EOFError, KeyError, IndexError, TypeError, zipfile.BadZipFile, ShapelyError) as error:
+            # From memory: of a damaged file numpy would leave a handle open.
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
+                arrays = {key: stored[key] for key in stored.files}
+    except (OSError, EOFError, ValueError, KeyError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path} cannot be read ({type(error).__name__}): {AGAIN}") from None
+    try:
+        return partition_of(name, level_names, arrays)
+    except (ValueError, IndexError, TypeError, ShapelyError) as error:
+        raise ValueError(f"{run / FOLDER}: {error}: {AGAIN}") from None
 
 
 def _assemble(partition: Partition, levels: list[_Level], parents: list[NDArray[np.int64]]) -> Hierarchy:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import shapely
 from numpy.typing import ArrayLike, NDArray
 
 from viz.geodesic import unwrap_boxes
@@ -31,20 +32,45 @@ class CellLayer:
         name: (N,) texts of the cells.
         probability: (N,) descending.
         bounds_deg: (N, 4) south, west, north, east; east below west spans the antimeridian.
+        outline: (N,) polygons of (longitude, latitude) within ±180, None for a cell that is its box; empty where all
+            are.
     """
 
     level_name: str
     name: Sequence[str]
     probability: NDArray[np.float64]
     bounds_deg: NDArray[np.float64]
+    outline: Sequence[shapely.Geometry | None] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be drawn."""
-        sizes = {len(self.name), len(self.probability), len(self.bounds_deg)}
+        sizes = {len(self.name), len(self.probability), len(self.bounds_deg), len(self.outline or self.name)}
         if len(sizes) > 1:
             raise ValueError(f"{self.level_name} has names, probabilities and bounds of different numbers: {sizes}")
         if np.any(np.diff(self.probability) > 0):
             raise ValueError(f"{self.level_name}: cells must come by descending probability")
+
+
+def outline_rings(outline: shapely.Geometry, lon_deg: float) -> list[list[NDArray[np.float64]]]:
+    """Return the polygons of an outline as they are drawn.
+
+    Args:
+        outline: polygons of (longitude, latitude) within ±180.
+        lon_deg: each polygon is moved by whole turns, so that its middle lies within half a turn of this meridian.
+
+    Returns:
+        For each polygon its rings, the outer one first: (M, 2) latitudes and longitudes, simplified to a 500th of the
+        whole outline.
+    """
+    west, south, east, north = outline.bounds
+    parts = shapely.get_parts(outline.simplify(max(east - west, north - south) / 500))
+    polygons = []
+    # Holes run the other way around than what they lie in: so they stay holes wherever they are filled.
+    for part in shapely.orient_polygons(parts[~shapely.is_empty(parts)]):
+        west, south, east, north = part.bounds
+        turn = unwrap_boxes([south, west, north, east], lon_deg)[0, 1] - west
+        polygons.append([shapely.get_coordinates(ring)[:, ::-1] + [0, turn] for ring in shapely.get_rings(part)])
+    return polygons
 
 
 def rank_colour(rank: int) -> str:

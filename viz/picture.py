@@ -5,17 +5,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import shapely
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch, PathPatch, Rectangle
+from matplotlib.path import Path as MarkedPath
 from numpy.typing import ArrayLike, NDArray
 
 from geocells.sphere import distance_km
 from viz.answer import coordinate_words, percent, place_words, point_deg, true_place
-from viz.cells import RANKS, TRUTH_COLOUR, CellLayer, cell_strength, rank_colour, view_deg
+from viz.cells import RANKS, TRUTH_COLOUR, CellLayer, cell_strength, outline_rings, rank_colour, view_deg
 from viz.geodesic import great_circle_deg, split_at_antimeridian, unwrap_boxes
 from viz.page import BARE_LAND, OCEAN
 from viz.panel import VOW
@@ -131,10 +133,19 @@ def _cells(axes: Axes, layer: CellLayer | None, lon_deg: float, turn: int) -> No
         south, west, north, east = boxes[i]
         colour = rank_colour(i + 1)
         face, edge = to_rgba(colour, float(strength[i])), to_rgba(colour, 0.95)
-        box = Rectangle(
-            (west, south), east - west, north - south, facecolor=face, edgecolor=edge, linewidth=1, zorder=2
-        )
-        axes.add_patch(box)
+        outline = layer.outline[i] if layer.outline else None
+        if outline is None:
+            drawn: Patch = Rectangle((west, south), east - west, north - south)
+        else:
+            drawn = PathPatch(_path(outline, lon_deg, turn))
+        drawn.set(facecolor=face, edgecolor=edge, linewidth=1, zorder=2)
+        axes.add_patch(drawn)
+
+
+def _path(outline: shapely.Geometry, lon_deg: float, turn: int) -> MarkedPath:
+    """Return an outline as one path, in which holes stay holes."""
+    rings = [ring[:, ::-1] + [turn, 0] for rings in outline_rings(outline, lon_deg) for ring in rings]
+    return MarkedPath.make_compound_path(*(MarkedPath(ring, closed=True) for ring in rings))
 
 
 def _line(axes: Axes, way_deg: NDArray[np.float64]) -> None:

@@ -10,7 +10,7 @@ from geocells import grid
 from geocells.land import TABLE_LEVEL
 from geocells.sphere import distance_km
 from viz.answer import coordinate_words, percent, place_words, point_deg, true_place
-from viz.cells import CellLayer, cell_strength, rank_colour, view_deg
+from viz.cells import CellLayer, cell_strength, outline_rings, rank_colour, view_deg
 from viz.geodesic import great_circle_deg, unwrap_boxes
 from viz.page import BARE_LAND, MERCATOR, OCEAN, PLAIN, Page, map_page
 from viz.panel import panel_html
@@ -112,4 +112,8 @@ def _layer(layer: CellLayer, view: Sequence[float], lon_deg: float) -> dict[str,
         }
         for rank, (name, probability, strong, bounds) in enumerate(rows, start=1)
     ]
+    for cell, outline in zip(cells, layer.outline, strict=False):
+        if outline is not None:
+            polygons = outline_rings(outline, lon_deg)
+            cell["polygons"] = [[ring.round(4).tolist() for ring in rings] for rings in polygons]
     return {"fit": _corners(view), "cells": cells}

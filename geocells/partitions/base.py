@@ -27,6 +27,9 @@ class Partition(Protocol):
     def level_names(self) -> tuple[str, ...]:
         """Return the names of the levels, coarse to fine."""
 
+    def __hash__(self) -> int:
+        """Return a hash, so that what is slow to compute can be kept."""
+
     def keys(self, latlon_deg: ArrayLike) -> NDArray[np.int64]:
         """Return (N, levels) keys of (N, 2) points; NO_CELL in all levels of a point that lies in none."""
 

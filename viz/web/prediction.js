@@ -8,12 +8,14 @@ function landColours() {
 function boxes(layer) {
   // Drawn from the last rank to the first: where cells share an edge, the better one's colour shows.
   return L.layerGroup(
-    layer.cells.slice().reverse().map((cell) =>
-      L.rectangle(cell.bounds, {
+    layer.cells.slice().reverse().map((cell) => {
+      const style = {
         color: cell.colour, weight: cell.rank === 1 ? 3 : 1.5, opacity: 0.95, fillColor: cell.colour,
         fillOpacity: cell.strength,
-      }).bindTooltip(element("span", cell.label), { sticky: true })
-    )
+      };
+      const drawn = cell.polygons ? L.polygon(cell.polygons, style) : L.rectangle(cell.bounds, style);
+      return drawn.bindTooltip(element("span", cell.label), { sticky: true });
+    })
   );
 }
 

@@ -1,0 +1,111 @@
+"""Runs of every partition: made by the command, trained, calibrated, answered and drawn by the same code."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from geocells.hierarchy import UNKNOWN
+from infer.config import InferConfig
+from infer.model import load_model
+from infer.session import main as answer
+from label_maps.build import main as make_label_maps
+from label_maps.config import LabelMapsConfig
+from label_maps.files import hierarchy_hash, read_hierarchy
+from label_maps.manifest import coordinates, read_manifest
+from tests.test_geocells_partitions import files  # noqa: F401
+from tests.tiny import joint_config
+from train.start import train_joint
+
+FLAGS = {
+    "quad_equal_area": {"levels": (1, 4)},
+    "adaptive": {"max_images": 8, "max_level": 6},
+    "kmeans": {"clusters": (2, 5)},
+    "macro": {},
+    "admin": {},
+    "centroids": {"partition": "admin", "assign": "centroids"},
+}
+
+
+@pytest.fixture(params=list(FLAGS))
+def run(request, tiny, tmp_path, files):  # noqa: F811
+    """A run of each partition, with label maps only."""
+    flags = {"partition": request.param, **FLAGS[request.param]}
+    if flags["partition"] == "admin":
+        flags |= {"countries": files[0], "regions": files[1]}
+    make_label_maps(LabelMapsConfig(tiny, tmp_path / "run", **flags))
+    return tmp_path / "run"
+
+
+def test_a_copied_run_gives_the_same_classes_without_any_other_file(run, tiny, tmp_path):
+    shutil.copytree(run, tmp_path / "elsewhere")
+    photos = read_manifest(tiny)
+    here, there = read_hierarchy(run), read_hierarchy(tmp_path / "elsewhere")
+    np.testing.assert_array_equal(here.classes(coordinates(photos)), there.classes(coordinates(photos)))
+    assert hierarchy_hash(here) == hierarchy_hash(there) == json.loads((run / "run.json").read_text())["label_map_hash"]
+    training = coordinates(photos[photos["split"] == "train"])
+    assert (here.classes(training) != UNKNOWN).all()
+
+
+def test_damaged_or_missing_arrays_are_refused_in_one_line(run):
+    path = run / "label_maps" / "partition.npz"
+    if not path.is_file():
+        return  # the quad grid needs none
+    whole = path.read_bytes()
+    for damage in (whole[: len(whole) // 2], b"", b"garbage"):
+        path.write_bytes(damage)
+        with pytest.raises(ValueError, match=r"partition\.npz") as refusal:
+            read_hierarchy(run)
+        assert "\n" not in str(refusal.value)
+    path.unlink()
+    with pytest.raises(ValueError, match="is not stored"):
+        read_hierarchy(run)
+
+
+def test_label_maps_of_another_partition_leave_nothing_behind(run, tiny):
+    make_label_maps(LabelMapsConfig(tiny, run, levels=(1, 3)))
+    names = {path.name for path in (run / "label_maps").iterdir()}
+    assert names == {"label_map_L1.json", "label_map_L3.json", "l1_to_l3.json"}
+
+
+@pytest.mark.slow
+def test_every_partition_is_trained_answered_and_drawn(run, tiny, tmp_path):
+    train_joint(joint_config(tiny, run, epochs=1))
+    model = load_model(run, torch.device("cpu"))
+    posterior = model.posterior(model.logits(torch.zeros(2, 3, 32, 32, dtype=torch.uint8)))
+    for level in posterior:
+        np.testing.assert_allclose(level.exp().sum(dim=1), 1, atol=1e-5)
+    answer(InferConfig(photos=(tiny,), run=run, out=tmp_path / "out", limit=2, workers=0, device="cpu"))
+    drawn = list((tmp_path / "out").glob("*.html"))
+    assert len(drawn) == 2
+    has_outlines = model.hierarchy.partition.outline(int(model.hierarchy.key[0]), 0) is not None
+    assert all(('"polygons":' in page.read_text()) == has_outlines for page in drawn)
+
+
+def test_admin_says_on_how_many_photographs_polygons_and_middles_differ(tiny, tmp_path, files, capsys):  # noqa: F811
+    make_label_maps(LabelMapsConfig(tiny, tmp_path, partition="admin", countries=files[0], regions=files[1]))
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said.startswith("the nearest middle gives, compared with the polygons, ")
+    assert said.endswith("% another region; used: polygons")
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        ({"clusters": (4, 8)}, "--clusters is a flag of --partition kmeans, not of quad"),
+        ({"partition": "kmeans"}, "--clusters are numbers, coarse to fine, such as 50 500 5000; got nothing"),
+        ({"partition": "kmeans", "clusters": (8, 4)}, "got 8 4"),
+        ({"partition": "kmeans", "clusters": (2, 3)}, "the finest level has at least 4"),
+        ({"partition": "kmeans", "clusters": (4,), "levels": (1,)}, "--levels is a flag of --partition quad"),
+        ({"partition": "admin"}, "needs --countries FILE"),
+        ({"partition": "macro", "max_images": 3}, "--max-images is a flag of --partition adaptive, not of macro"),
+        ({"partition": "adaptive", "max_images": 0}, "--max-images must be 1 or more"),
+        ({"partition": "adaptive", "max_level": 17}, "--max-level is 1 to 16"),
+        ({"partition": "adaptive", "max_level": 4, "cells": "x.csv"}, "leave --max-images and --max-level out"),
+    ],
+)
+def test_flags_that_do_not_go_together_are_refused(tmp_path, flags, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        LabelMapsConfig(tmp_path, tmp_path, **flags)
