@@ -1,6 +1,15 @@
 """`python -m fetch COMMAND`: from the world to a dataset folder."""
 
-from fetch.config import DemoConfig, ImportConfig, ThinConfig
+from fetch.config import (
+    BalanceConfig,
+    DemoConfig,
+    ImportConfig,
+    Osv5mConfig,
+    PullConfig,
+    StatusConfig,
+    ThinConfig,
+    VerifyConfig,
+)
 from fetch.mapillary_config import MapillaryConfig, RecheckConfig
 from plumbing.config import dispatch
 
@@ -9,7 +18,12 @@ COMMANDS: dict[str, tuple[type, str]] = {
     "recheck": (RecheckConfig, "fetch.mapillary.recheck:run"),
     "demo": (DemoConfig, "fetch.demo:run"),
     "import": (ImportConfig, "fetch.importing:run"),
+    "osv5m": (Osv5mConfig, "fetch.osv5m:run"),
+    "pull": (PullConfig, "fetch.pull:run"),
     "thin": (ThinConfig, "fetch.thin:run"),
+    "balance": (BalanceConfig, "fetch.balance:run"),
+    "verify": (VerifyConfig, "fetch.verify:run"),
+    "status": (StatusConfig, "fetch.verify:status"),
 }
 
 if __name__ == "__main__":

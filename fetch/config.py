@@ -241,8 +241,8 @@ class BalanceConfig:
     level: int = 8
     """Level of the cells that --target cell means."""
     min_share: float | None = None
-    """Share of all photographs from which on a group is an anchor; 0.0075 for countries, as published, and 0.75 of the
-    mean share for cells."""
+    """Share of all photographs from which on a group is an anchor. Left out, 0.0075 as published for countries and
+    tables; for cells, of which there may be thousands, the one that keeps most photographs."""
     slack: float = 0.75
     """Groups that are no anchors stay with at least this part of their target."""
     keep_short: bool = False

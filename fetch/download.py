@@ -121,12 +121,13 @@ class Downloader:
         self._paces: dict[str, Pace] = {}
         self._sessions: list[requests.Session] = []
 
-    def get(self, url: str, check: Callable[[bytes], object]) -> bytes:
+    def get(self, url: str, check: Callable[[bytes], object], max_bytes: int | None = None) -> bytes:
         """Return what lies at an address, after as many tries as it takes.
 
         Args:
             url: https, or http on this machine; so must be all to which it is redirected.
             check: raises ValueError for bytes that are no good, such as a picture cut short.
+            max_bytes: larger answers are refused; `--max-megabytes` when None.
 
         Raises:
             GoneError: there will never be anything good.
@@ -135,7 +136,7 @@ class Downloader:
         damaged = 0
         for attempt in range(TRIES):
             try:
-                body = self._follow(url)
+                body = self._follow(url, max_bytes or int(self.config.max_megabytes * 1e6))
                 try:
                     check(body)
                 except ValueError as error:
@@ -156,7 +157,7 @@ class Downloader:
         for session in self._sessions:
             session.close()
 
-    def _follow(self, url: str) -> bytes:
+    def _follow(self, url: str, limit: int) -> bytes:
         """Return an answer, of the last address of a chain."""
         inside = is_allowed(url) and is_loopback(urlsplit(url).hostname or "")
         for _ in range(REDIRECTS + 1):
@@ -165,13 +166,13 @@ class Downloader:
             if not host or (is_loopback(host) and not inside):
                 raise GoneError("not at an https address", url)
             self._pace(host).wait(self.stop)
-            body, location = self._once(url)
+            body, location = self._once(url, limit)
             if location is None:
                 return body
             url = urljoin(url, location)
         raise GoneError("redirected without end", url)
 
-    def _once(self, url: str) -> tuple[bytes, str | None]:
+    def _once(self, url: str, limit: int) -> tuple[bytes, str | None]:
         """Send one request; return its answer, or where it is redirected."""
         with self._lock:
             self.requests += 1
@@ -184,14 +185,13 @@ class Downloader:
                 if response.is_redirect:
                     return b"", response.headers["Location"]
                 _check_status(response)
-                return self._body(response, deadline), None
+                return self._body(response, limit, deadline), None
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError) as error:
             raise GoneError("not at an address that can be asked", str(error)) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise _RetryError(f"no whole answer ({type(error).__name__})") from None
 
-    def _body(self, response: requests.Response, deadline: float) -> bytes:
-        limit = int(self.config.max_megabytes * 1e6)
+    def _body(self, response: requests.Response, limit: int, deadline: float) -> bytes:
         said = response.headers.get("Content-Length", "")
         if said.isdigit() and int(said) > limit:
             raise GoneError("larger than --max-megabytes", f"{int(said):,} bytes")

@@ -20,6 +20,7 @@ class Reply:
         send: at most so many bytes of the body, then the connection breaks.
         stall_s: seconds of silence before the body.
         trickle_s: seconds between bytes.
+        hang: after the bytes there is silence until the server ends, instead of a broken connection.
     """
 
     status: int = 200
@@ -28,6 +29,7 @@ class Reply:
     send: int | None = None
     stall_s: float = 0
     trickle_s: float = 0
+    hang: bool = False
 
 
 DROP = Reply(status=0)
@@ -114,6 +116,9 @@ class Handler(BaseHTTPRequestHandler):
                 time.sleep(reply.trickle_s)
         else:
             self.wfile.write(body)
+        if reply.hang:
+            self.wfile.flush()
+            self.server.closing.wait()
         self.close_connection = self.close_connection or reply.send is not None
 
     def log_message(self, *_: object) -> None:

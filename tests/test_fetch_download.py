@@ -194,7 +194,7 @@ def test_only_https_and_this_machine_are_asked(url, allowed, tmp_path):
 def test_a_page_of_the_world_does_not_send_anybody_into_this_machine(server, monkeypatch):
     inside = server.gives("/secret", PICTURE)
     downloader = Downloader(QUICK)
-    monkeypatch.setattr(downloader, "_once", lambda url: (b"", inside))
+    monkeypatch.setattr(downloader, "_once", lambda url, limit: (b"", inside))
     with pytest.raises(GoneError):
         downloader.get("https://example.org/a.jpg", len)
     assert server.asked["/secret"] == 0

@@ -1,0 +1,90 @@
+"""`python -m fetch verify` and `status`: whether a dataset is whole, and what it holds."""
+
+import logging
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fetch.config import StatusConfig, VerifyConfig
+from fetch.ingest import UNTHINNED
+from fetch.rejected import read_rejected, summary
+from fetch.report import counts_report
+from label_maps.manifest import read_manifest
+from plumbing.files import sha256
+from plumbing.images import open_rgb
+from plumbing.progress import progress
+
+SHOWN = 20
+BAD = 2
+"""Exit code where a picture is not as the manifest says."""
+
+log = logging.getLogger(__name__)
+
+
+def run(config: VerifyConfig) -> int:
+    """Hold every picture against the manifest; print those that do not agree and return the exit code.
+
+    Raises:
+        ValueError: there is no dataset.
+    """
+    photos = read_manifest(config.data, ["id", "path", "sha256", "shard"])
+    packed = photos["shard"].notna()
+    rows = photos[~packed].to_dict("records")
+    bad: list[tuple[str, str]] = []
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(lambda row: problem(config.data, row, config.quick), rows)
+        for row, what in zip(rows, progress(found, "verifying", "picture", len(rows)), strict=True):
+            if what:
+                bad.append((row["path"], what))
+    for path, what in bad[:SHOWN]:
+        print(f"{what}: {path}")
+    if len(bad) > SHOWN:
+        print(f"… and {len(bad) - SHOWN:,} more")
+    if packed.any():
+        log.info(f"{int(packed.sum()):,} pictures lie in shards and were not looked at")
+    kinds = "".join(f", {count:,} {what.split(' (')[0]}" for what, count in Counter(w for _, w in bad).most_common())
+    log.info(f"{config.data}: {len(rows) - len(bad):,} of {len(rows):,} pictures are as the manifest says{kinds}")
+    return BAD if bad else 0
+
+
+def problem(data: Path, row: dict[str, Any], quick: bool = False) -> str:
+    """Return what is wrong with a picture of a manifest, empty when nothing is."""
+    path = data / row["path"]
+    if not path.is_file():
+        return "missing"
+    if isinstance(row["sha256"], str) and sha256(path) != row["sha256"]:
+        return "changed"
+    if quick:
+        return ""
+    try:
+        open_rgb(path, 64)
+    except ValueError:
+        return "damaged"
+    return ""
+
+
+def status(config: StatusConfig) -> None:
+    """Print what a dataset holds.
+
+    Raises:
+        ValueError: there is no dataset.
+    """
+    photos = read_manifest(config.data)
+    print(counts_report(photos))
+    for column in ("source", "licence"):
+        print(f"{column:<12}" + (_counts(photos[column]) or "not known"))
+    print(f"{'creators':<12}{photos['creator'].nunique():,}   sequences {photos['sequence_id'].nunique():,}")
+    files = [path for path in (config.data / "images").rglob("*") if path.is_file()]
+    size = sum(path.stat().st_size for path in files)
+    print(f"{'disk':<12}{len(files):,} pictures stored, {size / 1e6:,.1f} MB")
+    rejected = read_rejected(config.data)
+    print(f"{'rejected':<12}{summary(rejected, len(photos) + len(rejected))}")
+    if (config.data / UNTHINNED).is_file():
+        print("thinned: `python -m fetch thin` begins again from all that was stored")
+
+
+def _counts(values: pd.Series) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in values.dropna().value_counts().head(5).items())
