@@ -20,7 +20,7 @@ from geocells.land import TABLE_LEVEL, land_table
 from geocells.sphere import distance_km
 from infer.evaluation import split_photos
 from infer.loading import photo_batches
-from infer.metrics import _median_interval
+from infer.metrics import distance_figures
 from infer.model import Model, load_model
 from infer.posterior import sum_up
 from infer.priors import make_prior, restrict
@@ -157,7 +157,7 @@ def same_place_rows(name: str, model: Model, logits: list[Tensor], photos: pd.Da
 
 
 def median_row(name: str, what: str, away_km: NDArray[np.float64]) -> Row:
-    figure = _median_interval(away_km, 0)
+    figure = distance_figures(away_km)["median_km"]
     return row(name, what, "median km", len(away_km), figure["value"], figure["low"], figure["high"])
 
 
