@@ -8,6 +8,7 @@ too dear: `http_get` appends to our own partial file instead, and the SHA-256 of
 import hashlib
 import logging
 import shutil
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -22,7 +23,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.file_download import http_get
 from huggingface_hub.hf_api import RepoFile
-from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+from huggingface_hub.utils import build_hf_headers, disable_progress_bars  # type: ignore[attr-defined]
 
 from plumbing.progress import progress
 
@@ -75,6 +76,11 @@ class Hub:
         self._endpoint = endpoint.rstrip("/")
         self._repo = repo
         self._api = HfApi(endpoint=self._endpoint)
+        for name in ("httpx", "httpx2"):
+            # They would log every address, signatures and all.
+            logging.getLogger(name).setLevel(logging.WARNING)
+        if not sys.stderr.isatty():
+            disable_progress_bars()
         try:
             self.commit = str(self._api.repo_info(repo, repo_type="dataset", revision=revision).sha)
         except HFValidationError:
