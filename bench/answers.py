@@ -19,7 +19,6 @@ from geocells import grid
 from geocells.land import TABLE_LEVEL, land_table
 from geocells.sphere import distance_km
 from infer.evaluation import split_photos
-from infer.loading import photo_batches
 from infer.metrics import distance_figures
 from infer.model import Model, load_model
 from infer.posterior import sum_up
@@ -29,6 +28,8 @@ from infer.regions import needed_mass, region_cells
 from infer.reliability import TrustMeter
 from infer.same_place import fuse_photographs
 from label_maps.manifest import coordinates
+from train.calibration import collect
+from label_maps.pictures import Pictures
 
 PICTURES = 4
 Row = dict[str, Any]
@@ -43,7 +44,7 @@ def main() -> None:
     rows: list[Row] = []
     for name, data, places in (("test", given.data, "usual"), ("elsewhere", given.elsewhere, "elsewhere")):
         photos = split_photos(data, "test")
-        logits = read_logits(model, data, photos)
+        logits = collect(model, data, photos, 64, 0).logits
         for promised in dict.fromkeys(("usual", places)):
             promises = read_promises(given.run, model.hash, model.fusion, promised)
             if promises is None:
@@ -57,14 +58,6 @@ def main() -> None:
 def row(test_set: str, what: str, unit: str, n: int, value: float, low: float = np.nan, high: float = np.nan) -> Row:
     figures = {key: None if np.isnan(x) else round(float(x), 4) for key, x in (("low", low), ("high", high))}
     return {"test_set": test_set, "what": what, "unit": unit, "n": n, "value": round(float(value), 4), **figures}
-
-
-def read_logits(model: Model, data: Path, photos: pd.DataFrame) -> list[Tensor]:
-    parts = [
-        model.logits(batch.pixels)
-        for batch in photo_batches([data / path for path in photos["path"]], model.transform, 64, 0)
-    ]
-    return [torch.cat(level) for level in zip(*parts, strict=True)]
 
 
 def trust_rows(name: str, model: Model, promises: Promises, logits: list[Tensor], photos: pd.DataFrame) -> list[Row]:
