@@ -29,7 +29,6 @@ from infer.reliability import TrustMeter
 from infer.same_place import fuse_photographs
 from label_maps.manifest import coordinates
 from train.calibration import collect
-from label_maps.pictures import Pictures
 
 PICTURES = 4
 Row = dict[str, Any]
