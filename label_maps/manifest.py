@@ -17,8 +17,11 @@ DATASET = "dataset.json"
 """What a dataset is: name, source, settings; absent beside a manifest that was made elsewhere."""
 CLUES = "clues.parquet"
 """What each picture shows, known only of the demo planet."""
+SURVEY = "survey.parquet"
+"""Where its source has pictures, and what came of each cell; of sources that can be surveyed."""
 
 SPLITS = ("train", "calibration", "test")
+HASH_BLOCK = 250_000
 STORAGE_LEVEL = 8
 """Level of the cell whose digits are the folders below `images/`."""
 
@@ -51,6 +54,19 @@ SCHEMA = pa.schema(
 """Columns of a manifest, in order; a missing value is null. `path` is relative to the dataset folder, with `/`;
 `modification` is what was changed of the picture, as its licence may ask;
 `dhash` is the 64-bit difference hash; `shard`, `offset`, `size` say where the picture lies once packed."""
+
+
+SURVEY_SCHEMA = pa.schema(
+    [
+        ("cell", pa.string()),
+        ("squares", pa.int32()),
+        ("state", pa.string()),
+        ("reason", pa.string()),
+        ("photographs", pa.int32()),
+    ]
+)
+"""Columns of survey.parquet: text of a cell of `STORAGE_LEVEL`; how many squares of a few kilometres in it have
+pictures; `ok`, `short`, `open` (not finished), `error`; why it is not ok; how many photographs the dataset has."""
 
 
 def image_path(photo_id: str, latlon_deg: NDArray[np.float64]) -> str:
@@ -111,6 +127,9 @@ def coordinates(photos: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def content_hash(photos: pd.DataFrame) -> str:
-    """Return one SHA-256 over ids, coordinates and splits, by which a run knows its dataset again."""
-    rows = photos[["id", "latitude", "longitude", "split"]].sort_values("id")
-    return hashlib.sha256(rows.to_csv(index=False).encode()).hexdigest()
+    """Return one SHA-256 over ids, coordinates and splits, in whatever order, by which a run knows its dataset again."""
+    rows = photos[["id", "latitude", "longitude", "split"]]
+    # A block at a time: hashing makes Python texts of a block's ids, and millions of them would not be small.
+    blocks = [rows.iloc[start : start + HASH_BLOCK] for start in range(0, len(rows), HASH_BLOCK)]
+    of_rows = [pd.util.hash_pandas_object(block, index=False).to_numpy() for block in blocks]
+    return hashlib.sha256(np.sort(np.concatenate(of_rows)).tobytes()).hexdigest()

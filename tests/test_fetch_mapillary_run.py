@@ -101,6 +101,14 @@ def test_cells_are_ok_short_with_a_reason_or_empty(world, finished):
     assert count.max() == 8
 
 
+def test_the_survey_lies_beside_the_manifest_for_the_map(world, finished):
+    survey = pd.read_parquet(finished[0] / "survey.parquet")
+    seen = {cell: rest for cell, rest in cells_of(finished[0]).items() if rest[2]}
+    assert [grid.parse_id(text)[0] for text in survey["cell"]] == sorted(seen)
+    assert survey["photographs"].sum() == len(read_manifest(finished[0]))
+    assert survey["state"].tolist() == [seen[cell][0] for cell in sorted(seen)]
+
+
 def test_at_most_as_many_requests_are_in_flight_as_there_are_threads(finished):
     assert 1 < finished[1].max_in_flight <= 8
 

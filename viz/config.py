@@ -19,6 +19,8 @@ class CoverageConfig:
     """Level of the cells, 1 to 8."""
     tiles: str | None = None
     """Address of map tiles, such as https://tile.example.org/{z}/{x}/{y}.png; the page then needs a network."""
+    survey: bool = False
+    """Show too where the source has pictures of which none are here, and why; of `python -m fetch mapillary`."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -26,8 +28,20 @@ class CoverageConfig:
             raise ValueError(
                 f"--level must be 1 to {FINEST_LEVEL}, got {self.level}: the table of land ends at L{FINEST_LEVEL}"
             )
+        if self.survey and self.level != FINEST_LEVEL:
+            raise ValueError(f"--survey is shown at level {FINEST_LEVEL}, got --level {self.level}: leave one out")
         if self.tiles is not None:
             check_tiles(self.tiles)
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """Say what a run is and how good, as one page that opens from disk."""
+
+    run: Path
+    """Run folder."""
+    out: Path
+    """Page to write, such as report.html."""
 
 
 def check_tiles(tiles: str) -> None:

@@ -4,6 +4,7 @@ import logging
 from html import escape
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from geocells import grid
@@ -12,6 +13,7 @@ from plumbing.files import write_text
 from viz.config import FINEST_LEVEL, CoverageConfig
 from viz.page import BARE_LAND, OCEAN, PLAIN, Page, map_page, swatches
 from viz.raster import as_rows, base64_text, varints
+from viz.survey import read_survey, survey_data, survey_legend, survey_words
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +35,18 @@ def write_coverage(config: CoverageConfig) -> None:
 
     photos = read_manifest(config.data, ["latitude", "longitude"])
     name = config.data.resolve().name
-    write_text(config.out, coverage_html(coordinates(photos), name, config.level, config.tiles))
+    survey = read_survey(config.data) if config.survey else None
+    write_text(config.out, coverage_html(coordinates(photos), name, config.level, config.tiles, survey))
     log.info("%s shows %s photographs of %s", config.out, f"{len(photos):,}", name)
 
 
-def coverage_html(points_deg: ArrayLike, name: str, level: int = FINEST_LEVEL, tiles: str | None = None) -> str:
+def coverage_html(
+    points_deg: ArrayLike,
+    name: str,
+    level: int = FINEST_LEVEL,
+    tiles: str | None = None,
+    survey: pd.DataFrame | None = None,
+) -> str:
     """Return a page with the number of photographs of every cell.
 
     Args:
@@ -45,6 +54,7 @@ def coverage_html(points_deg: ArrayLike, name: str, level: int = FINEST_LEVEL, t
         name: of the dataset.
         level: 1 to 8.
         tiles: address of background tiles, for which the page then needs the network.
+        survey: rows of survey.parquet, with level 8 only.
 
     Raises:
         ValueError: a point is no coordinate, or the level is finer than what is known about land.
@@ -67,23 +77,27 @@ def coverage_html(points_deg: ArrayLike, name: str, level: int = FINEST_LEVEL, t
             "bare": BARE_LAND,
             "opacity": [190, 0] if tiles else [255, 255],
             "fit": INHABITED if tiles else WORLD,
+            "survey": None if survey is None else survey_data(survey),
         },
         script="coverage.js",
         start="startCoverage",
-        above=_header(name, counts, land, level),
-        below=f"<footer>{_legend(most)}</footer>",
+        above=_header(name, counts, land, level, survey),
+        below=f"<footer>{_legend(most, survey is not None)}</footer>",
     )
     return map_page(page, PLAIN, tiles)
 
 
-def _header(name: str, counts: NDArray[np.int64], land: NDArray[np.bool_], level: int) -> str:
+def _header(
+    name: str, counts: NDArray[np.int64], land: NDArray[np.bool_], level: int, survey: pd.DataFrame | None
+) -> str:
     covered = counts > 0
     ashore, at_sea = int((covered & land).sum()), int((covered & ~land).sum())
     beside = f", and {_counted(at_sea, 'cell')} that the table of land calls ocean" if at_sea else ""
+    said = "" if survey is None else f" {escape(survey_words(survey))}"
     return (
         f"<header><h1>{escape(name)}: {_counted(int(counts.sum()), 'photograph')}</h1>"
         f'<p class="soft">They cover {ashore:,} of {land.sum():,} land cells of level L{level} '
-        f"({ashore / land.sum():.1%}){beside}.</p></header>"
+        f"({ashore / land.sum():.1%}){beside}.{said}</p></header>"
     )
 
 
@@ -91,11 +105,12 @@ def _counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def _legend(most: int) -> str:
+def _legend(most: int, surveyed: bool) -> str:
     few = "photographs: 1" if most > 1 else "1 photograph"
     ramp = f"linear-gradient(90deg, {', '.join(RAMP)})" if most > 1 else RAMP[0]
     many = f"{most:,}, on a logarithmic scale" if most > 1 else "a cell"
     return (
         f'<div class="legend"><span>{few}<i class="ramp" style="background:{ramp}"></i>{many}</span>'
-        f"{swatches([(BARE_LAND, 'land without photographs'), (OCEAN, 'ocean')])}</div>"
+        f"{swatches([(BARE_LAND, 'land without photographs'), (OCEAN, 'ocean')])}"
+        f"{survey_legend() if surveyed else ''}</div>"
     )

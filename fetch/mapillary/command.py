@@ -11,7 +11,7 @@ from types import FrameType
 
 from fetch.mapillary.budget import budget
 from fetch.mapillary.errors import Stop
-from fetch.mapillary.export import export
+from fetch.mapillary.export import export, write_survey
 from fetch.mapillary.fill import fill
 from fetch.mapillary.plan import plan
 from fetch.mapillary.probe import probe
@@ -53,6 +53,7 @@ def _stages(config: MapillaryConfig) -> None:
             verify(config, state)
         elif config.stage == "plan":
             plan(config, state)
+            write_survey(config.out, state)
         elif asks:
             with _transport(config, token, state) as transport:
                 _fetch(config, state, transport)

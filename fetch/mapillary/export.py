@@ -3,8 +3,10 @@
 import json
 import logging
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,7 +18,8 @@ from fetch.mapillary_config import MapillaryConfig
 from fetch.rejected import Rejection, write_rejected
 from fetch.report import counts_report
 from fetch.splits import assign_splits
-from label_maps.manifest import MANIFEST, SCHEMA, write_manifest
+from geocells import grid
+from label_maps.manifest import MANIFEST, SCHEMA, STORAGE_LEVEL, SURVEY, SURVEY_SCHEMA, write_manifest
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, write_json, write_text
 
@@ -37,6 +40,7 @@ def export(config: MapillaryConfig, state: State) -> None:
     All stored pictures are in unthinned.parquet and measures.parquet, so that `python -m fetch thin` can judge them
     anew; the manifest has those that stay.
     """
+    write_survey(config.out, state)
     rows, measures = _rows(state)
     accepted = {row["id"] for row in rows if row.pop("accepted")}
     if not accepted:
@@ -57,6 +61,19 @@ def export(config: MapillaryConfig, state: State) -> None:
     write_json(config.out / DATASET, _about(config, state, len(kept)))
     write_manifest(config.out, kept)
     log.info(f"{config.out}: {len(kept):,} photographs of {len(photos):,} stored\n{counts_report(kept)}")
+
+
+def write_survey(out: Path, state: State) -> None:
+    """Write of every cell in which the survey saw pictures what came of it: survey.parquet."""
+    rows = state.rows(
+        "select cell, pixels, state, reason, (select count(*) from candidate c where c.cell = cell.cell and "
+        "c.state = 'accepted') from cell where pixels > 0 or state not in ('empty', 'open') order by cell"
+    )
+    names = grid.format_ids(np.array([row[0] for row in rows], dtype=np.int64), STORAGE_LEVEL)
+    columns = [[name, *row[1:]] for name, row in zip(names, rows, strict=True)]
+    table = pa.Table.from_pylist([dict(zip(SURVEY_SCHEMA.names, row, strict=True)) for row in columns], SURVEY_SCHEMA)
+    with atomic_path(out / SURVEY) as partial:
+        pq.write_table(table, partial, compression="zstd")
 
 
 def _rows(state: State) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -17,6 +17,12 @@ const counts = unpackCounts(bytes(data.counts), side * side);
 const land = bytes(data.land);
 const ramp = data.ramp.map(rgb);
 
+const survey = data.survey && {
+  state: unpackCounts(bytes(data.survey.state), side * side),
+  squares: unpackCounts(bytes(data.survey.squares), side * side),
+  reason: unpackCounts(bytes(data.survey.reason), side * side),
+};
+
 function isLand(index) {
   return (land[index >> 3] >> (7 - (index & 7))) & 1;
 }
@@ -30,8 +36,9 @@ function shade(count) {
 function colours() {
   const painted = new Uint8ClampedArray(4 * side * side);
   counts.forEach((count, index) => {
-    const bare = isLand(index) ? data.bare : data.ocean;
-    painted.set([...(count ? shade(count) : rgb(bare)), count ? data.opacity[0] : data.opacity[1]], 4 * index);
+    const known = survey && data.survey.colours[survey.state[index]];
+    const bare = known || (isLand(index) ? data.bare : data.ocean);
+    painted.set([...(count ? shade(count) : rgb(bare)), data.opacity[count || known ? 0 : 1]], 4 * index);
   });
   return painted;
 }
@@ -45,10 +52,16 @@ function cellAt(lat, lng) {
   return { index: row * side + col, id: digits.join("/") };
 }
 
+function surveyWords(index) {
+  if (!survey || !survey.squares[index]) return "";
+  const squares = survey.squares[index], reason = data.survey.reasons[survey.reason[index]];
+  return `the source has pictures in ${squares} square${squares === 1 ? "" : "s"}${reason ? `; ${reason}` : ""}`;
+}
+
 function describeCell(lat, lng) {
   const { index, id } = cellAt(lat, lng), count = counts[index];
   const photographs = count === 1 ? "1 photograph" : `${count.toLocaleString("en")} photographs`;
-  return { id, text: count ? photographs : isLand(index) ? "land, no photographs" : "ocean" };
+  return { id, text: count ? photographs : isLand(index) ? "land, no photographs" : "ocean", more: surveyWords(index) };
 }
 
 function startCoverage(map) {
@@ -57,8 +70,9 @@ function startCoverage(map) {
   const readout = L.tooltip({ direction: "top", offset: [0, -8] });
   map.on("mousemove click", ({ latlng: { lat, lng } }) => {
     if (Math.abs(lat) > 90) return map.closeTooltip(readout);
-    const { id, text } = describeCell(lat, lng);
+    const { id, text, more } = describeCell(lat, lng);
     const lines = [element("b", text), element("br"), `cell ${id}`, element("br"), element("span", place(lat, lng))];
+    if (more) lines.splice(1, 0, element("br"), more);
     readout.setContent(element("div", "", ...lines)).setLatLng([lat, lng]);
     return map.openTooltip(readout);
   });
