@@ -122,7 +122,10 @@ def main(config: CountriesConfig) -> None:
     if not config.table.is_file():
         raise ValueError(f"{config.table}: no such file; name a CSV file with a column of countries")
     # 'NA' is Namibia: no text may turn into a missing value.
-    table = pd.read_csv(config.table, dtype=str, keep_default_na=False)
+    try:
+        table = pd.read_csv(config.table, dtype=str, keep_default_na=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ValueError(f"{config.table} is no CSV file that can be read ({' '.join(str(error).split())})") from None
     if config.column not in table:
         raise ValueError(f"{config.table} has no column {config.column!r}; it has: {', '.join(table.columns)}")
     count = Counter(table[config.column])

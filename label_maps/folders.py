@@ -46,7 +46,7 @@ def folder_name(name: str) -> str:
 
 def file_name(photo_id: str, path: str) -> str:
     """Return the name of a photograph's file, safe whatever its id."""
-    safe = "".join(c if c.isalnum() or c in "-_.," else "_" for c in photo_id).strip(".")
+    safe = "".join(c if c.isalnum() or c in "-_.," else "_" for c in photo_id).strip(".") or "_"
     return f"{safe}{Path(path).suffix or '.jpg'}"
 
 
