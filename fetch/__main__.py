@@ -5,6 +5,7 @@ from fetch.config import (
     DemoConfig,
     ImportConfig,
     Osv5mConfig,
+    PackConfig,
     PullConfig,
     StatusConfig,
     ThinConfig,
@@ -22,6 +23,7 @@ COMMANDS: dict[str, tuple[type, str]] = {
     "pull": (PullConfig, "fetch.pull:run"),
     "thin": (ThinConfig, "fetch.thin:run"),
     "balance": (BalanceConfig, "fetch.balance:run"),
+    "pack": (PackConfig, "fetch.pack:run"),
     "verify": (VerifyConfig, "fetch.verify:run"),
     "status": (StatusConfig, "fetch.verify:status"),
 }

@@ -261,6 +261,31 @@ class BalanceConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PackConfig:
+    """Put the pictures of a dataset into tar shards, pre-sized for training; webdataset reads them too."""
+
+    data: Path
+    """Dataset folder."""
+    out: Path | None = None
+    """Dataset folder to make, with shards and no images/; the dataset itself gets the shards when left out."""
+    short_side: int = 256
+    """Pictures are shrunk until their shorter side is this long; smaller ones keep their bytes."""
+    quality: int = 90
+    """Quality of the JPEG of pictures that are shrunk."""
+    shard_mb: int = 256
+    """A shard is full at so many megabytes."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if self.short_side < 16:
+            raise ValueError(f"--short-side must be 16 or more, got {self.short_side}")
+        if not 1 <= self.quality <= 100:
+            raise ValueError(f"--quality is from 1 to 100, got {self.quality}")
+        if self.shard_mb < 1:
+            raise ValueError(f"--shard-mb must be 1 or more, got {self.shard_mb}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class VerifyConfig:
     """Say which pictures of a dataset are missing, changed or damaged; exit code 2 when there is any."""
 

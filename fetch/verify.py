@@ -10,6 +10,7 @@ import pandas as pd
 
 from fetch.config import StatusConfig, VerifyConfig
 from fetch.ingest import UNTHINNED
+from fetch.pack import check_shards
 from fetch.rejected import read_rejected, summary
 from fetch.report import counts_report
 from label_maps.manifest import read_manifest
@@ -43,11 +44,16 @@ def run(config: VerifyConfig) -> int:
         print(f"{what}: {path}")
     if len(bad) > SHOWN:
         print(f"… and {len(bad) - SHOWN:,} more")
+    broken = check_shards(config.data) if packed.any() else []
+    for line in broken:
+        print(line)
     if packed.any():
-        log.info(f"{int(packed.sum()):,} pictures lie in shards and were not looked at")
+        log.info(
+            f"{int(packed.sum()):,} pictures lie in shards, " + ("not all of them whole" if broken else "all whole")
+        )
     kinds = "".join(f", {count:,} {what.split(' (')[0]}" for what, count in Counter(w for _, w in bad).most_common())
     log.info(f"{config.data}: {len(rows) - len(bad):,} of {len(rows):,} pictures are as the manifest says{kinds}")
-    return BAD if bad else 0
+    return BAD if bad or broken else 0
 
 
 def problem(data: Path, row: dict[str, Any], quick: bool = False) -> str:

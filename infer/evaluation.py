@@ -28,6 +28,7 @@ from infer.model import Model, load_model
 from infer.promises import read_promises
 from infer.reliability import TrustMeter, trust_lines
 from label_maps.manifest import SPLITS, content_hash, coordinates, read_manifest
+from label_maps.pictures import Pictures
 from label_maps.run_folder import read_split
 from plumbing.files import write_json, write_text
 from plumbing.progress import progress
@@ -150,7 +151,7 @@ def measure(
     truth = coordinates(photos)
     classes = model.hierarchy.classes(truth)
     points, ranks, read = [], [], []
-    batches = photo_batches([data / path for path in photos["path"]], model.transform, batch_size, workers)
+    batches = photo_batches(Pictures.of_dataset(data, photos), model.transform, batch_size, workers)
     for batch in progress(batches, "answering", "batch", -(-len(photos) // batch_size)):
         for _, reason in batch.unreadable:
             log.warning("left out: %s", reason)

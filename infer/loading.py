@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from infer.transform import InputTransform
 from label_maps.manifest import MANIFEST, read_manifest
+from label_maps.pictures import Pictures
 from plumbing.images import PICTURE_SUFFIXES
 
 FEW = 64
@@ -34,33 +35,27 @@ class PhotoBatch:
 class PhotoFiles(Dataset[tuple[int, Tensor | str]]):
     """Each photograph's pixels, or the reason why there are none."""
 
-    def __init__(self, paths: Sequence[Path], transform: InputTransform) -> None:
-        self.paths = [str(path) for path in paths]
+    def __init__(self, pictures: Pictures, transform: InputTransform) -> None:
+        self.pictures = pictures
         self.transform = transform
 
     def __len__(self) -> int:
         """Return how many photographs there are."""
-        return len(self.paths)
+        return len(self.pictures)
 
     def __getitem__(self, index: int) -> tuple[int, Tensor | str]:
         """Return the index with pixels, or with the reason."""
         try:
-            return index, self.transform.pixels(Path(self.paths[index]))
+            return index, self.transform.pixels(self.pictures.source(index))
         except ValueError as error:
             return index, str(error)
 
 
-def photo_batches(
-    paths: Sequence[Path], transform: InputTransform, batch_size: int, workers: int
-) -> Iterator[PhotoBatch]:
+def photo_batches(pictures: Pictures, transform: InputTransform, batch_size: int, workers: int) -> Iterator[PhotoBatch]:
     """Yield photographs in order, in batches."""
-    dataset = PhotoFiles(paths, transform)
-    yield from DataLoader(
-        dataset,
-        batch_size,
-        num_workers=workers if len(dataset) >= FEW else 0,
-        collate_fn=_collate,
-    )
+    dataset = PhotoFiles(pictures, transform)
+    workers = workers if len(dataset) >= FEW else 0
+    yield from DataLoader(dataset, batch_size, num_workers=workers, collate_fn=_collate)
 
 
 def _collate(items: list[tuple[int, Tensor | str]]) -> PhotoBatch:

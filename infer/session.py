@@ -23,6 +23,7 @@ from infer.model import Model, load_model
 from infer.posterior import sum_up
 from infer.same_place import agreement, fuse_photographs
 from infer.writers import Record, write_answers
+from label_maps.pictures import Pictures
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, write_text
 from plumbing.images import open_rgb
@@ -112,7 +113,7 @@ def posteriors(photos: list[Photo], model: Model, config: InferConfig) -> Iterat
     """Yield which photographs were read together and their posteriors; with --same-place, all at once."""
     found: list[tuple[list[int], list[Tensor]]] = []
     paths = [photo.path for photo in photos]
-    for batch in photo_batches(paths, model.transform, config.batch_size, config.workers):
+    for batch in photo_batches(Pictures.of_files(paths), model.transform, config.batch_size, config.workers):
         for _, reason in batch.unreadable:
             log.warning("left out: %s", reason)
         if not len(batch.index):

@@ -1,6 +1,5 @@
 """Training photographs: one shared order, and the same random changes whichever process makes them."""
 
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from geocells.sphere import unit_vectors
 from infer.transform import InputTransform
 from label_maps.files import read_hierarchy
 from label_maps.manifest import coordinates, read_manifest
+from label_maps.pictures import Pictures
 from train.config import AugmentConfig
 from train.photos import (
     InOrder,
@@ -141,7 +141,7 @@ def test_without_augmentation_pixels_are_those_of_the_picture(photos, source):
     for epoch in range(3):
         index, pixels = source[(epoch, 1)]
         assert index == 1
-        expected = InputTransform(16).pixels(Path(photos.paths[1].decode()))
+        expected = InputTransform(16).pixels(photos.pictures.source(1))
         torch.testing.assert_close(pixels, expected, rtol=0, atol=0)
 
 
@@ -198,9 +198,10 @@ def test_the_truth_of_photographs_is_that_of_the_manifest(tiny, tiny_run, photos
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_photograph_that_cannot_be_read_is_one_line_from_any_worker(photos, tmp_path, workers):
-    paths = photos.paths.copy().astype("S500")
-    paths[3] = str(tmp_path / "gone.jpg").encode()
-    source = PixelSource(LabelledPhotos(paths, photos.latlon_deg, photos.classes), InputTransform(16))
+    paths = [photos.pictures.source(index) for index in range(len(photos))]
+    paths[3] = tmp_path / "gone.jpg"
+    pictures = Pictures.of_files(paths)
+    source = PixelSource(LabelledPhotos(pictures, photos.latlon_deg, photos.classes), InputTransform(16))
     loader = DataLoader(source, 5, sampler=InOrder(len(source)), num_workers=workers)
     with pytest.raises(ValueError, match=r"gone\.jpg: no such file: mend it, or make the dataset again") as refused:
         list(readable(loader))

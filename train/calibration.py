@@ -25,6 +25,7 @@ from infer.points import POINTS, answer_points
 from infer.posterior import FUSIONS, fuse
 from infer.promises import CONFORMAL
 from label_maps.manifest import coordinates, read_manifest
+from label_maps.pictures import Pictures
 from plumbing.files import write_json, write_text
 from plumbing.progress import progress
 from plumbing.version import now_utc
@@ -94,7 +95,7 @@ def collect(model: Model, data: Path, photos: Any, batch_size: int, workers: int
     """Return the logits of photographs; those that cannot be read are named and left out."""
     parts: list[list[Tensor]] = []
     read = []
-    batches = photo_batches([data / path for path in photos["path"]], model.transform, batch_size, workers)
+    batches = photo_batches(Pictures.of_dataset(data, photos), model.transform, batch_size, workers)
     for batch in progress(batches, "reading logits", "batch", -(-len(photos) // batch_size)):
         for _, reason in batch.unreadable:
             log.warning("left out: %s", reason)

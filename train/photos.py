@@ -17,6 +17,7 @@ from geocells.hierarchy import Hierarchy
 from geocells.sphere import unit_vectors
 from infer.transform import InputTransform
 from label_maps.manifest import coordinates
+from label_maps.pictures import Pictures
 from plumbing.progress import progress
 from train.config import AugmentConfig
 from train.losses import Targets
@@ -27,25 +28,24 @@ class LabelledPhotos:
     """Photographs of one split with their truth, as arrays that worker processes share.
 
     Attributes:
-        paths: (N,) files as fixed-width bytes: a list of text would be copied into each worker.
+        pictures: where they lie.
         latlon_deg: (N, 2) true coordinates.
         classes: (N, levels) true classes.
     """
 
-    paths: NDArray[np.bytes_]
+    pictures: Pictures
     latlon_deg: NDArray[np.float64]
     classes: NDArray[np.int64]
 
     @classmethod
     def of(cls, data: Path, photos: pd.DataFrame, hierarchy: Hierarchy) -> "LabelledPhotos":
         """Return the rows of a manifest with their classes."""
-        paths = np.array([str(data / path).encode() for path in photos["path"]], dtype=np.bytes_)
         points = coordinates(photos)
-        return cls(paths, points, hierarchy.classes(points))
+        return cls(Pictures.of_dataset(data, photos), points, hierarchy.classes(points))
 
     def __len__(self) -> int:
         """Return how many photographs there are."""
-        return len(self.paths)
+        return len(self.pictures)
 
     def targets(self, index: Tensor, levels: list[int], device: torch.device) -> Targets:
         """Return the truth of some photographs at some levels."""
@@ -59,7 +59,7 @@ class PixelSource(Dataset[tuple[int, Tensor]]):
     """Pixels of photographs, from their files or from memory, changed at random where training asks for it."""
 
     def __init__(self, photos: LabelledPhotos, transform: InputTransform, seed: int = 0) -> None:
-        self.paths = photos.paths
+        self.pictures = photos.pictures
         self.transform = transform
         self.seed = seed
         self.augment: v2.Transform | None = None
@@ -68,7 +68,7 @@ class PixelSource(Dataset[tuple[int, Tensor]]):
     def fill_cache(self, workers: int) -> None:
         """Decode everything once into memory."""
         size = self.transform.size
-        cache = torch.empty(len(self.paths), 3, size, size, dtype=torch.uint8)
+        cache = torch.empty(len(self), 3, size, size, dtype=torch.uint8)
         loader = DataLoader(self, 64, sampler=InOrder(len(self)), num_workers=workers)
         for index, pixels in progress(readable(loader), "decoding", "batch", len(loader)):
             cache[index] = pixels
@@ -76,7 +76,7 @@ class PixelSource(Dataset[tuple[int, Tensor]]):
 
     def __len__(self) -> int:
         """Return how many photographs there are."""
-        return len(self.paths)
+        return len(self.pictures)
 
     def __getitem__(self, item: tuple[int, int]) -> tuple[int, Tensor]:
         """Return the index and (3, size, size) uint8 pixels of an (epoch, index)."""
@@ -92,7 +92,7 @@ class PixelSource(Dataset[tuple[int, Tensor]]):
     def _pixels(self, index: int) -> Tensor:
         if self.cache is not None:
             return self.cache[index]
-        return self.transform.pixels(Path(self.paths[index].decode()))
+        return self.transform.pixels(self.pictures.source(index))
 
 
 def readable(loader: DataLoader) -> Iterator[list[Tensor]]:

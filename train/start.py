@@ -232,7 +232,7 @@ def _training(
 
 
 def _sources(config: TrainConfig, hierarchy: Hierarchy) -> _Sources:
-    photos = read_manifest(config.data, ["id", "path", "latitude", "longitude", "split"])
+    photos = read_manifest(config.data, ["id", "path", "latitude", "longitude", "split", "shard", "offset", "size"])
     if content_hash(photos) != read_run(config.run)["dataset_hash"]:
         raise ValueError(
             f"the photographs of {config.data} are not those that {config.run} was begun with: begin another run with "
