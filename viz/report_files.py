@@ -1,0 +1,136 @@
+"""What a run folder holds, read for its report without loading a network."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from geocells.hierarchy import Hierarchy
+from label_maps.files import read_hierarchy
+from label_maps.run_folder import read_run
+from plumbing.files import read_json
+
+METRICS, TEMPERATURES = "metrics.jsonl", "temperatures.json"
+
+Epoch = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What metrics.jsonl says of one network: its epochs, and how many lines a later training of it replaced."""
+
+    name: str
+    epochs: list[Epoch]
+    replaced: int
+
+
+@dataclass(frozen=True)
+class NetworkFile:
+    """A file of weights: what it is by its own account, nothing where it gives none."""
+
+    name: str
+    megabytes: float
+    spec: Mapping[str, Any]
+    trained: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """A run folder; what it lacks is None or empty."""
+
+    record: Mapping[str, Any]
+    hierarchy: Hierarchy | None
+    networks: list[NetworkFile]
+    training: list[Trained]
+    damaged_lines: int
+    temperatures: Mapping[str, Any] | None
+    evaluations: Mapping[str, Mapping[str, Any]]
+
+
+def read_files(run: Path) -> RunFiles:
+    """Read a run folder.
+
+    Raises:
+        ValueError: it is no run, or one of its files is damaged.
+    """
+    record = read_run(run)
+    lines, damaged = read_metrics(run / METRICS)
+    return RunFiles(
+        record=record,
+        hierarchy=read_hierarchy(run) if any(run.glob("label_maps/label_map_*.json")) else None,
+        networks=[_network(path) for path in sorted(run.glob("*.safetensors"))],
+        training=last_trainings(lines),
+        damaged_lines=damaged,
+        temperatures=_read(run / TEMPERATURES, {"fusion", "point", "temperatures"}, "train.calibrate"),
+        evaluations={
+            path.name: content
+            for path in sorted(run.glob("evaluation_*.json"))
+            if (content := _read(path, {"answers", "split", "photographs"}, "infer.evaluate")) is not None
+        },
+    )
+
+
+def _read(path: Path, needed: set[str], maker: str) -> Mapping[str, Any] | None:
+    if not path.is_file():
+        return None
+    content = read_json(path)
+    if not isinstance(content, dict) or not content.keys() >= needed:
+        raise ValueError(
+            f"{path} lacks {', '.join(sorted(needed))}: delete it or make it again with `python -m {maker}`"
+        )
+    return content
+
+
+def _network(path: Path) -> NetworkFile:
+    try:
+        with safe_open(path, "np") as file:
+            stored = {
+                key: json.loads(text) for key, text in (file.metadata() or {}).items() if key in ("spec", "trained")
+            }
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is damaged ({error}): delete it or train it again") from None
+    return NetworkFile(path.name, path.stat().st_size / 1e6, stored.get("spec") or {}, stored.get("trained") or {})
+
+
+def read_metrics(path: Path) -> tuple[list[Epoch], int]:
+    """Return the lines of metrics.jsonl, and how many are none: a process killed in writing leaves half a line."""
+    if not path.is_file():
+        return [], 0
+    texts = [text for text in path.read_text(encoding="utf-8", errors="replace").splitlines() if text.strip()]
+    lines = [line for text in texts if (line := _line(text)) is not None]
+    return lines, len(texts) - len(lines)
+
+
+def _line(text: str) -> Epoch | None:
+    try:
+        line = json.loads(text)
+    except json.JSONDecodeError:
+        return None
+    if not isinstance(line, dict) or not isinstance(line.get("name"), str) or not isinstance(line.get("epoch"), int):
+        return None
+    return line
+
+
+def last_trainings(lines: list[Epoch]) -> list[Trained]:
+    """Return, by network, the epochs that led to its weights.
+
+    A training that is resumed writes an epoch again if it was killed before it could save, and one that is begun again
+    writes all of them: the later line holds, and whatever came after that epoch before is no more.
+    """
+    kept: dict[str, list[Epoch]] = {}
+    seen: dict[str, int] = {}
+    for line in lines:
+        name = line["name"]
+        seen[name] = seen.get(name, 0) + 1
+        kept[name] = [*(before for before in kept.get(name, []) if before["epoch"] < line["epoch"]), line]
+    return [Trained(name, epochs, seen[name] - len(epochs)) for name, epochs in kept.items()]
+
+
+def number(epoch: Epoch, key: str) -> float | None:
+    """Return a metric of an epoch; None where it was not measured or is no number."""
+    value = epoch.get(key)
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
