@@ -47,7 +47,7 @@ class InferConfig(ClaimConfig):
     """Say where photographs were taken: a probability for every cell, a point, a map. A hypothesis, not proof."""
 
     photos: Positional[tuple[Path, ...]]
-    """Photographs, folders of them, or dataset folders."""
+    """Photographs, folders of them, dataset folders, or tables (CSV, Parquet) with a column of paths."""
     run: Path
     """Run folder with a trained model."""
     split: Literal["train", "calibration", "test", "all"] = "test"
@@ -78,6 +78,9 @@ class InferConfig(ClaimConfig):
     """Keep, per level, the fewest cells that hold this share of what is left; what was cut is reported."""
     top: int = 100
     """List and draw at most so many cells a level."""
+    bulk: bool = False
+    """Answer for any number of photographs: Parquet parts in --out instead of the files above, without maps, regions or
+    priors. Interrupted, the same command continues; under torchrun each process answers its share."""
     maps: bool = True
     """Draw NAME.html and NAME.png for each photograph."""
     tiles: str | None = None

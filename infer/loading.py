@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -13,6 +15,9 @@ from label_maps.manifest import MANIFEST, read_manifest
 from label_maps.pictures import Pictures
 from plumbing.images import PICTURE_SUFFIXES
 
+TABLES = frozenset({".csv", ".parquet"})
+PATH_COLUMNS = ("path", "image_path", "filename", "file", "input")
+"""Names of columns that hold paths, the first that a table has."""
 FEW = 64
 """Below so many photographs, starting worker processes costs more than it saves."""
 
@@ -88,6 +93,8 @@ def find_photos(given: Sequence[Path], split: str = "all") -> list[Photo]:
     for path in given:
         if (path / MANIFEST).is_file():
             photos = _of_dataset(path, split)
+        elif path.suffix.lower() in TABLES and path.is_file():
+            photos = _of_table(path)
         elif path.is_dir():
             photos = [Photo(p) for p in sorted(path.rglob("*")) if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()]
         elif path.exists():
@@ -108,7 +115,28 @@ def _of_dataset(data: Path, split: str) -> list[Photo]:
     return [Photo(data / path, (latitude, longitude)) for path, latitude, longitude in rows]
 
 
-def evenly(photos: list[Photo], limit: int | None) -> list[Photo]:
+def _of_table(table: Path) -> list[Photo]:
+    """Return the photographs that a table names, relative to its folder.
+
+    Raises:
+        ValueError: it cannot be read, or has no column of paths.
+    """
+    try:
+        rows = pd.read_parquet(table) if table.suffix.lower() == ".parquet" else pd.read_csv(table, dtype=str)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{table} cannot be read as a table ({str(error).splitlines()[0]})") from None
+    column = next((name for name in PATH_COLUMNS if name in rows), None)
+    if column is None:
+        raise ValueError(
+            f"{table} has no column of paths ({', '.join(PATH_COLUMNS)}); it has {', '.join(map(str, rows))}"
+        )
+    return [Photo(table.parent / path) for path in rows[column].dropna().astype(str)]
+
+
+Item = TypeVar("Item")
+
+
+def evenly(photos: list[Item], limit: int | None) -> list[Item]:
     """Return at most so many photographs, evenly from all."""
     if limit is None or limit >= len(photos):
         return photos

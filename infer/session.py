@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from geocells.partitions import Partition
+from infer import bulk
 from infer.answer import Listing, answer_record
 from infer.claims import Claims, same_place_record
 from infer.config import InferConfig
@@ -43,6 +44,9 @@ def main(config: InferConfig) -> None:
     Raises:
         ValueError: none can be read.
     """
+    if config.bulk:
+        bulk.run(config)
+        return
     photos = evenly(find_photos(config.photos, config.split), config.limit)
     model = load_model(config.run, pick_device(config.device)).with_choices(config.fusion, config.point)
     names = unique_names([photo.path for photo in photos])

@@ -65,6 +65,18 @@ class Pictures:
         """Return how many pictures there are."""
         return max(len(self.path), len(self.shard))
 
+    def rows(self, index: Sequence[int]) -> "Pictures":
+        """Return some of the pictures."""
+        chosen = np.asarray(index, dtype=np.int64)
+        packed = len(self.shard) > 0
+        return Pictures(
+            path=self.path[chosen] if len(self.path) else self.path,
+            shard=self.shard[chosen] if packed else self.shard,
+            offset=self.offset[chosen] if packed else self.offset,
+            size=self.size[chosen] if packed else self.size,
+            shards=self.shards,
+        )
+
     def source(self, index: int) -> Path | bytes:
         """Return the file of a picture, or its bytes out of a shard.
 
