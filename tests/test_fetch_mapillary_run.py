@@ -1,7 +1,9 @@
 """A dataset from a Mapillary of our own: complete, true to its world, licensed, and made again from what lies there."""
 
+import errno
 import json
 import logging
+import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -344,6 +346,55 @@ def test_a_page_of_html_is_never_a_picture_however_often_it_comes(world, tmp_pat
         assert db.execute("select distinct state, reason from candidate where reason = 'unreadable'").fetchall() == [
             ("rejected", "unreadable")
         ]
+
+
+def test_a_full_disk_ends_the_run_in_one_line_and_the_next_one_continues(world, finished, tmp_path, monkeypatch):
+    real, calls = os.replace, []
+
+    def full(source, target):
+        calls.append(target)
+        if len(calls) > 20 and str(target).endswith(".jpg"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(source, target)
+
+    monkeypatch.setattr("fetch.mapillary.pictures.os.replace", full)
+    with Stub(world) as stub:
+        with pytest.raises(OSError, match="No space left"):
+            run(config(stub, tmp_path / "d"))
+        monkeypatch.setattr("fetch.mapillary.pictures.os.replace", real)
+        assert not list((tmp_path / "d" / ".partial").iterdir())
+        assert run(config(stub, tmp_path / "d")) == 0
+        assert faults_of(stub, tmp_path / "d") == []
+    assert set(read_manifest(tmp_path / "d")["id"]) == set(read_manifest(finished[0])["id"])
+
+
+def test_the_probe_answers_every_question_and_keeps_the_report(world, tmp_path, capsys):
+    with Stub(world) as stub:
+        assert run(config(stub, tmp_path, "probe")) == 0
+        asked = stub.count()
+        assert set(stub.wrong) == set()
+    said = capsys.readouterr().out
+    assert (tmp_path / "probe.txt").read_text().splitlines()[1:] == said.splitlines()
+    assert [line.split(".")[0] for line in said.splitlines() if line[0].isdigit()][:13] == [
+        str(n) for n in range(1, 14)
+    ]
+    assert said.endswith(f"{asked} requests\n")
+    assert asked <= 60
+    for words in (
+        "coordinates modulo 16, how many of each: [0, 0, 0, 0, 0, 0, 0,",
+        "the SDK's decoder finds as many",
+        "zoom 5 on the ocean: HTTP 200, 0 bytes",
+        "bytes, application/json code 100/33",
+        "code 190/None 'Error validating application'",
+        "51 m: HTTP 400",
+        "Tried accessing nonexisting field (no_such_field)",
+    ):
+        assert words in said, said
+
+
+def test_a_probe_with_a_wrong_token_is_exit_code_3(world, tmp_path):
+    with Stub(world, token="another") as stub:
+        assert run(config(stub, tmp_path, "probe")) == 3
 
 
 def test_dataset_json_says_what_it_is_and_not_where_the_token_was(finished):

@@ -2,10 +2,12 @@
 
 import contextlib
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from fetch.mapillary.state import State
 from fetch.mapillary.survey import survey
 from fetch.mapillary.transport import Surface, Transport, scrub
 from fetch.mapillary_config import MapillaryConfig, ServiceConfig
+from tests.mapillary_kills import flags, run_with_kills
 from tests.mapillary_stub import HTML, TOKEN, Stub, World, _error
 
 ROOT = Path(__file__).parents[1]
@@ -75,6 +78,8 @@ def test_each_fault_costs_one_more_request(world, fault):
         ("graph", 400, _error("strange", 3), Retry),
         ("images", 403, b"URL signature expired", Expired),
         ("images", 404, b"", Expired),
+        ("images", 302, b"", Expired),
+        ("images", 429, b"", Retry),
         ("images", 503, b"", Retry),
         ("tiles", 302, b"", ValueError),
     ],
@@ -310,6 +315,31 @@ def test_an_interrupted_survey_continues_and_a_tile_that_fails_is_not_empty(worl
         state.close()
         assert run(config) == 0
         assert stub.count() == 21
+
+
+@pytest.mark.slow
+def test_an_interrupt_keeps_what_is_stored_and_the_same_command_continues(tmp_path):
+    world = World(0, 2000)
+    with Stub(world, latency_s=0.05) as stub:
+        words = flags(stub, tmp_path, 3, threads=4)
+        process = subprocess.Popen(
+            words, cwd=ROOT, env={**os.environ, "MAPILLARY_TOKEN": TOKEN}, stderr=subprocess.PIPE, text=True
+        )
+        while stub.count("images") < 20:
+            time.sleep(0.05)
+        process.terminate()
+        said = process.communicate(timeout=30)[1]
+        assert process.returncode == 1
+        assert said.splitlines()[-1].startswith("interrupted: what is finished is kept")
+        with sqlite3.connect(tmp_path / "mapillary.sqlite") as db:
+            assert db.execute("select count(*) from picture").fetchone()[0] >= 16
+        assert not list((tmp_path / ".partial").iterdir())
+        asked = Counter(path.split("?")[0] for surface, path in stub.log if surface == "images")
+        stub.latency_s = 0
+        run_with_kills(stub, tmp_path, 0, 3, threads=4)
+        again = Counter(path.split("?")[0] for surface, path in stub.log if surface == "images") - asked
+    # Only what was in flight is asked for twice.
+    assert len(set(again) & set(asked)) <= 4
 
 
 def test_html_is_no_json():

@@ -1,6 +1,5 @@
 """What came of a survey, cell by cell, for the coverage map: where pictures exist, and where fetching gave up and why."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,7 @@ def survey_data(survey: pd.DataFrame) -> dict[str, Any]:
 
 def survey_words(survey: pd.DataFrame) -> str:
     """Return one sentence on what came of the cells that have pictures."""
-    count: Mapping[str, int] = survey["state"].value_counts().to_dict()
+    count = {str(state): int(n) for state, n in survey["state"].value_counts().items()}
     words = {"ok": "full", "short": "short", "open": "not finished", "error": "in error"}
     found = ", ".join(f"{count[state]:,} {what}" for state, what in words.items() if count.get(state))
     return f"The source has pictures in {int((survey['squares'] > 0).sum()):,} cells of level L{FINEST_LEVEL}: {found}."

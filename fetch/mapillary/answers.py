@@ -44,7 +44,7 @@ def check_status(surface: str, answer: Answer, attempt: int) -> None:
     if status == 200 and not error:
         return
     if surface == "images":
-        if status in (403, 404, 410):
+        if 300 <= status < 500 and status not in (408, 429):
             raise Expired(f"HTTP {status} for the address of a picture")
     elif code == BAD_TOKEN or status == 401:
         raise Refused(f"the token is not accepted ({said}): check MAPILLARY_TOKEN or --token-file")

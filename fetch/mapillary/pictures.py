@@ -94,15 +94,18 @@ class Album:
             encoded = io.BytesIO()
             picture.save(encoded, "JPEG", quality=JPEG_QUALITY)
             body = encoded.getvalue()
-        self._partial.mkdir(exist_ok=True)
-        partial = self._partial / f"{facts.image}.{threading.get_ident()}"
-        with partial.open("wb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
         target = self._config.out / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(partial, target)
+        self._partial.mkdir(exist_ok=True)
+        partial = self._partial / f"{facts.image}.{threading.get_ident()}"
+        try:
+            with partial.open("wb") as file:
+                file.write(body)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, target)
+        finally:
+            partial.unlink(missing_ok=True)
         return self._enter(facts, path, body, picture)
 
     def _enter(self, facts: Facts, path: str, body: bytes, picture: Image.Image) -> dict[str, Any]:

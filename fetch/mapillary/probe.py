@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 
-from fetch.mapillary.answers import Answer, error_of, read_json
+from fetch.mapillary.answers import Answer, check_status, error_of, read_json
 from fetch.mapillary.errors import RequestError, Stop
 from fetch.mapillary.facts import Facts
 from fetch.mapillary.sdk import FIELDS, decode, image_address, tile_address
@@ -102,6 +102,8 @@ def _said(answer: Answer) -> str:
 def _overview(asker: Probe) -> Iterator[str]:
     answer = asker.tile("overview", asker.overview)
     yield _said(answer)
+    # Here, and only here, a refusal ends it all.
+    check_status("tiles", answer, 0)
     asker.points = points = read_points(answer.body, "overview")
     asker.images = points.image[:: max(1, len(points.image) // 250)].tolist()
     yield f"{len(points.image):,} points (at most 65,536 are expected)"
