@@ -121,6 +121,27 @@ def test_photographs_that_were_trained_on_are_named(run):
     assert "7 of these photographs were trained on: the figures" in text_of(html_of(run))
 
 
+def test_photographs_related_to_training_ones_are_named_by_kind(run):
+    leaks = {"photographs": 20, "share": 0.02, "contaminated": True, "kinds": {"same place": 20, "same sequence": 0}}
+    write_json(run / "evaluation_test.json", evaluation(leaks=leaks))
+    assert "20 of these photographs are related to training ones: same place 20." in text_of(html_of(run))
+    write_json(run / "evaluation_test.json", evaluation(leaks={**leaks, "contaminated": False}))
+    assert "are related to training ones" not in text_of(html_of(run))
+
+
+def test_a_run_stands_against_another_with_the_sign_of_the_difference(run):
+    differences = {"geoscore": {"value": 123.4, "low": 50.0, "high": 200.0}, "nearer": figure(0.5)}
+    write_json(run / "evaluation_test.json", evaluation(against={"run": "old", "photographs": 99, **differences}))
+    said = text_of(html_of(run))
+    assert "Against old, on the same 99 photographs This run from to GeoScore higher by +123 +50 +200" in said
+    assert "Answer nearer 50.0% 45.0% 55.0%" in said
+
+
+def test_recall_by_area_is_shown_where_it_was_measured(run):
+    write_json(run / "evaluation_test.json", evaluation(recall_by_area_km2={"1e+06": 0.25}))
+    assert "Within km² of the time 1,000,000 25.0%" in text_of(html_of(run))
+
+
 def test_groups_by_number_come_in_their_order_and_latitude_from_the_north(run):
     said = text_of(html_of(run))
     assert "Photographs n Median error GeoScore 0 to 10 12 600 km 2,500 10 to 20 12 11 km" in said

@@ -8,8 +8,9 @@ from typing import Any
 from viz.line_chart import Line, Panel, panel_html
 from viz.report_parts import BEST_GEOSCORE, area_words, bar, kilometres, measured, missing, note, section, table
 
-ANSWERS = {"chance": "Chance", "model": "This run", "clue oracle": "Clue oracle"}
+ANSWERS = {"chance": "Chance", "one place": "One place", "model": "This run", "clue oracle": "Clue oracle"}
 """By how well they know the place; others follow."""
+DIFFERENCES = {"geoscore": "GeoScore higher by", "mean_km": "Mean error, km", "nearer": "Answer nearer"}
 FIGURES = {"geoscore": "GeoScore, of 5,000", "median_km": "Median error", "mean_km": "Mean error"}
 GROUPS = {"training_photographs_nearby": "Photographs", "latitude": "Degrees north", "country": "Country"}
 """Ways of grouping that come first, and the heads of their tables."""
@@ -21,7 +22,7 @@ STAGES = {
     "after": ("final", "#0b5cad"),
 }
 """What a probability went through: nothing, temperatures, and what makes of it the chance of being right."""
-DRAWN = {"answers", "levels", "slices", "calibration", "regions", "trained_on"}
+DRAWN = {"answers", "levels", "slices", "calibration", "regions", "recall_by_area_km2", "against", "trained_on"}
 HEAD = {"run", "split", "photographs"}
 
 Report = Mapping[str, Any]
@@ -42,21 +43,53 @@ def _evaluation(file: str, report: Report) -> str:
         title,
         _warning(report),
         _answers(report["answers"]),
+        _against(report.get("against") or {}),
         _levels(report.get("levels") or {}),
         _slices(slices),
         _calibration(report.get("calibration") or {}),
         _regions(report.get("regions") or {}),
+        _search(report.get("recall_by_area_km2") or {}),
         _rest(file, {key: value for key, value in report.items() if key not in DRAWN | HEAD}),
     )
 
 
 def _warning(report: Report) -> str:
-    known = report.get("trained_on") or 0
-    if not known:
+    """Return what makes the figures say less than they seem to: photographs that are, or are close to, training ones."""
+    known, leaks = report.get("trained_on") or 0, report.get("leaks") or {}
+    said = ""
+    if known:
+        said += _warned(f"{known:,} of these photographs were trained on: the figures say nothing of new ones.")
+    if leaks.get("contaminated"):
+        said += _warned(f"{leaks['photographs']:,} of these photographs are related to training ones: {_kinds(leaks)}.")
+    return said
+
+
+def _warned(text: str) -> str:
+    return f'<p class="warning">{escape(text)}</p>'
+
+
+def _kinds(leaks: Report) -> str:
+    return ", ".join(f"{kind} {count:,}" for kind, count in leaks["kinds"].items() if count)
+
+
+def _against(other: Report) -> str:
+    """Return by how much the run differs from another on the same photographs."""
+    if not other:
         return ""
-    return (
-        f'<p class="warning">{known:,} of these photographs were trained on: the figures say nothing of new ones.</p>'
-    )
+    differences = {name: value for name, value in other.items() if isinstance(value, Mapping)}
+    rows = [
+        [
+            escape(DIFFERENCES.get(name, name)),
+            *(_difference(name, float(value[key])) for key in ("value", "low", "high")),
+        ]
+        for name, value in differences.items()
+    ]
+    title = f"Against {other['run']}, on the same {other['photographs']:,} photographs"
+    return f"<h3>{escape(title)}</h3>{table(['', 'This run', 'from', 'to'], rows)}"
+
+
+def _difference(name: str, value: float) -> str:
+    return f"{value:.1%}" if name == "nearer" else f"{value:+,.0f}"
 
 
 def _answers(answers: Mapping[str, Mapping[str, Any]]) -> str:
@@ -69,6 +102,8 @@ def _answers(answers: Mapping[str, Mapping[str, Any]]) -> str:
     said = note(
         "Below each figure: 95 % bootstrap interval. Chance answers with the place of a training photograph at random."
     )
+    if "one place" in answers:
+        said += note("One place is the best single answer to all photographs.")
     if "clue oracle" in answers:
         said += note("The clue oracle reads exactly what a made-up picture shows: what can be had on the demo planet.")
     return table(["", *(ANSWERS.get(name, name) for name in names)], rows) + said
@@ -215,6 +250,14 @@ def _region_groups(promised: str, groups: Mapping[str, Mapping[str, Any]]) -> st
         for by, of in groups.items()
         if of
     )
+
+
+def _search(recall: Mapping[str, float]) -> str:
+    """Return how many places are found by who searches the likeliest cells first, up to an area."""
+    if not recall:
+        return ""
+    rows = [[f"{float(area):,.0f}", f"{share:.1%}{bar(share)}"] for area, share in recall.items()]
+    return f"<h3>Who searches the best cells first finds the place</h3>{table(['Within km²', 'of the time'], rows)}"
 
 
 def _rest(file: str, values: Report) -> str:
