@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -47,6 +48,13 @@ def test_a_copied_run_gives_the_same_classes_without_any_other_file(run, tiny, t
     assert hierarchy_hash(here) == hierarchy_hash(there) == json.loads((run / "run.json").read_text())["label_map_hash"]
     training = coordinates(photos[photos["split"] == "train"])
     assert (here.classes(training) != UNKNOWN).all()
+
+
+def test_the_hash_knows_how_areas_are_assigned(tiny, tmp_path, files):  # noqa: F811
+    make_label_maps(LabelMapsConfig(tiny, tmp_path, partition="admin", countries=files[0]))
+    hierarchy = read_hierarchy(tmp_path)
+    other = replace(hierarchy, partition=replace(hierarchy.partition, assign="centroids"))
+    assert hierarchy_hash(other) != hierarchy_hash(hierarchy)
 
 
 def test_damaged_or_missing_arrays_are_refused_in_one_line(run):

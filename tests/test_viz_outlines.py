@@ -14,7 +14,8 @@ from viz.cells import CellLayer, outline_rings
 from viz.picture import prediction_png
 from viz.prediction import prediction_html
 
-RING = shapely.box(0, 0, 30, 30).difference(shapely.box(10, 10, 20, 20))
+# Both rings run the same way around, as in some files.
+RING = shapely.Polygon([(0, 0), (30, 0), (30, 30), (0, 30)], [[(10, 10), (20, 10), (20, 20), (10, 20)]])
 FIJI = shapely.MultiPolygon([shapely.box(176, -20, 180, -15), shapely.box(-180, -20, -178, -15)])
 
 
