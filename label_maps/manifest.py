@@ -130,6 +130,6 @@ def content_hash(photos: pd.DataFrame) -> str:
     """Return one SHA-256 over ids, coordinates and splits, in whatever order, by which a run knows its dataset again."""
     rows = photos[["id", "latitude", "longitude", "split"]]
     # A block at a time: hashing makes Python texts of a block's ids, and millions of them would not be small.
-    blocks = [rows.iloc[start : start + HASH_BLOCK] for start in range(0, len(rows), HASH_BLOCK)]
+    blocks = [rows.iloc[start : start + HASH_BLOCK] for start in range(0, max(len(rows), 1), HASH_BLOCK)]
     of_rows = [pd.util.hash_pandas_object(block, index=False).to_numpy() for block in blocks]
     return hashlib.sha256(np.sort(np.concatenate(of_rows)).tobytes()).hexdigest()
