@@ -86,14 +86,22 @@ class Hierarchy:
     def classes(self, latlon_deg: ArrayLike) -> NDArray[np.int64]:
         """Return (N, levels) classes of (N, 2) points; UNKNOWN where the hierarchy does not hold a point's cell."""
         keys = self.partition.keys(latlon_deg)
-        return np.stack([self._lookup(keys[:, level], level) for level in range(self.depth)], axis=-1)
+        classes = np.full(keys.shape, UNKNOWN, dtype=np.int64)
+        classes[:, -1] = self._lookup(keys[:, -1], self.depth - 1)
+        for level in range(self.depth - 2, -1, -1):
+            # Cells are nested: whose cell below is known has its parent; only the others are looked up.
+            below = classes[:, level + 1]
+            known = below != UNKNOWN
+            classes[known, level] = self.parent_class(level + 1)[below[known]]
+            classes[~known, level] = self._lookup(keys[~known, level], level)
+        return classes
 
     def _lookup(self, keys: NDArray[np.int64], level: int) -> NDArray[np.int64]:
         known = self.key[self.rows(level)]
         order = np.argsort(known)
-        place = np.minimum(np.searchsorted(known, keys, sorter=order), len(known) - 1)
-        found = order[place]
-        return np.where(known[found] == keys, found, UNKNOWN)
+        ordered = known[order]
+        place = np.minimum(np.searchsorted(ordered, keys), len(known) - 1)
+        return np.where(ordered[place] == keys, order[place], UNKNOWN)
 
 
 def build_hierarchy(partition: Partition, latlon_deg: ArrayLike, min_images: int = 1) -> Hierarchy:

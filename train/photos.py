@@ -22,6 +22,8 @@ from plumbing.progress import progress
 from train.config import AugmentConfig
 from train.losses import Targets
 
+ORDER_BLOCK = 65_536
+
 
 @dataclass(frozen=True, eq=False)
 class LabelledPhotos:
@@ -146,8 +148,9 @@ class SharedOrder(Sampler[tuple[int, int]]):
             order = torch.randperm(self.length, generator=generator)
         else:
             order = draw_weighted(self.weights, self.length, generator)
-        share = order[self.done + self.rank :: self.size]
-        return iter([(self.epoch, index) for index in share.tolist()])
+        # A block at a time: millions of Python tuples would take more memory than the photographs' table.
+        for block in order[self.done + self.rank :: self.size].split(ORDER_BLOCK):
+            yield from ((self.epoch, index) for index in block.tolist())
 
     def __len__(self) -> int:
         """Return how many are this process's share."""
