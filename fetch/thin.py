@@ -49,9 +49,7 @@ def run(config: ThinConfig) -> None:
     log.info(counts_report(photos[kept]))
 
 
-def thin(
-    photos: pd.DataFrame, measures: pd.DataFrame, config: ThinConfig, settled: NDArray[np.bool_] | None = None
-) -> tuple[NDArray[np.bool_], list[Rejection]]:
+def thin(photos: pd.DataFrame, measures: pd.DataFrame, config: ThinConfig) -> tuple[NDArray[np.bool_], list[Rejection]]:
     """Return which photographs stay, and why each other one does not.
 
     In this order: looks, near-duplicates, distance, most of a sequence, most of a creator; each judges what the ones
@@ -61,19 +59,15 @@ def thin(
         photos: rows of a manifest.
         measures: rows of measures.parquet, in the same order.
         config: the thresholds.
-        settled: rows that stay whatever they are, and before which others give way; none when None.
     """
-    settled = np.zeros(len(photos), dtype=bool) if settled is None else settled
     quality = measures[["sharpness", "colourfulness", "luma_std"]].rank(pct=True).mean(axis=1)
     # The id breaks ties, so that the order of rows does not matter.
     rank = np.empty(len(photos), dtype=np.int64)
-    by_id = pd.factorize(photos["id"], sort=True)[0]
-    rank[np.lexsort((by_id, -quality.to_numpy(), ~settled))] = np.arange(len(photos))
+    rank[np.lexsort((pd.factorize(photos["id"], sort=True)[0], -quality.to_numpy()))] = np.arange(len(photos))
     kept = np.ones(len(photos), dtype=bool)
     rejections: dict[int, Rejection] = {}
 
     def leave(rows: NDArray, out: NDArray[np.bool_], reason: str, values: NDArray, threshold: float) -> None:
-        out = out & ~settled[rows]
         kept[rows[out]] = False
         for row, value in zip(rows[out].tolist(), values[out].tolist(), strict=True):
             rejections[row] = Rejection(str(photos["id"].iat[row]), reason, f"{value:.4g}", f"{threshold:g}", STAGE)

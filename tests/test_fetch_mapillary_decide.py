@@ -134,35 +134,40 @@ def test_a_creator_with_a_full_share_waits_behind_the_others_and_then_is_taken()
     assert only(CONFIG, inside(creator="ann"), kept, put_off=True) is None
 
 
-@given(
-    st.lists(st.tuples(steps, steps, st.sampled_from("abcd "), hashes, st.floats(30, 300)), min_size=1, max_size=10),
-    st.data(),
-)
-def test_judging_is_that_of_fetch_thin(drawn, data):
+@given(st.lists(st.tuples(steps, steps, st.sampled_from("abcd "), hashes, st.floats(30, 300)), min_size=1, max_size=10))
+def test_judging_is_that_of_fetch_thin(drawn):
     chosen = [facts(k + 1, CORNER[0] - a - 1e-6, CORNER[1] + b, s.strip()) for k, (a, b, s, _, _) in enumerate(drawn)]
     # As `choose` hands them over: apart, and not too many of a sequence.
     config = MapillaryConfig(out=Path("unused"), min_distance_m=0.0, max_per_sequence=99)
     measures = {f.image: {**GOOD, "dhash": d, "sharpness": q} for f, (_, _, _, d, q) in zip(chosen, drawn, strict=True)}
-    settled = data.draw(st.integers(0, len(chosen) - 1))
-    kept = [
-        Kept(f.image, CELL, f.lat, f.lon, f.sequence, "", {**measures[f.image], "sharpness": 99.0})
-        for f in chosen[:settled]
-    ]
-    verdicts = {v.image: v.state for v in judge(config, chosen[settled:], measures, kept)}
-    measured = [*(k.measures for k in kept), *(measures[f.image] for f in chosen[settled:])]
+    verdicts = {v.image: v.state for v in judge(config, chosen, measures, [])}
     photos = pd.DataFrame(
         {
             "id": [str(f.image) for f in chosen],
             "latitude": [f.lat for f in chosen],
             "longitude": [f.lon for f in chosen],
             "sequence_id": np.array([f.sequence or None for f in chosen], dtype=object),
-            "dhash": np.array([m["dhash"] for m in measured], dtype=np.uint64),
+            "dhash": np.array([measures[f.image]["dhash"] for f in chosen], dtype=np.uint64),
             "creator": None,
         }
     )
-    table = pd.DataFrame({name: [m[name] for m in measured] for name in MEASURED})
-    stays, rejections = thin(photos, table, config.thresholds(), np.arange(len(chosen)) < settled)
-    assert set(verdicts) == {f.image for f in chosen[settled:]}
+    table = pd.DataFrame({name: [measures[f.image][name] for f in chosen] for name in MEASURED})
+    stays, _ = thin(photos, table, config.thresholds())
     accepted = {image for image, state in verdicts.items() if state == "accepted"}
-    assert accepted == {f.image for f, stay in zip(chosen[settled:], stays[settled:], strict=True) if stay}
-    assert {int(r.id) for r in rejections if r.reason == "blurred"} <= set(verdicts) - accepted
+    assert set(verdicts) == {f.image for f in chosen}
+    assert accepted == {f.image for f, stay in zip(chosen, stays, strict=True) if stay}
+
+
+@pytest.mark.parametrize(
+    ("place", "sequence", "dhash", "state"),
+    [
+        ((CORNER[0] - 0.0101, CORNER[1] + 0.01), "other", 0b1111, "rejected"),
+        ((CORNER[0] - 0.0101, CORNER[1] + 0.01), "other", 0b11111, "accepted"),
+        ((CORNER[0] - 0.3, CORNER[1] + 0.3), "other", 0, "accepted"),
+        ((CORNER[0] - 0.3, CORNER[1] + 0.3), "same", 0, "rejected"),
+    ],
+)
+def test_what_looks_like_a_picture_that_stays_goes_if_near_or_of_its_sequence(place, sequence, dhash, state):
+    kept = [Kept(9, CELL, CORNER[0] - 0.01, CORNER[1] + 0.01, "same", "", dict(GOOD))]
+    verdict, *_ = judge(CONFIG, [facts(1, *place, sequence)], {1: {**GOOD, "dhash": dhash}}, kept)
+    assert (verdict.state, verdict.value) == (state, "4" if dhash == 0b1111 else "0" if state == "rejected" else "")

@@ -319,9 +319,10 @@ def test_an_interrupted_survey_continues_and_a_tile_that_fails_is_not_empty(worl
 
 @pytest.mark.slow
 def test_an_interrupt_keeps_what_is_stored_and_the_same_command_continues(tmp_path):
-    world = World(0, 2000)
-    with Stub(world, latency_s=0.05) as stub:
-        words = flags(stub, tmp_path, 3, threads=4)
+    region = (-27.0, 22.0, -14.0, 38.0)
+    more = {"threads": 4, "bbox": region, "max-per-sequence": 6}
+    with Stub(World(0, 4000, bbox=region), latency_s=0.05) as stub:
+        words = flags(stub, tmp_path, 8, **more)
         process = subprocess.Popen(
             words, cwd=ROOT, env={**os.environ, "MAPILLARY_TOKEN": TOKEN}, stderr=subprocess.PIPE, text=True
         )
@@ -336,7 +337,7 @@ def test_an_interrupt_keeps_what_is_stored_and_the_same_command_continues(tmp_pa
         assert not list((tmp_path / ".partial").iterdir())
         asked = Counter(path.split("?")[0] for surface, path in stub.log if surface == "images")
         stub.latency_s = 0
-        run_with_kills(stub, tmp_path, 0, 3, threads=4)
+        run_with_kills(stub, tmp_path, 0, 8, **more)
         again = Counter(path.split("?")[0] for surface, path in stub.log if surface == "images") - asked
     # Only what was in flight is asked for twice.
     assert len(set(again) & set(asked)) <= 4

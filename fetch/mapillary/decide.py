@@ -11,12 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fetch.config import ThinConfig
-from fetch.filters import hamming
 from fetch.mapillary.facts import Facts, objection
 from fetch.mapillary_config import MapillaryConfig
 from fetch.splits import ALIKE_KM
 from fetch.thin import looks, thin
-from geocells.sphere import EARTH_RADIUS_KM, chord, unit_vectors
+from geocells.sphere import EARTH_RADIUS_KM, distance_km, unit_vectors
 
 MEASURED = ("luma_mean", "luma_std", "sharpness", "colourfulness", "extreme_share")
 
@@ -137,25 +136,18 @@ def judge(
     verdicts = []
     fit = []
     for facts in chosen:
-        said = _bad_look(measures[facts.image], limits)
+        said = _bad_look(measures[facts.image], limits) or _bad_twin(facts, measures[facts.image], kept, config)
         if said is None:
             fit.append(facts)
         else:
             verdicts.append(Verdict(facts.image, "rejected", *said))
-    rows: list[Kept | Facts] = [*kept, *fit]
-    known = {**{k.image: k.measures for k in kept}, **measures}
     # Whoever chose kept distances and numbers; what is left are pictures that look alike, and those are few.
-    related = _alike(rows, known, config.duplicate_bits)
-    related[: len(kept)] &= bool(related[len(kept) :].any())
-    verdicts += [Verdict(fit[k].image, "accepted") for k in np.flatnonzero(~related[len(kept) :])]
-    judged = [rows[k] for k in np.flatnonzero(related)]
-    settled = np.flatnonzero(related) < len(kept)
-    if judged:
-        photos, table = _tables(judged, known)
-        stays, rejections = thin(photos, table, limits, settled)
-        verdicts += [Verdict(int(r.id), "rejected", r.reason, r.value, r.threshold) for r in rejections]
-        verdicts += [Verdict(judged[row].image, "accepted") for row in np.flatnonzero(stays & ~settled)]
-    return verdicts
+    if not _alike(fit, measures, config.duplicate_bits):
+        return verdicts + [Verdict(facts.image, "accepted") for facts in fit]
+    photos, table = _tables(fit, measures)
+    stays, rejections = thin(photos, table, limits)
+    verdicts += [Verdict(int(r.id), "rejected", r.reason, r.value, r.threshold) for r in rejections]
+    return verdicts + [Verdict(fit[row].image, "accepted") for row in np.flatnonzero(stays)]
 
 
 def _bad_look(measures: dict[str, Any], limits: ThinConfig) -> tuple[str, str, str] | None:
@@ -166,18 +158,35 @@ def _bad_look(measures: dict[str, Any], limits: ThinConfig) -> tuple[str, str, s
     return None
 
 
-def _alike(rows: Sequence[Kept | Facts], measures: dict[int, dict[str, Any]], bits: int) -> NDArray[np.bool_]:
-    """Return which pictures of one sequence, or near each other, look alike."""
-    dhash = np.array([measures[row.image]["dhash"] for row in rows], dtype=np.uint64)
-    names = np.unique([row.sequence or f"?{row.image}" for row in rows], return_inverse=True)[1]
-    xyz = _xyz([(row.lat, row.lon) for row in rows])
-    near = np.linalg.norm(xyz[:, None] - xyz, axis=-1) <= float(chord(ALIKE_KM))
-    alike = (near | (names[:, None] == names)) & (hamming(dhash[:, None], dhash) <= bits)
-    np.fill_diagonal(alike, False)
-    return alike.any(axis=1)
+def _bad_twin(
+    facts: Facts, measures: dict[str, Any], kept: Sequence[Kept], config: MapillaryConfig
+) -> tuple[str, str, str] | None:
+    """Return which picture that stays looks like this one, as reason, value, threshold; None where none does."""
+    for k in kept:
+        bits = (k.measures["dhash"] ^ measures["dhash"]).bit_count()
+        if bits <= config.duplicate_bits and _comparable(facts, k):
+            return "near-duplicates of a better picture", str(bits), str(config.duplicate_bits)
+    return None
 
 
-def _tables(rows: Sequence[Kept | Facts], measures: dict[int, dict[str, Any]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _alike(rows: Sequence[Facts], measures: dict[int, dict[str, Any]], bits: int) -> bool:
+    """Say whether any two pictures look alike that would be compared."""
+    hashes = [measures[row.image]["dhash"] for row in rows]
+    return any(
+        (hashes[j] ^ hashes[i]).bit_count() <= bits and _comparable(rows[i], rows[j])
+        for i in range(len(rows))
+        for j in range(i)
+    )
+
+
+def _comparable(a: Facts, b: Facts | Kept) -> bool:
+    """Say whether two pictures are of one sequence or near each other, so that they may be duplicates."""
+    return (
+        bool(a.sequence and a.sequence == b.sequence) or float(distance_km((a.lat, a.lon), (b.lat, b.lon))) <= ALIKE_KM
+    )
+
+
+def _tables(rows: Sequence[Facts], measures: dict[int, dict[str, Any]]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return pictures and their measures as tables that `thin` takes."""
     photos = pd.DataFrame(
         {
