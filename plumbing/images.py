@@ -69,7 +69,7 @@ def upright_rgb(picture: Image.Image, max_side: int | None = None) -> Image.Imag
         picture.draft("RGB", (2 * max_side, 2 * max_side))
     picture.load()
     # Asked only now: Pillow turns a TIFF upright while loading, and then the tag is gone.
-    turn = _turn(picture)
+    turn = turn_of(picture)
     shrink = 1.0 if max_side is None else min(1.0, max_side / max(picture.size))
     size = (max(1, round(picture.width * shrink)), max(1, round(picture.height * shrink)))
     if picture.mode not in ("RGB", "L"):
@@ -83,7 +83,7 @@ def upright_rgb(picture: Image.Image, max_side: int | None = None) -> Image.Imag
     return upright
 
 
-def _turn(picture: Image.Image) -> Image.Transpose | None:
+def turn_of(picture: Image.Image) -> Image.Transpose | None:
     """Return what turns a picture upright; None where damaged metadata hides it, for the pixels are still good."""
     try:
         return UPRIGHT_BY.get(picture.getexif().get(0x0112, 1))
