@@ -7,13 +7,14 @@ RUN := runs/demo
 .PHONY: demo test check install clean
 .DELETE_ON_ERROR:
 
-demo: predictions/demo/predictions.json $(RUN)/coverage.html $(RUN)/evaluation_test.json
+demo: predictions/demo/predictions.json $(RUN)/coverage.html $(RUN)/report.html
 	@cat $(RUN)/evaluation_test.txt
 	@echo
 	@echo "The demo planet is made up; these figures say nothing of real photographs. Open in a browser:"
 	@echo "  coverage    $(RUN)/coverage.html"
 	@echo "  prediction  $$(ls predictions/demo/*.html | head -n 1)   (and $$(ls predictions/demo/*.html | wc -l) in all)"
-	@echo "  evaluation  $(RUN)/evaluation_test.json"
+	@echo "  report      $(RUN)/report.html"
+	@echo "All figures of the evaluation: $(RUN)/evaluation_test.json"
 
 test: .venv/.installed
 	$(PY) -m pytest -n auto
@@ -47,6 +48,9 @@ $(RUN)/temperatures.json: $(RUN)/joint.safetensors
 
 $(RUN)/evaluation_test.json: $(RUN)/temperatures.json
 	$(PY) -m infer.evaluate --data $(DATA) --run $(RUN) --split test >/dev/null
+
+$(RUN)/report.html: $(RUN)/evaluation_test.json
+	$(PY) -m viz.report --run $(RUN) --out $@
 
 $(RUN)/coverage.html: $(DATA)/unthinned.parquet
 	$(PY) -m viz.coverage --data $(DATA) --out $@
