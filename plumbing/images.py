@@ -34,13 +34,14 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 Image.MAX_IMAGE_PIXELS = None
 
 
-def open_rgb(source: Path | bytes, max_side: int | None = None) -> Image.Image:
+def open_rgb(source: Path | bytes, max_side: int | None = None, draft_side: int | None = None) -> Image.Image:
     """Decode a picture to upright 8-bit RGB: CMYK, 16-bit, palette, grey, transparent; an animation's first frame.
 
     Args:
         source: a file, or the bytes of one.
         max_side: shrink so that the longer side is at most this many pixels; JPEG then decodes at a fraction of its
             size, which bounds memory and time.
+        draft_side: how long both sides of such a fraction still are; twice `max_side` when None.
 
     Raises:
         ValueError: it cannot be decoded whole; the message says why and names a file.
@@ -54,7 +55,7 @@ def open_rgb(source: Path | bytes, max_side: int | None = None) -> Image.Image:
         with Image.open(source if isinstance(source, Path) else io.BytesIO(source)) as picture:
             width, height = picture.size
             if width * height <= MAX_MEGAPIXELS * 1_000_000:
-                return upright_rgb(picture, max_side)
+                return upright_rgb(picture, max_side, draft_side)
     except UnidentifiedImageError:
         raise ValueError(f"{name}: not a picture that can be read (is it another kind of file?)") from None
     except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
@@ -62,14 +63,15 @@ def open_rgb(source: Path | bytes, max_side: int | None = None) -> Image.Image:
     raise ValueError(f"{name}: {width}x{height} is over {MAX_MEGAPIXELS} megapixels; shrink it first")
 
 
-def upright_rgb(picture: Image.Image, max_side: int | None = None) -> Image.Image:
+def upright_rgb(picture: Image.Image, max_side: int | None = None, draft_side: int | None = None) -> Image.Image:
     """Return a copy of an opened picture, upright, as 8-bit RGB, without metadata, no longer than `max_side`."""
     if max_side is not None:
         # A JPEG decodes straight to 1/2, 1/4 or 1/8 of its size; twice the wanted size keeps the final filter honest.
-        picture.draft("RGB", (2 * max_side, 2 * max_side))
+        side = draft_side or 2 * max_side
+        picture.draft("RGB", (side, side))
     picture.load()
     # Asked only now: Pillow turns a TIFF upright while loading, and then the tag is gone.
-    turn = turn_of(picture)
+    turn = _turn(picture)
     shrink = 1.0 if max_side is None else min(1.0, max_side / max(picture.size))
     size = (max(1, round(picture.width * shrink)), max(1, round(picture.height * shrink)))
     if picture.mode not in ("RGB", "L"):
@@ -83,7 +85,7 @@ def upright_rgb(picture: Image.Image, max_side: int | None = None) -> Image.Imag
     return upright
 
 
-def turn_of(picture: Image.Image) -> Image.Transpose | None:
+def _turn(picture: Image.Image) -> Image.Transpose | None:
     """Return what turns a picture upright; None where damaged metadata hides it, for the pixels are still good."""
     try:
         return UPRIGHT_BY.get(picture.getexif().get(0x0112, 1))
