@@ -51,9 +51,24 @@ class PhotoFiles(Dataset[tuple[int, Tensor | str]]):
     def __getitem__(self, index: int) -> tuple[int, Tensor | str]:
         """Return the index with pixels, or with the reason."""
         try:
-            return index, self.transform.pixels(self.pictures.source(index))
+            return index, read_pixels(self.pictures, index, self.transform)
         except ValueError as error:
             return index, str(error)
+
+
+def read_pixels(pictures: Pictures, index: int, transform: InputTransform) -> Tensor:
+    """Return (3, size, size) uint8 pixels of a picture.
+
+    Raises:
+        ValueError: it cannot be read; the message names it.
+    """
+    source = pictures.source(index)
+    try:
+        return transform.pixels(source)
+    except ValueError as error:
+        if isinstance(source, Path):
+            raise
+        raise ValueError(f"{pictures.name(index)}{str(error).removeprefix('picture')}") from None
 
 
 def photo_batches(pictures: Pictures, transform: InputTransform, batch_size: int, workers: int) -> Iterator[PhotoBatch]:
@@ -83,8 +98,13 @@ class Photo:
     truth_deg: tuple[float, float] | None = None
 
 
-def find_photos(given: Sequence[Path], split: str = "all") -> list[Photo]:
+def find_photos(given: Sequence[Path], split: str = "all", tables: bool = False) -> list[Photo]:
     """Return files as given, all pictures below folders in order of their names, and a split of dataset folders.
+
+    Args:
+        given: files and folders.
+        split: which photographs of a dataset folder, or `all`.
+        tables: take a table for the list of photographs that it holds, and not for a file that is no photograph.
 
     Raises:
         ValueError: a path does not exist, or a folder holds no pictures.
@@ -93,7 +113,7 @@ def find_photos(given: Sequence[Path], split: str = "all") -> list[Photo]:
     for path in given:
         if (path / MANIFEST).is_file():
             photos = _of_dataset(path, split)
-        elif path.suffix.lower() in TABLES and path.is_file():
+        elif tables and path.suffix.lower() in TABLES and path.is_file():
             photos = _of_table(path)
         elif path.is_dir():
             photos = [Photo(p) for p in sorted(path.rglob("*")) if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()]

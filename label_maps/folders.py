@@ -5,12 +5,11 @@ import os
 import shutil
 from pathlib import Path
 
-import pandas as pd
-
 from geocells.hierarchy import UNKNOWN
 from label_maps.config import FoldersConfig
 from label_maps.files import read_hierarchy
 from label_maps.manifest import coordinates, read_manifest
+from label_maps.pictures import Pictures
 from plumbing.files import atomic_path
 from plumbing.progress import progress
 
@@ -31,8 +30,9 @@ def main(config: FoldersConfig) -> None:
     names = [folder_name(name) for name in hierarchy.name[hierarchy.rows(depth)]]
     known = photos[number != UNKNOWN]
     rows = zip(known.itertuples(index=False), number[number != UNKNOWN].tolist(), strict=True)
-    for photo, k in progress(rows, "linking", "photograph", len(known)):
-        _place(photo, config, config.out / names[k] / file_name(photo.id, photo.path))
+    pictures = Pictures.of_dataset(config.data, known)
+    for row, (photo, k) in enumerate(progress(rows, "linking", "photograph", len(known))):
+        _place(pictures, row, config, config.out / names[k] / file_name(photo.id, photo.path))
     classes = len(set(number[number != UNKNOWN].tolist()))
     print(f"{len(known):,} photographs in {classes:,} folders of {config.out}")
     if len(known) < len(photos):
@@ -50,15 +50,14 @@ def file_name(photo_id: str, path: str) -> str:
     return f"{safe}{Path(path).suffix or '.jpg'}"
 
 
-def _place(photo: "pd.Series", config: FoldersConfig, target: Path) -> None:
+def _place(pictures: Pictures, row: int, config: FoldersConfig, target: Path) -> None:
     if target.is_symlink() or target.exists():
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    source = config.data / photo.path
-    if isinstance(photo.shard, str) and photo.shard:
-        with (config.data / photo.shard).open("rb") as shard, atomic_path(target) as partial:
-            shard.seek(int(photo.offset))
-            partial.write_bytes(shard.read(int(photo.size)))
+    source = pictures.source(row)
+    if isinstance(source, bytes):
+        with atomic_path(target) as partial:
+            partial.write_bytes(source)
     elif not source.is_file():
         raise ValueError(f"{source} is missing: run `python -m fetch verify --data {config.data}`")
     elif config.copy:

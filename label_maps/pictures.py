@@ -5,20 +5,23 @@ Shards lie in the dataset folder, or below the fsspec address that `dataset.json
 """
 
 import os
-from collections.abc import Sequence
+import tarfile
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import fsspec
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from label_maps.manifest import DATASET
 from plumbing.files import read_json
 
 OWN_FILE = -1
+OPEN_SHARDS = 64
+"""A process keeps at most so many shards open."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +43,7 @@ class Pictures:
     shards: tuple[str, ...] = ()
 
     @classmethod
-    def of_files(cls, paths: Sequence[Path]) -> "Pictures":
+    def of_files(cls, paths: Iterable[Path | str]) -> "Pictures":
         """Return pictures that are files."""
         names = np.array([os.fsencode(path) for path in paths], dtype=np.bytes_)
         none = np.zeros(0, dtype=np.int64)
@@ -50,9 +53,9 @@ class Pictures:
     def of_dataset(cls, data: Path, photos: pd.DataFrame) -> "Pictures":
         """Return the pictures of rows of a manifest: from shards where it names them, from files elsewhere."""
         if "shard" not in photos or photos["shard"].isna().all():
-            return cls.of_files([data / path for path in photos["path"]])
+            return cls.of_files(f"{data}/{path}" for path in photos["path"])
         shard, names = pd.factorize(photos["shard"])
-        files = [] if (shard != OWN_FILE).all() else [os.fsencode(data / path) for path in photos["path"]]
+        files = [] if (shard != OWN_FILE).all() else [os.fsencode(f"{data}/{path}") for path in photos["path"]]
         return cls(
             path=np.array(files, dtype=np.bytes_),
             shard=shard.astype(np.int32),
@@ -65,7 +68,7 @@ class Pictures:
         """Return how many pictures there are."""
         return max(len(self.path), len(self.shard))
 
-    def rows(self, index: Sequence[int]) -> "Pictures":
+    def rows(self, index: ArrayLike) -> "Pictures":
         """Return some of the pictures."""
         chosen = np.asarray(index, dtype=np.int64)
         packed = len(self.shard) > 0
@@ -89,15 +92,29 @@ class Pictures:
         offset, size = int(self.offset[index]), int(self.size[index])
         try:
             content = _read(address, offset, size)
-        except OSError as error:
-            raise ValueError(
-                f"the shard {address} cannot be read ({error.strerror or error}): fetch or pack it again"
-            ) from None
+        # A store whose client is not installed is an ImportError, one that is not known a ValueError.
+        except (OSError, ImportError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise ValueError(f"the shard {address} cannot be read ({reason}): fetch or pack it again") from None
         if len(content) < size:
             raise ValueError(
-                f"the shard {address} is cut short: {size} bytes at {offset} hold {len(content)}; fetch or pack it again"
+                f"the shard {address} is cut short: {self.name(index)} is {size} bytes at {offset}, of which it holds "
+                f"{len(content)}; fetch or pack it again"
             )
         return content
+
+    def name(self, index: int) -> str:
+        """Return by what people know a picture: its file, or its name in a shard."""
+        if not len(self.shard) or self.shard[index] == OWN_FILE:
+            return os.fsdecode(self.path[index])
+        try:
+            # Its header lies right before it.
+            header = _read(
+                self.shards[self.shard[index]], int(self.offset[index]) - tarfile.BLOCKSIZE, tarfile.BLOCKSIZE
+            )
+            return tarfile.TarInfo.frombuf(header, "utf-8", "replace").name
+        except (OSError, ImportError, ValueError, tarfile.TarError):
+            return "the picture"
 
 
 def _base(data: Path) -> str:
@@ -111,9 +128,22 @@ def _read(address: str, offset: int, size: int) -> bytes:
         content: bytes = system.cat_file(path, start=offset, end=offset + size)
         return content
     # pread has no position, so threads and forked workers may share one open file.
-    return os.pread(_open(address), size, offset)
+    opened = _opened(address)
+    return os.pread(opened.number, size, offset)
 
 
-@cache
-def _open(path: str) -> int:
-    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+class _Opened:
+    """An open file, closed when nobody uses it any more: another thread may still read what the cache has dropped."""
+
+    def __init__(self, path: str) -> None:
+        self.number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def __del__(self) -> None:
+        # An open that failed left no number.
+        if hasattr(self, "number"):
+            os.close(self.number)
+
+
+@lru_cache(maxsize=OPEN_SHARDS)
+def _opened(path: str) -> _Opened:
+    return _Opened(path)

@@ -1,24 +1,31 @@
+import hashlib
+import io
 import json
+import shutil
 import tarfile
 from pathlib import Path
+from urllib.parse import unquote
 
+import fsspec
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from fetch import pack
 from fetch.config import PackConfig
 from infer.transform import InputTransform
-from label_maps.manifest import coordinates, read_manifest
+from label_maps.manifest import coordinates, read_manifest, write_manifest
 from label_maps.pictures import Pictures
 from plumbing.files import write_json
 
 
-def packed(tiny: Path, out: Path, **flags) -> pd.DataFrame:
-    pack.run(PackConfig(data=tiny, out=out, **flags))
-    return read_manifest(out)
+def packed(data: Path, out: Path | None, **flags) -> pd.DataFrame:
+    pack.run(PackConfig(data=data, out=out, **flags))
+    return read_manifest(out or data)
 
 
 def test_a_packed_picture_is_what_the_network_saw_before(tiny: Path, tmp_path: Path) -> None:
@@ -64,10 +71,10 @@ def test_an_interrupted_packing_goes_on_with_the_shard_it_was_at(
     whole = packed(tiny, tmp_path / "whole")
     real, written = pack._write_shard, []
 
-    def interrupted(config, path, rows):
+    def interrupted(config, path, *rest):
         if written:
             raise KeyboardInterrupt
-        real(config, path, rows)
+        real(config, path, *rest)
         written.append(path)
 
     monkeypatch.setattr(pack, "_write_shard", interrupted)
@@ -85,14 +92,126 @@ def test_a_full_shard_is_followed_by_another(tiny: Path, tmp_path: Path, monkeyp
     assert pack.check_shards(tmp_path / "packed") == []
 
 
-def test_large_pictures_are_shrunk_to_the_short_side_and_small_ones_keep_their_bytes(tmp_path: Path) -> None:
-    Image.new("RGB", (400, 300), "red").save(tmp_path / "large.jpg")
-    Image.new("RGB", (90, 80), "red").save(tmp_path / "small.jpg")
-    shrunk = tmp_path / "shrunk.jpg"
-    shrunk.write_bytes(pack.pre_sized(tmp_path / "large.jpg", 100, 90))
-    with Image.open(shrunk) as picture:
-        assert picture.size == (133, 100)
-    assert pack.pre_sized(tmp_path / "small.jpg", 100, 90) == (tmp_path / "small.jpg").read_bytes()
+def encoded(side: tuple[int, int], kind: str = "JPEG") -> bytes:
+    content = io.BytesIO()
+    Image.new("RGB", side, "red").save(content, kind)
+    return content.getvalue()
+
+
+@given(st.integers(16, 400), st.integers(16, 400), st.integers(16, 300))
+def test_large_pictures_are_shrunk_to_the_short_side_and_small_ones_keep_their_bytes(width, height, short_side):
+    content = encoded((width, height))
+    jpeg, size, changed = pack.pre_sized(content, short_side, 90)
+    assert min(size) == min(short_side, width, height)
+    assert abs(max(size) - max(width, height) * min(size) / min(width, height)) <= 0.5
+    assert changed == (min(width, height) > short_side)
+    assert changed or jpeg == content
+    with Image.open(io.BytesIO(jpeg)) as picture:
+        assert picture.size == size
+
+
+def test_a_picture_of_another_kind_becomes_a_jpeg():
+    jpeg, size, changed = pack.pre_sized(encoded((90, 80), "PNG"), 100, 90)
+    assert (size, changed) == ((90, 80), True)
+    with Image.open(io.BytesIO(jpeg)) as picture:
+        assert picture.format == "JPEG"
+
+
+def test_the_manifest_says_what_the_packed_pictures_are(tiny: Path, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(tiny, tmp_path / "data"))
+    photos = read_manifest(data)
+    (data / photos["path"].iloc[0]).write_bytes(encoded((600, 400)))
+    table = packed(data, tmp_path / "packed", short_side=100)
+    pictures = Pictures.of_dataset(tmp_path / "packed", table)
+    for index, row in enumerate(table.itertuples()):
+        content = pictures.source(index)
+        assert row.sha256 == hashlib.sha256(content).hexdigest()
+        assert Image.open(io.BytesIO(content)).size == (row.width, row.height)
+    assert table["modification"].iloc[0] == "150x100 JPEG"
+    assert table["modification"].iloc[1:].isna().all()
+    assert table["id"].tolist() == photos["id"].tolist()
+
+
+def test_a_packed_dataset_can_be_packed_again_smaller_without_its_files(tiny: Path, tmp_path: Path) -> None:
+    packed(tiny, tmp_path / "first")
+    again = packed(tmp_path / "first", tmp_path / "again", short_side=16)
+    expected = packed(tiny, tmp_path / "expected", short_side=16)
+    pd.testing.assert_frame_equal(again, expected)
+
+
+def test_packed_in_place_a_second_run_does_nothing_even_without_the_files(tiny: Path, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(tiny, tmp_path / "data"))
+    first = packed(data, None)
+    shutil.rmtree(data / "images")
+    stamp = (data / "manifest.parquet").stat().st_mtime_ns
+    pd.testing.assert_frame_equal(read_manifest(data), first)
+    pack.run(PackConfig(data=data))
+    assert (data / "manifest.parquet").stat().st_mtime_ns == stamp
+
+
+def test_killed_before_the_manifest_the_next_run_writes_it(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = Path(shutil.copytree(tiny, tmp_path / "data"))
+
+    def killed(folder, photos):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pack, "write_manifest", killed)
+    with pytest.raises(KeyboardInterrupt):
+        pack.run(PackConfig(data=data))
+    monkeypatch.undo()
+    assert read_manifest(data)["shard"].isna().all()
+    assert packed(data, None)["shard"].notna().all()
+
+
+def test_pictures_that_were_replaced_are_not_taken_for_those_of_the_shards(tiny: Path, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(tiny, tmp_path / "data"))
+    packed(data, tmp_path / "packed")
+    write_manifest(data, read_manifest(data).assign(sha256="0" * 64))
+    with pytest.raises(ValueError, match="other photographs or settings"):
+        packed(data, tmp_path / "packed")
+
+
+@given(st.text(min_size=1, max_size=40).filter(lambda text: "\0" not in text and text.isprintable()))
+def test_a_name_in_a_shard_is_one_webdataset_key(photo_id):
+    name = pack.member_name(photo_id)
+    # Its keys end at the first dot of a name, after the last slash.
+    assert not {".", "/"} & set(name)
+    assert name.isascii()
+    assert unquote(name) == photo_id
+
+
+def test_ids_with_dots_are_packed_and_found(tiny: Path, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(tiny, tmp_path / "data"))
+    photos = read_manifest(data)
+    photos["id"] = [f"48.8{k},2.35/" + "x" * k for k in range(60)]
+    write_manifest(data, photos)
+    table = packed(data, tmp_path / "packed")
+    before, after = Pictures.of_dataset(data, photos), Pictures.of_dataset(tmp_path / "packed", table)
+    assert [after.source(k) for k in range(60)] == [before.source(k).read_bytes() for k in range(60)]
+
+
+def test_a_picture_that_cannot_be_read_is_named(tiny: Path, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(tiny, tmp_path / "data"))
+    path = data / read_manifest(data)["path"].iloc[0]
+    path.write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"paris-0\.jpg cannot be packed: not a picture.*mend it") as refused:
+        packed(data, tmp_path / "packed")
+    assert "\n" not in str(refused.value)
+    path.unlink()
+    with pytest.raises(ValueError, match=r"paris-0\.jpg cannot be packed: No such file"):
+        packed(data, tmp_path / "packed")
+
+
+def test_another_picture_in_a_shard_is_found(tiny: Path, tmp_path: Path) -> None:
+    photos = packed(tiny, tmp_path / "packed")
+    assert pack.check_shards(tmp_path / "packed") == []
+    with (tmp_path / "packed" / photos["shard"].iloc[7]).open("r+b") as shard:
+        shard.seek(int(photos["offset"].iloc[7]) + 99)
+        shard.write(b"other")
+    (line,) = pack.check_shards(tmp_path / "packed")
+    assert photos["id"].iloc[7] in line
 
 
 def test_a_shard_cut_short_is_named_with_what_to_do(tiny: Path, tmp_path: Path) -> None:
@@ -100,9 +219,12 @@ def test_a_shard_cut_short_is_named_with_what_to_do(tiny: Path, tmp_path: Path) 
     shard = tmp_path / "packed" / photos["shard"].iloc[0]
     shard.write_bytes(shard.read_bytes()[: int(photos["offset"].iloc[0]) + 5])
     pictures = Pictures.of_dataset(tmp_path / "packed", photos)
-    with pytest.raises(ValueError, match=r"-00000\.tar is cut short: \d+ bytes at \d+ hold 5; fetch or pack it again"):
+    with pytest.raises(
+        ValueError, match=r"-00000\.tar is cut short: paris-0\.jpg is \d+ bytes at \d+, of which it holds 5; fetch"
+    ):
         pictures.source(0)
-    assert "shards" in pack.check_shards(tmp_path / "packed")[0]
+    (line,) = pack.check_shards(tmp_path / "packed")
+    assert "is cut short" in line
 
 
 def test_a_shard_that_is_gone_is_named(tiny: Path, tmp_path: Path) -> None:
@@ -110,7 +232,8 @@ def test_a_shard_that_is_gone_is_named(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "packed" / photos["shard"].iloc[0]).unlink()
     with pytest.raises(ValueError, match=r"cannot be read .*fetch or pack it again"):
         Pictures.of_dataset(tmp_path / "packed", photos).source(0)
-    assert "is missing, with" in pack.check_shards(tmp_path / "packed")[0]
+    (line,) = pack.check_shards(tmp_path / "packed")
+    assert line.endswith("(36 of its pictures)")
 
 
 def test_shards_of_other_settings_are_not_mixed(tiny: Path, tmp_path: Path) -> None:
@@ -120,8 +243,6 @@ def test_shards_of_other_settings_are_not_mixed(tiny: Path, tmp_path: Path) -> N
 
 
 def test_shards_may_lie_at_any_fsspec_address(tiny: Path, tmp_path: Path) -> None:
-    import fsspec
-
     photos = packed(tiny, tmp_path / "packed")
     store = fsspec.filesystem("memory")
     for shard in (tmp_path / "packed" / "shards").glob("*.tar"):
@@ -134,8 +255,6 @@ def test_shards_may_lie_at_any_fsspec_address(tiny: Path, tmp_path: Path) -> Non
 
 
 def test_packing_in_place_keeps_the_pictures_and_adds_the_shards(tiny: Path, tmp_path: Path) -> None:
-    import shutil
-
     data = Path(shutil.copytree(tiny, tmp_path / "data"))
     pack.run(PackConfig(data=data))
     photos = read_manifest(data)

@@ -15,6 +15,7 @@ from torchvision.transforms import v2
 
 from geocells.hierarchy import Hierarchy
 from geocells.sphere import unit_vectors
+from infer.loading import read_pixels
 from infer.transform import InputTransform
 from label_maps.manifest import coordinates
 from label_maps.pictures import Pictures
@@ -94,7 +95,7 @@ class PixelSource(Dataset[tuple[int, Tensor]]):
     def _pixels(self, index: int) -> Tensor:
         if self.cache is not None:
             return self.cache[index]
-        return self.transform.pixels(self.pictures.source(index))
+        return read_pixels(self.pictures, index, self.transform)
 
 
 def readable(loader: DataLoader) -> Iterator[list[Tensor]]:
