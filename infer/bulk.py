@@ -69,7 +69,7 @@ def _has_cuda() -> bool:
 
 def _sources(config: InferConfig) -> tuple[list[Photo], Pictures]:
     """Return the photographs, and where their pictures lie; those of one dataset may lie in shards."""
-    photos = find_photos(config.photos, config.split)
+    photos = find_photos(config.photos, config.split, tables=True)
     if len(config.photos) == 1 and (config.photos[0] / MANIFEST).is_file():
         rows = read_manifest(config.photos[0])
         rows = rows if config.split == "all" else rows[rows["split"] == config.split]

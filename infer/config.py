@@ -47,7 +47,7 @@ class InferConfig(ClaimConfig):
     """Say where photographs were taken: a probability for every cell, a point, a map. A hypothesis, not proof."""
 
     photos: Positional[tuple[Path, ...]]
-    """Photographs, folders of them, dataset folders, or tables (CSV, Parquet) with a column of paths."""
+    """Photographs, folders of them, or dataset folders; with --bulk also tables (CSV, Parquet) with a column of paths."""
     run: Path
     """Run folder with a trained model."""
     split: Literal["train", "calibration", "test", "all"] = "test"

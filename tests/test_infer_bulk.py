@@ -83,3 +83,11 @@ def test_a_table_without_paths_is_refused(tiny_run, tmp_path) -> None:
     pd.DataFrame({"picture": ["a.jpg"]}).to_csv(tmp_path / "photos.csv", index=False)
     with pytest.raises(ValueError, match="has no column of paths"):
         answered(tmp_path / "photos.csv", tiny_run, tmp_path / "out")
+
+
+def test_without_bulk_a_table_is_a_file_that_is_no_photograph(tiny, tiny_run, tmp_path, caplog) -> None:
+    photo = next(tiny.rglob("*.jpg"))
+    pd.DataFrame({"path": [str(photo)]}).to_csv(tmp_path / "index.csv", index=False)
+    given = (photo, tmp_path / "index.csv")
+    session.main(InferConfig(photos=given, run=tiny_run, out=tmp_path / "out", device="cpu", maps=False))
+    assert "index.csv: not a picture that can be read" in caplog.text

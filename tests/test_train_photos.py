@@ -1,6 +1,5 @@
 """Training photographs: one shared order, and the same random changes whichever process makes them."""
 
-
 import numpy as np
 import pytest
 import torch
