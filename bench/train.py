@@ -13,11 +13,11 @@ import time
 from pathlib import Path
 
 import torch
-from fetch.pack import run as pack
 
 from bench.report import write_results
 from fetch.config import DemoConfig, PackConfig
 from fetch.demo import run as make_demo
+from fetch.pack import run as pack
 from infer.devices import pick_device
 from infer.network import GeoNetwork, NetworkSpec
 from label_maps.build import main as make_label_maps
