@@ -53,7 +53,7 @@ def answer_record(
         "levels": [_level(depth, cells, model, listing.top) for depth, cells in enumerate(kept)],
         "exif": stated.get("EXIF"),
         "stated": [{"source": source, **place} for source, place in stated.items()],
-        "warnings": _warnings(model),
+        "warnings": model_warnings(model),
         "model": model_record(model),
     }
 
@@ -86,7 +86,8 @@ def _stated(photo: Path, point_deg: NDArray[np.float64]) -> dict[str, dict[str, 
     }
 
 
-def _warnings(model: Model) -> list[str]:
+def model_warnings(model: Model) -> list[str]:
+    """Return what is to be known of every answer of a model."""
     warnings = []
     if model.record.get("synthetic"):
         warnings.append("trained on a made-up planet: what it says of a real photograph means nothing")

@@ -79,8 +79,9 @@ class InferConfig(ClaimConfig):
     top: int = 100
     """List and draw at most so many cells a level."""
     bulk: bool = False
-    """Answer for any number of photographs: Parquet parts in --out instead of the files above, without maps, regions or
-    priors. Interrupted, the same command continues; under torchrun each process answers its share."""
+    """Answer for any number of photographs: Parquet parts in --out instead of the files above, without maps and
+    regions. Interrupted, the same command continues, with as many processes as then there are; under torchrun each
+    answers its share."""
     maps: bool = True
     """Draw NAME.html and NAME.png for each photograph."""
     tiles: str | None = None
@@ -96,6 +97,11 @@ class InferConfig(ClaimConfig):
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         super().__post_init__()
+        alone = {"same-place": self.same_place, "strip": self.strip, "sidecars": self.sidecars, "formats": self.formats}
+        alone |= {"confidence": self.confidence}
+        if self.bulk and any(alone.values()):
+            flags = ", ".join(f"--{name}" for name, value in alone.items() if value)
+            raise ValueError(f"--bulk gives points and best cells alone: leave out {flags}, or --bulk")
         if self.sidecars is not None and not 0 < self.sidecars < 1:
             raise ValueError(f"--sidecars is a chance between 0 and 1, such as 0.5, got {self.sidecars:g}")
         if self.same_place_temperature <= 0:

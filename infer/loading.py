@@ -1,9 +1,10 @@
 """Photographs to batches of pixels, whatever becomes of the unreadable ones."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pandas as pd
 import torch
@@ -13,7 +14,10 @@ from torch.utils.data import DataLoader, Dataset
 from infer.transform import InputTransform
 from label_maps.manifest import MANIFEST, read_manifest
 from label_maps.pictures import Pictures
+from plumbing.files import atomic_path
 from plumbing.images import PICTURE_SUFFIXES
+
+log = logging.getLogger(__name__)
 
 TABLES = frozenset({".csv", ".parquet"})
 PATH_COLUMNS = ("path", "image_path", "filename", "file", "input")
@@ -71,11 +75,20 @@ def read_pixels(pictures: Pictures, index: int, transform: InputTransform) -> Te
         raise ValueError(f"{pictures.name(index)}{str(error).removeprefix('picture')}") from None
 
 
-def photo_batches(pictures: Pictures, transform: InputTransform, batch_size: int, workers: int) -> Iterator[PhotoBatch]:
-    """Yield photographs in order, in batches."""
+def photo_batches(
+    pictures: Pictures,
+    transform: InputTransform,
+    batch_size: int,
+    workers: int,
+    batches: Sequence[Any] | None = None,
+) -> Iterator[PhotoBatch]:
+    """Yield photographs in order, in batches; or in the `batches` given, each the indices of one."""
     dataset = PhotoFiles(pictures, transform)
     workers = workers if len(dataset) >= FEW else 0
-    yield from DataLoader(dataset, batch_size, num_workers=workers, collate_fn=_collate)
+    if batches is None:
+        yield from DataLoader(dataset, batch_size, num_workers=workers, collate_fn=_collate)
+    else:
+        yield from DataLoader(dataset, batch_sampler=batches, num_workers=workers, collate_fn=_collate)
 
 
 def _collate(items: list[tuple[int, Tensor | str]]) -> PhotoBatch:
@@ -92,10 +105,12 @@ class Photo:
     Attributes:
         path: its file.
         truth_deg: latitude and longitude where a dataset knows them.
+        packed: where it lies in a shard, if it has no file.
     """
 
     path: Path
     truth_deg: tuple[float, float] | None = None
+    packed: tuple[Pictures, int] | None = None
 
 
 def find_photos(given: Sequence[Path], split: str = "all", tables: bool = False) -> list[Photo]:
@@ -127,12 +142,41 @@ def find_photos(given: Sequence[Path], split: str = "all", tables: bool = False)
     return list(found.values())
 
 
+def dataset_rows(data: Path, split: str) -> pd.DataFrame:
+    """Return the rows of a split of a dataset, or of `all`, with what finding their pictures takes."""
+    photos = read_manifest(data, ["id", "path", "latitude", "longitude", "split", "shard", "offset", "size"])
+    return photos if split == "all" else photos[photos["split"] == split]
+
+
 def _of_dataset(data: Path, split: str) -> list[Photo]:
-    photos = read_manifest(data, ["path", "latitude", "longitude", "split"])
-    if split != "all":
-        photos = photos[photos["split"] == split]
-    rows = zip(photos["path"], photos["latitude"], photos["longitude"], strict=True)
-    return [Photo(data / path, (latitude, longitude)) for path, latitude, longitude in rows]
+    photos = dataset_rows(data, split)
+    pictures = Pictures.of_dataset(data, photos)
+    rows = zip(photos["path"], photos["latitude"], photos["longitude"], photos["shard"].notna(), strict=True)
+    return [
+        Photo(data / path, (latitude, longitude), (pictures, k) if packed and not (data / path).is_file() else None)
+        for k, (path, latitude, longitude, packed) in enumerate(rows)
+    ]
+
+
+def unpacked(photos: Sequence[Photo], out: Path) -> list[Photo]:
+    """Return photographs that all have files; those in shards get one in a folder."""
+    found = []
+    for photo in photos:
+        if photo.packed is None:
+            found.append(photo)
+            continue
+        pictures, index = photo.packed
+        try:
+            content = pictures.source(index)
+        except ValueError as error:
+            log.warning("left out: %s", error)
+            continue
+        assert isinstance(content, bytes), "what is packed lies in a shard"
+        path = out / Path(pictures.name(index)).name
+        with atomic_path(path) as partial:
+            partial.write_bytes(content)
+        found.append(Photo(path, photo.truth_deg))
+    return found
 
 
 def _of_table(table: Path) -> list[Photo]:

@@ -19,7 +19,7 @@ from infer.claims import Claims, same_place_record
 from infer.config import InferConfig
 from infer.devices import pick_device
 from infer.formats import write_format, write_sidecars
-from infer.loading import Photo, evenly, find_photos, photo_batches
+from infer.loading import Photo, evenly, find_photos, photo_batches, unpacked
 from infer.model import Model, load_model
 from infer.posterior import sum_up
 from infer.same_place import agreement, fuse_photographs
@@ -47,7 +47,7 @@ def main(config: InferConfig) -> None:
     if config.bulk:
         bulk.run(config)
         return
-    photos = evenly(find_photos(config.photos, config.split), config.limit)
+    photos = unpacked(evenly(find_photos(config.photos, config.split), config.limit), config.out / "photographs")
     model = load_model(config.run, pick_device(config.device)).with_choices(config.fusion, config.point)
     names = unique_names([photo.path for photo in photos])
     records: list[Record] = []

@@ -6,7 +6,7 @@ Shards lie in the dataset folder, or below the fsspec address that `dataset.json
 
 import os
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -63,6 +63,28 @@ class Pictures:
             size=photos["size"].fillna(0).to_numpy(dtype=np.int64),
             shards=tuple(f"{_base(data)}/{name}" for name in names),
         )
+
+    @classmethod
+    def joined(cls, parts: Sequence["Pictures"]) -> "Pictures":
+        """Return the pictures of several places as one."""
+        if len(parts) == 1:
+            return parts[0]
+        starts = np.cumsum([0, *(len(part.shards) for part in parts)]).tolist()
+        columns = [part._filled() for part in parts]
+        shard = [
+            np.where(own == OWN_FILE, OWN_FILE, own + at) for (_, own, _, _), at in zip(columns, starts, strict=False)
+        ]
+        path, _, offset, size = (np.concatenate(column) for column in zip(*columns, strict=True))
+        shards = tuple(address for part in parts for address in part.shards)
+        return cls(path, np.concatenate(shard).astype(np.int32), offset, size, shards)
+
+    def _filled(self) -> tuple[NDArray[np.bytes_], NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
+        """Return path, shard, offset and size, none of them left empty."""
+        path = self.path if len(self.path) else np.zeros(len(self), dtype="S1")
+        if len(self.shard):
+            return path, self.shard, self.offset, self.size
+        zero = np.zeros(len(self), dtype=np.int64)
+        return path, np.full(len(self), OWN_FILE, dtype=np.int32), zero, zero
 
     def __len__(self) -> int:
         """Return how many pictures there are."""

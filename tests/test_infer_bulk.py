@@ -1,5 +1,9 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -7,6 +11,10 @@ from fetch import pack
 from fetch.config import PackConfig
 from infer import bulk, session
 from infer.config import InferConfig
+from label_maps.manifest import read_manifest
+from plumbing.files import read_json
+
+ROOT = Path(__file__).parent.parent
 
 
 def answered(photos: Path, run: Path, out: Path, **flags) -> pd.DataFrame:
@@ -91,3 +99,123 @@ def test_without_bulk_a_table_is_a_file_that_is_no_photograph(tiny, tiny_run, tm
     given = (photo, tmp_path / "index.csv")
     session.main(InferConfig(photos=given, run=tiny_run, out=tmp_path / "out", device="cpu", maps=False))
     assert "index.csv: not a picture that can be read" in caplog.text
+
+
+def test_an_interrupted_answering_goes_on_with_any_number_of_processes(
+    tiny, tiny_run, tmp_path, monkeypatch, small_parts
+) -> None:
+    alone = answered(tiny, tiny_run, tmp_path / "alone")
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    monkeypatch.setenv("RANK", "1")
+    first = answered(tiny, tiny_run, tmp_path / "out")
+    assert 0 < len(first) < 60
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    monkeypatch.setenv("RANK", "0")
+    pd.testing.assert_frame_equal(answered(tiny, tiny_run, tmp_path / "out"), alone, rtol=1e-4, atol=1e-4)
+
+
+def test_two_processes_at_once_answer_every_photograph_once(tiny, tiny_run, tmp_path) -> None:
+    out = tmp_path / "out"
+    flags = [str(tiny), "--run", str(tiny_run), "--out", str(out), "--split", "all", "--bulk", "--device", "cpu"]
+    code = (
+        "from infer import bulk, session; from infer.config import InferConfig; from plumbing.config import command\n"
+    )
+    code += "bulk.PART = 7; command(InferConfig, 'infer', 'infer.session:main')"
+    ranks = [{"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank)} for rank in range(2)]
+    started = [
+        subprocess.Popen([sys.executable, "-c", code, *flags], cwd=ROOT, env={**os.environ, **rank}) for rank in ranks
+    ]
+    assert [process.wait() for process in started] == [0, 0]
+    table = pd.read_parquet(out)
+    assert sorted(table["id"]) == sorted(read_manifest(tiny)["id"])
+    assert sorted(path.name for path in out.iterdir())[0] == "_bulk.json"
+
+
+def test_rows_keep_the_order_and_the_ids_of_the_manifest_and_say_what_is_to_be_known(tiny, tiny_run, tmp_path) -> None:
+    table = answered(tiny, tiny_run, tmp_path / "out")
+    photos = read_manifest(tiny)
+    assert table["id"].tolist() == photos["id"].tolist()
+    assert table["input"].tolist() == [str(tiny / path) for path in photos["path"]]
+    assert table["warnings"].unique().tolist() == ["not calibrated: the probabilities may be too sure"]
+
+
+def test_answers_are_those_of_the_files_that_people_open(tiny, tiny_run, tmp_path) -> None:
+    table = answered(tiny, tiny_run, tmp_path / "bulk", limit=5)
+    session.main(
+        InferConfig(
+            photos=(tiny,), run=tiny_run, out=tmp_path, device="cpu", workers=0, split="all", limit=5, maps=False
+        )
+    )
+    people = pd.read_csv(tmp_path / "predictions.csv")
+    assert people["input"].tolist() == table["input"].tolist()
+    assert people["L8_cell"].tolist() == table["L8_cell"].tolist()
+    np.testing.assert_allclose(people[["latitude", "longitude"]], table[["latitude", "longitude"]], atol=1e-4)
+    np.testing.assert_allclose(people["L1_probability"], table["L1_probability"], atol=1e-4)
+
+
+def test_what_is_known_of_the_place_narrows_every_answer(tiny, tiny_run, tmp_path) -> None:
+    table = answered(tiny, tiny_run, tmp_path / "out", within=("FR",))
+    assert table["L8_cell"].nunique() == 1
+    np.testing.assert_allclose(table["L8_probability"], 1, atol=1e-5)
+    assert table["warnings"].str.contains("within FR").all()
+    with pytest.raises(ValueError, match="choose another --out"):
+        answered(tiny, tiny_run, tmp_path / "out")
+
+
+def test_several_datasets_in_files_and_in_shards_are_answered_together(tiny, tiny_run, tmp_path) -> None:
+    pack.run(PackConfig(data=tiny, out=tmp_path / "packed"))
+    session.main(
+        InferConfig(
+            photos=(tmp_path / "packed", next(tiny.rglob("*.jpg")), tiny, tmp_path / "packed"),
+            run=tiny_run,
+            out=tmp_path / "out",
+            bulk=True,
+            device="cpu",
+            workers=0,
+            split="calibration",
+        )
+    )
+    table = pd.read_parquet(tmp_path / "out")
+    packed, alone, files, again = table[:12], table[12:13], table[13:25], table[25:]
+    columns = ["id", "latitude", "longitude", "L8_cell"]
+    assert alone["id"].isna().all()
+    for other in (files, again):
+        pd.testing.assert_frame_equal(
+            packed[columns].reset_index(drop=True), other[columns].reset_index(drop=True), rtol=1e-4
+        )
+
+
+def test_flags_of_single_answers_are_refused(tiny, tiny_run) -> None:
+    with pytest.raises(ValueError, match="leave out --same-place, --confidence, or --bulk"):
+        InferConfig(photos=(tiny,), run=tiny_run, bulk=True, same_place=True, confidence=0.5)
+
+
+def test_a_packed_dataset_can_be_answered_one_by_one_with_its_pictures_beside_the_maps(
+    tiny, tiny_run, tmp_path
+) -> None:
+    pack.run(PackConfig(data=tiny, out=tmp_path / "packed"))
+    out = tmp_path / "out"
+    session.main(InferConfig(photos=(tmp_path / "packed",), run=tiny_run, out=out, device="cpu", workers=0, limit=2))
+    records = read_json(out / "predictions.json")
+    assert [Path(record["input"]).name for record in records] == ["paris-8.jpg", "new-york-8.jpg"]
+    for record in records:
+        assert Path(record["input"]).read_bytes() == next(tiny.rglob(Path(record["input"]).name)).read_bytes()
+        assert (out / f"{Path(record['input']).stem}.html").is_file()
+
+
+def test_a_shard_cut_short_leaves_its_photographs_out_by_name(tiny, tiny_run, tmp_path, caplog) -> None:
+    pack.run(PackConfig(data=tiny, out=tmp_path / "packed"))
+    shard = next((tmp_path / "packed" / "shards").glob("test-*.tar"))
+    os.truncate(shard, shard.stat().st_size // 2)
+    table = answered(tmp_path / "packed", tiny_run, tmp_path / "bulk").set_index("id")
+    unread = table["problem"].notna()
+    assert 0 < unread.sum() < 12
+    assert table.loc[unread, "latitude"].isna().all()
+    assert table.loc[unread, "problem"].str.contains("cut short").all()
+    session.main(
+        InferConfig(
+            photos=(tmp_path / "packed",), run=tiny_run, out=tmp_path / "out", device="cpu", workers=0, maps=False
+        )
+    )
+    assert "is cut short" in caplog.text
+    assert len(read_json(tmp_path / "out" / "predictions.json")) == 12 - unread.sum()
