@@ -65,7 +65,7 @@ def test_two_steps_were_trained_of_each_network(runs):
 def test_a_run_is_measured_beside_chance_and_the_oracle_and_says_that_it_is_made_up(data, runs, name):
     evaluate(EvaluateConfig(data=data, run=runs / name, split="test", workers=0, device="cpu"))
     report = json.loads((runs / name / "evaluation_test.json").read_text())
-    assert set(report["answers"]) == {"chance", "model", "clue oracle"}
+    assert set(report["answers"]) == {"chance", "one place", "model", "clue oracle"}
     assert report["answers"]["clue oracle"]["geoscore"]["value"] > report["answers"]["chance"]["geoscore"]["value"]
     assert report["trained_on"] == 0
     assert load_model(runs / name, torch.device("cpu")).calibrated
