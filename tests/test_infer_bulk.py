@@ -114,6 +114,7 @@ def test_an_interrupted_answering_goes_on_with_any_number_of_processes(
     pd.testing.assert_frame_equal(answered(tiny, tiny_run, tmp_path / "out"), alone, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_answer_every_photograph_once(tiny, tiny_run, tmp_path) -> None:
     out = tmp_path / "out"
     flags = [str(tiny), "--run", str(tiny_run), "--out", str(out), "--split", "all", "--bulk", "--device", "cpu"]
