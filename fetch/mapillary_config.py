@@ -1,6 +1,5 @@
 """What `python -m fetch mapillary` and `python -m fetch recheck` take."""
 
-import ipaddress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -9,6 +8,7 @@ from urllib.parse import urlsplit
 
 from tyro.conf import Positional
 
+from fetch.addresses import is_loopback
 from fetch.config import IngestConfig, ThinConfig
 
 Stage = Literal["all", "survey", "plan", "run", "fill", "status", "verify", "probe"]
@@ -174,14 +174,6 @@ class RecheckConfig(ServiceConfig):
     """Dataset folder."""
     dry_run: bool = False
     """Only say which ones are gone."""
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether a host is this machine."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def check_address(flag: str, url: str) -> None:
