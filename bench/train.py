@@ -25,7 +25,7 @@ from label_maps.config import LabelMapsConfig
 from label_maps.files import hierarchy_hash, read_hierarchy
 from train.config import JointConfig, LevelConfig
 from train.optim import build_optimizer
-from train.start import _precision, train_joint, train_level
+from train.start import activation_precision, train_joint, train_level
 
 
 def main() -> None:
@@ -67,7 +67,7 @@ def compare(folder: Path, flags: argparse.Namespace) -> list[dict[str, object]]:
         paces["train.level, L8"].append(lines[1]["photos_per_second"])
         shutil.rmtree(run)
     best = statistics.median(paces["bare loop"])
-    precision = str(_precision("auto", pick_device(flags.device))).removeprefix("torch.")
+    precision = str(activation_precision("auto", pick_device(flags.device))).removeprefix("torch.")
     return [
         {
             "loop": name,
@@ -112,7 +112,7 @@ def bare(run: Path, flags: argparse.Namespace) -> float:
         memory_format=torch.channels_last
     )
     true = {level: torch.randint(count, (flags.batch,), device=device) for level, count in heads.items()}
-    precision = _precision("auto", device)
+    precision = activation_precision("auto", device)
     forward = torch.compile(network) if flags.compile else network
     started_at = 0.0
     for step in range(flags.steps + 1):

@@ -225,7 +225,7 @@ def _training(
             workers=config.workers,
         ),
         device=device,
-        precision=_precision(config.precision, device),
+        precision=activation_precision(config.precision, device),
         world=world,
         trackers=trackers,
     )
@@ -257,7 +257,7 @@ SPLITS_USED = ("train", "calibration")
 """What is learned from, and what early stopping and the choice of the best checkpoint look at; never the test split."""
 
 
-def _precision(name: str, device: torch.device) -> torch.dtype:
+def activation_precision(name: str, device: torch.device) -> torch.dtype:
     """Return what activations are computed in; `auto` is bfloat16 where the hardware has it."""
     if name == "float32" or (name == "auto" and not _computes_bfloat16(device)):
         return torch.float32
