@@ -34,7 +34,7 @@ def main(config: LabelMapsConfig) -> None:
         about = config.data / DATASET
         begin_run(config.run, hierarchy, photos, settings, read_json(about) if about.is_file() else {})
     print(_table(hierarchy, coordinates(photos[photos["split"] == "test"]), len(training)))
-    for remark in remarks(partition, training):
+    for remark in remarks(config, partition, training):
         print(remark)
 
 

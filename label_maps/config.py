@@ -48,7 +48,8 @@ class LabelMapsConfig:
     cells: Path | None = None
     """adaptive: take the cells of this table instead, of columns cluster_id,min_lat,min_lon,max_lat,max_lon."""
     countries: Path | None = None
-    """admin: Natural Earth's admin-0 countries, such as ne_50m_admin_0_countries.zip."""
+    """admin: Natural Earth's admin-0 countries, such as ne_50m_admin_0_countries.zip; left out, the shipped table, whose
+    borders follow L8 cells."""
     regions: Path | None = None
     """admin: Natural Earth's ne_10m_admin_1_states_provinces.zip, for a level of regions below the countries."""
     assign: Literal["polygons", "centroids"] | None = None
@@ -72,8 +73,8 @@ class LabelMapsConfig:
                     f"{written} is a flag of --partition {users[0]}, not of {self.partition}: leave it out"
                 )
         self._check_adaptive()
-        if self.partition == "admin" and self.countries is None:
-            raise ValueError("--partition admin needs --countries FILE, such as ne_50m_admin_0_countries.zip")
+        if self.regions and not self.countries:
+            raise ValueError("--regions needs --countries FILE too, such as ne_50m_admin_0_countries.zip")
         if self.partition == "kmeans":
             self._check_clusters()
 

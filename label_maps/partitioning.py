@@ -11,6 +11,12 @@ MAX_IMAGES = 1000
 MAX_LEVEL = 10
 """Of adaptive cells, when left out: those of PlaNet and OpenStreetView-5M are of this order."""
 
+ROUGH = (
+    "{count} countries by the shipped table of L8 cells, so borders are off by up to 78 km and the smallest countries are "
+    "missing; for true borders add --countries ne_50m_admin_0_countries.zip, for regions --regions "
+    "ne_10m_admin_1_states_provinces.zip, both from naturalearthdata.com"
+)
+
 
 def make_partition(config: LabelMapsConfig, training_deg: NDArray[np.float64]) -> Partition:
     """Return the partition that the flags ask for.
@@ -33,7 +39,8 @@ def make_partition(config: LabelMapsConfig, training_deg: NDArray[np.float64]) -
     if config.partition == "admin":
         from geocells.partitions import admin
 
-        assert config.countries is not None
+        if config.countries is None:
+            return admin.shipped_countries(config.assign or "polygons")
         return admin.read_areas(config.countries, config.regions, config.assign or "polygons")
     if config.partition == "kmeans":
         from geocells.partitions import kmeans
@@ -57,7 +64,7 @@ def settings_of(config: LabelMapsConfig, partition: Partition) -> dict[str, obje
     return {"partition": config.partition, **own, "min_images": config.min_images}
 
 
-def remarks(partition: Partition, training_deg: NDArray[np.float64]) -> list[str]:
+def remarks(config: LabelMapsConfig, partition: Partition, training_deg: NDArray[np.float64]) -> list[str]:
     """Return what to say of a partition besides its classes."""
     from geocells.partitions.admin import AdminPartition
 
@@ -65,4 +72,8 @@ def remarks(partition: Partition, training_deg: NDArray[np.float64]) -> list[str
         return []
     shares = partition.differing(training_deg)
     parts = [f"{share:.1%} another {level}" for level, share in zip(partition.level_names, shares, strict=True)]
-    return [f"the nearest middle gives, compared with the polygons, {' and '.join(parts)}; used: {partition.assign}"]
+    rough = [] if config.countries else [ROUGH.format(count=len(partition.texts[0]))]
+    return [
+        *rough,
+        f"the nearest middle gives, compared with the polygons, {' and '.join(parts)}; used: {partition.assign}",
+    ]

@@ -99,6 +99,14 @@ def test_admin_says_on_how_many_photographs_polygons_and_middles_differ(tiny, tm
     assert said.endswith("% another region; used: polygons")
 
 
+def test_admin_needs_no_file_for_countries_and_says_how_rough_they_are(tiny, tmp_path, capsys):
+    make_label_maps(LabelMapsConfig(tiny, tmp_path, partition="admin"))
+    hierarchy = read_hierarchy(tmp_path)
+    assert hierarchy.level_names == ("country",)
+    assert set(hierarchy.name) == {"FR", "KE", "AU", "US", "PE", "FJ"}
+    assert "borders are off by up to 78 km" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [
@@ -107,7 +115,7 @@ def test_admin_says_on_how_many_photographs_polygons_and_middles_differ(tiny, tm
         ({"partition": "kmeans", "clusters": (8, 4)}, "got 8 4"),
         ({"partition": "kmeans", "clusters": (2, 3)}, "the finest level has at least 4"),
         ({"partition": "kmeans", "clusters": (4,), "levels": (1,)}, "--levels is a flag of --partition quad"),
-        ({"partition": "admin"}, "needs --countries FILE"),
+        ({"partition": "admin", "regions": "x.zip"}, "--regions needs --countries FILE too"),
         ({"partition": "macro", "max_images": 3}, "--max-images is a flag of --partition adaptive, not of macro"),
         ({"partition": "adaptive", "max_images": 0}, "--max-images must be 1 or more"),
         ({"partition": "adaptive", "max_level": 17}, "--max-level is 1 to 16"),

@@ -14,7 +14,6 @@ from plumbing.config import command, parse
 from train.config import CalibrateConfig, JointConfig, LevelConfig
 
 ROOT = Path(__file__).parent.parent
-RECIPES = sorted((ROOT / "train" / "recipes").glob("*.yaml"))
 
 HELP = """
 import runpy, sys
@@ -114,15 +113,6 @@ def test_a_full_disk_while_writing_a_checkpoint_is_one_line_and_exit_code_2(
     assert "Traceback" not in said
     assert [path.name for path in (run / "checkpoints").iterdir()] == ["joint.json"]
     assert not (run / "joint.safetensors").exists()
-
-
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
-def test_every_recipe_is_a_training(recipe):
-    argv = [str(recipe), "--data", "data/x", "--run", "runs/x"]
-    joint = parse(JointConfig, "python -m train.joint", argv)
-    level = parse(LevelConfig, "python -m train.level", [*argv, "--level", "L3"])
-    assert joint.epochs == level.epochs
-    assert joint.run == Path("runs/x")
 
 
 def test_a_flag_after_a_recipe_wins():

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import KDTree
 
 from geocells.country_codes import ALPHA2_OF_NAME, alpha2_of_adm0_a3
+from geocells.land import TABLE_LEVEL, cell_boxes, land_table
 from geocells.natural_earth import read_polygons
 from geocells.outlines import area_km2, boxes_deg, middles_deg, polygonal, span_deg
 from geocells.partitions.base import check_keys
@@ -174,6 +175,19 @@ def read_areas(countries: Path, regions: Path | None, assign: Assign = "polygons
     shapes = np.concatenate([shapes, outlines[bare]])
     owner = np.concatenate([owner, codes[bare]])
     return _of_regions(shapes, owner, [*_texts(name), *codes[bare].tolist()], assign)
+
+
+def shipped_countries(assign: Assign = "polygons") -> AdminPartition:
+    """Return countries without any file: the L8 cells in which each has most land, by the shipped table.
+
+    Borders are off by up to a cell, 78 km at the equator, and a country that has most land in no cell is not there.
+    """
+    country = land_table().country
+    cells = np.flatnonzero(country != "")
+    names, owner = np.unique(country[cells], return_inverse=True)
+    boxes = cell_boxes(cells, TABLE_LEVEL)
+    areas = np.array([shapely.union_all(boxes[owner == k]) for k in range(len(names))], dtype=object)
+    return AdminPartition(areas, np.arange(len(names)), (names.astype(str),), assign)
 
 
 def _country_column(regions: Path) -> str:

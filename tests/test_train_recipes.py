@@ -1,0 +1,140 @@
+"""Every recipe is what it says, by the very commands that stand in its first lines, from label maps to answers."""
+
+import json
+import re
+import shlex
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from fetch.config import DemoConfig
+from fetch.demo import run as make_demo
+from infer.config import InferConfig
+from infer.session import main as infer
+from label_maps.config import LabelMapsConfig
+from label_maps.manifest import read_manifest
+from plumbing.config import command, parse
+from tests.test_geocells_partitions import files  # noqa: F401
+from train.config import JointConfig, LevelConfig, RegressConfig, SweepConfig
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "train" / "recipes"
+
+COMMANDS: dict[str, tuple[type, str]] = {
+    "label_maps": (LabelMapsConfig, "label_maps.build:main"),
+    "train.level": (LevelConfig, "train.start:train_level"),
+    "train.joint": (JointConfig, "train.start:train_joint"),
+    "train.regress": (RegressConfig, "train.start:train_regress"),
+    "train.sweep": (SweepConfig, "train.sweeping:main"),
+}
+
+CLAIMS: dict[str, tuple[str, dict[str, object]]] = {
+    "geoguessr2": ("train.level", {"arch": "resnet50", "epochs": 6, "optim.lr": 1e-4, "batch_size": 64}),
+    "director": (
+        "train.level",
+        {
+            "level": "macro", "arch": "efficientnet_b0", "optim.name": "adamw", "optim.lr": 5e-4, "patience": 6,
+            "optim.weight_decay": 1e-4, "optim.schedule": "plateau", "sampler": "balanced", "class_weights": True,
+        },
+    ),
+    "country": (
+        "train.level",
+        {"level": "country", "optim.name": "adamw", "optim.trunk_lr_factor": 0.1, "optim.schedule": "step"},
+    ),
+    "region_smooth": ("train.level", {"level": "region", "loss": "haversine", "tau_km": (75.0,)}),
+    "coordinates": ("train.regress", {"kind": "standardised", "coordinate_loss": "mse"}),
+    "multiscale": ("train.joint", {"loss": "focal", "optim.name": "adamw", "optim.schedule": "plateau"}),
+    "joint": ("train.joint", {"loss": "haversine", "epochs": 20, "batch_size": 256}),
+    "demo": ("train.joint", {"arch": "resnet18", "weights": "none", "image_size": 64, "cache_pixels": True}),
+}  # fmt: skip
+"""Which command each recipe is for, and what the published system is known by."""
+
+SAME_AS_DEFAULT = {"geoguessr2"}
+"""The defaults are this one, written out."""
+
+TINY = (
+    "--arch resnet18 --weights none --image-size 32 --epochs 1 --batch-size 16 --workers 0 --device cpu "
+    "--precision float32 --no-cache-pixels"
+)
+
+
+def said_commands(recipe: Path) -> list[tuple[str, list[str]]]:
+    """Return the commands in the first lines of a recipe: module and arguments."""
+    text = recipe.read_text().replace("\\\n#", "")
+    lines = re.findall(r"^#   python -m (.+)$", text, flags=re.MULTILINE)
+    words = [shlex.split(line, comments=True) for line in lines]
+    return [(module, argv) for module, *argv in words]
+
+
+def value_of(config: object, name: str) -> object:
+    for part in name.split("."):
+        config = getattr(config, part)
+    return config
+
+
+def test_every_recipe_has_its_claims():
+    assert sorted(path.stem for path in FOLDER.glob("*.yaml")) == sorted(CLAIMS)
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_the_commands_in_the_first_lines_can_be_typed(name, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    said = said_commands(FOLDER / f"{name}.yaml")
+    assert next(module for module, _ in said) == "label_maps"
+    assert CLAIMS[name][0] in [module for module, argv in said if f"train/recipes/{name}.yaml" in argv]
+    for module, argv in said:
+        config = COMMANDS[module][0]
+        parsed = parse(config, f"python -m {module}", argv)
+        assert str(value_of(parsed, "run")).startswith("runs/")
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_a_recipe_sets_what_it_is_known_by(name):
+    module, claims = CLAIMS[name]
+    config = COMMANDS[module][0]
+    needed = ["--data", "d", "--run", "r"] + (["--level", "L3"] if config is LevelConfig else [])
+    plain = parse(config, "x", needed)
+    given = needed[:4] if "level" in claims else needed
+    recipe = parse(config, "x", [str(FOLDER / f"{name}.yaml"), *given])
+    assert {claim: value_of(recipe, claim) for claim in claims} == claims
+    differing = [field.name for field in fields(recipe) if getattr(recipe, field.name) != getattr(plain, field.name)]
+    assert bool(differing) == (name not in SAME_AS_DEFAULT)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A demo planet of 160 pictures."""
+    folder = tmp_path_factory.mktemp("planet") / "data"
+    make_demo(DemoConfig(out=folder, images=160, size=32))
+    return folder
+
+
+def typed(module: str, argv: list[str]) -> None:
+    config, action = COMMANDS[module]
+    with pytest.raises(SystemExit) as leaving:
+        command(config, f"python -m {module}", action, argv)
+    assert not leaving.value.code, f"python -m {module} {shlex.join(argv)} ended with {leaving.value.code}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CLAIMS)
+def test_a_recipe_runs_from_label_maps_to_answers(name, data, tmp_path, files, monkeypatch):  # noqa: F811
+    monkeypatch.chdir(ROOT)
+    run = tmp_path / "run"
+    here = {"data/mine": data, "data/demo": data, "ne_50m_admin_0_countries.zip": files[0]}
+    here |= {"ne_10m_admin_1_states_provinces.zip": files[1]}
+    for module, argv in said_commands(FOLDER / f"{name}.yaml"):
+        words = [str(here.get(word, run if word.startswith("runs/") else word)) for word in argv]
+        if "--clusters" in words:
+            words = [*words[: words.index("--clusters")], "--clusters", "3", "6", "12"]
+        if module.startswith("train.") and module != "train.sweep":
+            for level in ("L1", "L3", "L5", "L8") if "L1" in words else ("",):
+                typed(module, [level if word == "L1" else word for word in words] + TINY.split())
+        elif module == "label_maps":
+            typed(module, words)
+    photos = [data / path for path in read_manifest(data)["path"].iloc[:2]]
+    infer(InferConfig(photos=tuple(photos), run=run, out=tmp_path / "out", workers=0, device="cpu"))
+    records = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert [record["input"] for record in records] == [str(photo) for photo in photos]
+    assert all(-90 <= record["point"]["latitude"] <= 90 for record in records)
