@@ -105,7 +105,7 @@ def run(config: InferConfig) -> None:
         logging.getLogger().setLevel(logging.WARNING)
     bulk = Bulk.of(config)
     model = load_model(config.run, pick_device(_device(config.device, world)))
-    model = model.with_choices(config.fusion, config.point)
+    model = model.with_choices(config.fusion, config.point, bool(config.within or config.exclude))
     prior = make_prior(model.hierarchy, config.within, config.exclude)
     _begin(config, model, prior, bulk, world)
     count = len(bulk.pictures)
@@ -181,10 +181,11 @@ def _fill(answers: _Answers, batch: PhotoBatch, start: int, model: Model, prior:
     if not len(batch.index):
         return
     rows = batch.index.numpy() - start
-    posterior = model.posterior(model.logits(batch.pixels))
+    seen = model.see(batch.pixels)
+    posterior = model.posterior(seen.logits)
     if prior is not None:
         posterior, _ = restrict(model.tree, posterior, prior)
-    answers.points_deg[rows] = model.points(posterior)
+    answers.points_deg[rows] = model.points(posterior, seen)
     # One reading from the device for each level, not for each photograph.
     for depth, level in enumerate(posterior):
         log_probability, best = level.max(dim=1)

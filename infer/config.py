@@ -7,7 +7,7 @@ from typing import Literal
 from tyro.conf import Positional
 
 Fusion = Literal["chain", "product", "seed"]
-Point = Literal["top", "mean", "median", "geoscore"]
+Point = Literal["top", "mean", "median", "geoscore", "regressed", "refined"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +60,9 @@ class InferConfig(ClaimConfig):
     """How levels are combined: chain (chain rule down the tree), product (of the levels' own posteriors), seed (the
     published greedy rule). Left out, what the calibration split preferred."""
     point: Point | None = None
-    """Which point: top (most probable cell), mean, median, geoscore (highest expected GeoScore). Left out, what the
-    calibration split preferred."""
+    """Which point: top (most probable cell), mean, median, geoscore (highest expected GeoScore); where the run has it,
+    regressed (a network's own coordinate) or refined (geoscore with coordinates inside cells, by train.refine). Left out,
+    what the calibration split preferred."""
     formats: tuple[Literal["parquet", "kml", "gpkg"], ...] = ()
     """Further files of all answers beside predictions.json, .csv and .geojson: points and regions."""
     sidecars: float | None = None
@@ -133,7 +134,8 @@ class EvaluateConfig:
     fusion: Fusion | None = None
     """chain, product or seed; what the calibration split preferred when left out."""
     point: Point | None = None
-    """top, mean, median or geoscore; what the calibration split preferred when left out."""
+    """top, mean, median, geoscore, or, where the run has it, regressed or refined; what the calibration split preferred
+    when left out."""
     places: Literal["usual", "elsewhere"] = "usual"
     """Measure the promises for photographs of the usual places, or for those far from any training photograph."""
     against: Path | None = None

@@ -156,13 +156,13 @@ def measure(
         for _, reason in batch.unreadable:
             log.warning("left out: %s", reason)
         if len(batch.index):
-            rows, logits = batch.index.numpy(), model.logits(batch.pixels)
-            posterior = model.posterior(logits)
-            points.append(model.points(posterior))
+            rows, seen = batch.index.numpy(), model.see(batch.pixels)
+            posterior = model.posterior(seen.logits)
+            points.append(model.points(posterior, seen))
             ranks.append(class_ranks(posterior, classes[rows]))
             read.append(rows)
             if meter is not None:
-                meter.add(logits, posterior, classes[rows], truth[rows])
+                meter.add(seen.logits, posterior, classes[rows], truth[rows])
     if not read:
         raise ValueError(f"none of {len(photos)} photographs of {data} could be read")
     return Measured(np.concatenate(points), np.concatenate(ranks), np.concatenate(read))

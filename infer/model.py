@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geocells.hierarchy import Hierarchy
+from infer.coordinates import HEAD, CoordinateSpec, latlon_deg_of, point_logits
 from infer.network import GeoNetwork, NetworkSpec, load_network
-from infer.points import answer_points, leaf_vectors
+from infer.points import POINTS, REFINED, REGRESSED, answer_points, center_vectors, refined_points
 from infer.posterior import FUSIONS, Tree, fuse
+from infer.refiner import REFINE, Refiner, RefinerSpec, load_refiner
 from infer.transform import InputTransform, normalise
 from label_maps.files import hierarchy_hash, read_hierarchy
 from label_maps.run_folder import read_run
@@ -24,7 +26,43 @@ from plumbing.files import read_json, sha256
 log = logging.getLogger(__name__)
 
 JOINT = "joint.safetensors"
+REGRESS = "regress.safetensors"
 TEMPERATURES = "temperatures.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What the networks say of photographs, before any probability.
+
+    Attributes:
+        logits: (B, classes) per level.
+        regressed: (B, 3) unit vectors of the coordinates that they answer; None where they answer none.
+        features: (B, width) of the network of the finest level.
+    """
+
+    logits: list[Tensor]
+    regressed: Tensor | None
+    features: Tensor
+
+    @classmethod
+    def joined(cls, parts: Sequence["Seen"]) -> "Seen":
+        """Return what is said of all photographs of several parts."""
+        regressed = [part.regressed for part in parts if part.regressed is not None]
+        return cls(
+            [torch.cat(level) for level in zip(*(part.logits for part in parts), strict=True)],
+            torch.cat(regressed) if regressed else None,
+            torch.cat([part.features for part in parts]),
+        )
+
+    def rows(self, rows: slice) -> "Seen":
+        """Return what is said of some of the photographs."""
+        regressed = None if self.regressed is None else self.regressed[rows]
+        return Seen([z[rows] for z in self.logits], regressed, self.features[rows])
+
+    def one_place(self) -> "Seen":
+        """Return what is said, on the mean, of photographs of one place, as of one."""
+        regressed = None if self.regressed is None else self.regressed.mean(dim=0, keepdim=True)
+        return Seen([z.mean(dim=0, keepdim=True) for z in self.logits], regressed, self.features.mean(0, keepdim=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +75,10 @@ class Model:
         hash: SHA-256 over its weights and label maps, by which an answer names what gave it.
         hierarchy: the cells.
         tree: the same as tensors.
-        leaves: (leaves, 3) unit vectors of the answered coordinates of the finest level.
-        networks: which have between them one head for each level.
+        centers: per level, (classes, 3) unit vectors of the coordinates that stand for its cells.
+        networks: which have between them one head for each level, or a coordinate head alone.
+        coordinates: how the coordinate head of the last network is read; None where it has none.
+        refiner: what turns cells into coordinates inside them, and its spec, where the run has one.
         transform: from a picture to their input.
         temperatures: one for each level, by fusion; 1 where none was fitted.
         calibrated: whether temperatures were fitted for these weights.
@@ -52,8 +92,10 @@ class Model:
     hash: str
     hierarchy: Hierarchy
     tree: Tree
-    leaves: Tensor
+    centers: tuple[Tensor, ...]
     networks: tuple[GeoNetwork, ...]
+    coordinates: CoordinateSpec | None
+    refiner: tuple[Refiner, RefinerSpec] | None
     transform: InputTransform
     temperatures: Mapping[str, tuple[float, ...]]
     calibrated: bool
@@ -61,29 +103,86 @@ class Model:
     point: str
     device: torch.device
 
+    @property
+    def point_methods(self) -> tuple[str, ...]:
+        """Return the ways to choose a point that this run has."""
+        own = ((REGRESSED, self.coordinates), (REFINED, self.refiner))
+        return POINTS + tuple(name for name, needed in own if needed is not None)
+
     @torch.inference_mode()
-    def logits(self, pixels: Tensor) -> list[Tensor]:
-        """Return (B, classes) logits per level of (B, 3, size, size) uint8 pixels."""
+    def see(self, pixels: Tensor) -> Seen:
+        """Return what the networks say of (B, 3, size, size) uint8 pixels; each trunk is passed once."""
         images = normalise(pixels.to(self.device))
+        outputs: dict[str, Tensor] = {}
         with torch.autocast(self.device.type, enabled=self.device.type == "cuda"):
-            outputs = {level: z for network in self.networks for level, z in network(images).items()}
+            for network in self.networks:
+                features = network.features(images)
+                outputs |= network.answers(features)
         if not all(torch.isfinite(z).all() for z in outputs.values()):
             raise ValueError(f"the networks of {self.name} answer with what is no number: train them again")
-        return [outputs[level].float() for level in self.hierarchy.level_names]
+        regressed = self.coordinates.vectors(outputs[HEAD].float()) if self.coordinates else None
+        if regressed is not None and len(outputs) == 1:
+            logits = point_logits(regressed, self.centers)
+        else:
+            logits = [outputs[level].float() for level in self.hierarchy.level_names]
+        return Seen(logits, regressed, features.float())
+
+    def logits(self, pixels: Tensor) -> list[Tensor]:
+        """Return (B, classes) logits per level of (B, 3, size, size) uint8 pixels."""
+        return self.see(pixels).logits
 
     @torch.inference_mode()
     def posterior(self, logits: Sequence[Tensor]) -> list[Tensor]:
         """Return the tree posterior, (B, classes) log probabilities per level."""
         return fuse(self.tree, logits, self.temperatures[self.fusion], self.fusion)
 
-    def with_choices(self, fusion: str | None, point: str | None) -> "Model":
-        """Return the model with another fusion or point where one is given."""
+    def with_choices(self, fusion: str | None, point: str | None, bounded: bool = False) -> "Model":
+        """Return the model with another fusion or point where one is given.
+
+        Args:
+            fusion: how levels are combined.
+            point: how one point is chosen.
+            bounded: whether the place is known to lie in some area, which a regressed coordinate knows nothing of.
+
+        Raises:
+            ValueError: the run has no such point, or it cannot be bounded.
+        """
+        if bounded and point == REGRESSED:
+            raise ValueError("--point regressed cannot be held to --within and --exclude: choose another --point")
+        if bounded and point is None and self.point == REGRESSED:
+            point = "geoscore"
+        if point is not None and point not in self.point_methods:
+            lacks = {
+                REGRESSED: "no network that answers a coordinate: train `train.joint --coordinate-weight 1`",
+                REFINED: "no refiner: train one with `python -m train.refine`",
+            }
+            raise ValueError(
+                f"--point {point}: {self.name} has {lacks.get(point, 'no such point')}; its points are "
+                f"{', '.join(self.point_methods)}"
+            )
         return replace(self, fusion=fusion or self.fusion, point=point or self.point)
 
     @torch.inference_mode()
-    def points(self, posterior: Sequence[Tensor]) -> NDArray[np.float64]:
-        """Return (B, 2) answered latitudes and longitudes in degrees."""
-        return answer_points(self.point, posterior[-1], self.leaves).cpu().numpy()
+    def points(self, posterior: Sequence[Tensor], seen: Seen | None = None) -> NDArray[np.float64]:
+        """Return (B, 2) answered latitudes and longitudes in degrees.
+
+        Args:
+            posterior: (B, classes) log probabilities per level.
+            seen: what the networks said of the same photographs, for the points `regressed` and `refined`.
+        """
+        if self.point in POINTS:
+            return answer_points(self.point, posterior[-1], self.centers[-1]).cpu().numpy()
+        assert seen is not None, f"the point {self.point} takes more than a posterior"
+        if self.point == REGRESSED:
+            assert seen.regressed is not None, "with_choices and load_model refuse what a run lacks"
+            return latlon_deg_of(seen.regressed.double()).cpu().numpy()
+        assert self.refiner is not None, "with_choices and load_model refuse what a run lacks"
+        refiner, spec = self.refiner
+        level = self.hierarchy.level_index(spec.level)
+        points = refined_points(
+            posterior[level], self.centers[level], lambda cells: refiner.vectors(seen.features, cells)
+        )
+        return points.cpu().numpy()
 
 
 def load_model(run: Path, device: torch.device) -> Model:
@@ -98,8 +197,9 @@ def load_model(run: Path, device: torch.device) -> Model:
     loaded = [load_network(path, device) for path in files]
     for path, (_, spec) in zip(files, loaded, strict=True):
         check_fits(path, spec, hierarchy)
+    coordinates = loaded[-1][1].coordinates
     unanswered = set(hierarchy.level_names).difference(*(spec.classes for _, spec in loaded))
-    if unanswered:
+    if unanswered and not (coordinates and files == [run / REGRESS]):
         raise ValueError(
             f"{', '.join(path.name for path in files)} of {run} have no head for {', '.join(sorted(unanswered))}: "
             "train them with `python -m train.joint` or `python -m train.level`"
@@ -109,7 +209,8 @@ def load_model(run: Path, device: torch.device) -> Model:
         raise ValueError(
             f"the networks of {run} want pictures of different sizes: train them with the same --image-size"
         )
-    digest = model_hash(record, files)
+    refiner = load_refiner(run, hierarchy, files[-1], device)
+    digest = model_hash(record, [*files, run / REFINE] if refiner else files)
     calibration = read_temperatures(run, digest)
     return Model(
         name=record["name"],
@@ -117,8 +218,10 @@ def load_model(run: Path, device: torch.device) -> Model:
         hash=digest,
         hierarchy=hierarchy,
         tree=Tree.of(hierarchy, device),
-        leaves=leaf_vectors(hierarchy, device),
+        centers=center_vectors(hierarchy, device),
         networks=tuple(network for network, _ in loaded),
+        coordinates=coordinates,
+        refiner=refiner,
         transform=transforms.pop(),
         temperatures={fusion: _temperatures(calibration, fusion, hierarchy) for fusion in FUSIONS},
         calibrated=bool(calibration),
@@ -139,7 +242,7 @@ def _temperatures(calibration: Mapping[str, Any], fusion: str, hierarchy: Hierar
 
 
 def network_files(run: Path, hierarchy: Hierarchy) -> list[Path]:
-    """Return the weights that answer: the joint network where there is one, else one of each level.
+    """Return the weights that answer: the joint network where there is one, else one of each level, else that of a point.
 
     Raises:
         ValueError: a level has none.
@@ -147,6 +250,8 @@ def network_files(run: Path, hierarchy: Hierarchy) -> list[Path]:
     if (run / JOINT).is_file():
         return [run / JOINT]
     files = [run / f"{level}.safetensors" for level in hierarchy.level_names]
+    if (run / REGRESS).is_file() and not any(path.is_file() for path in files):
+        return [run / REGRESS]
     missing = [path.stem for path in files if not path.is_file()]
     if missing:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The network: a trunk that turns pictures into features, with one linear head per level."""
+"""The network: a trunk that turns pictures into features, with one linear head per level, or for a coordinate."""
 
 import json
 import re
@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from infer.coordinates import HEAD, CoordinateSpec
 from infer.transform import InputTransform
 from infer.trunks import build_trunk, pretrained_state
 from plumbing.files import atomic_path
@@ -26,25 +27,40 @@ class NetworkSpec:
         classes: number of classes of each level the network has a head for, by level name.
         label_map_hash: of the label maps whose class numbers the heads use.
         transform: how pictures reach it.
+        coordinates: how its coordinate head is read; None where it has none.
     """
 
     arch: str
     classes: dict[str, int]
     label_map_hash: str
     transform: InputTransform = field(default_factory=InputTransform)
+    coordinates: CoordinateSpec | None = None
+
+    @property
+    def outputs(self) -> dict[str, int]:
+        """Return how many numbers each head answers, by its name."""
+        return {**self.classes, **({HEAD: self.coordinates.width} if self.coordinates else {})}
 
 
 class GeoNetwork(nn.Module):
-    """A trunk that turns pictures into features, and a linear head for each level."""
+    """A trunk that turns pictures into features, and a linear head for each level and for a coordinate."""
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         self.trunk, width = build_trunk(spec.arch)
-        self.heads = nn.ModuleDict({level: nn.Linear(width, count) for level, count in spec.classes.items()})
+        self.heads = nn.ModuleDict({level: nn.Linear(width, count) for level, count in spec.outputs.items()})
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Return, for each level, (B, classes) logits of (B, 3, H, W) normalised images."""
-        features = self.trunk(images)
+        """Return, for each level, (B, classes) logits of (B, 3, H, W) normalised images; one pass of the trunk."""
+        return self.answers(self.features(images))
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return (B, width) features of (B, 3, H, W) normalised images."""
+        features: Tensor = self.trunk(images)
+        return features
+
+    def answers(self, features: Tensor) -> dict[str, Tensor]:
+        """Return what each head says of (B, width) features."""
         return {level: head(features) for level, head in self.heads.items()}
 
 
@@ -139,7 +155,7 @@ def load_network(path: Path, device: str | torch.device = "cpu") -> tuple[GeoNet
     try:
         with safe_open(path, "pt") as file:
             plain = json.loads((file.metadata() or {})["spec"])
-        spec = NetworkSpec(**{**plain, "transform": InputTransform(**plain["transform"])})
+        spec = _spec(plain)
         network = GeoNetwork(spec)
         network.load_state_dict(safetensors.torch.load_file(path))
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
@@ -148,3 +164,12 @@ def load_network(path: Path, device: str | torch.device = "cpu") -> tuple[GeoNet
             f"{path} is damaged or no network of this project ({type(error).__name__}: {reason}): train it again"
         ) from None
     return network.eval().to(device), spec
+
+
+def _spec(plain: Mapping[str, Any]) -> NetworkSpec:
+    stored = plain.get("coordinates")
+    coordinates = None
+    if stored is not None:
+        mean, std = stored["mean_deg"], stored["std_deg"]
+        coordinates = CoordinateSpec(stored["kind"], (mean[0], mean[1]), (std[0], std[1]))
+    return NetworkSpec(**{**plain, "transform": InputTransform(**plain["transform"]), "coordinates": coordinates})

@@ -1,27 +1,37 @@
 """From a posterior over leaves to one point. Four answers, each best for another question."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from geocells.hierarchy import Hierarchy
 from geocells.sphere import EARTH_RADIUS_KM, unit_vectors
+from infer.coordinates import latlon_deg_of
 from infer.metrics import GEOSCORE_SCALE_KM
 
 POINTS = ("top", "mean", "median", "geoscore")
+"""What every run can answer."""
+REGRESSED = "regressed"
+"""The coordinate of a network that answers one, as it is."""
+REFINED = "refined"
+"""The point of highest expected GeoScore where the likeliest cells stand for refined coordinates, not their centres."""
 
 HEAVIEST = 1024
 """Leaves that count where all pairs of leaves would be compared; the others hold next to nothing."""
 CANDIDATES = 48
 """Leaves tried as the point of best expectation before it is moved between them."""
 STEPS = 12
+CELLS_REFINED = 16
+"""Likeliest cells of a photograph whose coordinates are refined."""
 CLOSEST_KM = 1.0
 """A leaf pulls as from this distance at least, so that no pull is infinite."""
 
 
-def leaf_vectors(hierarchy: Hierarchy, device: str | torch.device = "cpu") -> Tensor:
-    """Return (leaves, 3) unit vectors of the answered coordinates of the finest level."""
-    centers = hierarchy.center_deg[hierarchy.rows(hierarchy.depth - 1)]
-    return torch.from_numpy(unit_vectors(centers)).float().to(device)
+def center_vectors(hierarchy: Hierarchy, device: str | torch.device = "cpu") -> tuple[Tensor, ...]:
+    """Return, per level, (classes, 3) unit vectors of the coordinates that stand for its cells."""
+    vectors = torch.from_numpy(unit_vectors(hierarchy.center_deg)).float().to(device)
+    return tuple(vectors[hierarchy.rows(level)] for level in range(hierarchy.depth))
 
 
 def answer_points(method: str, log_leaf: Tensor, leaves: Tensor) -> Tensor:
@@ -48,8 +58,23 @@ def answer_points(method: str, log_leaf: Tensor, leaves: Tensor) -> Tensor:
     else:
         weight, place = log_leaf.exp().topk(min(HEAVIEST, log_leaf.shape[1]), dim=1)
         chosen = (_median if method == "median" else _geoscore)(weight, leaves[place])
-    x, y, z = chosen.double().unbind(dim=1)
-    return torch.stack([torch.atan2(z, torch.hypot(x, y)), torch.atan2(y, x)], dim=1).rad2deg()
+    return latlon_deg_of(chosen.double())
+
+
+def refined_points(log_cell: Tensor, centers: Tensor, refine: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return the point of highest expected GeoScore for each photograph after the likeliest cells are refined.
+
+    Args:
+        log_cell: (B, cells) log probabilities of the cells of one level.
+        centers: (cells, 3) unit vectors that stand for those that are not refined.
+        refine: from (B, K) cells, likeliest first, to (B, K, 3) unit vectors inside them.
+
+    Returns:
+        (B, 2) latitude and longitude in degrees, float64.
+    """
+    weight, cell = log_cell.exp().topk(min(HEAVIEST, log_cell.shape[1]), dim=1)
+    places = torch.cat([refine(cell[:, :CELLS_REFINED]), centers[cell[:, CELLS_REFINED:]]], dim=1)
+    return latlon_deg_of(_geoscore(weight, places).double())
 
 
 def _distance_km(a: Tensor, b: Tensor) -> Tensor:

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from geocells.partitions import Partition
 from infer import bulk
@@ -20,7 +18,7 @@ from infer.config import InferConfig
 from infer.devices import pick_device
 from infer.formats import write_format, write_sidecars
 from infer.loading import Photo, evenly, find_photos, photo_batches, unpacked
-from infer.model import Model, load_model
+from infer.model import Model, Seen, load_model
 from infer.posterior import sum_up
 from infer.same_place import agreement, fuse_photographs
 from infer.writers import Record, write_answers
@@ -48,7 +46,9 @@ def main(config: InferConfig) -> None:
         bulk.run(config)
         return
     photos = unpacked(evenly(find_photos(config.photos, config.split), config.limit), config.out / "photographs")
-    model = load_model(config.run, pick_device(config.device)).with_choices(config.fusion, config.point)
+    model = load_model(config.run, pick_device(config.device)).with_choices(
+        config.fusion, config.point, bool(config.within or config.exclude)
+    )
     names = unique_names([photo.path for photo in photos])
     records: list[Record] = []
     for photo, record in progress(answers(photos, model, config), "answering", "photograph", len(photos)):
@@ -86,12 +86,12 @@ def write_all(config: InferConfig, records: list[Record]) -> list[Path]:
 def answers(photos: list[Photo], model: Model, config: InferConfig) -> Iterator[tuple[Photo, Record]]:
     """Yield the record of each readable photograph in order; an unreadable one is one warning line."""
     listing, claims = Listing(config.mass, config.top), Claims.of(config, config.run, model)
-    for index, posterior in posteriors(photos, model, config):
+    for index, seen in seen_together(photos, model, config):
         if config.same_place:
-            yield photos[index[0]], one_place([photos[i].path for i in index], posterior, claims, config)
+            yield photos[index[0]], one_place([photos[i].path for i in index], seen, claims, config)
             return
-        posterior, inside = claims.restrict(posterior)
-        points, regions = model.points(posterior), claims.regions(posterior)
+        posterior, inside = claims.restrict(model.posterior(seen.logits))
+        points, regions = model.points(posterior, seen), claims.regions(posterior)
         for row, i in enumerate(index):
             own = [level[row] for level in posterior]
             record = answer_record(photos[i].path, points[row], own, model, listing)
@@ -99,35 +99,37 @@ def answers(photos: list[Photo], model: Model, config: InferConfig) -> Iterator[
             yield photos[i], record
 
 
-def one_place(photos: list[Path], posterior: list[Tensor], claims: Claims, config: InferConfig) -> Record:
-    """Return the record of (N, classes) posteriors of photographs of one place."""
+def one_place(photos: list[Path], seen: Seen, claims: Claims, config: InferConfig) -> Record:
+    """Return the record of what is seen on N photographs of one place."""
     model, temperature = claims.model, config.same_place_temperature
+    posterior = model.posterior(seen.logits)
     middle = max(0, len(posterior) - 2)
     agrees = agreement(posterior[middle], temperature)
     together = fuse_photographs(posterior[-1], temperature)[None]
     fused, inside = claims.restrict(sum_up(model.tree, together))
     own = [level[0] for level in fused]
-    record = answer_record(photos[0], model.points(fused)[0], own, model, Listing(config.mass, config.top))
+    record = answer_record(
+        photos[0], model.points(fused, seen.one_place())[0], own, model, Listing(config.mass, config.top)
+    )
     claims.extend(record, own, claims.regions(fused)[0], None if inside is None else float(inside[0]))
     same_place_record(record, photos, agrees.shared.tolist(), agrees.contradicting)
     return record
 
 
-def posteriors(photos: list[Photo], model: Model, config: InferConfig) -> Iterator[tuple[list[int], list[Tensor]]]:
-    """Yield which photographs were read together and their posteriors; with --same-place, all at once."""
-    found: list[tuple[list[int], list[Tensor]]] = []
+def seen_together(photos: list[Photo], model: Model, config: InferConfig) -> Iterator[tuple[list[int], Seen]]:
+    """Yield which photographs were read together and what is seen on them; with --same-place, all at once."""
+    found: list[tuple[list[int], Seen]] = []
     paths = [photo.path for photo in photos]
     for batch in photo_batches(Pictures.of_files(paths), model.transform, config.batch_size, config.workers):
         for _, reason in batch.unreadable:
             log.warning("left out: %s", reason)
         if not len(batch.index):
             continue
-        found.append((batch.index.tolist(), model.posterior(model.logits(batch.pixels))))
+        found.append((batch.index.tolist(), model.see(batch.pixels)))
         if not config.same_place:
             yield found.pop()
     if found:
-        index = [i for part, _ in found for i in part]
-        yield index, [torch.cat(level) for level in zip(*(p for _, p in found), strict=True)]
+        yield [i for index, _ in found for i in index], Seen.joined([seen for _, seen in found])
 
 
 def unique_names(photos: list[Path]) -> dict[Path, str]:

@@ -10,7 +10,7 @@ from geocells.hierarchy import build_hierarchy
 from geocells.partitions import QuadPartition
 from geocells.sphere import distance_km, geometric_median, latlon_deg, spherical_mean, unit_vectors
 from infer.metrics import geoscore
-from infer.points import POINTS, answer_points, leaf_vectors
+from infer.points import POINTS, answer_points, center_vectors
 
 PARIS, LYON, SYDNEY, SUVA, APIA = (
     (48.8567, 2.3508),
@@ -166,7 +166,8 @@ def test_a_method_that_is_not_there_is_refused():
         answer("mode", [PARIS], [1.0])
 
 
-def test_leaves_answer_with_the_mean_of_their_training_photographs():
+def test_cells_stand_for_the_mean_of_their_training_photographs():
     hierarchy = build_hierarchy(QuadPartition((1, 5)), [PARIS, LYON, SYDNEY])
-    leaves = latlon_deg(leaf_vectors(hierarchy).numpy())
-    assert distance_km(leaves, hierarchy.center_deg[hierarchy.rows(1)]).max() < 0.01
+    for level, centers in enumerate(center_vectors(hierarchy)):
+        away = distance_km(latlon_deg(centers.numpy()), hierarchy.center_deg[hierarchy.rows(level)])
+        assert away.max() < 0.01

@@ -6,16 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geocells.sphere import distance_km, unit_vectors
+from infer.coordinates import CoordinateSpec
 from train.config import AugmentConfig, RegressConfig
 from train.coordinates import CoordinateObjective, great_circle_rad
 from train.losses import Targets
 from train.start import train_regress
 
-ZERO, ONE = torch.zeros(2), torch.ones(2)
 
-
-def objective(kind: str, loss: str, mean: torch.Tensor = ZERO, std: torch.Tensor = ONE) -> CoordinateObjective:
-    return CoordinateObjective(kind, loss, mean, std)
+def objective(
+    kind: str, loss: str, mean: tuple[float, float] = (0, 0), std: tuple[float, float] = (1, 1)
+) -> CoordinateObjective:
+    return CoordinateObjective(CoordinateSpec(kind, mean, std), loss)
 
 
 def targets(places: np.ndarray) -> Targets:
@@ -53,17 +54,15 @@ def test_mse_of_vectors_is_a_third_of_the_squared_chord() -> None:
 def test_standardised_mse_is_half_latitude_and_half_longitude() -> None:
     places = np.array([[10.0, 20.0]])
     wanted = torch.tensor([[0.0, 0.0]])
-    loss = objective("standardised", "mse", torch.tensor([4.0, 0.0]), torch.tensor([2.0, 10.0]))(
-        [wanted], targets(places)
-    )
+    loss = objective("standardised", "mse", (4.0, 0.0), (2.0, 10.0))([wanted], targets(places))
     assert float(loss) == pytest.approx(0.5 * 3.0**2 + 0.5 * 2.0**2, rel=1e-5)
 
 
 @given(st.integers(0, 100))
 def test_standardised_coordinates_are_read_back_as_they_were_written(seed: int) -> None:
     places = some_places(seed)
-    mean, std = torch.tensor([20.0, 30.0]), torch.tensor([15.0, 60.0])
-    output = (torch.from_numpy(places).float() - mean) / std
+    mean, std = (20.0, 30.0), (15.0, 60.0)
+    output = (torch.from_numpy(places).float() - torch.tensor(mean)) / torch.tensor(std)
     answered = objective("standardised", "mse", mean, std).points_deg([output]).numpy()
     assert distance_km(answered, places).max() < 0.05
 

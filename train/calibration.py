@@ -20,8 +20,7 @@ from infer.devices import pick_device
 from infer.evaluation import split_photos, trained_ids
 from infer.loading import photo_batches
 from infer.metrics import geoscore
-from infer.model import TEMPERATURES, Model, load_model
-from infer.points import POINTS, answer_points
+from infer.model import TEMPERATURES, Model, Seen, load_model
 from infer.posterior import FUSIONS, fuse
 from infer.promises import CONFORMAL
 from label_maps.manifest import coordinates, read_manifest
@@ -60,11 +59,12 @@ def main(config: CalibrateConfig) -> None:
         )
     fitted = {fusion: fit_temperatures(model, data, fusion) for fusion in FUSIONS}
     scores = {
-        fusion: {point: _score(model, data, fusion, temperatures, point) for point in POINTS}
+        fusion: {point: _score(model, data, fusion, temperatures, point) for point in model.point_methods}
         for fusion, temperatures in fitted.items()
     }
     fusion, point = max(
-        ((fusion, point) for fusion in CHOSEN_FROM for point in POINTS), key=lambda way: scores[way[0]][way[1]]
+        ((fusion, point) for fusion in CHOSEN_FROM for point in model.point_methods),
+        key=lambda way: scores[way[0]][way[1]],
     )
     record = {
         "model_hash": model.hash,
@@ -93,20 +93,22 @@ def _training_places(data: Path) -> NDArray[np.float64]:
 
 def collect(model: Model, data: Path, photos: Any, batch_size: int, workers: int) -> Calibration:
     """Return the logits of photographs; those that cannot be read are named and left out."""
-    parts: list[list[Tensor]] = []
+    parts: list[Seen] = []
     read = []
     batches = photo_batches(Pictures.of_dataset(data, photos), model.transform, batch_size, workers)
     for batch in progress(batches, "reading logits", "batch", -(-len(photos) // batch_size)):
         for _, reason in batch.unreadable:
             log.warning("left out: %s", reason)
         if len(batch.index):
-            parts.append(model.logits(batch.pixels))
+            parts.append(model.see(batch.pixels))
             read.append(batch.index.numpy())
     if not read:
         raise ValueError(f"none of {len(photos)} photographs of {data} could be read")
     truth = coordinates(photos)[np.concatenate(read)]
-    logits = [torch.cat(level).clone() for level in zip(*parts, strict=True)]
-    return Calibration(logits, torch.from_numpy(model.hierarchy.classes(truth)).to(model.device), truth)
+    seen = Seen.joined(parts)
+    # Clones, for what is computed in inference mode cannot be learned from.
+    seen = replace(seen, logits=[level.clone() for level in seen.logits])
+    return Calibration(seen.logits, torch.from_numpy(model.hierarchy.classes(truth)).to(model.device), truth, seen)
 
 
 def fit_temperatures(model: Model, data: Calibration, fusion: str) -> tuple[float, ...]:
@@ -155,27 +157,27 @@ def _nll_before_after(model: Model, data: Calibration, fusion: str, fitted: tupl
 @torch.inference_mode()
 def _score(model: Model, data: Calibration, fusion: str, temperatures: tuple[float, ...], point: str) -> float:
     """Return the mean GeoScore of a way of answering."""
-    points = []
+    assert data.seen is not None, "collect keeps what the networks say"
+    answering, points = replace(model, point=point), []
     for start in range(0, len(data.latlon_deg), 256):
-        logits = [z[start : start + 256] for z in data.logits]
-        leaf = fuse(model.tree, logits, temperatures, fusion)[-1]
-        points.append(answer_points(point, leaf, model.leaves).cpu().numpy())
+        seen = data.seen.rows(slice(start, start + 256))
+        points.append(answering.points(fuse(model.tree, seen.logits, temperatures, fusion), seen))
     return float(geoscore(distance_km(np.concatenate(points), data.latlon_deg)).mean())
 
 
 def _table(record: dict[str, Any]) -> str:
-    levels = list(record["temperatures"]["chain"])
+    levels, points = list(record["temperatures"]["chain"]), list(record["geoscore"]["chain"])
     lines = [f"{record['photographs']:,} photographs of the {record['split']} split; GeoScore by point on the right"]
     temperature_heads = "".join(f"{f'T {level}':>8}" for level in levels)
     lines.append(
-        f"{'fusion':<10}{temperature_heads} {'NLL before':>12} {'after':>8}" + "".join(f"{p:>10}" for p in POINTS)
+        f"{'fusion':<10}{temperature_heads} {'NLL before':>12} {'after':>8}" + "".join(f"{p:>10}" for p in points)
     )
     for fusion in FUSIONS:
         fitted = "".join(f"{record['temperatures'][fusion][level]:>8.3f}" for level in levels)
         nll, scores = record["nll"][fusion], record["geoscore"][fusion]
         lines.append(
             f"{fusion:<10}{fitted} {nll['before']:>12.3f} {nll['after']:>8.3f}"
-            + "".join(f"{scores[point]:>10,.0f}" for point in POINTS)
+            + "".join(f"{scores[point]:>10,.0f}" for point in points)
         )
     lines.append(f"this run answers by --fusion {record['fusion']} --point {record['point']} from now on")
     return "\n".join(lines)

@@ -192,6 +192,12 @@ class JointConfig(ClassifyConfig):
     """Softmax that the loss is taken on: each level's own, that over siblings only, or the posterior of the tree."""
     level_weights: tuple[float, ...] = ()
     """Weight of each level's loss; equal when left out."""
+    coordinate_weight: float = 0.0
+    """Weight of the loss of a further head that answers a coordinate, which `--point regressed` then gives; 0 is none."""
+    coordinate_kind: Literal["vector", "standardised"] = "vector"
+    """vector regresses a point on the sphere; standardised latitude and longitude."""
+    coordinate_loss: Literal["mse", "smooth_l1", "great_circle"] = "mse"
+    """Of the coordinate: squared error, smooth L1, or the squared great-circle distance in radians."""
     optim: OptimConfig = field(
         default_factory=lambda: OptimConfig(
             "adamw", lr=1e-3, trunk_lr_factor=0.1, weight_decay=0.01, schedule="one_cycle"
@@ -200,6 +206,20 @@ class JointConfig(ClassifyConfig):
     """Optimiser and schedule."""
     augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(flip=0.0, rotation_deg=0.0, crop_scale=0.7))
     """Random changes of training pictures."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        super().__post_init__()
+        if self.coordinate_weight < 0:
+            raise ValueError(f"--coordinate-weight must not be negative, got {self.coordinate_weight:g}")
+        if self.coordinate_weight:
+            _refuse_mixing(self.augment)
+
+
+def _refuse_mixing(augment: AugmentConfig) -> None:
+    """Refuse to mix pictures whose coordinates are learned."""
+    if augment.cutmix or augment.mixup:
+        raise ValueError("--augment.cutmix and --augment.mixup mix classes; two places have no place between them")
 
 
 @dataclass(frozen=True)
@@ -215,8 +235,7 @@ class RegressConfig(TrainConfig):
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         super().__post_init__()
-        if self.augment.cutmix or self.augment.mixup:
-            raise ValueError("--augment.cutmix and --augment.mixup mix classes; two places have no place between them")
+        _refuse_mixing(self.augment)
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,8 @@ from plumbing.progress import progress
 from plumbing.world import World
 from train.checkpoints import Progress, Trainee, load_checkpoint, save_checkpoint
 from train.config import TrainConfig
-from train.coordinates import CoordinateObjective
+from train.coordinates import AnyObjective
 from train.distributed import gathered
-from train.losses import Objective
 from train.optim import after_epoch, after_step, to_train
 from train.photos import LabelledPhotos, PixelSource, SharedOrder, mix_pictures, mixed_seed, readable
 from train.trackers import Tracker
@@ -58,7 +57,7 @@ class Training:
     settings: dict[str, Any]
     name: str
     spec: NetworkSpec
-    objective: Objective | CoordinateObjective
+    objective: AnyObjective
     photos: LabelledPhotos
     source: PixelSource
     draw: Tensor | None

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from geocells.hierarchy import UNKNOWN
 from geocells.sphere import chord, unit_vectors
-from infer.model import Model
+from infer.model import Model, Seen
 from infer.promises import DOUBT, ELSEWHERE_KM, SMOOTH, Promises, as_json
 from infer.regions import needed_mass
 from infer.surface import COMPONENTS, Raster, Surface, fit_weights
@@ -31,11 +31,13 @@ class Calibration:
         logits: (N, classes) per level, before any temperature.
         classes: (N, levels) true classes.
         latlon_deg: (N, 2) true coordinates.
+        seen: all that the networks say of them, for points that take more than a posterior.
     """
 
     logits: list[Tensor]
     classes: Tensor
     latlon_deg: NDArray[np.float64]
+    seen: Seen | None = None
 
 
 def fit_both(model: Model, data: Calibration, training_deg: NDArray[np.float64]) -> dict[str, Any]:

@@ -1,14 +1,17 @@
 """From flags to a training: what `python -m train.level`, `train.joint` and `train.regress` do."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from geocells.hierarchy import Hierarchy
 from geocells.sphere import unit_vectors
+from infer.coordinates import CoordinateSpec
 from infer.network import GeoNetwork, NetworkSpec, check_image_size, load_pretrained
 from infer.posterior import Tree
 from infer.transform import InputTransform
@@ -21,7 +24,7 @@ from plumbing.version import git_commit, now_utc
 from plumbing.world import World
 from train.checkpoints import Trainee
 from train.config import ClassifyConfig, JointConfig, LevelConfig, RegressConfig, TrainConfig
-from train.coordinates import HEAD, CoordinateObjective
+from train.coordinates import AnyObjective, BothObjectives, CoordinateObjective
 from train.distributed import own_device, process_group, with_shared_norm, wrapped
 from train.fit import Training, fit
 from train.losses import Objective, balanced_class_weights, default_tau_km
@@ -45,14 +48,16 @@ class Plan:
     Attributes:
         name: stem of the files written.
         levels: positions of the levels of the hierarchy that validation counts hits at.
-        heads: number of outputs of each head, by name, in the order that the objective takes them.
+        classes: number of classes of each level that has a head, by name, in the order that the objective takes them.
         objective: the loss.
+        coordinates: how the coordinate head is read, whose output the objective takes last; None for none.
     """
 
     name: str
     levels: list[int]
-    heads: dict[str, int]
-    objective: Objective | CoordinateObjective
+    classes: dict[str, int]
+    objective: AnyObjective
+    coordinates: CoordinateSpec | None = None
 
 
 def train_level(config: LevelConfig, trackers: tuple[Tracker, ...] = ()) -> None:
@@ -76,20 +81,31 @@ def train_joint(config: JointConfig, trackers: tuple[Tracker, ...] = ()) -> None
     device = own_device(config.device, World.from_env())
     levels = list(range(hierarchy.depth))
     objective = _class_objective(config, hierarchy, levels, config.loss_on, weights, device)
-    heads = dict(zip(hierarchy.level_names, hierarchy.sizes(), strict=True))
-    _train(config, hierarchy, Plan("joint", levels, heads, objective), device, trackers)
+    classes = dict(zip(hierarchy.level_names, hierarchy.sizes(), strict=True))
+    plan = Plan("joint", levels, classes, objective)
+    if config.coordinate_weight:
+        spec = _coordinate_spec(config.data, config.coordinate_kind)
+        beside = CoordinateObjective(spec, config.coordinate_loss)
+        both = BothObjectives(objective, beside, config.coordinate_weight)
+        plan = replace(plan, objective=both, coordinates=spec)
+    _train(config, hierarchy, plan, device, trackers)
 
 
 def train_regress(config: RegressConfig, trackers: tuple[Tracker, ...] = ()) -> None:
     """Train a network that answers coordinates; `trackers` are told of its metrics besides those of the flags."""
     hierarchy = read_hierarchy(config.run)
     device = own_device(config.device, World.from_env())
-    photos = read_manifest(config.data, ["latitude", "longitude", "split"])
-    places = torch.tensor(coordinates(photos[photos["split"] == "train"]), dtype=torch.float32)
-    mean, std = places.mean(dim=0).to(device), places.std(dim=0).clamp_min(1e-3).to(device)
-    objective = CoordinateObjective(config.kind, config.coordinate_loss, mean, std)
-    plan = Plan("regress", [], {HEAD: 3 if config.kind == "vector" else 2}, objective)
+    spec = _coordinate_spec(config.data, config.kind)
+    plan = Plan("regress", [], {}, CoordinateObjective(spec, config.coordinate_loss), spec)
     _train(config, hierarchy, plan, device, trackers)
+
+
+def _coordinate_spec(data: Path, kind: str) -> CoordinateSpec:
+    """Return how a head is read that answers coordinates of a dataset's training photographs."""
+    photos = read_manifest(data, ["latitude", "longitude", "split"])
+    places = coordinates(photos[photos["split"] == "train"])
+    mean, std = places.mean(axis=0).tolist(), np.maximum(places.std(axis=0), 1e-3).tolist()
+    return CoordinateSpec(kind, (mean[0], mean[1]), (std[0], std[1]))
 
 
 def _train(
@@ -170,10 +186,13 @@ def _class_weights(hierarchy: Hierarchy, levels: list[int], device: torch.device
 def _network(
     config: TrainConfig, hierarchy: Hierarchy, plan: Plan, device: torch.device
 ) -> tuple[GeoNetwork, NetworkSpec]:
-    spec = NetworkSpec(config.arch, plan.heads, hierarchy_hash(hierarchy), InputTransform(config.image_size))
+    transform = InputTransform(config.image_size)
+    spec = NetworkSpec(config.arch, plan.classes, hierarchy_hash(hierarchy), transform, plan.coordinates)
     network = GeoNetwork(spec)
     check_image_size(network, spec)
-    log.info("%s for %s: %s", config.arch, ", ".join(plan.heads), load_pretrained(network, config.arch, config.weights))
+    log.info(
+        "%s for %s: %s", config.arch, ", ".join(spec.outputs), load_pretrained(network, config.arch, config.weights)
+    )
     return network.to(device).to(memory_format=torch.channels_last), spec
 
 
@@ -219,7 +238,7 @@ def _training(
             source=sources.validation_pixels,
             levels=plan.levels,
             level_names=[hierarchy.level_names[level] for level in plan.levels],
-            outputs=list(plan.heads),
+            outputs=list(spec.outputs),
             objective=plan.objective,
             batch_size=config.batch_size,
             workers=config.workers,

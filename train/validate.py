@@ -13,9 +13,8 @@ from geocells.sphere import distance_km
 from infer.metrics import geoscore
 from infer.transform import normalise
 from plumbing.world import World
-from train.coordinates import CoordinateObjective
+from train.coordinates import AnyObjective
 from train.distributed import gathered
-from train.losses import Objective
 from train.photos import InOrder, LabelledPhotos, PixelSource, readable
 
 DIVERGED = "the last checkpoint is kept; lower --optim.lr, set --optim.clip 1, or --precision float32, and train with --overwrite"
@@ -41,7 +40,7 @@ class Validation:
     levels: list[int]
     level_names: list[str]
     outputs: list[str]
-    objective: Objective | CoordinateObjective
+    objective: AnyObjective
     batch_size: int
     workers: int
 
