@@ -1,6 +1,7 @@
 """Optimisers and schedules by name, all of them PyTorch's own."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,8 +16,13 @@ Scheduler = schedules.LRScheduler
 def build_optimizer(network: GeoNetwork, config: OptimConfig) -> torch.optim.Optimizer:
     """Return the optimiser over heads and trunk, which may learn at another rate."""
     trunk = [parameter for parameter in network.trunk.parameters() if parameter.requires_grad]
-    groups = [{"params": list(network.heads.parameters()), "lr": config.lr}]
+    groups: list[dict[str, Any]] = [{"params": list(network.heads.parameters()), "lr": config.lr}]
     groups += [{"params": trunk, "lr": config.lr * config.trunk_lr_factor}] if trunk else []
+    return optimizer_of(groups, config)
+
+
+def optimizer_of(groups: list[dict[str, Any]], config: OptimConfig) -> torch.optim.Optimizer:
+    """Return the optimiser of groups of parameters, each with its own rate."""
     if config.name == "sgd":
         return torch.optim.SGD(groups, lr=config.lr, momentum=0.9, weight_decay=config.weight_decay)
     kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam

@@ -251,18 +251,7 @@ def _training(
 
 
 def _sources(config: TrainConfig, hierarchy: Hierarchy) -> _Sources:
-    photos = read_manifest(config.data, ["id", "path", "latitude", "longitude", "split", "shard", "offset", "size"])
-    if content_hash(photos) != read_run(config.run)["dataset_hash"]:
-        raise ValueError(
-            f"the photographs of {config.data} are not those that {config.run} was begun with: begin another run with "
-            "`python -m label_maps`"
-        )
-    kept = {split: LabelledPhotos.of(config.data, photos[photos["split"] == split], hierarchy) for split in SPLITS_USED}
-    for split, found in kept.items():
-        if len(found) < 2:
-            raise ValueError(
-                f"the {split} split of {config.data} holds {len(found)} photographs: at least 2 are needed"
-            )
+    kept = labelled_splits(config.data, config.run, hierarchy)
     transform = InputTransform(config.image_size)
     training, validation = (PixelSource(kept[split], transform, config.seed) for split in SPLITS_USED)
     if config.cache_pixels:
@@ -270,6 +259,25 @@ def _sources(config: TrainConfig, hierarchy: Hierarchy) -> _Sources:
         validation.fill_cache(config.workers)
     training.augment = augmentation(config.augment, config.image_size)
     return _Sources(kept["train"], training, kept["calibration"], validation)
+
+
+def labelled_splits(data: Path, run: Path, hierarchy: Hierarchy) -> dict[str, LabelledPhotos]:
+    """Return the photographs of the splits that trainings use, with their classes.
+
+    Raises:
+        ValueError: they are not those that the run was begun with, or a split holds next to none.
+    """
+    photos = read_manifest(data, ["id", "path", "latitude", "longitude", "split", "shard", "offset", "size"])
+    if content_hash(photos) != read_run(run)["dataset_hash"]:
+        raise ValueError(
+            f"the photographs of {data} are not those that {run} was begun with: begin another run with "
+            "`python -m label_maps`"
+        )
+    kept = {split: LabelledPhotos.of(data, photos[photos["split"] == split], hierarchy) for split in SPLITS_USED}
+    for split, found in kept.items():
+        if len(found) < 2:
+            raise ValueError(f"the {split} split of {data} holds {len(found)} photographs: at least 2 are needed")
+    return kept
 
 
 SPLITS_USED = ("train", "calibration")
