@@ -87,6 +87,9 @@ class ImportConfig(DownloadConfig, IngestConfig):
     """Folder of the pictures that a table names; the table's own folder when not given."""
     address_column: str | None = None
     """Column with the https addresses of pictures; download_url, image_url, photo_url … are known without this."""
+    country_column: str | None = None
+    """Column with names or codes of countries. With it, photographs without coordinates are taken too, for what needs no
+    more than a country; names that are in doubt are listed."""
     only: Path | None = None
     """List of ids, as `python -m fetch balance` writes it: other rows are passed by."""
     exclude: Path | None = None

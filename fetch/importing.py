@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from fetch.remote import DOWNLOADS, Remote, secure
 from fetch.subset import read_subset
 from fetch.tables import TABLE_SUFFIXES, check_coordinates, latlon_of_name, manifest_fields, read_table
 from fetch.yfcc import is_yfcc, read_yfcc
+from label_maps.countries import match_countries, report
 from plumbing.files import read_json
 from plumbing.images import PICTURE_SUFFIXES
 from plumbing.metadata import read_metadata
@@ -41,6 +43,8 @@ def run(config: ImportConfig) -> int:
     rejected: list[Rejection] = []
     remote = None
     if config.source.is_dir():
+        if config.country_column is not None:
+            raise ValueError(f"--country-column is of a table, {config.source} is a folder: leave it out")
         files = find_pictures(config.source, config.out, rejected)
         if not files and not rejected:
             raise ValueError(f"{config.source} holds no photographs (endings: {', '.join(sorted(PICTURE_SUFFIXES))})")
@@ -49,9 +53,9 @@ def run(config: ImportConfig) -> int:
         candidates, total, remote = table_candidates(config, excluded, rejected)
     else:
         raise ValueError(f"{config.source} does not exist: name a table or a folder of photographs")
-    report = ingest(config.out, candidates, config, total, rejected)
+    taken = ingest(config.out, candidates, config, total, rejected)
     if config.exclude:
-        left = sum(rejection.reason == "excluded" for rejection in report.rejected)
+        left = sum(rejection.reason == "excluded" for rejection in taken.rejected)
         log.info(f"--exclude {config.exclude}: {left:,} photographs left out; the file names {len(excluded):,} ids")
     if remote is None:
         return 0
@@ -148,6 +152,9 @@ def table_candidates(
     photos = _read(config)
     latlon_deg, reasons = check_coordinates(photos)
     fields = manifest_fields(photos)
+    if config.country_column is not None:
+        country, reasons = stated_countries(photos["country"], reasons)
+        fields = [{**row, "country": code or None} for row, code in zip(fields, country, strict=True)]
     places = list(_places(config, photos, excluded, reasons))
     remote = Remote(config, (place for _, place in places if isinstance(place, str))) if "address" in photos else None
 
@@ -159,17 +166,39 @@ def table_candidates(
             elif isinstance(path, Path):
                 stem = name.removesuffix(path.suffix)
                 given = {"source": "import", "source_id": name, **fields[row]}
-                yield Candidate(stem, (here[0], here[1]), path, given, place if isinstance(place, str) else "")
+                where = None if np.isnan(here).any() else (here[0], here[1])
+                yield Candidate(stem, where, path, given, place if isinstance(place, str) else "")
 
     return candidates(), len(photos), remote
+
+
+def stated_countries(texts: pd.Series, reasons: NDArray[np.str_]) -> tuple[list[str], NDArray[np.str_]]:
+    """Return the code of each row's country, '' where none is sure, and why each row cannot be used, or nothing.
+
+    A row without coordinates can be used where its country is sure. What was not taken literally is said.
+
+    Args:
+        texts: names or codes of countries.
+        reasons: (N,) why coordinates cannot be used, as `check_coordinates` has it.
+    """
+    matches = match_countries(texts)
+    log.info("countries: " + report(matches, Counter(texts)))
+    found = [matches[text] for text in texts]
+    in_doubt = [f"with a country that is {match.how}" if match.text else "" for match in found]
+    without = reasons == "without coordinates"
+    sure = np.array([bool(match.alpha2) for match in found])
+    doubts = np.array([doubt or "without coordinates and country" for doubt in in_doubt])
+    return [match.alpha2 for match in found], np.where(without, np.where(sure, "", doubts), reasons)
 
 
 def _read(config: ImportConfig) -> pd.DataFrame:
     """Return the rows of a table that are wanted."""
     if is_yfcc(config.source):
+        if config.country_column is not None:
+            raise ValueError("--country-column: the metadata of YFCC100M has no countries, leave it out")
         photos = read_yfcc(config.source)
     elif config.source.suffix.lower() in TABLE_SUFFIXES:
-        photos = read_table(config.source, config.address_column)
+        photos = read_table(config.source, config.address_column, config.country_column)
     else:
         raise ValueError(f"{config.source} is neither a folder nor a table ({', '.join(TABLE_SUFFIXES)})")
     if config.only is None:
@@ -195,6 +224,8 @@ def _places(
             yield name, Rejection(name, "excluded")
         elif reasons[row]:
             value = f"{photos['latitude'].iat[row]}, {photos['longitude'].iat[row]}".strip(", ")
+            if not value and "country" in photos:
+                value = str(photos["country"].iat[row])
             yield name, Rejection(name, str(reasons[row]), value)
         else:
             place = finder.find(picture)

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from PIL import Image
 
 from fetch.config import IngestConfig
@@ -50,7 +51,7 @@ class Candidate:
 
     Attributes:
         id: its name at the source; made safe for file names and unique when stored.
-        latlon_deg: latitude and longitude in degrees.
+        latlon_deg: latitude and longitude in degrees; None where only the `country` of `fields` is known.
         picture: a decoded picture, a file, or the bytes of one.
         fields: further columns of the manifest, by name. Where some rows have a `split`, it stays, and the others
             are shared out among the rest.
@@ -59,7 +60,7 @@ class Candidate:
     """
 
     id: str
-    latlon_deg: tuple[float, float]
+    latlon_deg: tuple[float, float] | None
     picture: Image.Image | Path | bytes
     fields: Mapping[str, Any] = field(default_factory=dict)
     known_by: str = ""
@@ -185,7 +186,7 @@ def _stored(
     out: Path, candidate: Candidate, photo_id: str, config: IngestConfig, before: Mapping[str, dict[str, Any]]
 ) -> dict[str, Any] | Rejection:
     """Store and measure one picture, unless the very same was stored before; `before` is by fingerprint."""
-    path = image_path(photo_id, np.asarray(candidate.latlon_deg, dtype=np.float64))
+    path = image_path(photo_id, _latlon_deg(candidate), candidate.fields.get("country"))
     try:
         fingerprint = _fingerprint(candidate.known_by or candidate.picture, path, config.max_side)
         same = before.get(fingerprint)
@@ -236,10 +237,16 @@ def _row(candidate: Candidate, stored: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row of the manifest, still without a split."""
     unknown = set(candidate.fields) - set(SCHEMA.names)
     assert not unknown, f"no columns of a manifest: {unknown}"
-    lat_deg, lon_deg = candidate.latlon_deg
+    lat_deg, lon_deg = _latlon_deg(candidate).tolist()
     given = {"source_id": candidate.id, **candidate.fields}
     kept = {name: stored[name] for name in ("id", "path", "width", "height", "sha256", "dhash")}
-    return {**given, **kept, "latitude": float(lat_deg), "longitude": float(lon_deg), "measured": stored}
+    return {**given, **kept, "latitude": lat_deg, "longitude": lon_deg, "measured": stored}
+
+
+def _latlon_deg(candidate: Candidate) -> NDArray[np.float64]:
+    """Return (2,) latitude and longitude; not numbers where only the country is known."""
+    assert candidate.latlon_deg is not None or candidate.fields.get("country"), "a place or a country"
+    return np.array(candidate.latlon_deg or (np.nan, np.nan), dtype=np.float64)
 
 
 def _finish(

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from geocells import grid
 from geocells.land import TABLE_LEVEL, land_table
 from geocells.partitions import DEFAULT_LEVELS
-from label_maps.manifest import SPLITS, coordinates
+from label_maps.manifest import SPLITS, coordinates, placed
 
 
 def counts_report(photos: pd.DataFrame) -> str:
@@ -15,6 +15,14 @@ def counts_report(photos: pd.DataFrame) -> str:
     split = photos["split"].value_counts()
     lines = ["photographs " + "   ".join(f"{name} {int(split.get(name, 0)):,}" for name in SPLITS)]
     lines.append("level   cells of all  largest  smallest  Gini")
+    only_country = photos[~placed(photos)]
+    if len(only_country):
+        lines.append(
+            f"{len(only_country):,} of them with no more than one of {only_country['country'].nunique():,} countries"
+        )
+        photos = photos[placed(photos)]
+    if not len(photos):
+        return "\n".join(lines)
     for level in DEFAULT_LEVELS:
         count = np.unique(grid.encode(coordinates(photos), level), return_counts=True)[1]
         lines.append(f"L{level:<3}{len(count):>9,}{4**level:>7,}{count.max():>9,}{count.min():>10,}{gini(count):>6.2f}")

@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from fetch.nearby import alike_pairs, close_pairs, unique_rows
 from geocells import grid
 from geocells.sphere import chord, unit_vectors
-from label_maps.manifest import SPLITS, STORAGE_LEVEL, coordinates
+from label_maps.manifest import SPLITS, STORAGE_LEVEL, coordinates, placed
 
 SAME_PLACE_KM = 0.1
 ALIKE_KM = 0.2
@@ -32,12 +32,14 @@ def assign_splits(photos: pd.DataFrame, shares: Mapping[str, float], hold_out: s
         photos: `id`, `latitude`, `longitude` and, where known, `sequence_id`, `creator`, `dhash`.
         shares: wanted shares of `calibration` and `test`, met as well as whole groups allow; the rest is `train`.
         hold_out: `groups`, see `related_groups`; or `cell`, whole L8 cells (a sequence may then be cut at the border
-            of a cell).
+            of a cell; photographs of which only the country is known are then held out one by one).
         seed: same seed, same splits.
     """
     if not len(photos):
         return np.array([], dtype="<U11")
     group = related_groups(photos) if hold_out == "groups" else storage_cells(photos)
+    if hold_out == "cell":
+        group = np.where(placed(photos), group, -1 - np.arange(len(photos)))
     group, size = np.unique(group, return_inverse=True, return_counts=True)[1:]
     held_out = [shares.get("test", 0.0), shares.get("calibration", 0.0)]
     wanted = [share * len(photos) for share in held_out if share > 0]
@@ -90,27 +92,37 @@ def _report(split: NDArray[np.str_], size: NDArray[np.int64], hold_out: str, sha
 
 
 def storage_cells(photos: pd.DataFrame) -> NDArray[np.int64]:
-    """Return the L8 cell of each photograph."""
-    return grid.encode(coordinates(photos), STORAGE_LEVEL)
+    """Return the L8 cell of each photograph; a negative number for each country where no more is known."""
+    cell = grid.encode(np.nan_to_num(coordinates(photos)), STORAGE_LEVEL)
+    return np.where(placed(photos), cell, -2 - codes(photos, "country"))
+
+
+def place_vectors(photos: pd.DataFrame) -> NDArray[np.float64]:
+    """Return (N, 3) unit vectors; where only the country is known, one point for each, far from the sphere and others."""
+    vectors = unit_vectors(np.nan_to_num(coordinates(photos)))
+    country = codes(photos, "country")[:, None] + 2
+    return np.where(placed(photos)[:, None], vectors, [10.0, 0.0, 0.0] * country)
 
 
 def related_groups(photos: pd.DataFrame) -> NDArray[np.int64]:
     """Return the connected group of each photograph.
 
     Two photographs are related when they are of one sequence, lie within 100 m, are by one creator in one L8 cell, or
-    are near-duplicates: within 200 m, difference hashes at most 4 bits apart.
+    are near-duplicates: within 200 m, difference hashes at most 4 bits apart. Where only the country is known it stands
+    for the cell and for the 200 m.
 
     Args:
-        photos: `latitude`, `longitude` and, where known, `sequence_id`, `creator`, `dhash`.
+        photos: `latitude`, `longitude` and, where known, `country`, `sequence_id`, `creator`, `dhash`.
     """
-    vectors = unit_vectors(coordinates(photos))
+    vectors = place_vectors(photos)
     edges = [_same(codes(photos, "sequence_id"))]
     creator = codes(photos, "creator")
     _, of_creator_and_cell = unique_rows(creator, storage_cells(photos))
     edges.append(_same(np.where(creator < 0, -1, of_creator_and_cell)))
-    first, member = unique_rows(vectors)
-    edges.append(_same(member))
-    edges += _forests(close_pairs(vectors[first], float(chord(SAME_PLACE_KM))), first, len(photos))
+    rows = np.flatnonzero(placed(photos))
+    first, member = unique_rows(vectors[rows])
+    edges.append(rows[_same(member)])
+    edges += _forests(close_pairs(vectors[rows[first]], float(chord(SAME_PLACE_KM))), rows[first], len(photos))
     if "dhash" in photos and photos["dhash"].notna().any():
         rows = np.flatnonzero(photos["dhash"].notna())
         dhash = photos["dhash"].iloc[rows].to_numpy(dtype=np.uint64)

@@ -1,7 +1,7 @@
 """Tables of photographs in the layouts that people have, as one layout."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
@@ -42,40 +42,43 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 _NOTHING = frozenset({"", "nan", "na", "n/a", "null", "none"})
 
 
-def read_table(path: Path, address_column: str | None = None) -> pd.DataFrame:
+def read_table(path: Path, address_column: str | None = None, country_column: str | None = None) -> pd.DataFrame:
     """Read a table of photographs.
 
     Args:
         path: CSV, TSV or Parquet.
         address_column: the column of addresses, one of the known ones when None.
+        country_column: the column of countries; with one, a table needs no coordinates.
 
     Returns:
         Texts: `latitude`, `longitude`, `picture` (the file as the table names it, or the id), `id`, `address` where the
-        table has one, and what it has of FIELDS. Empty where the table says nothing.
+        table has one, `country` where it is asked for, and what it has of FIELDS. Empty where the table says nothing.
 
     Raises:
         ValueError: it cannot be read, has no rows, or lacks the columns without which nothing can be done.
     """
-    table = _read_parquet(path, address_column) if path.suffix.lower() == ".parquet" else _read_text(path)
+    asked = {"address": address_column, "country": country_column}
+    table = _read_parquet(path, asked) if path.suffix.lower() == ".parquet" else _read_text(path)
     if not len(table):
         raise ValueError(f"{path} has no rows: there is nothing to import")
-    return as_photos(table, path, address_column)
+    return as_photos(table, path, asked)
 
 
-def as_photos(table: pd.DataFrame, path: Path, address_column: str | None = None) -> pd.DataFrame:
-    """Return a table with our columns, as `read_table` does; `path` names it in messages."""
+def as_photos(table: pd.DataFrame, path: Path, asked: Mapping[str, str | None] | None = None) -> pd.DataFrame:
+    """Return a table with our columns, as `read_table` does; `path` names it in messages, `asked` columns by ours."""
     named = table.set_axis([str(name).strip().casefold() for name in table.columns], axis=1)
     named = named.loc[:, ~named.columns.duplicated()]
     found = {ours: next((name for name in names if name in named), None) for ours, names in COLUMNS.items()}
-    if address_column is not None:
-        found["address"] = address_column.strip().casefold()
-        if found["address"] not in named:
-            raise ValueError(
-                f"{path} has no column {address_column} (--address-column); its columns are: "
-                f"{', '.join(map(str, table.columns))}"
-            )
+    for ours, given in (asked or {}).items():
+        if given is not None:
+            found[ours] = given.strip().casefold()
+            if found[ours] not in named:
+                raise ValueError(
+                    f"{path} has no column {given} (--{ours}-column); its columns are: "
+                    f"{', '.join(map(str, table.columns))}"
+                )
     for ours in ("latitude", "longitude"):
-        if found[ours] is None:
+        if found[ours] is None and found.get("country") is None:
             raise ValueError(
                 f"{path} has no column of the {ours} ({' or '.join(COLUMNS[ours])}); its columns are: "
                 f"{', '.join(map(str, table.columns))}"
@@ -86,6 +89,7 @@ def as_photos(table: pd.DataFrame, path: Path, address_column: str | None = None
             f"columns are: {', '.join(map(str, table.columns))}"
         )
     photos = pd.DataFrame({ours: _texts(named[name]) for ours, name in found.items() if name is not None})
+    photos = photos.assign(**{ours: "" for ours in ("latitude", "longitude") if found[ours] is None})
     if found["picture"] is None:
         photos["picture"] = photos["id"] if found["id"] is not None else photos["address"].map(_name_in_address)
     if found["id"] is None:
@@ -106,8 +110,8 @@ def _texts(column: pd.Series) -> pd.Series:
     return column.astype(object).where(column.notna(), "").map(lambda value: str(value).strip()).astype(object)
 
 
-def _read_parquet(path: Path, address_column: str | None = None) -> pd.DataFrame:
-    known = {name for names in COLUMNS.values() for name in names} | {str(address_column).strip().casefold()}
+def _read_parquet(path: Path, asked: Mapping[str, str | None]) -> pd.DataFrame:
+    known = {name for names in COLUMNS.values() for name in names} | {str(n).strip().casefold() for n in asked.values()}
     try:
         schema = pq.read_schema(path)
         wanted = [name for name in schema.names if name.strip().casefold() in known]

@@ -17,9 +17,9 @@ from fetch.ingest import DATASET, MEASURES, UNTHINNED
 from fetch.nearby import alike_pairs, close_pairs, unique_rows
 from fetch.rejected import Rejection, read_rejected, summary, write_rejected
 from fetch.report import counts_report
-from fetch.splits import ALIKE_KM, codes, storage_cells
+from fetch.splits import ALIKE_KM, codes, place_vectors, storage_cells
 from geocells.sphere import chord, distance_km, unit_vectors
-from label_maps.manifest import SCHEMA, coordinates, read_manifest, write_manifest
+from label_maps.manifest import SCHEMA, coordinates, placed, read_manifest, write_manifest
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, read_json, write_json
 
@@ -83,6 +83,7 @@ def thin(photos: pd.DataFrame, measures: pd.DataFrame, config: ThinConfig) -> tu
         leave(rest, by >= 0, "near-duplicates of a better picture", hamming(dhash, dhash[by]), config.duplicate_bits)
         rest = np.flatnonzero(kept)
     if config.min_distance_m > 0:
+        rest = rest[placed(photos.iloc[rest])]
         latlon_deg = coordinates(photos.iloc[rest])
         by = crowded(latlon_deg, rank[rest], config.min_distance_m)
         metres = 1000 * distance_km(latlon_deg, latlon_deg[by])
@@ -158,7 +159,7 @@ def crowded(latlon_deg: NDArray[np.float64], rank: NDArray[np.int64], min_distan
 def near_duplicates(photos: pd.DataFrame, rank: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
     """Return, for each row that looks like a better one that stays, that row; -1 for those that stay.
 
-    Compared are pictures of one sequence, and pictures within 200 m.
+    Compared are pictures of one sequence, pictures within 200 m, and those of one country where no more is known.
 
     Args:
         photos: `latitude`, `longitude`, `sequence_id`, `dhash` (of all).
@@ -166,7 +167,7 @@ def near_duplicates(photos: pd.DataFrame, rank: NDArray[np.int64], bits: int) ->
         bits: in how many bits of 64 the hashes may differ.
     """
     dhash, sequence = photos["dhash"].to_numpy(dtype=np.uint64), codes(photos, "sequence_id")
-    vectors = unit_vectors(coordinates(photos))
+    vectors = place_vectors(photos)
     _, member = unique_rows(vectors, dhash, sequence)
     best = _best_rows(member, rank)
     near = _stack(alike_pairs(dhash[best], vectors[best], float(chord(ALIKE_KM)), bits))
@@ -221,7 +222,7 @@ def _stack(blocks: Iterable[NDArray[np.int64]]) -> NDArray[np.int64]:
 
 def _all_photos(data: Path) -> pd.DataFrame:
     """Return the manifest and what thinning left out of it before, by id."""
-    photos = read_manifest(data)
+    photos = read_manifest(data, unplaced=True)
     if (data / UNTHINNED).is_file():
         before = pq.read_table(data / UNTHINNED).to_pandas()
         photos = pd.concat([photos, before[~before["id"].isin(photos["id"])]], ignore_index=True)

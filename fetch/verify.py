@@ -31,7 +31,7 @@ def run(config: VerifyConfig) -> int:
     Raises:
         ValueError: there is no dataset.
     """
-    photos = read_manifest(config.data, ["id", "path", "sha256", "shard"])
+    photos = read_manifest(config.data, ["id", "path", "sha256", "shard"], unplaced=True)
     packed = photos["shard"].notna()
     rows = photos[~packed].to_dict("records")
     bad: list[tuple[str, str]] = []
@@ -78,7 +78,7 @@ def status(config: StatusConfig) -> None:
     Raises:
         ValueError: there is no dataset.
     """
-    photos = read_manifest(config.data)
+    photos = read_manifest(config.data, unplaced=True)
     print(counts_report(photos))
     for column in ("source", "licence"):
         print(f"{column:<12}" + (_counts(photos[column]) or "not known"))

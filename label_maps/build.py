@@ -4,14 +4,16 @@ import logging
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from geocells.hierarchy import UNKNOWN, Hierarchy, build_hierarchy
 from label_maps.config import LabelMapsConfig
 from label_maps.files import hierarchy_hash, write_hierarchy
-from label_maps.manifest import DATASET, content_hash, coordinates, read_manifest
+from label_maps.manifest import DATASET, content_hash, coordinates, placed, read_manifest
 from label_maps.partitioning import make_partition, remarks, settings_of
 from label_maps.run_folder import RUN, begin_run, read_run
+from label_maps.unplaced import standing_in, truth_of, with_stated
 from plumbing.files import read_json
 
 log = logging.getLogger(__name__)
@@ -19,12 +21,23 @@ log = logging.getLogger(__name__)
 
 def main(config: LabelMapsConfig) -> None:
     """Build the hierarchy, write it into the run folder and print its classes."""
-    photos = read_manifest(config.data, ["id", "latitude", "longitude", "split"])
-    training = coordinates(photos[photos["split"] == "train"])
-    if not len(training):
+    photos = read_manifest(config.data, ["id", "latitude", "longitude", "country", "split"], unplaced=True)
+    learned, located = photos[photos["split"] == "train"], photos[placed(photos)]
+    nowhere = photos["id"][~placed(photos) & photos["country"].isna()]
+    if len(nowhere):
+        raise ValueError(f"{nowhere.iloc[0]} of {config.data} has neither coordinates nor a country: import it again")
+    if not len(learned):
         raise ValueError(f"{config.data} has no photographs in its train split, of {len(photos)}: import it again")
+    training = coordinates(located[located["split"] == "train"])
+    if not len(training) and config.partition != "admin":
+        raise ValueError(
+            f"{config.data} has only countries of its training photographs and no coordinates: use --partition admin"
+        )
     partition = make_partition(config, training)
-    hierarchy = _as_stored(build_hierarchy(partition, training, config.min_images))
+    hierarchy = build_hierarchy(
+        partition, np.concatenate([training, standing_in(partition, learned)]), config.min_images
+    )
+    hierarchy = _as_stored(replace(hierarchy, train_count=with_stated(hierarchy, learned)))
     if (config.run / RUN).is_file() and any(config.run.glob("*.safetensors")):
         _check_same(config, hierarchy, content_hash(photos))
         log.info("%s has these label maps already, and networks trained on them", config.run)
@@ -33,9 +46,18 @@ def main(config: LabelMapsConfig) -> None:
         settings = settings_of(config, partition)
         about = config.data / DATASET
         begin_run(config.run, hierarchy, photos, settings, read_json(about) if about.is_file() else {})
-    print(_table(hierarchy, coordinates(photos[photos["split"] == "test"]), len(training)))
+    print(_table(hierarchy, coordinates(located[located["split"] == "test"]), len(training)))
+    if len(training) < len(learned):
+        print(_of_stated(hierarchy, learned[~placed(learned)]))
     for remark in remarks(config, partition, training):
         print(remark)
+
+
+def _of_stated(hierarchy: Hierarchy, photos: pd.DataFrame) -> str:
+    """Return what becomes of training photographs of which only the country is known."""
+    known = int((truth_of(hierarchy, photos)[1] != UNKNOWN).any(axis=1).sum())
+    how = "train the level of countries alone" if known else "train nothing: --partition admin has countries"
+    return f"{len(photos):,} more with no coordinates but a country: {known or len(photos):,} {how}"
 
 
 def _as_stored(hierarchy: Hierarchy) -> Hierarchy:

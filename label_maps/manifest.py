@@ -31,6 +31,7 @@ SCHEMA = pa.schema(
         ("path", pa.string()),
         ("latitude", pa.float64()),
         ("longitude", pa.float64()),
+        ("country", pa.string()),
         ("split", pa.string()),
         ("source", pa.string()),
         ("source_id", pa.string()),
@@ -52,9 +53,12 @@ SCHEMA = pa.schema(
     ]
 )
 """Columns of a manifest, in order; a missing value is null. `path` is relative to the dataset folder, with `/`;
+`country` is the ISO 3166-1 alpha-2 code that the source stated, the only place of a photograph without coordinates;
 `modification` is what was changed of the picture, as its licence may ask;
 `dhash` is the 64-bit difference hash; `shard`, `offset`, `size` say where the picture lies once packed."""
 
+ADDED_LATER = ("country", "modification")
+"""Columns that older manifests lack; they are read as null."""
 
 SURVEY_SCHEMA = pa.schema(
     [
@@ -69,8 +73,10 @@ SURVEY_SCHEMA = pa.schema(
 pictures; `ok`, `short`, `open` (not finished), `error`; why it is not ok; how many photographs the dataset has."""
 
 
-def image_path(photo_id: str, latlon_deg: NDArray[np.float64]) -> str:
-    """Return where a dataset keeps a picture, relative to its folder: browsable by cell."""
+def image_path(photo_id: str, latlon_deg: NDArray[np.float64], country: str | None = None) -> str:
+    """Return where a dataset keeps a picture, relative to its folder: browsable by cell, or by country without one."""
+    if np.isnan(latlon_deg).any():
+        return f"images/{country}/{photo_id}.jpg"
     cell = grid.encode(latlon_deg, STORAGE_LEVEL)
     return f"images/{grid.format_id(int(cell), STORAGE_LEVEL)}/{photo_id}.jpg"
 
@@ -94,12 +100,14 @@ def write_manifest(data: Path, photos: pd.DataFrame) -> None:
         pq.write_table(table, partial, compression="zstd")
 
 
-def read_manifest(data: Path, columns: list[str] | None = None) -> pd.DataFrame:
+def read_manifest(data: Path, columns: list[str] | None = None, unplaced: bool = False) -> pd.DataFrame:
     """Read the manifest of a dataset folder.
 
     Args:
         data: the dataset folder.
         columns: those wanted, all when None.
+        unplaced: also photographs without coordinates, of which only the country is known; most that is done with
+            photographs needs coordinates.
 
     Raises:
         ValueError: there is no dataset, it is empty, or it lacks a column.
@@ -108,17 +116,25 @@ def read_manifest(data: Path, columns: list[str] | None = None) -> pd.DataFrame:
     if not path.is_file():
         raise ValueError(f"{data} is no dataset, it has no {MANIFEST}: make one with `python -m fetch demo|import`")
     try:
-        photos = pq.read_table(path, columns=columns).to_pandas()
+        table = pq.read_table(path, columns=None if columns is None else list({*columns, "latitude"}))
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path} cannot be read ({error}): make the dataset again with `python -m fetch`") from None
-    if columns is None and "modification" not in photos:
-        photos["modification"] = None  # Older manifests lack it.
-    missing = [name for name in columns or SCHEMA.names if name not in photos]
+    wanted = SCHEMA.names if columns is None else columns
+    missing = [name for name in wanted if name not in (*table.column_names, *ADDED_LATER)]
     if missing:
         raise ValueError(f"{path} lacks the column {missing[0]}: make the dataset again with `python -m fetch`")
-    if not len(photos):
+    if not len(table):
         raise ValueError(f"{data} holds no photographs: nothing can be done with an empty dataset")
-    return photos
+    if not unplaced and "latitude" in table.column_names and table["latitude"].null_count:
+        table = table.filter(table["latitude"].is_valid())
+        if not len(table):
+            raise ValueError(
+                f"{data} holds only photographs without coordinates, of which no more than the country is known: import "
+                "some that have them"
+            )
+    photos = table.to_pandas()
+    photos = photos.assign(**{name: None for name in wanted if name not in photos})
+    return photos if columns is None else photos[columns]
 
 
 def coordinates(photos: pd.DataFrame) -> NDArray[np.float64]:
@@ -126,9 +142,18 @@ def coordinates(photos: pd.DataFrame) -> NDArray[np.float64]:
     return photos[["latitude", "longitude"]].to_numpy(dtype=np.float64)
 
 
+def placed(photos: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which rows of a manifest have coordinates; of the others only the country is known."""
+    return photos["latitude"].notna().to_numpy()
+
+
 def content_hash(photos: pd.DataFrame) -> str:
     """Return one SHA-256 over ids, coordinates and splits, in whatever order, by which a run knows its dataset again."""
     rows = photos[["id", "latitude", "longitude", "split"]]
+    stated = rows["latitude"].isna()
+    if stated.any():
+        # What tells the place of these; datasets without any keep the hash that they had.
+        rows = rows.assign(country=photos["country"].where(stated, "").fillna(""))
     # A block at a time: hashing makes Python texts of a block's ids, and millions of them would not be small.
     blocks = [rows.iloc[start : start + HASH_BLOCK] for start in range(0, max(len(rows), 1), HASH_BLOCK)]
     of_rows = [pd.util.hash_pandas_object(block, index=False).to_numpy() for block in blocks]

@@ -70,10 +70,9 @@ def remarks(config: LabelMapsConfig, partition: Partition, training_deg: NDArray
 
     if not isinstance(partition, AdminPartition):
         return []
-    shares = partition.differing(training_deg)
-    parts = [f"{share:.1%} another {level}" for level, share in zip(partition.level_names, shares, strict=True)]
-    rough = [] if config.countries else [ROUGH.format(count=len(partition.texts[0]))]
-    return [
-        *rough,
-        f"the nearest middle gives, compared with the polygons, {' and '.join(parts)}; used: {partition.assign}",
-    ]
+    said = [] if config.countries else [ROUGH.format(count=len(partition.texts[0]))]
+    if len(training_deg):
+        shares = partition.differing(training_deg)
+        parts = " and ".join(f"{s:.1%} another {level}" for level, s in zip(partition.level_names, shares, strict=True))
+        said.append(f"the nearest middle gives, compared with the polygons, {parts}; used: {partition.assign}")
+    return said

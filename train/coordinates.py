@@ -60,7 +60,17 @@ class BothObjectives:
 
     def __call__(self, outputs: Sequence[Tensor], targets: Targets) -> Tensor:
         """Return the sum of both mean losses, a scalar."""
-        return self.classes(outputs[:-1], targets) + self.weight * self.coordinates(outputs[-1:], targets)
+        return self.classes(outputs[:-1], targets) + self.weight * self._of_coordinates(outputs[-1], targets)
+
+    def _of_coordinates(self, output: Tensor, targets: Targets) -> Tensor:
+        """Return the mean loss of an output, to which photographs without coordinates add nothing."""
+        if targets.placed is None:
+            return self.coordinates([output], targets)
+        rows = targets.placed
+        if not rows.any():
+            return output.float().sum() * 0
+        placed = Targets(targets.classes[rows], targets.vectors[rows])
+        return rows.float().mean() * self.coordinates([output[rows]], placed)
 
     def points_deg(self, outputs: Sequence[Tensor]) -> Tensor:
         """Return the (B, 2) points that the classes answer."""

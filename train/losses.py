@@ -24,16 +24,20 @@ class Targets:
         classes: (B, levels) class at each trained level; UNKNOWN where the hierarchy does not hold the cell.
         vectors: (B, 3) unit vectors of the true coordinates.
         mixing: (B, B) share of each photograph in each picture that CutMix or MixUp made; None where they are pure.
+        placed: (B,) whether a photograph has coordinates; of the others only the class of one level is known, and
+            `vectors` are its centre. None where all have.
     """
 
     classes: Tensor
     vectors: Tensor
     mixing: Tensor | None = None
+    placed: Tensor | None = None
 
     def part(self, rows: slice) -> "Targets":
         """Return the targets of some rows of unmixed photographs."""
         assert self.mixing is None, "mixed pictures hang together"
-        return Targets(self.classes[rows], self.vectors[rows])
+        placed = None if self.placed is None else self.placed[rows]
+        return Targets(self.classes[rows], self.vectors[rows], placed=placed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,11 +106,13 @@ class Objective:
 
     def _wanted(self, level: int, targets: Targets) -> Tensor:
         """Return the (B, classes) target distribution; all zero where it is unknown."""
+        classes, size = targets.classes[:, level], self.tree.sizes[level]
+        known = (classes != UNKNOWN)[:, None].float()
         if self.loss == "haversine":
             wanted = haversine_targets(targets.vectors, self.centers[level], self.tau_km[level])
+            if targets.placed is not None:
+                wanted = wanted * torch.maximum(known, targets.placed[:, None].float())
         else:
-            classes, size = targets.classes[:, level], self.tree.sizes[level]
-            known = (classes != UNKNOWN)[:, None].float()
             wanted = known * smooth_one_hot(classes.clamp(min=0), size, self.label_smoothing)
         return wanted if targets.mixing is None else targets.mixing @ wanted
 

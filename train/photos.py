@@ -1,7 +1,7 @@
 """Training photographs: pixels by index, the same random changes whichever process makes them, and one shared order."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +13,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 from torchvision.transforms import v2
 
-from geocells.hierarchy import Hierarchy
+from geocells.hierarchy import UNKNOWN, Hierarchy
 from geocells.sphere import unit_vectors
 from infer.loading import read_pixels
 from infer.transform import InputTransform
-from label_maps.manifest import coordinates
+from label_maps.manifest import placed
 from label_maps.pictures import Pictures
+from label_maps.unplaced import truth_of
 from plumbing.progress import progress
 from train.config import AugmentConfig
 from train.losses import Targets
@@ -32,19 +33,37 @@ class LabelledPhotos:
 
     Attributes:
         pictures: where they lie.
-        latlon_deg: (N, 2) true coordinates.
+        latlon_deg: (N, 2) true coordinates; the centre of the country's class where no more is known.
         classes: (N, levels) true classes.
+        placed: (N,) which have coordinates; None where all have.
     """
 
     pictures: Pictures
     latlon_deg: NDArray[np.float64]
     classes: NDArray[np.int64]
+    placed: NDArray[np.bool_] | None = None
 
     @classmethod
-    def of(cls, data: Path, photos: pd.DataFrame, hierarchy: Hierarchy) -> "LabelledPhotos":
-        """Return the rows of a manifest with their classes."""
-        points = coordinates(photos)
-        return cls(Pictures.of_dataset(data, photos), points, hierarchy.classes(points))
+    def of(cls, data: Path, photos: pd.DataFrame, hierarchy: Hierarchy, levels: Sequence[int] = ()) -> "LabelledPhotos":
+        """Return the rows of a manifest with their classes, without those that say nothing of some levels.
+
+        Args:
+            data: the dataset folder.
+            photos: the rows.
+            hierarchy: the cells.
+            levels: what is to be learned; a photograph without coordinates stays where it has a class at one of them.
+        """
+        points, classes = truth_of(hierarchy, photos)
+        here = placed(photos)
+        if here.all():
+            return cls(Pictures.of_dataset(data, photos), points, classes)
+        kept = here | (classes[:, list(levels)] != UNKNOWN).any(axis=1)
+        return cls(Pictures.of_dataset(data, photos[kept]), points[kept], classes[kept], here[kept])
+
+    def counted(self, levels: Sequence[int]) -> NDArray[np.bool_]:
+        """Return (N, levels) which photographs are questions at which levels: all that have coordinates, or a class."""
+        known = self.classes[:, list(levels)] != UNKNOWN
+        return np.ones_like(known) if self.placed is None else known | self.placed[:, None]
 
     def __len__(self) -> int:
         """Return how many photographs there are."""
@@ -55,7 +74,8 @@ class LabelledPhotos:
         rows = index.numpy()
         vectors = torch.from_numpy(unit_vectors(self.latlon_deg[rows])).float()
         classes = torch.from_numpy(self.classes[rows][:, levels])
-        return Targets(classes.to(device, non_blocking=True), vectors.to(device, non_blocking=True))
+        placed = None if self.placed is None else torch.from_numpy(self.placed[rows]).to(device)
+        return Targets(classes.to(device, non_blocking=True), vectors.to(device, non_blocking=True), placed=placed)
 
 
 class PixelSource(Dataset[tuple[int, Tensor]]):

@@ -1,6 +1,7 @@
 """From flags to a training: what `python -m train.level`, `train.joint` and `train.regress` do."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -215,7 +216,7 @@ def _training(
     world: World,
     trackers: tuple[Tracker, ...],
 ) -> Training:
-    sources = _sources(config, hierarchy)
+    sources = _sources(config, hierarchy, plan.levels)
     log.info("%s training and %s validation photographs", f"{len(sources.training):,}", f"{len(sources.validation):,}")
     record = read_run(config.run)
     settings = {key: value for key, value in as_plain(config).items() if key not in MAY_CHANGE}
@@ -250,8 +251,8 @@ def _training(
     )
 
 
-def _sources(config: TrainConfig, hierarchy: Hierarchy) -> _Sources:
-    kept = labelled_splits(config.data, config.run, hierarchy)
+def _sources(config: TrainConfig, hierarchy: Hierarchy, levels: Sequence[int]) -> _Sources:
+    kept = labelled_splits(config.data, config.run, hierarchy, levels)
     transform = InputTransform(config.image_size)
     training, validation = (PixelSource(kept[split], transform, config.seed) for split in SPLITS_USED)
     if config.cache_pixels:
@@ -261,19 +262,23 @@ def _sources(config: TrainConfig, hierarchy: Hierarchy) -> _Sources:
     return _Sources(kept["train"], training, kept["calibration"], validation)
 
 
-def labelled_splits(data: Path, run: Path, hierarchy: Hierarchy) -> dict[str, LabelledPhotos]:
-    """Return the photographs of the splits that trainings use, with their classes.
+def labelled_splits(
+    data: Path, run: Path, hierarchy: Hierarchy, levels: Sequence[int] = ()
+) -> dict[str, LabelledPhotos]:
+    """Return the photographs of the splits that trainings use, with their classes, as `LabelledPhotos.of` takes them.
 
     Raises:
         ValueError: they are not those that the run was begun with, or a split holds next to none.
     """
-    photos = read_manifest(data, ["id", "path", "latitude", "longitude", "split", "shard", "offset", "size"])
+    columns = ["id", "path", "latitude", "longitude", "country", "split", "shard", "offset", "size"]
+    photos = read_manifest(data, columns, unplaced=True)
     if content_hash(photos) != read_run(run)["dataset_hash"]:
         raise ValueError(
             f"the photographs of {data} are not those that {run} was begun with: begin another run with "
             "`python -m label_maps`"
         )
-    kept = {split: LabelledPhotos.of(data, photos[photos["split"] == split], hierarchy) for split in SPLITS_USED}
+    rows = {split: photos[photos["split"] == split] for split in SPLITS_USED}
+    kept = {split: LabelledPhotos.of(data, found, hierarchy, levels) for split, found in rows.items()}
     for split, found in kept.items():
         if len(found) < 2:
             raise ValueError(f"the {split} split of {data} holds {len(found)} photographs: at least 2 are needed")

@@ -66,10 +66,13 @@ def validate(
     if not math.isfinite(loss):
         raise ValueError(f"the validation loss is no longer a number: {DIVERGED}")
     away = distance_km(np.concatenate([o.points_deg for o in outcomes])[order], check.photos.latlon_deg)
+    placed = check.photos.placed
+    # Where no photograph has coordinates, the centre of its country's class has to do.
+    away = away if placed is None or not placed.any() else away[placed]
     metrics = {"val/loss": loss}
-    for column, name in enumerate(check.level_names):
-        metrics[f"val/{name}_top1"] = float((ranks[:, column] < 1).mean())
-        metrics[f"val/{name}_top10"] = float((ranks[:, column] < 10).mean())
+    for name, of_level, counted in zip(check.level_names, ranks.T, check.photos.counted(check.levels).T, strict=True):
+        for k in (1, 10):
+            metrics[f"val/{name}_top{k}"] = float((of_level[counted] < k).mean()) if counted.any() else 0.0
     return {**metrics, "val/median_km": float(np.median(away)), "val/geoscore": float(geoscore(away).mean())}
 
 

@@ -42,7 +42,7 @@ def recheck(config: RecheckConfig, token: str) -> dict[int, str]:
     Raises:
         Stop: the service refuses, or some pictures could not be asked about; those known to be gone are removed.
     """
-    photos = read_manifest(config.data)
+    photos = read_manifest(config.data, unplaced=True)
     if (config.data / UNTHINNED).is_file():
         photos = pd.concat([photos, pq.read_table(config.data / UNTHINNED).to_pandas()]).drop_duplicates("id")
     ours = photos[photos["source"] == SOURCE]
@@ -95,7 +95,7 @@ def _remove(data: Path, photos: pd.DataFrame, gone: dict[int, str]) -> None:
         finally:
             state.close()
     ids = photos["id"].tolist()
-    manifest = read_manifest(data)
+    manifest = read_manifest(data, unplaced=True)
     kept = manifest[~manifest["id"].isin(ids)]
     write_manifest(data, kept)
     for name in (UNTHINNED, MEASURES):

@@ -102,6 +102,18 @@ class AdminPartition:
         found = self._middles_tree.query(unit_vectors(points_deg), k=np.arange(1, min(k, len(self.areas)) + 1))[1]
         return np.asarray(found, dtype=np.int64)
 
+    def places_in(self, countries: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return (N, 2) points inside the largest area of each of some countries, by their keys."""
+        sizes = self._boxes_and_sizes[1][-1]
+        order = np.lexsort((-sizes, self.country))
+        asked, member = np.unique(countries, return_inverse=True)
+        largest = order[np.searchsorted(self.country[order], asked)]
+        middles = middles_deg(self.areas[largest])
+        if self.assign == "polygons":
+            # A middle may lie outside, as of a crescent.
+            middles = shapely.get_coordinates(shapely.point_on_surface(self.areas[largest]))[:, ::-1]
+        return middles[member]
+
     def differing(self, points_deg: NDArray[np.float64]) -> list[float]:
         """Return, for each level, the share of points that polygons and nearest middles give to different areas."""
         held, near = self.holding(points_deg), self.nearest_middles(points_deg, 1)[:, 0]
