@@ -1,0 +1,273 @@
+"""Every published method by its recipe, on one demo planet with one budget: `python -m bench.methods`.
+
+The methods of countries need Natural Earth: `--countries ne_50m_admin_0_countries.zip --regions
+ne_10m_admin_1_states_provinces.zip`.
+
+All methods learn from the same photographs, see the same number of them in training (a method of four networks trains each
+for a quarter of the epochs), and have the same trunk, size of pictures, optimiser and augmentation, so that what differs
+is what they were published for: how the world is cut, what is minimised, how an answer is made. Trainings run by the
+commands of the README, `--jobs` at a time, each on its share of the cores, and are kept in `--work`: interrupted, the same
+command continues. Two cores need about an hour and a half. `--set large` trains the default alone, on more pictures.
+"""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bench.commands import run_command
+from bench.report import write_results
+from geocells.sphere import distance_km
+from infer.evaluation import baselines, measure, split_photos
+from infer.metrics import RADII_KM, distance_figures, geoscore, mean_interval
+from infer.model import load_model
+from label_maps.manifest import coordinates
+from plumbing.files import write_json
+
+RECIPES = Path("train/recipes")
+SCALED = RECIPES / "demo.yaml"
+"""Trunk, size of pictures, optimiser and augmentation of all methods."""
+DEFAULT = "joint"
+"""The method that the others are compared with."""
+Flags = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One training of a method.
+
+    Attributes:
+        command: the module that is run.
+        flags: what tells it from others.
+        share: of the method's epochs.
+        looks: whether the share is of photographs that a network learns from; else its epochs are those of a small head
+            on features that are computed once.
+    """
+
+    command: str
+    flags: Flags
+    share: float = 1.0
+    looks: bool = True
+
+
+@dataclass(frozen=True)
+class Method:
+    """How the world is cut, what is trained on it, and how it answers.
+
+    Attributes:
+        partition: flags of `python -m label_maps`.
+        steps: trainings.
+        answer: fusion and point; None for what the calibration split prefers.
+    """
+
+    partition: Flags
+    steps: tuple[Step, ...]
+    answer: tuple[str | None, str | None] = (None, None)
+
+
+def joint(*flags: str) -> Step:
+    return Step("train.joint", flags)
+
+
+def level(name: str, share: float, *flags: str) -> Step:
+    return Step("train.level", ("--level", name, "--loss", "cross_entropy", *flags), share)
+
+
+QUAD = ("--partition", "quad")
+ADMIN = ("--partition", "admin", "--countries", "{countries}", "--regions", "{regions}")
+MACRO = ("--partition", "macro")
+FLAT = (*QUAD, "--levels", "8")
+LEVELS = ("L1", "L3", "L5", "L8")
+
+METHODS: dict[str, Method] = {
+    "joint": Method(QUAD, (joint(),)),
+    "flat L8": Method(FLAT, (level("L8", 1.0),)),
+    "flat L8, smoothed": Method(FLAT, (level("L8", 1.0, "--loss", "haversine"),)),
+    "geoguessr2": Method(QUAD, tuple(level(name, 0.25) for name in LEVELS), ("seed", None)),
+    "country + region_smooth": Method(ADMIN, (level("country", 0.5), level("region", 0.5, "--loss", "haversine"))),
+    "director + experts": Method(
+        MACRO,
+        (
+            level("region", 1.0, "--sampler", "balanced", "--class-weights"),
+            Step("train.refine", ("--kind", "experts"), looks=False),
+        ),
+        (None, "refined"),
+    ),
+    "region_embedding": Method(
+        ADMIN,
+        (level("country", 0.5), level("region", 0.5), Step("train.refine", ("--kind", "embedding"), looks=False)),
+        (None, "refined"),
+    ),
+    "coordinates": Method(QUAD, (Step("train.regress", ()),), (None, "regressed")),
+    "multiscale": Method(
+        ("--partition", "kmeans", "--clusters", "50", "300", "1000"),
+        (joint("--loss", "focal", "--coordinate-weight", "1.0"),),
+    ),
+}
+"""The rows, by name; those of `ABLATIONS` say which part of the default does what."""
+
+ABLATIONS: dict[str, Method] = {
+    "joint, cross-entropy": Method(QUAD, (joint("--loss", "cross_entropy"),)),
+    "joint, on the tree": Method(QUAD, (joint("--loss-on", "tree"),)),
+    "joint, on siblings": Method(QUAD, (joint("--loss", "cross_entropy", "--loss-on", "siblings"),)),
+    "joint, tau halved": Method(QUAD, (joint("--tau-km", "400", "200", "100", "50"),)),
+    "joint, tau doubled": Method(QUAD, (joint("--tau-km", "1600", "800", "400", "200"),)),
+    "joint, L8 weighs 3": Method(QUAD, (joint("--level-weights", "1", "1", "1", "3"),)),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, default=Path("runs/methods"))
+    parser.add_argument("--countries", type=Path, help="Natural Earth admin-0; the methods of countries need it")
+    parser.add_argument("--regions", type=Path, help="Natural Earth admin-1")
+    parser.add_argument("--images", type=int, default=9000)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--set", choices=("methods", "ablations"), default="methods")
+    parser.add_argument("--only", nargs="*", help="names of methods; nothing is published then")
+    given = parser.parse_args()
+    methods = {"methods": METHODS, "ablations": {DEFAULT: METHODS[DEFAULT], **ABLATIONS}}[given.set]
+    methods = {name: method for name, method in methods.items() if not given.only or name in given.only}
+    make_data(given)
+    jobs = [(name, seed) for seed in range(given.seeds) for name in methods]
+    with ThreadPoolExecutor(given.jobs) as pool:
+        list(pool.map(lambda job: train(given, *job, methods[job[0]]), jobs))
+    rows = list(table(given, methods))
+    write_results(given.set if not given.only else "methods_partial", rows)
+
+
+def make_data(given: argparse.Namespace) -> None:
+    """Draw the planet and thin it, as everybody would."""
+    data = given.work / "data"
+    shares = ("--test-share", "0.35", "--calibration-share", "0.15")
+    run(given, "fetch", "demo", "--out", str(data), "--images", str(given.images), *shares)
+    run(given, "fetch", "thin", "--data", str(data))
+
+
+def folder(given: argparse.Namespace, name: str, seed: int) -> Path:
+    """Return the run folder of a method and a seed."""
+    plain = "".join(c if c.isalnum() else "_" for c in name)
+    found: Path = given.work / f"{plain}_e{given.epochs}_s{seed}"
+    return found
+
+
+def train(given: argparse.Namespace, name: str, seed: int, method: Method) -> None:
+    """Run a method's commands unless they were run before; `bench.json` in its run says what they took."""
+    target, data = folder(given, name, seed), str(given.work / "data")
+    if (target / "bench.json").is_file():
+        return
+    if not (target / "run.json").is_file():
+        flags = [flag.format(countries=given.countries, regions=given.regions) for flag in method.partition]
+        run(given, "label_maps", "--data", data, "--run", str(target), *flags)
+    core_s = 0.0
+    for step in method.steps:
+        core_s += train_step(given, step, seed, data, str(target))
+    run(given, "train.calibrate", "--data", data, "--run", str(target), "--workers", "0")
+    write_json(target / "bench.json", {"training_core_s": core_s})
+
+
+def train_step(given: argparse.Namespace, step: Step, seed: int, data: str, target: str) -> float:
+    common = ["--data", data, "--run", target, "--seed", str(seed)]
+    if step.looks:
+        epochs = str(max(1, round(given.epochs * step.share)))
+        return run(given, step.command, str(SCALED), *common, "--epochs", epochs, *step.flags, "--resume")
+    return run(given, step.command, *common, *step.flags, "--overwrite")
+
+
+def run(given: argparse.Namespace, command: str, *flags: str) -> float:
+    """Run one of our commands on its share of the cores."""
+    return run_command(command, *flags, threads=max(1, (os.cpu_count() or 1) // given.jobs))
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a method answered for the test photographs, by seed, and what that took."""
+
+    away_km: NDArray[np.float64]
+    top_1: dict[str, float]
+    parameters: int
+    photos_per_second: float
+    training_core_s: float
+
+
+def answers(given: argparse.Namespace, name: str, method: Method) -> Answers:
+    """Return the answers of all seeds of a method; they are kept beside its weights."""
+    photos = split_photos(given.work / "data", "test")
+    away, hits, pace, parameters, core_s = [], [], [], 0, []
+    for seed in range(given.seeds):
+        target = folder(given, name, seed)
+        model = load_model(target, torch.device("cpu")).with_choices(*method.answer)
+        started_at = time.monotonic()
+        measured = measure(model, given.work / "data", photos, 64, 0)
+        pace.append(len(measured.read) / (time.monotonic() - started_at))
+        away.append(distance_km(measured.points_deg, coordinates(photos)[measured.read]))
+        hits.append([float((measured.ranks[:, k] < 1).mean()) for k in range(model.hierarchy.depth)])
+        parameters = sum(p.numel() for network in model.networks for p in network.parameters())
+        core_s.append(json.loads((target / "bench.json").read_text())["training_core_s"])
+    names = model.hierarchy.level_names
+    top_1 = dict(zip(names, np.mean(hits, axis=0).tolist(), strict=True))
+    return Answers(np.stack(away), top_1, parameters, float(np.median(pace)), float(np.mean(core_s)))
+
+
+def table(given: argparse.Namespace, methods: dict[str, Method]) -> Iterator[dict[str, Any]]:
+    """Yield a row for each method, then for those who need no training."""
+    photos = split_photos(given.work / "data", "test")
+    truth = coordinates(photos)
+    found = {name: answers(given, name, method) for name, method in methods.items()}
+    if DEFAULT in found and given.set == "methods":
+        greedy = Method(METHODS[DEFAULT].partition, (), ("seed", "top"))
+        found["joint, greedy rule"] = answers(given, DEFAULT, greedy)
+    ours = found[DEFAULT].away_km if DEFAULT in found else None
+    for name, answer in found.items():
+        yield row(name, answer.away_km, ours, answer)
+    fixed = baselines(given.work / "data", photos, 0)
+    for name, points in fixed.items():
+        yield row(name, distance_km(points, truth)[None], ours, None)
+
+
+def row(
+    name: str, away_km: NDArray[np.float64], default_km: NDArray[np.float64] | None, answer: Answers | None
+) -> dict[str, Any]:
+    """Return the figures of a method over (seeds, N) errors; intervals are over photographs, seeds averaged."""
+    score = mean_interval(geoscore(away_km).mean(axis=0))
+    medians = distance_figures(away_km.reshape(-1))["median_km"]["value"]
+    figures: dict[str, Any] = {
+        "method": name,
+        "n": away_km.shape[1],
+        "seeds": len(away_km),
+        "geoscore": round(score["value"], 1),
+        "low": round(score["low"], 1),
+        "high": round(score["high"], 1),
+        "seed_sd": round(float(geoscore(away_km).mean(axis=1).std()), 1),
+        "median_km": round(medians, 1),
+    }
+    behind = {"default_ahead": None, "ahead_low": None, "ahead_high": None, "median_km_more": None}
+    if default_km is not None and name != DEFAULT:
+        ahead = mean_interval(geoscore(default_km).mean(axis=0) - geoscore(away_km).mean(axis=0))
+        behind = dict(zip(behind, [round(ahead[key], 1) for key in ("value", "low", "high")], strict=False))
+        behind["median_km_more"] = round(medians - float(np.median(default_km)), 1)
+    figures |= behind
+    figures |= {f"within_{r}km": round(float((away_km <= r).mean()), 4) for r in RADII_KM if r > 1}
+    top = "" if answer is None else " ".join(f"{level} {share:.3f}" for level, share in answer.top_1.items())
+    figures |= {
+        "top_1": top,
+        "million_parameters": None if answer is None else round(answer.parameters / 1e6, 1),
+        "answers_per_s": None if answer is None else round(answer.photos_per_second, 1),
+        "training_core_s": None if answer is None else round(answer.training_core_s, 1),
+    }
+    return figures
+
+
+if __name__ == "__main__":
+    main()
