@@ -115,17 +115,19 @@ def read_manifest(data: Path, columns: list[str] | None = None, unplaced: bool =
     path = data / MANIFEST
     if not path.is_file():
         raise ValueError(f"{data} is no dataset, it has no {MANIFEST}: make one with `python -m fetch demo|import`")
+    wanted = SCHEMA.names if columns is None else columns
     try:
-        table = pq.read_table(path, columns=None if columns is None else list({*columns, "latitude"}))
+        there = pq.read_schema(path).names
+        read = [name for name in there if columns is None or name in (*columns, "latitude")]
+        table = pq.read_table(path, columns=read)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path} cannot be read ({error}): make the dataset again with `python -m fetch`") from None
-    wanted = SCHEMA.names if columns is None else columns
-    missing = [name for name in wanted if name not in (*table.column_names, *ADDED_LATER)]
+    missing = [name for name in wanted if name not in (*there, *ADDED_LATER)]
     if missing:
         raise ValueError(f"{path} lacks the column {missing[0]}: make the dataset again with `python -m fetch`")
     if not len(table):
         raise ValueError(f"{data} holds no photographs: nothing can be done with an empty dataset")
-    if not unplaced and "latitude" in table.column_names and table["latitude"].null_count:
+    if not unplaced and "latitude" in read and table["latitude"].null_count:
         table = table.filter(table["latitude"].is_valid())
         if not len(table):
             raise ValueError(

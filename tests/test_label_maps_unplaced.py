@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -73,6 +74,16 @@ def test_a_dataset_of_nothing_else_says_so_to_who_needs_coordinates(tmp_path):
         read_manifest(tmp_path)
     with pytest.raises(ValueError, match="use --partition admin"):
         make_label_maps(LabelMapsConfig(tmp_path, tmp_path / "run"))
+
+
+def test_an_older_manifest_without_the_column_is_read_as_ever(tiny, tmp_path):
+    shutil.copytree(tiny, tmp_path / "data")
+    table = pq.read_table(tiny / "manifest.parquet")
+    pq.write_table(table.drop_columns(["country", "modification"]), tmp_path / "data" / "manifest.parquet")
+    assert read_manifest(tmp_path / "data")["country"].isna().all()
+    assert read_manifest(tmp_path / "data", ["country", "id"], unplaced=True).columns.tolist() == ["country", "id"]
+    make_label_maps(LabelMapsConfig(tmp_path / "data", tmp_path / "run"))
+    assert len(labelled_splits(tmp_path / "data", tmp_path / "run", read_hierarchy(tmp_path / "run"))["train"]) == 36
 
 
 def test_the_hash_tells_stated_countries_apart_and_is_as_it_was_without_them(mixed, tiny):
