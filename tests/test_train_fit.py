@@ -430,3 +430,38 @@ def test_validation_is_never_changed_at_random(tiny, run, monkeypatch):
     augment, pixels = seen[0]
     assert augment is None
     assert all(torch.equal(pixels[0], other) for other in pixels)
+
+
+GREEDY = """
+import torch
+
+class Greedy(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = torch.nn.Linear(3, 5)
+
+    def forward(self, images):
+        if len(images) > 1:
+            raise torch.OutOfMemoryError("tried to allocate 80 GiB")
+        return self.fc(images.mean((2, 3)))
+
+def greedy(pretrained=False):
+    return Greedy()
+"""
+
+
+def test_a_batch_that_memory_does_not_hold_names_the_flags_that_lower_it(tiny, run, tmp_path):
+    hub = tmp_path / "hub"
+    hub.mkdir()
+    (hub / "hubconf.py").write_text(GREEDY)
+    config = joint_config(tiny, run, arch=f"hub:{hub}:greedy")
+    with pytest.raises(
+        ValueError, match=r"ran out of memory: lower --batch-size \(now 9\) or --image-size, or raise --opt"
+    ):
+        train_joint(config)
+
+
+def test_a_level_whose_classes_are_all_too_small_is_named_before_anything_is_trained(tiny, tmp_path):
+    with pytest.raises(ValueError, match=r"no L1 cell has 1000 training photographs.*lower --min-images"):
+        make_label_maps(LabelMapsConfig(tiny, tmp_path / "run", min_images=1000))
+    assert not (tmp_path / "run").exists()
