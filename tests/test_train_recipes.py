@@ -16,7 +16,7 @@ from label_maps.config import LabelMapsConfig
 from label_maps.manifest import read_manifest
 from plumbing.config import command, parse
 from tests.test_geocells_partitions import files  # noqa: F401
-from train.config import JointConfig, LevelConfig, RegressConfig, SweepConfig
+from train.config import JointConfig, LevelConfig, RefineConfig, RegressConfig, SweepConfig
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "train" / "recipes"
@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[type, str]] = {
     "label_maps": (LabelMapsConfig, "label_maps.build:main"),
     "train.level": (LevelConfig, "train.start:train_level"),
     "train.joint": (JointConfig, "train.start:train_joint"),
+    "train.refine": (RefineConfig, "train.refining:main"),
     "train.regress": (RegressConfig, "train.start:train_regress"),
     "train.sweep": (SweepConfig, "train.sweeping:main"),
 }
@@ -38,13 +39,18 @@ CLAIMS: dict[str, tuple[str, dict[str, object]]] = {
             "optim.weight_decay": 1e-4, "optim.schedule": "plateau", "sampler": "balanced", "class_weights": True,
         },
     ),
+    "experts": ("train.refine", {"kind": "experts", "coordinate_loss": "smooth_l1", "patience": 6}),
+    "region_embedding": (
+        "train.refine",
+        {"kind": "embedding", "optim.name": "adam", "optim.lr": 1e-4, "optim.schedule": "plateau", "patience": 5},
+    ),
     "country": (
         "train.level",
         {"level": "country", "optim.name": "adamw", "optim.trunk_lr_factor": 0.1, "optim.schedule": "step"},
     ),
     "region_smooth": ("train.level", {"level": "region", "loss": "haversine", "tau_km": (75.0,)}),
     "coordinates": ("train.regress", {"kind": "standardised", "coordinate_loss": "mse"}),
-    "multiscale": ("train.joint", {"loss": "focal", "optim.name": "adamw", "optim.schedule": "plateau"}),
+    "multiscale": ("train.joint", {"loss": "focal", "coordinate_weight": 1.0, "optim.schedule": "plateau"}),
     "joint": ("train.joint", {"loss": "haversine", "epochs": 20, "batch_size": 256}),
     "demo": ("train.joint", {"arch": "resnet18", "weights": "none", "image_size": 64, "cache_pixels": True}),
 }  # fmt: skip
@@ -57,6 +63,8 @@ TINY = (
     "--arch resnet18 --weights none --image-size 32 --epochs 1 --batch-size 16 --workers 0 --device cpu "
     "--precision float32 --no-cache-pixels"
 )
+TINY_HEAD = "--epochs 2 --batch-size 16 --workers 0 --device cpu"
+"""Of heads that are trained on features."""
 
 
 def said_commands(recipe: Path) -> list[tuple[str, list[str]]]:
@@ -127,14 +135,21 @@ def test_a_recipe_runs_from_label_maps_to_answers(name, data, tmp_path, files, m
     for module, argv in said_commands(FOLDER / f"{name}.yaml"):
         words = [str(here.get(word, run if word.startswith("runs/") else word)) for word in argv]
         if "--clusters" in words:
-            words = [*words[: words.index("--clusters")], "--clusters", "3", "6", "12"]
-        if module.startswith("train.") and module != "train.sweep":
+            words = [
+                *words[: words.index("--clusters")],
+                "--clusters",
+                *("4", "8", "16")[: len(words) - words.index("--clusters") - 1],
+            ]
+        if module == "train.refine":
+            typed(module, words + TINY_HEAD.split())
+        elif module.startswith("train.") and module != "train.sweep":
             for level in ("L1", "L3", "L5", "L8") if "L1" in words else ("",):
                 typed(module, [level if word == "L1" else word for word in words] + TINY.split())
         elif module == "label_maps":
             typed(module, words)
     photos = [data / path for path in read_manifest(data)["path"].iloc[:2]]
-    infer(InferConfig(photos=tuple(photos), run=run, out=tmp_path / "out", workers=0, device="cpu"))
+    point = "refined" if CLAIMS[name][0] == "train.refine" else None
+    infer(InferConfig(photos=tuple(photos), run=run, out=tmp_path / "out", point=point, workers=0, device="cpu"))
     records = json.loads((tmp_path / "out" / "predictions.json").read_text())
     assert [record["input"] for record in records] == [str(photo) for photo in photos]
     assert all(-90 <= record["point"]["latitude"] <= 90 for record in records)
