@@ -17,6 +17,9 @@ from plumbing.files import sha256
 from plumbing.stated import stated_places
 from plumbing.version import VERSION
 
+FEW = 5
+"""A cell with fewer training photographs may have been learned from a single journey, which the answer then says."""
+
 
 @dataclass(frozen=True)
 class Listing:
@@ -53,7 +56,7 @@ def answer_record(
         "levels": [_level(depth, cells, model, listing.top) for depth, cells in enumerate(kept)],
         "exif": stated.get("EXIF"),
         "stated": [{"source": source, **place} for source, place in stated.items()],
-        "warnings": model_warnings(model),
+        "warnings": [*model_warnings(model), *_few_warning(kept[-1], model)],
         "model": model_record(model),
     }
 
@@ -84,6 +87,16 @@ def _stated(photo: Path, point_deg: NDArray[np.float64]) -> dict[str, dict[str, 
         }
         for source, place in stated_places(photo).items()
     }
+
+
+def _few_warning(finest: KeptCells, model: Model) -> list[str]:
+    """Return a line where the likeliest finest cell was learned from next to nothing."""
+    row = model.hierarchy.rows(model.hierarchy.depth - 1).start + int(finest.classes[0])
+    count = int(model.hierarchy.train_count[row])
+    if count >= FEW:
+        return []
+    name = f"{model.hierarchy.level_names[-1]} {model.hierarchy.name[row]}"
+    return [f"the likeliest cell {name} had {count} training photograph{'' if count == 1 else 's'}"]
 
 
 def model_warnings(model: Model) -> list[str]:

@@ -75,6 +75,11 @@ class InferConfig(ClaimConfig):
     same_place_temperature: float = 2.0
     """How much photographs of one place repeat each other: 1 takes them as independent, their number takes them as
     one."""
+    explain: bool = False
+    """Show what in the photograph speaks for the likeliest cell and not for one elsewhere; takes seconds for each. With
+    --data also the most similar training photographs."""
+    data: Path | None = None
+    """With --explain: the dataset that the run was trained on. Its features are computed once and kept in the run."""
     mass: float = 0.9
     """Keep, per level, the fewest cells that hold this share of what is left; what was cut is reported."""
     top: int = 100
@@ -99,12 +104,18 @@ class InferConfig(ClaimConfig):
         """Refuse what cannot work."""
         super().__post_init__()
         alone = {"same-place": self.same_place, "strip": self.strip, "sidecars": self.sidecars, "formats": self.formats}
-        alone |= {"confidence": self.confidence}
+        alone |= {"confidence": self.confidence, "explain": self.explain}
         if self.bulk and any(alone.values()):
             flags = ", ".join(f"--{name}" for name, value in alone.items() if value)
             raise ValueError(f"--bulk gives points and best cells alone: leave out {flags}, or --bulk")
         if self.sidecars is not None and not 0 < self.sidecars < 1:
             raise ValueError(f"--sidecars is a chance between 0 and 1, such as 0.5, got {self.sidecars:g}")
+        if self.explain and self.same_place:
+            raise ValueError("--explain looks at one photograph at a time: leave out --same-place, or --explain")
+        if self.data is not None and not self.explain:
+            raise ValueError(
+                "--data is searched for similar photographs with --explain alone: add it, or leave out --data"
+            )
         if self.same_place_temperature <= 0:
             raise ValueError(f"--same-place-temperature must be above 0, got {self.same_place_temperature:g}")
         if not self.photos:
@@ -142,6 +153,10 @@ class EvaluateConfig:
     """Another run, measured on the same photographs: the differences come with paired 95 % bootstrap intervals."""
     trained_on: Path | None = None
     """Dataset folder that the run was trained on, for the leak audit; --data when left out."""
+    baselines: bool = False
+    """Also measure two answers that need no posterior: the run's point of how many training photographs each cell has
+    (cell prior), and the place of the training photograph with the most similar features (neighbour). Chance and one
+    place for all are always there."""
     benchmark: Literal["im2gps3k", "osv5m"] | None = None
     """Print published results on this benchmark beside ours."""
     geoscore_scale_km: float = 1492.7

@@ -25,6 +25,9 @@ from infer.leaks import find_leaks, leak_line, leak_report
 from infer.loading import photo_batches
 from infer.metrics import RADII_KM, distance_figures, macro_average, mean_interval, paired_differences, slices
 from infer.model import Model, load_model
+from infer.neighbours import Neighbours, open_neighbours, unit_features
+from infer.points import POINTS
+from infer.posterior import sum_up
 from infer.promises import read_promises
 from infer.reliability import TrustMeter, trust_lines
 from label_maps.manifest import SPLITS, content_hash, coordinates, read_manifest
@@ -37,6 +40,8 @@ from plumbing.version import VERSION, git_commit, now_utc
 log = logging.getLogger(__name__)
 
 TOP = (1, 10)
+ERROR_LEVEL = 5
+"""Level of the cells that errors are told for: 1,024 over the world, as a small map shows them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +53,13 @@ class Measured:
         ranks: (N, levels) how many other cells were at least as probable as the true one; the number of classes where
             the hierarchy does not hold the true cell.
         read: (N,) rows of the photographs that could be read.
+        neighbours_deg: (N, 2) where the most similar training photographs were taken; None where it was not asked for.
     """
 
     points_deg: NDArray[np.float64]
     ranks: NDArray[np.int64]
     read: NDArray[np.int64]
+    neighbours_deg: NDArray[np.float64] | None = None
 
 
 def main(config: EvaluateConfig) -> None:
@@ -66,10 +73,14 @@ def main(config: EvaluateConfig) -> None:
             "%d of %d photographs were trained on: these figures say nothing of new ones", contaminated, len(photos)
         )
     meter = TrustMeter(model, read_promises(config.run, model.hash, model.fusion, config.places))
-    measured = measure(model, config.data, photos, config.batch_size, config.workers, meter)
+    neighbours = _neighbours(model, config) if config.baselines else None
+    measured = measure(model, config.data, photos, config.batch_size, config.workers, meter, neighbours)
     photos = photos.iloc[measured.read]
     away_km = distance_km(measured.points_deg, coordinates(photos))
     answers = {"model": measured.points_deg, **baselines(config.data, photos, config.seed)}
+    if measured.neighbours_deg is not None:
+        prior = np.repeat(cell_prior(model)[None], len(photos), axis=0)
+        answers |= {"cell prior": prior, "neighbour": measured.neighbours_deg}
     report = {
         "run": model.name,
         "model_hash": model.hash,
@@ -94,6 +105,7 @@ def main(config: EvaluateConfig) -> None:
         "regions": meter.regions(away_km, _groups(photos), _related(photos)),
         "recall_by_area_km2": meter.recall_by_area(),
         "slices": _slices(measured.points_deg, photos, model),
+        "cells": {"level": ERROR_LEVEL, "median_km": cell_errors(away_km, coordinates(photos))},
     }
     out = config.out or config.run / f"evaluation_{config.split}.json"
     write_json(out, report)
@@ -146,11 +158,12 @@ def measure(
     batch_size: int,
     workers: int,
     meter: TrustMeter | None = None,
+    neighbours: Neighbours | None = None,
 ) -> Measured:
     """Answer for the photographs of a manifest; those that cannot be read are named and left out."""
     truth = coordinates(photos)
     classes = model.hierarchy.classes(truth)
-    points, ranks, read = [], [], []
+    points, ranks, read, nearest = [], [], [], []
     batches = photo_batches(Pictures.of_dataset(data, photos), model.transform, batch_size, workers)
     for batch in progress(batches, "answering", "batch", -(-len(photos) // batch_size)):
         for _, reason in batch.unreadable:
@@ -161,11 +174,14 @@ def measure(
             points.append(model.points(posterior, seen))
             ranks.append(class_ranks(posterior, classes[rows]))
             read.append(rows)
+            if neighbours is not None:
+                nearest.append(neighbours.places(unit_features(seen)))
             if meter is not None:
                 meter.add(seen.logits, posterior, classes[rows], truth[rows])
     if not read:
         raise ValueError(f"none of {len(photos)} photographs of {data} could be read")
-    return Measured(np.concatenate(points), np.concatenate(ranks), np.concatenate(read))
+    alike = np.concatenate(nearest) if nearest else None
+    return Measured(np.concatenate(points), np.concatenate(ranks), np.concatenate(read), alike)
 
 
 def class_ranks(scores: list[Tensor], classes: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -195,6 +211,27 @@ def baselines(data: Path, photos: pd.DataFrame, seed: int) -> dict[str, NDArray[
         oracle = clue_oracle(known.region, coordinates(train), shown.shown, fitted.shown, coordinates(calibration))
         answers["clue oracle"] = oracle
     return answers
+
+
+def _neighbours(model: Model, config: EvaluateConfig) -> Neighbours:
+    data = config.trained_on or config.data
+    return open_neighbours(model, config.run, data, config.batch_size, config.workers)
+
+
+def cell_prior(model: Model) -> NDArray[np.float64]:
+    """Return the (2,) point that a run answers when all it knows is how many training photographs each cell has."""
+    rows = model.hierarchy.rows(model.hierarchy.depth - 1)
+    count = torch.from_numpy(model.hierarchy.train_count[rows]).to(model.device)
+    # A coordinate of a network's own takes a picture.
+    decoder = model if model.point in POINTS else model.with_choices(None, "geoscore")
+    return decoder.points(sum_up(model.tree, (count / count.sum()).log().float()[None]))[0]
+
+
+def cell_errors(away_km: NDArray[np.float64], truth_deg: NDArray[np.float64]) -> dict[str, float]:
+    """Return the median error of the photographs in each cell of the quad grid at `ERROR_LEVEL`."""
+    cells, member = np.unique(grid.encode(truth_deg, ERROR_LEVEL), return_inverse=True)
+    names = grid.format_ids(cells, ERROR_LEVEL)
+    return {name: round(float(np.median(away_km[member == k])), 3) for k, name in enumerate(names)}
 
 
 def _figures(
@@ -262,7 +299,7 @@ def _coverage_decile(truth_deg: NDArray[np.float64], model: Model) -> list[str]:
     return [f"{edges[d]:.0f} to {edges[min(d + 1, len(edges) - 1)]:.0f}" for d in decile]
 
 
-ORDER = ("chance", "one place", "model", "clue oracle")
+ORDER = ("chance", "one place", "cell prior", "neighbour", "model", "clue oracle")
 
 
 def table(report: Mapping[str, Any]) -> str:

@@ -1,6 +1,5 @@
 """What `python -m infer` does: read photographs, answer, write files and maps."""
 
-import io
 import logging
 from collections.abc import Iterator
 from functools import lru_cache
@@ -16,16 +15,17 @@ from infer.answer import Listing, answer_record
 from infer.claims import Claims, same_place_record
 from infer.config import InferConfig
 from infer.devices import pick_device
+from infer.evidence import Evidence, add_evidence, small_jpeg
 from infer.formats import write_format, write_sidecars
 from infer.loading import Photo, evenly, find_photos, photo_batches, unpacked
 from infer.model import Model, Seen, load_model
+from infer.neighbours import open_neighbours
 from infer.posterior import sum_up
 from infer.same_place import agreement, fuse_photographs
 from infer.writers import Record, write_answers
 from label_maps.pictures import Pictures
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, write_text
-from plumbing.images import open_rgb
 from plumbing.progress import progress
 from plumbing.stripping import write_stripped
 from plumbing.version import git_commit, now_utc
@@ -51,10 +51,10 @@ def main(config: InferConfig) -> None:
     )
     names = unique_names([photo.path for photo in photos])
     records: list[Record] = []
-    for photo, record in progress(answers(photos, model, config), "answering", "photograph", len(photos)):
+    for photo, record, evidence in progress(answers(photos, model, config), "answering", "photograph", len(photos)):
         records.append(record)
         if config.maps:
-            write_maps(config.out / names[photo.path], photo, record, model, config.tiles)
+            write_maps(config.out / names[photo.path], photo, record, evidence, model, config.tiles)
     if not records:
         raise ValueError(f"none of {len(photos)} files could be read as a photograph")
     paths = write_all(config, records)
@@ -83,12 +83,15 @@ def write_all(config: InferConfig, records: list[Record]) -> list[Path]:
     return paths
 
 
-def answers(photos: list[Photo], model: Model, config: InferConfig) -> Iterator[tuple[Photo, Record]]:
+def answers(photos: list[Photo], model: Model, config: InferConfig) -> Iterator[tuple[Photo, Record, Evidence]]:
     """Yield the record of each readable photograph in order; an unreadable one is one warning line."""
     listing, claims = Listing(config.mass, config.top), Claims.of(config, config.run, model)
+    neighbours = None
+    if config.data is not None:
+        neighbours = open_neighbours(model, config.run, config.data, config.batch_size, config.workers)
     for index, seen in seen_together(photos, model, config):
         if config.same_place:
-            yield photos[index[0]], one_place([photos[i].path for i in index], seen, claims, config)
+            yield photos[index[0]], one_place([photos[i].path for i in index], seen, claims, config), Evidence()
             return
         posterior, inside = claims.restrict(model.posterior(seen.logits))
         points, regions = model.points(posterior, seen), claims.regions(posterior)
@@ -96,7 +99,10 @@ def answers(photos: list[Photo], model: Model, config: InferConfig) -> Iterator[
             own = [level[row] for level in posterior]
             record = answer_record(photos[i].path, points[row], own, model, listing)
             claims.extend(record, own, regions[row], None if inside is None else float(inside[row]))
-            yield photos[i], record
+            evidence = Evidence()
+            if config.explain:
+                evidence = add_evidence(record, photos[i], own[-1], seen.rows(slice(row, row + 1)), model, neighbours)
+            yield photos[i], record, evidence
 
 
 def one_place(photos: list[Path], seen: Seen, claims: Claims, config: InferConfig) -> Record:
@@ -144,10 +150,11 @@ def unique_names(photos: list[Path]) -> dict[Path, str]:
     return names
 
 
-def write_maps(stem: Path, photo: Photo, record: Record, model: Model, tiles: str | None) -> None:
+def write_maps(stem: Path, photo: Photo, record: Record, evidence: Evidence, model: Model, tiles: str | None) -> None:
     """Write the page and the picture of one answer."""
     layers = [cell_layer(model, level) for level in record["levels"]]
-    page = prediction_html(record, layers, thumbnail(photo.path), photo.truth_deg, tiles, record["model"])
+    thumbnail, drawn = small_jpeg(photo.path, THUMBNAIL_SIDE), (evidence.heat, evidence.neighbours_jpeg)
+    page = prediction_html(record, layers, thumbnail, photo.truth_deg, tiles, record["model"], *drawn)
     write_text(stem.with_name(f"{stem.name}.html"), page)
     with atomic_path(stem.with_name(f"{stem.name}.png")) as partial:
         partial.write_bytes(prediction_png(record, layers, photo.truth_deg))
@@ -169,13 +176,6 @@ def cell_layer(model: Model, level: dict[str, Any]) -> CellLayer:
 def _outline(partition: Partition, key: int, depth: int) -> Any:
     """Return the polygons of a cell; most photographs of a series have the same likeliest areas."""
     return partition.outline(key, depth)
-
-
-def thumbnail(photo: Path) -> bytes:
-    """Return a small JPEG of a photograph, without its metadata."""
-    encoded = io.BytesIO()
-    open_rgb(photo, THUMBNAIL_SIDE).save(encoded, "JPEG", quality=80)
-    return encoded.getvalue()
 
 
 def _table(records: list[Record], names: dict[Path, str]) -> str:

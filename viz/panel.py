@@ -4,11 +4,14 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from geocells.sphere import distance_km
 from viz.answer import coordinate_words, percent, place_words, point_deg
 from viz.cells import RANKS, CellLayer
+from viz.evidence import neighbours_html, picture_html
 from viz.page import swatches
-from viz.raster import base64_text
 from viz.regions import regions_html
 
 VOW = "A hypothesis, not proof."
@@ -21,10 +24,12 @@ def panel_html(
     truth: tuple[float, float] | None,
     known_by: str,
     model: Mapping[str, Any] | None,
+    heat: NDArray[np.float64] | None = None,
+    neighbours_jpeg: Sequence[bytes | None] = (),
 ) -> str:
     """Return what stands beside the map, as HTML: the photograph, the answer, and what speaks for and against it."""
     parts = [
-        _picture(answer, thumbnail_jpeg),
+        picture_html(answer, thumbnail_jpeg, heat),
         f'<div><h1>{escape(place_words(answer))}</h1><p class="soft">{escape(_point_words(answer))}</p></div>',
         f'<p class="vow">{VOW}</p>',
         *(f'<p class="warning">{escape(str(warning))}</p>' for warning in answer.get("warnings") or ()),
@@ -32,17 +37,11 @@ def panel_html(
         _levels_table(answer),
         regions_html(answer.get("regions") or ()),
         _switch(layers),
-        _legend(truth is not None),
+        _legend(truth is not None, bool(answer.get("neighbours"))),
+        neighbours_html(answer, neighbours_jpeg),
         _provenance(answer, model),
     ]
     return f'<aside class="panel">{"".join(parts)}</aside>'
-
-
-def _picture(answer: Mapping[str, Any], thumbnail_jpeg: bytes | None) -> str:
-    if thumbnail_jpeg is None:
-        return ""
-    content = base64_text(thumbnail_jpeg)
-    return f'<img alt="{escape(str(answer["input"]))}" src="data:image/jpeg;base64,{content}">'
 
 
 def _point_words(answer: Mapping[str, Any]) -> str:
@@ -82,10 +81,11 @@ def _switch(layers: Sequence[CellLayer]) -> str:
     return f'<div class="levels" role="group" aria-label="level of the cells shown">{buttons}</div>' if layers else ""
 
 
-def _legend(with_truth: bool) -> str:
+def _legend(with_truth: bool, with_neighbours: bool) -> str:
     truth = '<span><b class="true-place"></b>true place</span>' if with_truth else ""
     ranks = swatches([(colour, words) for _, colour, words in RANKS])
-    return f'<div class="legend"><span><b class="pin"></b>answer</span>{truth}{ranks}</div>'
+    similar = '<span><b class="neighbour"></b>similar training photograph</span>' if with_neighbours else ""
+    return f'<div class="legend"><span><b class="pin"></b>answer</span>{truth}{similar}{ranks}</div>'
 
 
 def _provenance(answer: Mapping[str, Any], model: Mapping[str, Any] | None) -> str:

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from geocells import grid
 from geocells.land import TABLE_LEVEL
 from geocells.sphere import distance_km
 from viz.answer import coordinate_words, percent, place_words, point_deg, true_place
 from viz.cells import CellLayer, cell_strength, outline_rings, rank_colour, view_deg
+from viz.evidence import drawn_neighbours
 from viz.geodesic import great_circle_deg, unwrap_boxes
 from viz.page import BARE_LAND, MERCATOR, OCEAN, PLAIN, Page, map_page
 from viz.panel import panel_html
@@ -31,6 +32,8 @@ def prediction_html(
     truth_deg: ArrayLike | None = None,
     tiles: str | None = None,
     model: Mapping[str, Any] | None = None,
+    heat: NDArray[np.float64] | None = None,
+    neighbours_jpeg: Sequence[bytes | None] = (),
 ) -> str:
     """Return a page with the answer for one photograph.
 
@@ -41,6 +44,8 @@ def prediction_html(
         truth_deg: (2,) where it was taken, if known better than by its EXIF.
         tiles: address of background tiles, for which the page then needs the network.
         model: `run`, `hash`, `version`, `created` of predictions.json.
+        heat: (H, W) of the whole photograph, positive where it speaks for the answer.
+        neighbours_jpeg: of each of the answer's `neighbours` its picture, small; None where it cannot be read.
     """
     point = point_deg(answer)
     truth, known_by = true_place(answer, truth_deg)
@@ -51,7 +56,7 @@ def prediction_html(
         data=_data(answer, layers, views, truth, known_by, land=not tiles),
         script="prediction.js",
         start="startPrediction",
-        above=panel_html(answer, layers, thumbnail_jpeg, truth, known_by, model),
+        above=panel_html(answer, layers, thumbnail_jpeg, truth, known_by, model, heat, neighbours_jpeg),
         body_class="with-panel",
     )
     return map_page(page, PLAIN if polar else MERCATOR, tiles, scale=True)
@@ -77,6 +82,7 @@ def _data(
         "land": _land() if land else None,
         "layers": [_layer(layer, view, point[1]) for layer, view in zip(layers, views, strict=False)],
         "regions": drawn_regions(answer, point[1]),
+        "neighbours": drawn_neighbours(answer, point[1]),
         "fit": _corners(views[-1]),
         "point": point,
         "point_lines": [place_words(answer), "answered place", coordinate_words(*point)],

@@ -63,9 +63,27 @@ def error_map(by_country: Mapping[str, Mapping[str, Any]], split: str) -> str:
     for code, figures in by_country.items():
         if code in country:
             colours[country == code] = to_rgb(error_colour(float(figures["median_km"])))
+    return _figure(colours, f"Median error by country, {split} split", _error_legend("too few photographs"))
+
+
+def cell_error_map(level: int, median_km: Mapping[str, float], split: str) -> str:
+    """Return a map of the median error in cells of the quad grid as HTML, to hold beside the training photographs.
+
+    Args:
+        level: of the cells, at most 8.
+        median_km: by the text of a cell; cells without a photograph of the split stay grey.
+        split: that was measured.
+    """
+    colours = _ground()
+    for name, error in median_km.items():
+        cell, _ = grid.parse_id(name)
+        colours[grid.children(cell, level, TABLE_LEVEL)] = to_rgb(error_colour(float(error)))
+    return _figure(colours, f"Median error by cell of L{level}, {split} split", _error_legend("no photograph"))
+
+
+def _error_legend(rest: str) -> str:
     edges = [f"up to {step:,} km" for step in ERROR_STEPS_KM]
-    legend = swatches([*zip(ERROR_COLOURS, [*edges, "more"], strict=True), (BARE_LAND, "too few photographs")])
-    return _figure(colours, f"Median error by country, {split} split", legend)
+    return swatches([*zip(ERROR_COLOURS, [*edges, "more"], strict=True), (BARE_LAND, rest)])
 
 
 def error_colour(median_km: float) -> str:

@@ -12,7 +12,7 @@ from plumbing.files import write_text
 from viz.config import ReportConfig
 from viz.page import WEB
 from viz.report_files import NetworkFile, RunFiles, read_files
-from viz.report_maps import density_map, error_map, maps_html
+from viz.report_maps import cell_error_map, density_map, error_map, maps_html
 from viz.report_parts import BEST_GEOSCORE, area_words, bar, facts, kilometres, missing, note, section, table
 from viz.report_quality import quality_sections
 from viz.report_training import training_section
@@ -110,6 +110,8 @@ def _cells_section(files: RunFiles) -> str:
         return section(title, missing("The run has no label maps; make them with", command))
     maps = [density_map(hierarchy)]
     for report in _test_first(files.evaluations)[:1]:
+        if cells := report.get("cells"):
+            maps.append(cell_error_map(cells["level"], cells["median_km"], str(report["split"])))
         if by_country := (report.get("slices") or {}).get("country"):
             maps.append(error_map(by_country, str(report["split"])))
     said = note(f"Partition: {hierarchy.partition.name}. No answer can be finer than the cells of the finest level.")

@@ -8,7 +8,14 @@ from typing import Any
 from viz.line_chart import Line, Panel, panel_html
 from viz.report_parts import BEST_GEOSCORE, area_words, bar, kilometres, measured, missing, note, section, table
 
-ANSWERS = {"chance": "Chance", "one place": "One place", "model": "This run", "clue oracle": "Clue oracle"}
+ANSWERS = {
+    "chance": "Chance",
+    "one place": "One place",
+    "cell prior": "Cell prior",
+    "neighbour": "Neighbour",
+    "model": "This run",
+    "clue oracle": "Clue oracle",
+}
 """By how well they know the place; others follow."""
 DIFFERENCES = {"geoscore": "GeoScore higher by", "mean_km": "Mean error, km", "nearer": "Answer nearer"}
 FIGURES = {"geoscore": "GeoScore, of 5,000", "median_km": "Median error", "mean_km": "Mean error"}
@@ -22,7 +29,17 @@ STAGES = {
     "after": ("final", "#0b5cad"),
 }
 """What a probability went through: nothing, temperatures, and what makes of it the chance of being right."""
-DRAWN = {"answers", "levels", "slices", "calibration", "regions", "recall_by_area_km2", "against", "trained_on"}
+DRAWN = {
+    "answers",
+    "levels",
+    "slices",
+    "calibration",
+    "regions",
+    "recall_by_area_km2",
+    "against",
+    "trained_on",
+    "cells",
+}
 HEAD = {"run", "split", "photographs"}
 
 Report = Mapping[str, Any]

@@ -46,6 +46,9 @@ function startPrediction(map) {
       color: region.colour, weight: 2, opacity: 0.9, fill: false, dashArray: region.dashed ? "4 4" : null,
     }).bindTooltip(element("span", region.label), { sticky: true }).addTo(map);
   }
+  for (const neighbour of data.neighbours) {
+    marker(neighbour.at, "neighbour", [14, 14], [7, 7], neighbour.lines).addTo(map);
+  }
   if (data.truth) {
     L.polyline(data.line, { color: "#fff", weight: 5, opacity: 0.8, interactive: false }).addTo(map);
     L.polyline(data.line, { color: "#00796b", weight: 2.5, dashArray: "7 5" })
