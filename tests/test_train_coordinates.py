@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from geocells.sphere import distance_km, unit_vectors
 from infer.coordinates import CoordinateSpec
+from infer.posterior import Tree
 from train.config import AugmentConfig, RegressConfig
-from train.coordinates import CoordinateObjective, great_circle_rad
-from train.losses import Targets
+from train.coordinates import BothObjectives, CoordinateObjective, great_circle_rad
+from train.losses import Objective, Targets
 from train.start import train_regress
 
 
@@ -111,3 +112,17 @@ def test_every_kind_of_regression_trains_and_says_how_far_it_is_off(
 def test_mixing_pictures_is_refused_since_there_is_no_place_between_two(tmp_path) -> None:
     with pytest.raises(ValueError, match=r"--augment\.cutmix"):
         RegressConfig(tmp_path, tmp_path, augment=AugmentConfig(cutmix=1.0))
+
+
+def test_the_loss_of_a_coordinate_is_added_to_that_of_classes_with_its_weight() -> None:
+    places = some_places(1, 4)
+    classes = torch.tensor([[0], [1], [2], [1]])
+    truth = Targets(classes, torch.from_numpy(unit_vectors(places)).float())
+    logits, answer = torch.randn(4, 3), torch.randn(4, 3)
+    own = Objective(Tree((), (3,)), (torch.eye(3),), "cross_entropy", "levels", (100.0,), (1.0,))
+    beside = objective("vector", "great_circle")
+    both = BothObjectives(own, beside, 0.25)
+    expected = torch.nn.functional.cross_entropy(logits, classes[:, 0]) + 0.25 * beside([answer], truth)
+    assert float(both([logits, answer], truth)) == pytest.approx(float(expected), rel=1e-5)
+    assert torch.equal(both.points_deg([logits, answer]), own.points_deg([logits]))
+    assert np.array_equal(both.ranks([logits, answer], classes.numpy()), own.ranks([logits], classes.numpy()))
