@@ -188,8 +188,9 @@ class JointConfig(ClassifyConfig):
     loss: Literal["cross_entropy", "focal", "haversine"] = "haversine"
     """cross_entropy on the true class; focal, which turns to what is not yet learned; or haversine: on classes by their
     distance from the true coordinate (PIGEON)."""
-    loss_on: Literal["levels", "siblings", "tree"] = "levels"
-    """Softmax that the loss is taken on: each level's own, that over siblings only, or the posterior of the tree."""
+    loss_on: Literal["levels", "siblings", "tree"] = "tree"
+    """Softmax that the loss is taken on: each level's own, that over siblings only, or the posterior of the tree, which is
+    what haversine fits best (bench/LOG.md)."""
     level_weights: tuple[float, ...] = ()
     """Weight of each level's loss; equal when left out."""
     coordinate_weight: float = 0.0
@@ -250,7 +251,8 @@ class RefineConfig:
     run: Path
     """Run folder with its networks."""
     kind: Literal["experts", "embedding"] = "embedding"
-    """experts: a linear layer for each cell; embedding: one head for all cells, told the cell by an embedding of it."""
+    """experts: a linear layer for each cell, for levels of few cells with many photographs each; embedding: one head for
+    all cells, which is told the cell by an embedding of it."""
     experts_at: str | None = None
     """With experts: one for each cell of this coarser level, such as L3; `--point refined` then answers by its cells."""
     coordinate_loss: Literal["mse", "smooth_l1", "great_circle"] = "mse"
