@@ -110,18 +110,21 @@ METHODS: dict[str, Method] = {
     "coordinates": Method(QUAD, (Step("train.regress", ()),), (None, "regressed")),
     "multiscale": Method(
         ("--partition", "kmeans", "--clusters", "50", "300", "1000"),
-        (joint("--loss", "focal", "--coordinate-weight", "1.0"),),
+        (joint("--loss", "focal", "--loss-on", "levels", "--coordinate-weight", "1.0"),),
     ),
 }
 """The rows, by name; those of `ABLATIONS` say which part of the default does what."""
 
 ABLATIONS: dict[str, Method] = {
-    "joint, cross-entropy": Method(QUAD, (joint("--loss", "cross_entropy"),)),
-    "joint, on the tree": Method(QUAD, (joint("--loss-on", "tree"),)),
-    "joint, on siblings": Method(QUAD, (joint("--loss", "cross_entropy", "--loss-on", "siblings"),)),
+    "joint, on levels": Method(QUAD, (joint("--loss-on", "levels"),)),
+    "joint, on levels, cross-entropy": Method(QUAD, (joint("--loss-on", "levels", "--loss", "cross_entropy"),)),
+    "joint, on siblings, cross-entropy": Method(QUAD, (joint("--loss", "cross_entropy", "--loss-on", "siblings"),)),
     "joint, tau halved": Method(QUAD, (joint("--tau-km", "400", "200", "100", "50"),)),
     "joint, tau doubled": Method(QUAD, (joint("--tau-km", "1600", "800", "400", "200"),)),
     "joint, L8 weighs 3": Method(QUAD, (joint("--level-weights", "1", "1", "1", "3"),)),
+    "joint, colours and crops changed": Method(
+        QUAD, (joint("--augment.color-jitter", "0.2", "--augment.crop-scale", "0.7"),)
+    ),
 }
 
 

@@ -82,8 +82,8 @@ class Objective:
         return answer_points("geoscore", chain(self.tree, logits)[-1], self.centers[-1])
 
     def ranks(self, logits: Sequence[Tensor], classes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return (B, levels) how many classes are ahead of the true one."""
-        return class_ranks(list(logits), classes)
+        """Return (B, levels) how many classes are ahead of the true one, in the posterior that the loss is meant for."""
+        return class_ranks(list(logits) if self.loss_on == "levels" else chain(self.tree, logits), classes)
 
     def _log_probabilities(self, logits: Sequence[Tensor]) -> list[Tensor]:
         if self.loss_on == "tree":
