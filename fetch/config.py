@@ -134,15 +134,9 @@ class DemoConfig(IngestConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ThinConfig:
-    """Leave out dark, blurred, grey and crowded photographs; the pictures stay, so other thresholds can follow.
+class LooksConfig:
+    """Which photographs are left out by their looks and by how crowded they lie."""
 
-    Every run starts again from all photographs of the dataset. Photographs that are left out are listed, each with its
-    measured value and the threshold, in rejected.csv.
-    """
-
-    data: Path
-    """Dataset folder."""
     min_luma: float = 40.0
     """Mean brightness must be above this (0 is black, 255 white)."""
     max_luma: float = 235.0
@@ -156,13 +150,9 @@ class ThinConfig:
     max_extreme_share: float = 0.6
     """At most this share of the pixels may be nearly black or nearly white."""
     min_distance_m: float = 78.0
-    """Photographs lie at least this far from each other; the better picture stays. 0 is off."""
+    """Photographs lie at least this far from each other, across cells too; the better picture stays. 0 is off."""
     duplicate_bits: int = 4
     """Difference hashes (64 bits) of pictures of a sequence, or within 200 m, differ in more bits than this. -1 is off."""
-    max_per_sequence: int | None = None
-    """At most so many photographs of a sequence in an L8 cell; no limit when not given."""
-    max_creator_share: float | None = None
-    """At most this share of an L8 cell's photographs by one creator, though always one; no limit when not given."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -170,6 +160,26 @@ class ThinConfig:
             raise ValueError(f"--min-distance-m must be 0 or more, got {self.min_distance_m:g}")
         if not -1 <= self.duplicate_bits <= 12:
             raise ValueError(f"--duplicate-bits must be -1 (off) to 12, got {self.duplicate_bits}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThinConfig(LooksConfig):
+    """Leave out dark, blurred, grey and crowded photographs; the pictures stay, so other thresholds can follow.
+
+    Every run starts again from all photographs of the dataset. Photographs that are left out are listed, each with its
+    measured value and the threshold, in rejected.csv.
+    """
+
+    data: Path
+    """Dataset folder."""
+    max_per_sequence: int | None = None
+    """At most so many photographs of a sequence in an L8 cell; no limit when not given."""
+    max_creator_share: float | None = None
+    """At most this share of an L8 cell's photographs by one creator, though always one; no limit when not given."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        super().__post_init__()
         if self.max_per_sequence is not None and self.max_per_sequence < 1:
             raise ValueError(f"--max-per-sequence must be 1 or more, got {self.max_per_sequence}")
         if self.max_creator_share is not None and not 0 < self.max_creator_share <= 1:

@@ -19,7 +19,7 @@ import urllib3
 
 from fetch.addresses import is_allowed, is_loopback
 from fetch.config import DownloadConfig
-from plumbing.files import atomic_path
+from plumbing.files import atomic_path, read_json_lines
 from plumbing.images import open_rgb
 from plumbing.progress import progress
 from plumbing.version import VERSION
@@ -332,12 +332,4 @@ def _bring(address: str, folder: Path, downloader: Downloader) -> GoneError | Pe
 
 def _failures(folder: Path) -> dict[str, tuple[str, str]]:
     """Return what earlier runs noted of addresses that never give a picture."""
-    known: dict[str, tuple[str, str]] = {}
-    if (folder / FAILED).is_file():
-        for line in (folder / FAILED).read_text(encoding="utf-8").splitlines():
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError:
-                continue  # The line that an interrupted run was writing.
-            known[row["address"]] = (row["reason"], row["value"])
-    return known
+    return {row["address"]: (row["reason"], row["value"]) for row in read_json_lines(folder / FAILED)}

@@ -29,7 +29,7 @@ from fetch.report import counts_report
 from fetch.splits import assign_splits
 from label_maps.manifest import SCHEMA, image_path, write_manifest
 from plumbing.config import as_plain
-from plumbing.files import atomic_path, write_json
+from plumbing.files import atomic_path, read_json_lines, write_json
 from plumbing.images import open_rgb, upright_rgb
 from plumbing.progress import progress
 
@@ -312,14 +312,7 @@ def _known(out: Path) -> dict[str, dict[str, Any]]:
     known: dict[str, dict[str, Any]] = {}
     if (out / MEASURES).is_file():
         known = {row["id"]: row for row in pq.read_table(out / MEASURES).to_pylist()}
-    if (out / JOURNAL).is_file():
-        for line in (out / JOURNAL).read_text(encoding="utf-8").splitlines():
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError:
-                continue  # The line that an interrupted run was writing.
-            known[row["id"]] = row
-    return known
+    return known | {row["id"]: row for row in read_json_lines(out / JOURNAL)}
 
 
 def _journal(out: Path) -> TextIO:

@@ -1,6 +1,6 @@
 """What `python -m fetch mapillary` and `python -m fetch recheck` take."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from tyro.conf import Positional
 
 from fetch.addresses import is_loopback
-from fetch.config import IngestConfig, ThinConfig
+from fetch.config import IngestConfig, LooksConfig, ThinConfig
 
 Stage = Literal["all", "survey", "plan", "run", "fill", "status", "verify", "probe"]
 
@@ -64,7 +64,7 @@ class ServiceConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MapillaryConfig(ServiceConfig, IngestConfig):
+class MapillaryConfig(ServiceConfig, IngestConfig, LooksConfig):
     """Make a dataset of Mapillary's pictures, spread over the planet: survey, plan, run, fill.
 
     Stages: `survey` reads the overview tiles (about a thousand requests); `plan` orders the candidates of every cell;
@@ -102,22 +102,8 @@ class MapillaryConfig(ServiceConfig, IngestConfig):
     """A creator gets at most this share of a cell, as long as others have pictures there."""
     fill_tiles: int = 4
     """At most so many tiles of zoom 14 are looked into for a cell that is short."""
-    min_luma: float = 40.0
-    """As in `python -m fetch thin`, and so are the next seven."""
-    max_luma: float = 235.0
-    """Mean brightness must be below this."""
-    min_luma_std: float = 12.0
-    """Brightness must vary by more than this."""
-    min_colourfulness: float = 5.0
-    """Colourfulness must be above this."""
-    min_sharpness: float = 60.0
-    """Variance of the Laplacian must be above this."""
-    max_extreme_share: float = 0.6
-    """At most this share of the pixels may be nearly black or nearly white."""
-    min_distance_m: float = 78.0
-    """Pictures lie at least this far from each other, across cells too. 0 is off."""
-    duplicate_bits: int = 4
-    """Difference hashes of pictures of a sequence, or within 200 m, differ in more bits than this. -1 is off."""
+    survey_days: int | None = None
+    """Ask again for what the survey learned more than so many days ago, and plan anew; without it a survey is made once."""
     dry_run: bool = False
     """Say what it would cost in requests, bytes, time and disk; ask nothing, write nothing."""
 
@@ -125,7 +111,7 @@ class MapillaryConfig(ServiceConfig, IngestConfig):
         """Refuse what cannot work."""
         IngestConfig.__post_init__(self)
         ServiceConfig.__post_init__(self)
-        self.thresholds()
+        LooksConfig.__post_init__(self)
         if not 1 <= self.per_cell <= 10_000:
             raise ValueError(f"--per-cell must be 1 to 10000, got {self.per_cell}")
         if self.max_per_sequence < 1:
@@ -134,6 +120,8 @@ class MapillaryConfig(ServiceConfig, IngestConfig):
             raise ValueError(f"--seed must be 0 or more, got {self.seed}")
         if not 0 <= self.fill_tiles <= 64:
             raise ValueError(f"--fill-tiles must be 0 to 64, got {self.fill_tiles}")
+        if self.survey_days is not None and self.survey_days < 0:
+            raise ValueError(f"--survey-days must be 0 or more, got {self.survey_days}")
         if self.since and self.until and self.since > self.until:
             raise ValueError(f"--since {self.since} lies after --until {self.until}")
         if self.bbox is not None:
@@ -145,18 +133,8 @@ class MapillaryConfig(ServiceConfig, IngestConfig):
 
     def thresholds(self) -> ThinConfig:
         """Return the thresholds as `python -m fetch thin` takes them."""
-        return ThinConfig(
-            data=self.out,
-            min_luma=self.min_luma,
-            max_luma=self.max_luma,
-            min_luma_std=self.min_luma_std,
-            min_colourfulness=self.min_colourfulness,
-            min_sharpness=self.min_sharpness,
-            max_extreme_share=self.max_extreme_share,
-            min_distance_m=self.min_distance_m,
-            duplicate_bits=self.duplicate_bits,
-            max_per_sequence=self.max_per_sequence,
-        )
+        shared = {field.name: getattr(self, field.name) for field in fields(LooksConfig)}
+        return ThinConfig(data=self.out, max_per_sequence=self.max_per_sequence, **shared)
 
     def captured_ms(self) -> tuple[int, int]:
         """Return from when, and until before when, pictures are taken: milliseconds since 1970."""

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
-from fetch.config import ThinConfig
+from fetch.config import LooksConfig, ThinConfig
 from fetch.filters import hamming
 from fetch.ingest import DATASET, MEASURES, UNTHINNED
 from fetch.nearby import alike_pairs, close_pairs, unique_rows
@@ -100,7 +100,7 @@ def thin(photos: pd.DataFrame, measures: pd.DataFrame, config: ThinConfig) -> tu
     return kept, [rejections[row] for row in sorted(rejections)]
 
 
-def looks(config: ThinConfig) -> list[tuple[str, str, float, float]]:
+def looks(config: LooksConfig) -> list[tuple[str, str, float, float]]:
     """Return measure, reason, and the bounds between which it must lie."""
     # A black-and-white picture has a colourfulness of exactly 0, and 0 is to keep it.
     colourfulness = config.min_colourfulness or -1.0

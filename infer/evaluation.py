@@ -30,9 +30,11 @@ from infer.points import POINTS
 from infer.posterior import sum_up
 from infer.promises import read_promises
 from infer.reliability import TrustMeter, trust_lines
+from infer.unplaced import country_figures, country_lines, only_countries, unplaced_photos
 from label_maps.manifest import SPLITS, content_hash, coordinates, read_manifest
 from label_maps.pictures import Pictures
 from label_maps.run_folder import read_split
+from label_maps.unplaced import COUNTRY, truth_of
 from plumbing.files import write_json, write_text
 from plumbing.progress import progress
 from plumbing.version import VERSION, git_commit, now_utc
@@ -64,6 +66,9 @@ class Measured:
 
 def main(config: EvaluateConfig) -> None:
     """Measure, print and write."""
+    if only_countries(config.data, config.split):
+        evaluate_countries(config)
+        return
     photos = split_photos(config.data, config.split)
     model = load_model(config.run, pick_device(config.device)).with_choices(config.fusion, config.point)
     learned = trained_ids(config.run)
@@ -100,6 +105,7 @@ def main(config: EvaluateConfig) -> None:
         "git_commit": git_commit(),
         "answers": _figures(answers, photos, config),
         "levels": _levels(model, measured, config.seed),
+        "stated_countries": _stated_countries(model, config),
         "calibration": meter.levels(),
         "places": config.places,
         "regions": meter.regions(away_km, _groups(photos), _related(photos)),
@@ -112,6 +118,31 @@ def main(config: EvaluateConfig) -> None:
     write_text(out.with_suffix(".txt"), table(report) + "\n")
     print(table(report))
     print(f"all figures: {out}; this table: {out.with_suffix('.txt')}")
+
+
+def evaluate_countries(config: EvaluateConfig) -> None:
+    """Measure countries alone, where a split has no photographs with coordinates; write countries_SPLIT.json."""
+    model = load_model(config.run, pick_device(config.device)).with_choices(config.fusion, None)
+    figures = _stated_countries(model, config)
+    if figures is None:
+        raise ValueError(
+            f"of the {config.split} split of {config.data} only countries are known, and {config.run} has no level of "
+            "them: make it with `python -m label_maps --partition admin`"
+        )
+    out = config.out or config.run / f"countries_{config.split}.json"
+    about = {"run": model.name, "model_hash": model.hash, "fusion": model.fusion, "split": config.split}
+    write_json(out, {**about, "created_at_utc": now_utc(), "version": VERSION, "stated_countries": figures})
+    print("\n".join([*country_lines(figures), f"all figures: {out}"]))
+
+
+def _stated_countries(model: Model, config: EvaluateConfig) -> dict[str, Any] | None:
+    """Return how often the country is right of photographs of which no more is known; None where there are none."""
+    photos = unplaced_photos(config.data, config.split)
+    if not len(photos) or COUNTRY not in model.hierarchy.level_names:
+        return None
+    measured = measure(model, config.data, photos, config.batch_size, config.workers)
+    trained = int(photos["id"].iloc[measured.read].isin(trained_ids(config.run)).sum())
+    return {**country_figures(model.hierarchy, measured.ranks, config.seed), "trained_on": trained}
 
 
 def _training(data: Path, learned: set[str]) -> pd.DataFrame:
@@ -161,8 +192,7 @@ def measure(
     neighbours: Neighbours | None = None,
 ) -> Measured:
     """Answer for the photographs of a manifest; those that cannot be read are named and left out."""
-    truth = coordinates(photos)
-    classes = model.hierarchy.classes(truth)
+    truth, classes = truth_of(model.hierarchy, photos)
     points, ranks, read, nearest = [], [], [], []
     batches = photo_batches(Pictures.of_dataset(data, photos), model.transform, batch_size, workers)
     for batch in progress(batches, "answering", "batch", -(-len(photos) // batch_size)):
@@ -325,7 +355,7 @@ def table(report: Mapping[str, Any]) -> str:
             f"{v['value']:.1%} [{v['low']:.1%}, {v['high']:.1%}]" for v in (level["top_1"], level["top_10"])
         )
         lines.append(f"{name:<12} {level['classes']:>8,} {first:>20} {tenth:>20} {level['in_a_known_cell']:>16.1%}")
-    lines += trust_lines(report)
+    lines += [*country_lines(report.get("stated_countries")), *trust_lines(report)]
     if against := report["against"]:
         lines.append(
             f"against {against['run']}: GeoScore {_with_interval(against['geoscore'])}, mean error "

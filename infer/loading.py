@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from infer.transform import InputTransform
-from label_maps.manifest import MANIFEST, read_manifest
+from label_maps.manifest import MANIFEST, coordinates, placed, read_manifest
 from label_maps.pictures import Pictures
 from plumbing.files import atomic_path
 from plumbing.images import PICTURE_SUFFIXES
@@ -144,17 +144,20 @@ def find_photos(given: Sequence[Path], split: str = "all", tables: bool = False)
 
 def dataset_rows(data: Path, split: str) -> pd.DataFrame:
     """Return the rows of a split of a dataset, or of `all`, with what finding their pictures takes."""
-    photos = read_manifest(data, ["id", "path", "latitude", "longitude", "split", "shard", "offset", "size"])
+    columns = ["id", "path", "latitude", "longitude", "split", "shard", "offset", "size"]
+    photos = read_manifest(data, columns, unplaced=True)
     return photos if split == "all" else photos[photos["split"] == split]
 
 
 def _of_dataset(data: Path, split: str) -> list[Photo]:
     photos = dataset_rows(data, split)
     pictures = Pictures.of_dataset(data, photos)
-    rows = zip(photos["path"], photos["latitude"], photos["longitude"], photos["shard"].notna(), strict=True)
+    places = zip(coordinates(photos).tolist(), placed(photos).tolist(), strict=True)
+    truths = [(lat_deg, lon_deg) if known else None for (lat_deg, lon_deg), known in places]
+    rows = zip(photos["path"], truths, photos["shard"].notna(), strict=True)
     return [
-        Photo(data / path, (latitude, longitude), (pictures, k) if packed and not (data / path).is_file() else None)
-        for k, (path, latitude, longitude, packed) in enumerate(rows)
+        Photo(data / path, truth_deg, (pictures, k) if packed and not (data / path).is_file() else None)
+        for k, (path, truth_deg, packed) in enumerate(rows)
     ]
 
 

@@ -30,6 +30,20 @@ def write_text(path: Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
+def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a journal that has one on each line; nothing where there is none.
+
+    A line that is torn, as one is that an interrupted run was writing, is passed by.
+    """
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        yield row
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write indented JSON whole or not at all; NaN is refused, since JSON has none."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")

@@ -13,12 +13,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from fetch.config import ThinConfig
+from fetch.config import PackConfig, ThinConfig
 from fetch.mapillary.command import run
 from fetch.mapillary.errors import Exhausted
 from fetch.mapillary.pictures import forward_view
 from fetch.mapillary.recheck import recheck
+from fetch.mapillary.tiles import OVERVIEW_ZOOM
 from fetch.mapillary_config import MapillaryConfig, RecheckConfig
+from fetch.pack import run as pack
 from fetch.rejected import read_rejected
 from fetch.thin import crowded
 from fetch.thin import run as run_thin
@@ -314,6 +316,42 @@ def test_recheck_removes_what_was_deleted_and_run_does_not_bring_it_back(world, 
         assert faults_of(stub, data) == []
         assert run(config(stub, data, "run")) == 0
     assert not set(read_manifest(data)["id"]) & set(deleted)
+
+
+def test_recheck_says_which_shards_still_hold_what_was_deleted(world, data, caplog):
+    pack(PackConfig(data=data))
+    photos = read_manifest(data)
+    later = World(0, 4000, gone_share=0.04, doubtful_share=0.04, bbox=REGION)
+    later.gone[later.at[int(photos["id"][0])]] = True
+    with Stub(later) as stub:
+        service = {"graph_url": stub.url, "tiles_url": stub.url, "requests_per_second": 0}
+        recheck(RecheckConfig(data=data, **service), TOKEN)
+    said = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert len(said) == 1
+    assert (
+        f"1 shards still hold 1 of these pictures, which nothing names any more, such as {photos['shard'][0]}"
+        in said[0]
+    )
+
+
+def test_an_old_survey_is_asked_for_again_once_and_planned_anew(world, data):
+    with sqlite3.connect(data / "mapillary.sqlite") as db:
+        which = f"z = {OVERVIEW_ZOOM} and x = (select min(x) from tile where z = {OVERVIEW_ZOOM})"
+        db.execute(f"update tile set fetched_at_utc = '2026-01-02T00:00:00+00:00' where {which}")
+        ((old,),) = db.execute(f"select count(*) from tile where {which}").fetchall()
+    photos = read_manifest(data)
+    with Stub(world) as stub:
+        assert run(config(stub, data, "survey")) == 0
+        assert stub.count() == 0
+        assert run(config(stub, data, "survey", survey_days=30)) == 0
+        assert stub.count() == stub.count("tiles") == old > 0
+        with sqlite3.connect(data / "mapillary.sqlite") as db:
+            assert db.execute("select value from meta where key = 'plan'").fetchall() == [("",)]
+        assert run(config(stub, data, "survey", survey_days=30)) == 0
+        assert stub.count() == old
+        assert run(config(stub, data, "all", survey_days=30)) == 0
+        assert stub.count("images") == 0
+    assert set(read_manifest(data)["id"]) == set(photos["id"])
 
 
 def test_what_does_not_come_is_an_error_and_never_an_empty(world, tmp_path, monkeypatch):

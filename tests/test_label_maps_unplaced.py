@@ -21,6 +21,10 @@ from fetch.verify import status
 from geocells.hierarchy import UNKNOWN
 from geocells.partitions.admin import shipped_countries
 from geocells.sphere import distance_km
+from infer.config import EvaluateConfig, InferConfig
+from infer.evaluation import main as evaluate
+from infer.session import main as answer
+from infer.unplaced import country_figures
 from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
 from label_maps.files import read_hierarchy
@@ -170,6 +174,44 @@ def test_a_joint_loss_leaves_out_what_is_not_known_of_a_photograph(mixed, tmp_pa
         objective(logits, photos.targets(only, [0, 1], torch.device("cpu"))).backward()
         assert logits[0].grad.abs().sum() > 0
         assert logits[1].grad.abs().sum() == 0
+
+
+def test_evaluation_tells_how_often_their_country_is_right(mixed, tmp_path, capsys):
+    run = tmp_path / "run"
+    make_label_maps(LabelMapsConfig(mixed, run, partition="admin"))
+    train_joint(joint_config(mixed, run, epochs=1))
+    evaluate(EvaluateConfig(data=mixed, run=run, workers=0, device="cpu"))
+    report = json.loads((run / "evaluation_test.json").read_text())
+    assert report["photographs"] == 12
+    stated = report["stated_countries"]
+    assert (stated["photographs"], stated["trained_on"], stated["in_a_known_country"]) == (4, 0, 1.0)
+    assert stated["top_1"]["low"] <= stated["top_1"]["value"] <= stated["top_10"]["value"] == 1
+    assert "country of 4 more photographs without coordinates: top-1" in capsys.readouterr().out
+
+
+def test_a_split_of_countries_alone_is_evaluated_by_country(mixed, tmp_path, capsys):
+    data, run = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(mixed, data)
+    everything = read_manifest(data, unplaced=True)
+    write_manifest(data, everything[~placed(everything)])
+    make_label_maps(LabelMapsConfig(data, run, partition="admin"))
+    train_joint(joint_config(data, run, batch_size=4))
+    evaluate(EvaluateConfig(data=data, run=run, workers=0, device="cpu"))
+    figures = json.loads((run / "countries_test.json").read_text())["stated_countries"]
+    assert (figures["photographs"], figures["classes"]) == (4, 2)
+    answer(InferConfig(photos=(data,), split="test", run=run, out=tmp_path / "out", workers=0, device="cpu"))
+    assert len(json.loads((tmp_path / "out" / "predictions.json").read_text())) == 4
+    quad = tmp_path / "quad"
+    make_label_maps(LabelMapsConfig(mixed, quad))
+    train_joint(joint_config(mixed, quad, epochs=1))
+    with pytest.raises(ValueError, match="has no level of them"):
+        evaluate(EvaluateConfig(data=data, run=quad, workers=0, device="cpu"))
+
+
+def test_figures_of_countries_count_a_country_that_is_no_class_as_wrong(mixed, tmp_path):
+    make_label_maps(LabelMapsConfig(mixed, tmp_path, partition="admin"))
+    figures = country_figures(read_hierarchy(tmp_path), np.array([[0], [1], [7], [7]]), 0)
+    assert (figures["top_1"]["value"], figures["top_10"]["value"], figures["in_a_known_country"]) == (0.25, 0.5, 0.5)
 
 
 def test_splits_keep_creators_and_lookalikes_of_a_country_together():

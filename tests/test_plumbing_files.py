@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plumbing.files import atomic_path, read_json, sha256, write_json, write_text
+from plumbing.files import atomic_path, read_json, read_json_lines, sha256, write_json, write_text
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -100,3 +100,9 @@ def test_the_hash_of_a_file_is_that_of_its_bytes(tmp_path_factory, content):
 def test_the_hash_of_nothing_agrees_with_the_standard(tmp_path):
     (tmp_path / "empty").touch()
     assert sha256(tmp_path / "empty") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_a_journal_is_read_without_the_line_that_is_torn(tmp_path):
+    assert list(read_json_lines(tmp_path / "none.jsonl")) == []
+    (tmp_path / "a.jsonl").write_text('{"a": 1}\n{"a": 2}\n{"a": ')
+    assert list(read_json_lines(tmp_path / "a.jsonl")) == [{"a": 1}, {"a": 2}]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fetch.config import ThinConfig
+from fetch.config import LooksConfig
 from fetch.mapillary.facts import Facts, objection
 from fetch.mapillary_config import MapillaryConfig
 from fetch.splits import ALIKE_KM
@@ -150,7 +150,7 @@ def judge(
     return verdicts + [Verdict(fit[row].image, "accepted") for row in np.flatnonzero(stays)]
 
 
-def _bad_look(measures: dict[str, Any], limits: ThinConfig) -> tuple[str, str, str] | None:
+def _bad_look(measures: dict[str, Any], limits: LooksConfig) -> tuple[str, str, str] | None:
     """Return why a picture is left out for its looks: reason, value, threshold; None where it is not."""
     for name, reason, low, high in looks(limits):
         if not low < measures[name] < high:

@@ -51,7 +51,9 @@ def recheck(config: RecheckConfig, token: str) -> dict[int, str]:
     images = sorted(int(name) for name in ours["source_id"])
     gone, failed = _ask(config, token, images)
     if gone and not config.dry_run:
-        _remove(config.data, photos[photos["source_id"].isin([str(image) for image in gone])], gone)
+        removed = photos[photos["source_id"].isin([str(image) for image in gone])]
+        _remove(config.data, removed, gone)
+        _say_shards(config.data, removed)
     log.info(
         f"recheck: {len(gone):,} of {len(images):,} pictures are gone"
         + (" (kept: --dry-run)" if config.dry_run else "")
@@ -59,6 +61,16 @@ def recheck(config: RecheckConfig, token: str) -> dict[int, str]:
     if failed:
         raise CircuitOpen(f"{len(failed):,} pictures could not be asked about: run the same command again")
     return gone
+
+
+def _say_shards(data: Path, removed: pd.DataFrame) -> None:
+    """Say which shards still hold pictures that the tables no longer name: shards are not written again."""
+    shards = sorted(removed["shard"].dropna().unique())
+    if shards:
+        log.warning(
+            f"{len(shards):,} shards still hold {int(removed['shard'].notna().sum()):,} of these pictures, which nothing "
+            f"names any more, such as {shards[0]}: run `python -m fetch pack --data {data} --out NEW`, then delete {data}"
+        )
 
 
 def _ask(config: RecheckConfig, token: str, images: list[int]) -> tuple[dict[int, str], dict[int, str]]:

@@ -158,9 +158,10 @@ class State:
             for surface, n in counts.items():
                 _count(db, self.today(), surface, n)
 
-    def tiles_done(self, z: int) -> set[tuple[int, int, int]]:
-        """Return which tiles of a zoom lie here."""
-        return {(z, x, y) for x, y in self.rows("select x, y from tile where z = ?", [z])}
+    def tiles_done(self, z: int, since_utc: str = "") -> set[tuple[int, int, int]]:
+        """Return which tiles of a zoom lie here, fetched at this time or later."""
+        rows = self.rows("select x, y from tile where z = ? and fetched_at_utc >= ?", [z, since_utc])
+        return {(z, x, y) for x, y in rows}
 
     def open_cells(self, phase: int, per_cell: int) -> list[int]:
         """Return cells that take part in a phase: of its colour, not full, with candidates to look at."""

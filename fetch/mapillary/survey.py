@@ -4,6 +4,7 @@ import gzip
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from datetime import timedelta
 
 from fetch.mapillary.errors import CircuitOpen, Exhausted
 from fetch.mapillary.sdk import tile_address
@@ -18,9 +19,15 @@ log = logging.getLogger(__name__)
 
 
 def missing_tiles(config: MapillaryConfig, state: State) -> list[TileId]:
-    """Return the overview tiles that touch wanted cells and do not lie here yet."""
-    done = state.tiles_done(OVERVIEW_ZOOM)
+    """Return the overview tiles that touch wanted cells and do not lie here yet, or are older than --survey-days."""
+    done = state.tiles_done(OVERVIEW_ZOOM, _since_utc(config, state))
     return [tile for tile in overview_tiles(wanted_cells(config)) if tile not in done]
+
+
+def _since_utc(config: MapillaryConfig, state: State) -> str:
+    if config.survey_days is None:
+        return ""
+    return (state.now_utc() - timedelta(days=config.survey_days)).isoformat(timespec="seconds")
 
 
 def survey(config: MapillaryConfig, state: State, transport: Transport) -> None:
@@ -33,6 +40,9 @@ def survey(config: MapillaryConfig, state: State, transport: Transport) -> None:
     if not tiles:
         log.info("survey: complete")
         return
+    if set(tiles) & state.tiles_done(OVERVIEW_ZOOM):
+        # Before the first tile comes: interrupted, the next run plans anew all the same.
+        state.set_meta(plan="")
     failed = fetch_tiles(tiles, "overview", config, state, transport)
     for _ in range(2):
         failed = fetch_tiles(failed, "overview", config, state, transport)

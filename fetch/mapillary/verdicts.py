@@ -59,7 +59,7 @@ def decide_again(state: State, config: MapillaryConfig) -> None:
     with state.transaction() as db:
         db.execute("update candidate set state = 'new', tries = 0, reason = '', value = '' where state = 'failed'")
         before = db.execute("select value from meta where key = 'thresholds'").fetchone()
-        if before and before[0] != signature:
+        if before and json.loads(before[0]) != json.loads(signature):
             log.info("the thresholds are others than last time: all is decided again, from the stored pictures")
             db.execute(
                 "update candidate set state = 'new', cell = planned, phase = 0, deferred = 0, tries = 0, reason = '', "
