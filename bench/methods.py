@@ -97,7 +97,7 @@ METHODS: dict[str, Method] = {
     "director + experts": Method(
         MACRO,
         (
-            level("region", 1.0, "--sampler", "balanced", "--class-weights"),
+            level("macro", 1.0, "--sampler", "balanced", "--class-weights"),
             Step("train.refine", ("--kind", "experts"), looks=False),
         ),
         (None, "refined"),
