@@ -176,3 +176,33 @@ class EvaluateConfig:
             raise ValueError(f"--geoscore-scale-km must be above 0, got {self.geoscore_scale_km:g}")
         if self.batch_size < 1 or self.workers < 0:
             raise ValueError("--batch-size must be 1 or more, --workers 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppConfig(ClaimConfig):
+    """Serve a page that answers for photographs in the browser, with an API; gradio is needed (pip install gradio)."""
+
+    run: Path
+    """Run folder with a trained model."""
+    host: str = "127.0.0.1"
+    """Address to listen at. As it is, only this machine is answered; 0.0.0.0 answers all who reach it, without a password."""
+    port: int = 7860
+    """Port to listen at."""
+    fusion: Fusion | None = None
+    """As in `python -m infer`, and so are the next three."""
+    point: Point | None = None
+    """Which point is answered."""
+    mass: float = 0.9
+    """Keep, per level, the fewest cells that hold this share of what is left."""
+    top: int = 100
+    """List and draw at most so many cells a level."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, mps."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        super().__post_init__()
+        if not 1 <= self.port <= 65_535:
+            raise ValueError(f"--port is 1 to 65535, got {self.port}")
+        if not 0 < self.mass <= 1 or self.top < 1:
+            raise ValueError("--mass is a share above 0, at most 1, and --top 1 or more")

@@ -29,7 +29,17 @@ print("loaded:", sorted(loaded))
 
 
 @pytest.mark.parametrize(
-    "module", ["infer", "infer.evaluate", "label_maps", "train.level", "train.joint", "train.refine", "train.calibrate"]
+    "module",
+    [
+        "infer",
+        "infer.evaluate",
+        "infer.app",
+        "label_maps",
+        "train.level",
+        "train.joint",
+        "train.refine",
+        "train.calibrate",
+    ],
 )
 def test_help_needs_no_torch_and_names_the_command(module):
     done = subprocess.run([sys.executable, "-c", HELP, module], cwd=ROOT, capture_output=True, text=True, check=True)
