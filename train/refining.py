@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from geocells.hierarchy import UNKNOWN
+from geocells.hierarchy import UNKNOWN, Hierarchy
 from geocells.sphere import EARTH_RADIUS_KM, unit_vectors
 from infer.coordinates import vectors_of
 from infer.devices import pick_device
@@ -30,7 +30,7 @@ from train.config import RefineConfig
 from train.coordinates import difference, great_circle_rad
 from train.optim import after_epoch, after_step, build_schedule, optimizer_of
 from train.photos import LabelledPhotos
-from train.start import labelled_splits
+from train.start import SPLITS_USED, labelled_splits
 
 log = logging.getLogger(__name__)
 
@@ -67,32 +67,39 @@ def main(config: RefineConfig) -> None:
     hierarchy, device = read_hierarchy(config.run), pick_device(config.device)
     level = hierarchy.level_index(config.experts_at) if config.experts_at else hierarchy.depth - 1
     trunk = network_files(config.run, hierarchy)[-1]
-    network, spec = load_network(trunk, device)
-    check_fits(trunk, spec, hierarchy)
+    network, network_spec = load_network(trunk, device)
+    check_fits(trunk, network_spec, hierarchy)
     photos = labelled_splits(config.data, config.run, hierarchy)
     training, validation = (
-        examples(network, spec.transform, photos[split], level, config, device) for split in ("train", "calibration")
+        examples(network, network_spec.transform, photos[split], level, config, device) for split in SPLITS_USED
     )
-    boxes = widened_boxes(hierarchy, level, photos["train"].latlon_deg)
-    refiner_spec = RefinerSpec(
+    spec = RefinerSpec(
         kind=config.kind,
         level=hierarchy.level_names[level],
-        cells=len(boxes),
+        cells=hierarchy.sizes()[level],
         width=training.features.shape[1],
         label_map_hash=hierarchy_hash(hierarchy),
         trunk=trunk.name,
         trunk_hash=sha256(trunk),
     )
-    torch.manual_seed(config.seed)
-    refiner = Refiner(refiner_spec).to(device)
-    refiner.place(boxes, hierarchy.center_deg[hierarchy.rows(level)])
-    refiner.scale(training.features)
+    refiner = new_refiner(spec, hierarchy, training, config.seed)
     history = learn(refiner, training, validation, config)
     best = min(history, key=lambda line: line["val/loss"])
     trained = {"epochs": int(best["epoch"]), "photographs": len(training), "metrics": best}
-    save_refiner(path, refiner, refiner_spec, trained)
+    save_refiner(path, refiner, spec, trained)
     _record(config.run, history)
-    print(_summary(path, refiner_spec, history[0], best, len(validation)))
+    print(_summary(path, spec, history[0], best, len(validation)))
+
+
+def new_refiner(spec: RefinerSpec, hierarchy: Hierarchy, training: Examples, seed: int) -> Refiner:
+    """Return a refiner that has learned nothing yet, with the boxes of its cells around their training photographs."""
+    torch.manual_seed(seed)
+    refiner = Refiner(spec).to(training.features.device)
+    level = hierarchy.level_index(spec.level)
+    boxes_deg = widened_boxes(hierarchy, level, training.latlon_deg)
+    refiner.place(boxes_deg, hierarchy.center_deg[hierarchy.rows(level)])
+    refiner.scale(training.features)
+    return refiner
 
 
 def examples(
