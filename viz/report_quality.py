@@ -121,6 +121,11 @@ def _answers(answers: Mapping[str, Mapping[str, Any]]) -> str:
     )
     if "one place" in answers:
         said += note("One place is the best single answer to all photographs.")
+    if "neighbour" in answers:
+        said += note(
+            "Cell prior is the run's answer when all it knows is how many training photographs each cell has; neighbour is "
+            "the place of the training photograph with the most similar features."
+        )
     if "clue oracle" in answers:
         said += note("The clue oracle reads exactly what a made-up picture shows: what can be had on the demo planet.")
     return table(["", *(ANSWERS.get(name, name) for name in names)], rows) + said
