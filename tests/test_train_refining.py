@@ -23,7 +23,7 @@ from label_maps.config import LabelMapsConfig
 from tests.tiny import joint_config
 from train.calibration import main as calibrate
 from train.config import CalibrateConfig, OptimConfig, RefineConfig
-from train.refining import Examples, learn, main, new_refiner
+from train.refining import Examples, learn, main, measure, new_refiner
 from train.start import train_joint
 
 CPU = torch.device("cpu")
@@ -64,7 +64,7 @@ def test_where_features_hold_the_position_refining_lowers_the_error(kind, loss):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_where_features_hold_nothing_the_centres_stay(kind):
+def test_where_features_hold_nothing_next_to_nothing_is_learned(kind):
     refiner, training, validation, config = problem(kind, epochs=30)
     generator = torch.Generator().manual_seed(3)
     training, validation = (
@@ -76,10 +76,12 @@ def test_where_features_hold_nothing_the_centres_stay(kind):
     assert best <= history[0]["val/loss"]
     assert best > 0.8 * history[0]["val/loss"]
     assert len(history) < 31, "patience ends it"
+    assert best < history[-1]["val/loss"]
+    assert measure(refiner, validation, config)["val/loss"] == best, "the weights kept are those of the best epoch"
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_weights_kept_are_those_of_the_best_epoch_and_the_same_for_the_same_seed(kind):
+def test_the_same_seed_gives_the_same_refiner(kind):
     refiner, training, validation, config = problem(kind, epochs=6)
     history = learn(refiner, training, validation, config)
     again, *rest = problem(kind, epochs=6)
