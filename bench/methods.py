@@ -3,8 +3,8 @@
 The methods of countries need Natural Earth: `--countries ne_50m_admin_0_countries.zip --regions
 ne_10m_admin_1_states_provinces.zip`.
 
-All methods learn from the same photographs, see the same number of them in training (a method of four networks trains each
-for a quarter of the epochs), and have the same trunk, size of pictures, optimiser and augmentation, so that what differs
+All methods learn from the same photographs, see the same number of them in training (a method of several networks shares the
+epochs out among them), and have the same trunk, size of pictures, optimiser and augmentation, so that what differs
 is what they were published for: how the world is cut, what is minimised, how an answer is made. Trainings run by the
 commands of the README, `--jobs` at a time, each on its share of the cores, and are kept in `--work`: interrupted, the same
 command continues. Two cores need about an hour and a half. `--set large` trains the default alone, on more pictures.
@@ -86,13 +86,14 @@ QUAD = ("--partition", "quad")
 ADMIN = ("--partition", "admin", "--countries", "{countries}", "--regions", "{regions}")
 MACRO = ("--partition", "macro")
 FLAT = (*QUAD, "--levels", "8")
-LEVELS = ("L1", "L3", "L5", "L8")
+LEVELS = (("L1", 1 / 6), ("L3", 1 / 6), ("L5", 1 / 3), ("L8", 1 / 3))
+"""Levels of the method of four networks, and what share of the epochs each learns for."""
 
 METHODS: dict[str, Method] = {
     "joint": Method(QUAD, (joint(),)),
     "flat L8": Method(FLAT, (level("L8", 1.0),)),
     "flat L8, smoothed": Method(FLAT, (level("L8", 1.0, "--loss", "haversine"),)),
-    "geoguessr2": Method(QUAD, tuple(level(name, 0.25) for name in LEVELS), ("seed", None)),
+    "geoguessr2": Method(QUAD, tuple(level(name, share) for name, share in LEVELS), ("seed", None)),
     "country + region_smooth": Method(ADMIN, (level("country", 0.5), level("region", 0.5, "--loss", "haversine"))),
     "director + experts": Method(
         MACRO,
@@ -134,7 +135,7 @@ def main() -> None:
     parser.add_argument("--countries", type=Path, help="Natural Earth admin-0; the methods of countries need it")
     parser.add_argument("--regions", type=Path, help="Natural Earth admin-1")
     parser.add_argument("--images", type=int, default=9000)
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--set", choices=("methods", "ablations"), default="methods")
