@@ -104,8 +104,8 @@ METHODS: dict[str, Method] = {
         (None, "refined"),
     ),
     "region_embedding": Method(
-        ADMIN,
-        (level("country", 0.5), level("region", 0.5), Step("train.refine", ("--kind", "embedding"), looks=False)),
+        ("--partition", "kmeans", "--clusters", "200"),
+        (level("K200", 1.0), Step("train.refine", ("--kind", "embedding"), looks=False)),
         (None, "refined"),
     ),
     "coordinates": Method(QUAD, (Step("train.regress", ()),), (None, "regressed")),
