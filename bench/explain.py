@@ -16,6 +16,7 @@ pixels wider; `by_chance` is the share of the picture that the box takes. `mass_
 import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ from plumbing.progress import progress
 
 CLUES = ("sign_colour", "pole_colour", "bollard_colour", "line_colour", "wall_colour")
 EACH = 2
-SCENES = 4000
+SCENES, JOURNEYS = 4000, 8
+"""Scenes of one set of journeys, and how many sets at most are searched."""
 DECISIVE = 1.0
 DIFFERS = 4
 """Levels of 255 by which a pixel differs."""
@@ -70,6 +72,7 @@ class Scene:
     """A scene of the demo planet that can be drawn with one clue changed and all else equal."""
 
     planet: Planet
+    row: int
     number: int
     look: tuple[int, int]
     size: int
@@ -77,7 +80,7 @@ class Scene:
     @property
     def clues(self) -> dict[str, float]:
         """Return the value of each clue; NaN where it is not in view."""
-        return dict(zip(NAMES, self.planet.shown[self.number].tolist(), strict=True))
+        return dict(zip(NAMES, self.planet.shown[self.row].tolist(), strict=True))
 
     def pixels(self, model: Model, changed: str | None) -> Tensor:
         """Return what a network sees of the scene, one clue changed by half its range."""
@@ -85,7 +88,7 @@ class Scene:
         if changed is not None:
             # Which side people drive on is 0 or 1.
             clues[changed] = 1 - clues[changed] if changed == "driving_side" else (clues[changed] + 0.5) % 1
-        picture = scenes.paint(clues, self.look, self.size, float(self.planet.places.sun_hour[self.number]))
+        picture = scenes.paint(clues, self.look, self.size, float(self.planet.places.sun_hour[self.row]))
         return model.transform.from_picture(picture)
 
 
@@ -104,18 +107,17 @@ def main() -> None:
 
 def pairs(model: Model, seed: int, size: int, places_seed: int) -> Iterator[Pair]:
     """Yield the pairs, clue by clue."""
-    planet = make_planet(seed, SCENES, places_seed)
     for clue in CLUES:
-        left = EACH
-        showing = np.flatnonzero(~np.isnan(planet.shown[:, NAMES.index(clue)]) & (planet.flaw == "")).tolist()
-        for number in progress(showing, f"scenes with {clue}", "scene"):
-            scene = Scene(planet, number, (places_seed, int(planet.look[number])), size)
-            pair = decided(model, scene, clue)
-            if pair is not None:
-                yield pair
-                left -= 1
-            if not left:
-                break
+        tried = (decided(model, scene, clue) for scene in scenes_with(clue, seed, size, places_seed))
+        yield from islice((pair for pair in progress(tried, f"scenes with {clue}", "scene") if pair is not None), EACH)
+
+
+def scenes_with(clue: str, seed: int, size: int, places_seed: int) -> Iterator[Scene]:
+    """Yield the scenes that show a clue and have no flaw, journeys after journeys."""
+    for more in range(JOURNEYS):
+        planet = make_planet(seed, SCENES, places_seed + more)
+        for row in np.flatnonzero(~np.isnan(planet.shown[:, NAMES.index(clue)]) & (planet.flaw == "")).tolist():
+            yield Scene(planet, row, more * SCENES + row, (places_seed + more, int(planet.look[row])), size)
 
 
 def decided(model: Model, scene: Scene, clue: str) -> Pair | None:

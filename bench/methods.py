@@ -7,7 +7,7 @@ All methods learn from the same photographs, see the same number of them in trai
 epochs out among them), and have the same trunk, size of pictures, optimiser and augmentation, so that what differs
 is what they were published for: how the world is cut, what is minimised, how an answer is made. Trainings run by the
 commands of the README, `--jobs` at a time, each on its share of the cores, and are kept in `--work`: interrupted, the same
-command continues. Two cores need about an hour and a half. `--set large` trains the default alone, on more pictures.
+command continues. Two cores need an hour. `--set ablations` trains the default with one thing changed at a time.
 """
 
 import argparse
