@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from captum.attr import Occlusion
 from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.transforms.v2 import functional
@@ -82,6 +81,8 @@ def heat_map(model: Model, pixels: Tensor, cell: int, against: int | None) -> ND
         cell: class of the finest level.
         against: another; when None, the log probability of the cell alone is explained.
     """
+    from captum.attr import Occlusion  # a second to import, which other answers do not have to wait for
+
     image = pixels[None].float()
     side = max(2, image.shape[-1] // WINDOW)
     heat = Occlusion(lambda images: contrast(model, images, cell, against)).attribute(

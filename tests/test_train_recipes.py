@@ -42,7 +42,7 @@ CLAIMS: dict[str, tuple[str, dict[str, object]]] = {
     "experts": ("train.refine", {"kind": "experts", "coordinate_loss": "smooth_l1", "patience": 6}),
     "region_embedding": (
         "train.refine",
-        {"kind": "embedding", "optim.name": "adam", "optim.lr": 1e-4, "optim.schedule": "plateau", "patience": 5},
+        {"kind": "embedding", "optim.name": "adam", "optim.lr": 1e-4, "optim.plateau_patience": 5, "patience": 5},
     ),
     "country": (
         "train.level",

@@ -18,8 +18,10 @@ class OptimConfig:
     weight_decay: float = 0.0
     """Weight decay."""
     schedule: Literal["constant", "one_cycle", "cosine", "step", "plateau"] = "constant"
-    """one_cycle and cosine move each step; step multiplies by 0.1 every 10 epochs; plateau halves after 3 epochs
-    without a better validation loss."""
+    """one_cycle and cosine move each step; step multiplies by 0.1 every 10 epochs; plateau halves after
+    --optim.plateau-patience epochs without a better validation loss."""
+    plateau_patience: int = 3
+    """Epochs that plateau waits for a better validation loss."""
     clip: float = 0.0
     """Clip the norm of the gradient to this; 0 leaves it alone."""
     accumulate: int = 1
@@ -37,6 +39,8 @@ class OptimConfig:
             raise ValueError(f"--optim.lr must be above 0, got {self.lr:g}")
         if self.weight_decay < 0 or self.clip < 0 or self.trunk_lr_factor < 0:
             raise ValueError("--optim.weight-decay, --optim.clip and --optim.trunk-lr-factor must not be negative")
+        if self.plateau_patience < 0:
+            raise ValueError(f"--optim.plateau-patience must not be negative, got {self.plateau_patience}")
         if self.accumulate < 1:
             raise ValueError(f"--optim.accumulate must be 1 or more, got {self.accumulate}")
         if not 0 <= self.ema < 1:

@@ -54,14 +54,14 @@ def to_train(network: GeoNetwork, config: OptimConfig) -> None:
 
 
 def build_schedule(optimizer: torch.optim.Optimizer, config: OptimConfig, steps: int, epoch_steps: int) -> Scheduler:
-    """Return the schedule of a training of `steps` steps; which moves by step and which by epoch says `steps_by`."""
+    """Return the schedule of a training of `steps` steps."""
     rates = [group["lr"] for group in optimizer.param_groups]
     makers: dict[str, Callable[[], Scheduler]] = {
         "constant": lambda: schedules.LambdaLR(optimizer, _one),
         "one_cycle": lambda: schedules.OneCycleLR(optimizer, rates, total_steps=steps, cycle_momentum=False),
         "cosine": lambda: schedules.CosineAnnealingWarmRestarts(optimizer, T_0=max(1, epoch_steps), T_mult=2),
         "step": lambda: schedules.StepLR(optimizer, step_size=10, gamma=0.1),
-        "plateau": lambda: schedules.ReduceLROnPlateau(optimizer, factor=0.5, patience=3),
+        "plateau": lambda: schedules.ReduceLROnPlateau(optimizer, factor=0.5, patience=config.plateau_patience),
     }
     return makers[config.schedule]()
 
