@@ -20,5 +20,5 @@ def test_a_plateau_halves_the_rate_after_as_many_epochs_without_a_better_loss_as
 
 
 def test_a_patience_below_nothing_is_refused_by_its_flag():
-    with pytest.raises(ValueError, match="--optim.plateau-patience must not be negative, got -1"):
+    with pytest.raises(ValueError, match=r"--optim\.plateau-patience must not be negative, got -1"):
         OptimConfig(plateau_patience=-1)

@@ -211,8 +211,8 @@ def test_after_another_training_of_the_network_the_refiner_is_refused_until_trai
         ({"epochs": 0}, "--epochs and --batch-size must be 1 or more"),
         ({"patience": -1}, "--patience 0 or more"),
         ({"experts_at": "L3"}, "add --kind experts"),
-        ({"optim": OptimConfig(frozen=("conv1",))}, "of --optim it takes name, lr, weight-decay, schedule and clip"),
-        ({"optim": OptimConfig(ema=0.9)}, "of --optim it takes name, lr, weight-decay, schedule and clip"),
+        ({"optim": OptimConfig(frozen=("conv1",))}, "features that stay: leave out --optim.trunk-lr-factor"),
+        ({"optim": OptimConfig(ema=0.9)}, "features that stay: leave out --optim.trunk-lr-factor"),
     ],
 )
 def test_flags_that_cannot_work_are_refused(tmp_path, flags, complaint):

@@ -243,6 +243,10 @@ class RegressConfig(TrainConfig):
         _refuse_mixing(self.augment)
 
 
+TRUNK_OPTIM = ("trunk_lr_factor", "accumulate", "ema", "frozen", "frozen_norm")
+"""Settings of the optimiser that mean nothing where no trunk learns."""
+
+
 @dataclass(frozen=True)
 class RefineConfig:
     """Train a small head that turns a cell into a coordinate inside it, on features of the run's own network.
@@ -285,12 +289,11 @@ class RefineConfig:
             raise ValueError("--epochs and --batch-size must be 1 or more, --workers and --patience 0 or more")
         if self.experts_at is not None and self.kind != "experts":
             raise ValueError("--experts-at says whose cells have an expert: add --kind experts")
-        own = OptimConfig(
-            self.optim.name, self.optim.lr, 1.0, self.optim.weight_decay, self.optim.schedule, self.optim.clip
-        )
-        if self.optim != own:
+        of_trunks = OptimConfig()
+        if any(getattr(self.optim, flag) != getattr(of_trunks, flag) for flag in TRUNK_OPTIM):
             raise ValueError(
-                "a refiner learns on features that stay: of --optim it takes name, lr, weight-decay, schedule and clip"
+                "a refiner learns on features that stay: leave out "
+                + ", ".join(f"--optim.{flag.replace('_', '-')}" for flag in TRUNK_OPTIM)
             )
 
 
