@@ -77,11 +77,13 @@ def main(config: CalibrateConfig) -> None:
         "nll": {f: _nll_before_after(model, data, f, t) for f, t in fitted.items()},
         "geoscore": scores,
     }
+    promises = fit_both(replace(model, temperatures=fitted, fusion=fusion), data, _training_places(config.data))
+    # Interrupted here, a run has no promises rather than those of other temperatures.
+    (config.run / CONFORMAL).unlink(missing_ok=True)
     write_json(config.run / TEMPERATURES, record)
     for level, temperature in zip(model.hierarchy.level_names, fitted["seed"], strict=True):
         # As the older project keeps them: one positive number a level, fitted to its own probabilities.
         write_text(config.run / f"{level}_temperature.txt", f"{temperature}\n")
-    promises = fit_both(replace(model, temperatures=fitted, fusion=fusion), data, _training_places(config.data))
     write_json(config.run / CONFORMAL, {"model_hash": model.hash, "fusion": fusion, **promises})
     print(_table(record))
 
