@@ -30,7 +30,7 @@ from fetch import scenes
 from fetch.demo import Planet, make_planet
 from fetch.planet import NAMES
 from geocells.sphere import distance_km
-from infer.explain import ELSEWHERE_KM, contrast, heat_map
+from infer.explain import APART_KM, contrast, heat_map
 from infer.model import Model, load_model
 from label_maps.manifest import DATASET
 from plumbing.files import read_json
@@ -126,7 +126,7 @@ def decided(model: Model, scene: Scene, clue: str) -> Pair | None:
     cells = model.posterior(model.logits(pixels))[-1].argmax(dim=1).tolist()
     centers = model.hierarchy.center_deg[model.hierarchy.rows(model.hierarchy.depth - 1)]
     with_it, changed = contrast(model, pixels.float(), *cells).tolist()
-    if distance_km(*centers[cells]) <= ELSEWHERE_KM or with_it < DECISIVE or changed > -DECISIVE:
+    if distance_km(*centers[cells]) <= APART_KM or with_it < DECISIVE or changed > -DECISIVE:
         return None
     others = torch.stack([scene.pixels(model, other) for other in scene.clues if other not in (clue, "tree_density")])
     if float(contrast(model, others.float(), *cells).min()) <= changed:

@@ -14,7 +14,7 @@ from infer.metrics import RADII_KM
 from infer.model import Model
 
 METHOD = "occlusion by the blurred picture"
-ELSEWHERE_KM = float(RADII_KM[3])
+APART_KM = float(RADII_KM[3])
 """A cell whose coordinate is farther than this is elsewhere: as far as another country."""
 WINDOW = 5
 """The side of the square that is hidden at a time goes so many times into that of the picture; measured by
@@ -65,7 +65,7 @@ def explain(model: Model, pixels: Tensor, log_leaf: Tensor, cell: str) -> Explan
 
 def elsewhere(log_leaf: NDArray[np.float64], center_deg: NDArray[np.float64], cell: int) -> int | None:
     """Return the likeliest of (leaves,) cells that are elsewhere than one of them; None where no such cell is possible."""
-    far = (distance_km(center_deg, center_deg[cell]) > ELSEWHERE_KM) & (log_leaf > -np.inf)
+    far = (distance_km(center_deg, center_deg[cell]) > APART_KM) & (log_leaf > -np.inf)
     return int(np.where(far, log_leaf, -np.inf).argmax()) if far.any() else None
 
 

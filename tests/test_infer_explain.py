@@ -15,7 +15,7 @@ from geocells.sphere import distance_km
 from infer.answer import Listing, answer_record
 from infer.config import InferConfig
 from infer.evidence import uncropped
-from infer.explain import ELSEWHERE_KM, contrast, elsewhere, explain, heat_map
+from infer.explain import APART_KM, contrast, elsewhere, explain, heat_map
 from infer.model import load_model
 from infer.session import main
 from tests.tiny import PLACES, write_square
@@ -90,7 +90,7 @@ def test_the_contrast_is_that_of_the_posterior_that_answers(tiny_run):
 
 def test_elsewhere_is_the_likeliest_cell_that_is_far_away():
     centers = np.array([(0, 0), (0, 1), (0, 30), (0, 60)], dtype=np.float64)
-    assert distance_km(centers[0], centers[1]) < ELSEWHERE_KM < distance_km(centers[0], centers[2])
+    assert distance_km(centers[0], centers[1]) < APART_KM < distance_km(centers[0], centers[2])
     assert elsewhere(np.log([0.5, 0.3, 0.05, 0.15]), centers, 0) == 3
     assert elsewhere(np.log([0.5, 0.3, 0.15, 0.05]), centers, 0) == 2
 
