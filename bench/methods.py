@@ -93,6 +93,7 @@ METHODS: dict[str, Method] = {
     "joint": Method(QUAD, (joint(),)),
     "flat L8": Method(FLAT, (level("L8", 1.0),)),
     "flat L8, smoothed": Method(FLAT, (level("L8", 1.0, "--loss", "haversine"),)),
+    "flat L8, smoothed over 400 km": Method(FLAT, (level("L8", 1.0, "--loss", "haversine", "--tau-km", "400"),)),
     "geoguessr2": Method(QUAD, tuple(level(name, share) for name, share in LEVELS), ("seed", None)),
     "country + region_smooth": Method(ADMIN, (level("country", 0.5), level("region", 0.5, "--loss", "haversine"))),
     "director + experts": Method(
