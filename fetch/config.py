@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from fetch.addresses import check_address
+from plumbing.addresses import check_address
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,8 +17,8 @@ from urllib.parse import urljoin, urlsplit
 import requests
 import urllib3
 
-from fetch.addresses import is_allowed, is_loopback
 from fetch.config import DownloadConfig
+from plumbing.addresses import is_allowed, is_loopback
 from plumbing.files import atomic_path, read_json_lines
 from plumbing.images import open_rgb
 from plumbing.progress import progress

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from tyro.conf import Positional
 
-from fetch.addresses import is_loopback
 from fetch.config import IngestConfig, LooksConfig, ThinConfig
+from plumbing.addresses import is_loopback
 
 Stage = Literal["all", "survey", "plan", "run", "fill", "status", "verify", "probe"]
 

@@ -15,13 +15,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fetch.addresses import check_address
 from fetch.config import PullConfig
 from fetch.download import Downloader, GoneError, PendingError
 from fetch.ingest import DATASET, FORMAT_VERSION, MEASURES, MEASURES_SCHEMA
 from fetch.report import counts_report
 from fetch.subset import Subset, ids_hash, pictures_hash, read_subset
 from label_maps.manifest import MANIFEST, SCHEMA, write_manifest
+from plumbing.addresses import check_address
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, read_json, sha256, write_json
 from plumbing.images import open_rgb

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fetch.addresses import is_loopback
 from fetch.config import ImportConfig
 from fetch.download import NOT_YET, Downloads, download, file_of
 from fetch.ingest import stored_addresses
 from fetch.rejected import Rejection
+from plumbing.addresses import is_loopback
 
 DOWNLOADS = ".downloads"
 """Folder of a dataset for pictures that are downloaded and not yet stored."""

@@ -1,4 +1,4 @@
-"""From a posterior over leaves to one point. Four answers, each best for another question."""
+"""From a posterior over leaves to one point: several answers, each best for another question."""
 
 from collections.abc import Callable
 

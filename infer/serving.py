@@ -13,6 +13,7 @@ from infer.devices import pick_device
 from infer.loading import Photo
 from infer.model import Model, load_model
 from infer.session import answers, write_maps
+from plumbing.addresses import is_loopback
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +23,6 @@ HEAD = """# Where was this photograph taken?
 Do not use it to find a person, a home or a shelter. Photographs are deleted after ten minutes; GPS in a file is not shown to the
 network."""
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 KEPT_S = 600
 """Photographs that were handed in are deleted after so many seconds."""
 
@@ -34,7 +34,7 @@ def main(config: AppConfig) -> None:
         ValueError: gradio is not installed, or the run cannot be loaded.
     """
     app = make_app(config)
-    if config.host not in LOOPBACK:
+    if not is_loopback(config.host):
         log.warning("--host %s: whoever reaches this machine can ask; there is no password", config.host)
     app.launch(server_name=config.host, server_port=config.port, share=False, footer_links=["api"])
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fetch.addresses import is_allowed
 from fetch.config import DownloadConfig
 from fetch.download import (
     DAMAGED_TRIES,
@@ -22,6 +21,7 @@ from fetch.download import (
     file_of,
     retry_after_s,
 )
+from plumbing.addresses import is_allowed
 from tests.loopback import DROP, Reply, loopback
 
 QUICK = DownloadConfig(threads=4, requests_per_second=0, timeout_s=0.5, backoff_s=0.001, max_megabytes=0.1)
