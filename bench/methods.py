@@ -86,15 +86,14 @@ QUAD = ("--partition", "quad")
 ADMIN = ("--partition", "admin", "--countries", "{countries}", "--regions", "{regions}")
 MACRO = ("--partition", "macro")
 FLAT = (*QUAD, "--levels", "8")
-LEVELS = (("L1", 1 / 6), ("L3", 1 / 6), ("L5", 1 / 3), ("L8", 1 / 3))
-"""Levels of the method of four networks, and what share of the epochs each learns for."""
+LEVELS = ("L1", "L3", "L5", "L8")
 
 METHODS: dict[str, Method] = {
     "joint": Method(QUAD, (joint(),)),
     "flat L8": Method(FLAT, (level("L8", 1.0),)),
     "flat L8, smoothed": Method(FLAT, (level("L8", 1.0, "--loss", "haversine"),)),
     "flat L8, smoothed over 400 km": Method(FLAT, (level("L8", 1.0, "--loss", "haversine", "--tau-km", "400"),)),
-    "geoguessr2": Method(QUAD, tuple(level(name, share) for name, share in LEVELS), ("seed", None)),
+    "geoguessr2": Method(QUAD, tuple(level(name, 0.25) for name in LEVELS), ("seed", None)),
     "country + region_smooth": Method(ADMIN, (level("country", 0.5), level("region", 0.5, "--loss", "haversine"))),
     "director + experts": Method(
         MACRO,
@@ -136,7 +135,7 @@ def main() -> None:
     parser.add_argument("--countries", type=Path, help="Natural Earth admin-0; the methods of countries need it")
     parser.add_argument("--regions", type=Path, help="Natural Earth admin-1")
     parser.add_argument("--images", type=int, default=9000)
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--set", choices=("methods", "ablations"), default="methods")
