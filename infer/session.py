@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import chain, count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,7 +29,9 @@ from plumbing.files import atomic_path, write_text
 from plumbing.progress import progress
 from plumbing.stripping import write_stripped
 from plumbing.version import git_commit, now_utc
-from viz.prediction import CellLayer, prediction_html, prediction_png
+
+if TYPE_CHECKING:
+    from viz.prediction import CellLayer
 
 log = logging.getLogger(__name__)
 
@@ -152,6 +154,9 @@ def unique_names(photos: list[Path]) -> dict[Path, str]:
 
 def write_maps(stem: Path, photo: Photo, record: Record, evidence: Evidence, model: Model, tiles: str | None) -> None:
     """Write the page and the picture of one answer."""
+    # Drawing takes most of a second to import; answers without maps do not wait for it.
+    from viz.prediction import prediction_html, prediction_png
+
     layers = [cell_layer(model, level) for level in record["levels"]]
     thumbnail, drawn = small_jpeg(photo.path, THUMBNAIL_SIDE), (evidence.heat, evidence.neighbours_jpeg)
     page = prediction_html(record, layers, thumbnail, photo.truth_deg, tiles, record["model"], *drawn)
@@ -160,8 +165,10 @@ def write_maps(stem: Path, photo: Photo, record: Record, evidence: Evidence, mod
         partial.write_bytes(prediction_png(record, layers, photo.truth_deg))
 
 
-def cell_layer(model: Model, level: dict[str, Any]) -> CellLayer:
+def cell_layer(model: Model, level: dict[str, Any]) -> "CellLayer":
     """Return the listed cells of a level as they are drawn."""
+    from viz.prediction import CellLayer
+
     rows = model.hierarchy.rows(model.hierarchy.level_index(level["level"]))
     known = {name: rows.start + k for k, name in enumerate(model.hierarchy.name[rows])}
     drawn = [known[cell["id"]] for cell in level["cells"]]
