@@ -2,7 +2,7 @@
 
 The planet is that of `make demo` with five times the photographs, so that a figure of 0.03 can be told from chance; its
 recipe is the demo's. The second test set is the same world photographed in other cities. Data and run are made first, in
-`--work`, unless they lie there: a quarter of an hour on two cores.
+`--work`, unless they lie there: half an hour on two cores.
 """
 
 import argparse

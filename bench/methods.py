@@ -1,13 +1,15 @@
-"""Every published method by its recipe, on one demo planet with one budget: `python -m bench.methods`.
+"""Every published method on one demo planet with one budget: `python -m bench.methods`.
 
 The methods of countries need Natural Earth: `--countries ne_50m_admin_0_countries.zip --regions
 ne_10m_admin_1_states_provinces.zip`.
 
-All methods learn from the same photographs, see the same number of them in training (a method of several networks shares the
-epochs out among them), and have the same trunk, size of pictures, optimiser and augmentation, so that what differs
-is what they were published for: how the world is cut, what is minimised, how an answer is made. Trainings run by the
-commands of the README, `--jobs` at a time, each on its share of the cores, and are kept in `--work`: interrupted, the same
-command continues. Two cores need an hour. `--set ablations` trains the default with one thing changed at a time.
+All methods learn from the same photographs, see the same number of them in training (a method of several networks shares
+the epochs out among them), and have the same trunk, size of pictures, optimiser and augmentation, those of the demo, so
+that what differs is what they were published for: how the world is cut, what is minimised, how an answer is made. `METHODS`
+says that of each in flags; the recipes of the same names say it with the trunks and rates that the methods were published
+with. Trainings run by the commands of the README, `--jobs` at a time, each on its share of the cores, and are kept in
+`--work`: interrupted, the same command continues. Two cores need an hour. `--set ablations` trains the default with one
+thing changed at a time.
 """
 
 import argparse
@@ -33,8 +35,7 @@ from infer.model import Model, load_model
 from label_maps.manifest import coordinates
 from plumbing.files import write_json
 
-RECIPES = Path("train/recipes")
-SCALED = RECIPES / "demo.yaml"
+SCALED = Path("train/recipes/demo.yaml")
 """Trunk, size of pictures, optimiser and augmentation of all methods."""
 DEFAULT = "joint"
 """The method that the others are compared with."""

@@ -79,6 +79,11 @@ def test_geometry_and_plumbing_import_no_network_library_and_no_torch(folder):
     assert loaded == ""
 
 
+def test_an_answer_without_maps_and_explanations_loads_nothing_that_draws_or_explains():
+    drawing = {"captum", "matplotlib", "viz.prediction", "viz.evidence", "folium"}
+    assert python(f"import sys, infer.session; print(*(set(sys.modules) & {drawing}))") == ""
+
+
 @pytest.mark.parametrize("folder", [path.parent.name for path in sorted(ROOT.glob("*/__main__.py"))])
 def test_a_folder_that_is_a_command_says_how_it_is_used(folder):
     done = subprocess.run([sys.executable, "-m", folder, "--help"], cwd=ROOT, capture_output=True, text=True)

@@ -11,9 +11,11 @@ import torch
 from geocells.hierarchy import UNKNOWN
 from infer.model import TEMPERATURES, load_model
 from infer.posterior import FUSIONS, Tree, chain, product
+from infer.promises import CONFORMAL
 from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
 from label_maps.manifest import read_manifest, write_manifest
+from plumbing.files import write_json
 from tests.tiny import joint_config
 from train.calibration import Calibration, fit_temperatures, main, sum_nll
 from train.config import CalibrateConfig
@@ -125,6 +127,22 @@ def test_the_way_of_answering_that_scores_best_is_chosen_and_never_the_published
 def test_calibrating_twice_is_calibrating_once(tiny, run):
     one, other = calibrate(tiny, run), calibrate(tiny, run)
     assert {**one, "created_at_utc": ""} == {**other, "created_at_utc": ""}
+
+
+def test_interrupted_before_the_promises_it_leaves_none_of_other_temperatures(tiny, run, monkeypatch):
+    calibrate(tiny, run)
+    assert (run / CONFORMAL).is_file()
+
+    def full(path, record):
+        if path.name == CONFORMAL:
+            raise OSError("no space left on device")
+        write_json(path, record)
+
+    monkeypatch.setattr("train.calibration.write_json", full)
+    with pytest.raises(OSError, match="no space"):
+        calibrate(tiny, run)
+    assert (run / TEMPERATURES).is_file()
+    assert not (run / CONFORMAL).exists()
 
 
 def test_photographs_that_were_trained_on_are_refused_and_nothing_is_written(tiny, run, tmp_path):

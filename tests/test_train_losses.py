@@ -148,6 +148,14 @@ def test_the_loss_on_the_tree_is_that_of_the_posterior_users_get():
     torch.testing.assert_close(objective(on="tree")(logits, targets), sum(expected) / 3)
 
 
+@pytest.mark.parametrize("on", ["levels", "siblings", "tree"])
+def test_ranks_are_counted_in_the_posterior_that_the_loss_is_meant_for(on):
+    # The best middle class by its own logits is 2, whose parent is as good as excluded.
+    logits = [torch.tensor([[9.0, -9.0]]), torch.tensor([[1.0, 0.0, 5.0]]), torch.tensor([[2.0, 0.0, 1.0, 0.0, 7.0]])]
+    ranks = objective(on=on).ranks(logits, np.array([[0, 0, 0]]))
+    assert ranks.tolist() == [[0, 1, 1] if on == "levels" else [0, 0, 0]]
+
+
 def test_a_constant_added_to_a_family_changes_no_loss_on_siblings():
     logits, targets = logits_of(), targets_of([0, 3, 4, 1])
     moved = [logits[0], logits[1], logits[2] + torch.tensor([0.0, 7, 7, -3, -3])]
