@@ -16,6 +16,11 @@ LAND_LEVEL = 8
 
 WAVES = 8
 CITIES = 400
+RURAL_SHARE = 0.4
+"""Of the sequences: by travellers, anywhere that people live; the others are by people of a city, near it."""
+SMALLTOWN_PEOPLE = 2.5
+PHOTOS_EACH = 20
+"""Photographs that each of the people of a large city takes, on average; in a small town, `SMALLTOWN_PEOPLE` take all."""
 
 THINGS = {
     "mountains": 0.65,
@@ -233,9 +238,11 @@ def _starts(
     city = rng.choice(len(city_deg), count, p=city_weight)
     away_km = rng.exponential(25, count) * rng.choice([0.5, 1.0, 3.0], count)
     near = _travel(city_deg[city], rng.uniform(0, 360, count), away_km)
-    rural = rng.random(count) < 0.4
+    rural = rng.random(count) < RURAL_SHARE
     start = np.where(rural[:, None], _points_in_cells(rng, habitable, count), near)
-    person = rng.geometric(0.4, count)
+    # The more photographs of a city, the more people take them; few take many, many few.
+    photos = (1 - RURAL_SHARE) * count * city_weight
+    person = rng.geometric(1 / np.maximum(SMALLTOWN_PEOPLE, photos / PHOTOS_EACH)[city])
     traveller = rng.integers(0, 80, count)
     names = [
         f"traveller{t:02d}" if r else f"mapper{c:03d}-{p}"
