@@ -23,10 +23,10 @@ log = logging.getLogger(__name__)
 CONFORMAL = "conformal.json"
 SMOOTH = "smooth"
 """Name of the surface beside those of the levels."""
-ELSEWHERE_KM = 25.0
-"""A calibration photograph at least so far from any training photograph, as far as a city reaches, stands for places that
-are new to a run. On the demo planet such photographs lie as far from training photographs as places drawn anew do: half of
-either within some 100 km."""
+ELSEWHERE_KM = 40.0
+"""A calibration photograph at least so far from any training photograph, as far as a city and its surroundings reach, stands
+for places that are new to a run. On the demo planet such photographs lie as far from training photographs as places drawn
+anew do: half of either within some 120 km."""
 DOUBT = (1e-6, 1 - 1e-6)
 
 
