@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,12 @@ class NetworkSpec:
 class GeoNetwork(nn.Module):
     """A trunk that turns pictures into features, and a linear head for each level and for a coordinate."""
 
-    def __init__(self, spec: NetworkSpec) -> None:
+    def __init__(self, spec: NetworkSpec, *, blank: bool = False) -> None:
+        """Build a network with random weights, or with `blank` heads for weights that are loaded next."""
         super().__init__()
         self.trunk, width = build_trunk(spec.arch)
-        self.heads = nn.ModuleDict({level: nn.Linear(width, count) for level, count in spec.outputs.items()})
+        head = partial(nn.utils.skip_init, nn.Linear) if blank else nn.Linear
+        self.heads = nn.ModuleDict({level: head(width, count) for level, count in spec.outputs.items()})
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Return, for each level, (B, classes) logits of (B, 3, H, W) normalised images; one pass of the trunk."""
@@ -156,7 +159,7 @@ def load_network(path: Path, device: str | torch.device = "cpu") -> tuple[GeoNet
         with safe_open(path, "pt") as file:
             plain = json.loads((file.metadata() or {})["spec"])
         spec = _spec(plain)
-        network = GeoNetwork(spec)
+        network = GeoNetwork(spec, blank=True)
         network.load_state_dict(safetensors.torch.load_file(path))
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
         reason = str(error).strip().splitlines()[-1].strip()

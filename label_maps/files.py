@@ -78,9 +78,7 @@ def _contents(run: Path, hierarchy: Hierarchy) -> dict[Path, Any]:
             "partition": hierarchy.partition.name,
             "level": level_name,
             "levels": list(names),
-            "classes": [
-                _class(hierarchy, row) for row in range(hierarchy.rows(depth).start, hierarchy.rows(depth).stop)
-            ],
+            "classes": _classes(hierarchy, hierarchy.rows(depth)),
         }
     for depth, (above, below) in enumerate(pairwise(names), start=1):
         parents = hierarchy.parent_class(depth)
@@ -91,21 +89,17 @@ def _contents(run: Path, hierarchy: Hierarchy) -> dict[Path, Any]:
     return contents
 
 
-def _class(hierarchy: Hierarchy, row: int) -> dict[str, Any]:
-    south, west, north, east = hierarchy.bounds_deg[row].tolist()
-    latitude, longitude = hierarchy.center_deg[row].round(6).tolist()
-    return {
-        "id": hierarchy.name[row],
-        "key": int(hierarchy.key[row]),
-        "latitude": latitude,
-        "longitude": longitude,
-        "south": south,
-        "west": west,
-        "north": north,
-        "east": east,
-        "area_km2": round(float(hierarchy.area_km2[row]), 3),
-        "train_count": int(hierarchy.train_count[row]),
+def _classes(hierarchy: Hierarchy, rows: slice) -> list[dict[str, Any]]:
+    # Lists of plain values: 25,000 classes are hashed whenever a model is loaded.
+    columns = {
+        "id": hierarchy.name[rows],
+        "key": hierarchy.key[rows].tolist(),
+        **dict(zip(("latitude", "longitude"), hierarchy.center_deg[rows].round(6).T.tolist(), strict=True)),
+        **dict(zip(("south", "west", "north", "east"), hierarchy.bounds_deg[rows].T.tolist(), strict=True)),
+        "area_km2": [round(area, 3) for area in hierarchy.area_km2[rows].tolist()],
+        "train_count": hierarchy.train_count[rows].tolist(),
     }
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def read_hierarchy(run: Path) -> Hierarchy:
