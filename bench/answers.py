@@ -27,9 +27,9 @@ from infer.metrics import distance_figures
 from infer.model import Model, load_model
 from infer.posterior import sum_up
 from infer.priors import make_prior, restrict
-from infer.promises import Promises, read_promises
-from infer.regions import needed_mass, region_cells
-from infer.reliability import TrustMeter
+from infer.promises import SMOOTH, Promises, RegionFinder, read_promises
+from infer.regions import conformal_quantile, needed_mass, region_cells
+from infer.reliability import COVERAGES, TrustMeter, covered
 from infer.same_place import fuse_photographs
 from label_maps.manifest import coordinates
 from train.calibration import collect
@@ -59,8 +59,9 @@ def main() -> None:
             if promises is None:
                 raise SystemExit(1)
             rows += trust_rows(f"{name}, promise {promised}", model, promises, logits, photos)
-        if name == "test":
-            rows += within_rows(name, model, logits, photos) + same_place_rows(name, model, logits, photos)
+            if name == "test":
+                rows += within_rows(name, model, promises, logits, photos)
+                rows += same_place_rows(name, model, logits, photos)
     write_results("answers", rows)
 
 
@@ -162,12 +163,15 @@ def known_cell_rows(
     ]
 
 
-def within_rows(name: str, model: Model, logits: list[Tensor], photos: pd.DataFrame) -> list[Row]:
+def within_rows(name: str, model: Model, promises: Promises, logits: list[Tensor], photos: pd.DataFrame) -> list[Row]:
+    """Return what `--within` the true country is worth, and what regions still cover then, which nothing promises."""
     truth = coordinates(photos)
     country = land_table().country[grid.encode(truth, TABLE_LEVEL)]
     posterior = model.posterior(logits)
+    finder = RegionFinder(model.hierarchy, promises, model.device, COVERAGES)
+    raster = finder.surface.raster
     before = distance_km(model.points(posterior), truth)
-    after = np.full(len(truth), np.nan)
+    after, needed = np.full(len(truth), np.nan), np.full(len(truth), np.nan)
     for code in sorted(set(country) - {""}):
         own = np.flatnonzero(country == code)
         try:
@@ -177,11 +181,24 @@ def within_rows(name: str, model: Model, logits: list[Tensor], photos: pd.DataFr
         assert prior is not None
         restricted, _ = restrict(model.tree, [level[own] for level in posterior], prior)
         after[own] = distance_km(model.points(restricted), truth[own])
+        finder.left = prior.table[raster.cell]
+        needed[own] = needed_mass(finder.masses(restricted), raster.area_km2, raster.find(truth[own]))
     known = np.isfinite(after)
+    hits = {c: covered(needed[known] <= conformal_quantile(promises.needed[SMOOTH], c) + 1e-6) for c in COVERAGES}
     return [
+        *(
+            row(
+                name, f"covered by {c:g} regions with --within the true country", "share", found["n"], *_interval(found)
+            )
+            for c, found in hits.items()
+        ),
         median_row(name, "error of photographs in a country of the run", before[known]),
         median_row(name, "error with --within the true country", after[known]),
     ]
+
+
+def _interval(found: dict[str, float]) -> tuple[float, float, float]:
+    return found["value"], found["low"], found["high"]
 
 
 def same_place_rows(name: str, model: Model, logits: list[Tensor], photos: pd.DataFrame) -> list[Row]:

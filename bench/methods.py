@@ -136,7 +136,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/methods"))
     parser.add_argument("--countries", type=Path, help="Natural Earth admin-0; the methods of countries need it")
     parser.add_argument("--regions", type=Path, help="Natural Earth admin-1")
-    parser.add_argument("--images", type=int, default=9000)
+    parser.add_argument("--images", type=int, default=30_000)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
@@ -156,7 +156,7 @@ def main() -> None:
 def make_data(given: argparse.Namespace) -> None:
     """Draw the planet and thin it, as everybody would."""
     data = given.work / "data"
-    shares = ("--test-share", "0.35", "--calibration-share", "0.15")
+    shares = ("--test-share", "0.35", "--calibration-share", "0.1")
     run(given, "fetch", "demo", "--out", str(data), "--images", str(given.images), *shares)
     run(given, "fetch", "thin", "--data", str(data))
 

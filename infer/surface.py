@@ -27,7 +27,7 @@ COMPONENTS = 2 + len(WIDTHS_KM)
 SEA = 0.02
 """A cell of a coast counts as at least so much land."""
 CHUNK = 512
-CACHED = 48_000_000
+CACHED = 100_000_000
 """Kernels of at most so many pairs of leaf and cell are kept in memory (4 bytes each), others computed each time."""
 EM_STEPS = 300
 
