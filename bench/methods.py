@@ -8,7 +8,7 @@ the epochs out among them), and have the same trunk, size of pictures, optimiser
 that what differs is what they were published for: how the world is cut, what is minimised, how an answer is made. `METHODS`
 says that of each in flags; the recipes of the same names say it with the trunks and rates that the methods were published
 with. Trainings run by the commands of the README, `--jobs` at a time, each on its share of the cores, and are kept in
-`--work`: interrupted, the same command continues. Two cores need an hour. `--set ablations` trains the default with one
+`--work`: interrupted, the same command continues. Two cores need some two hours. `--set ablations` trains the default with one
 thing changed at a time.
 """
 
@@ -136,7 +136,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/methods"))
     parser.add_argument("--countries", type=Path, help="Natural Earth admin-0; the methods of countries need it")
     parser.add_argument("--regions", type=Path, help="Natural Earth admin-1")
-    parser.add_argument("--images", type=int, default=30_000)
+    parser.add_argument("--images", type=int, default=24_000)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
@@ -179,7 +179,7 @@ def train(given: argparse.Namespace, name: str, seed: int, method: Method) -> No
     core_s = 0.0
     for step in method.steps:
         core_s += train_step(given, step, seed, data, str(target))
-    run(given, "train.calibrate", "--data", data, "--run", str(target), "--workers", "0")
+    run(given, "train.calibrate", "--data", data, "--run", str(target), "--workers", "0", "--max-photos", "2000")
     write_json(target / "bench.json", {"training_core_s": core_s})
 
 
