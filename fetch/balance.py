@@ -20,7 +20,7 @@ from fetch.report import gini
 from fetch.subset import Subset, ids_hash, pictures_hash, write_subset
 from geocells import grid
 from geocells.land import TABLE_LEVEL, land_table
-from label_maps.manifest import content_hash, coordinates, read_manifest
+from label_maps.manifest import content_hash, coordinates, placed, read_manifest
 
 MIN_SHARE = 0.0075
 TRIED = 500
@@ -37,8 +37,8 @@ def run(config: BalanceConfig) -> None:
     Raises:
         ValueError: there is no dataset, the table of shares cannot be used, or no group is large enough.
     """
-    photos = read_manifest(config.data)
-    group, target = targets(config, coordinates(photos))
+    photos = read_manifest(config.data, unplaced=True)
+    group, target = targets(config, photos)
     have = np.bincount(group[group >= 0], minlength=len(target))
     min_share = config.min_share
     if min_share is None:
@@ -52,36 +52,45 @@ def run(config: BalanceConfig) -> None:
     log.info(f"`python -m fetch pull {config.out} --from {config.data} --out …` makes a dataset of them")
 
 
-def targets(config: BalanceConfig, latlon_deg: NDArray[np.float64]) -> tuple[NDArray[np.int64], pd.Series]:
+def targets(config: BalanceConfig, photos: pd.DataFrame) -> tuple[NDArray[np.int64], pd.Series]:
     """Return for each photograph its group, -1 where it has none that is wanted; and the share each group is to have.
+
+    Photographs of which only the country is known are in no cell.
 
     Returns:
         (N,) places in the second; its index are names of cells or codes of countries, its values sum to one.
     """
     level = config.level
     if config.target in ("cell", "country"):
-        name = _cells(latlon_deg, level) if config.target == "cell" else _countries(latlon_deg)
+        name = _cells(photos, level) if config.target == "cell" else _countries(photos)
         known = np.unique(name[name != ""].astype(str))
         if not len(known):
             raise ValueError(f"{config.data} has no photograph on land: --target country has nothing to go by")
         wanted = pd.Series(1 / len(known), index=known)
     else:
         wanted, level = _read_shares(Path(config.target))
-        name = _cells(latlon_deg, level) if level else _countries(latlon_deg)
+        name = _cells(photos, level) if level else _countries(photos)
     group = pd.Index(wanted.index).get_indexer(pd.Index(name))
     if not (group >= 0).any():
         raise ValueError(f"{config.target} names no place in which {config.data} has photographs")
     return group.astype(np.int64), wanted
 
 
-def _cells(latlon_deg: NDArray[np.float64], level: int) -> NDArray[np.object_]:
-    cells, row = np.unique(grid.encode(latlon_deg, level), return_inverse=True)
-    return np.array(grid.format_ids(cells, level), dtype=object)[row]
+def _cells(photos: pd.DataFrame, level: int) -> NDArray[np.object_]:
+    """Return the cell of each photograph, empty where its coordinates are not known."""
+    here = placed(photos)
+    cells, row = np.unique(grid.encode(coordinates(photos[here]), level), return_inverse=True)
+    names = np.full(len(photos), "", dtype=object)
+    names[here] = np.array(grid.format_ids(cells, level), dtype=object)[row]
+    return names
 
 
-def _countries(latlon_deg: NDArray[np.float64]) -> NDArray[np.object_]:
-    """Return the country with most land in each photograph's L8 cell, empty on the high sea."""
-    return land_table().country[grid.encode(latlon_deg, TABLE_LEVEL)].astype(object)
+def _countries(photos: pd.DataFrame) -> NDArray[np.object_]:
+    """Return the country with most land in each photograph's L8 cell, or the stated one; empty on the high sea."""
+    here = placed(photos)
+    names = photos["country"].fillna("").to_numpy(dtype=object, copy=True)
+    names[here] = land_table().country[grid.encode(coordinates(photos[here]), TABLE_LEVEL)]
+    return names
 
 
 def _read_shares(path: Path) -> tuple[pd.Series, int]:
@@ -101,13 +110,11 @@ def _read_shares(path: Path) -> tuple[pd.Series, int]:
     bad = names[~(share.ge(0) & np.isfinite(share))]
     if len(bad):
         raise ValueError(f"{path}: the share of {bad.iloc[0]} is no number of 0 or more")
-    if names.duplicated().any():
-        raise ValueError(f"{path} names {names[names.duplicated()].iloc[0]} twice")
     if not share.sum() > 0:
         raise ValueError(f"{path}: all shares are 0")
     level = 0
     if kind == "cell":
-        parsed = [grid.parse_id(name) for name in names]
+        parsed = [_parse_cell(path, name) for name in names]
         levels = {level for _, level in parsed}
         if len(levels) > 1:
             raise ValueError(f"{path} mixes cells of the levels {', '.join(map(str, sorted(levels)))}: give one level")
@@ -115,8 +122,17 @@ def _read_shares(path: Path) -> tuple[pd.Series, int]:
         names = pd.Series([grid.format_id(cell, level) for cell, _ in parsed])
     else:
         names = names.str.upper()
+    if names.duplicated().any():
+        raise ValueError(f"{path} names {names[names.duplicated()].iloc[0]} twice")
     wanted = pd.Series((share / share.sum()).to_numpy(), index=names.to_numpy())
     return wanted[wanted > 0], level
+
+
+def _parse_cell(path: Path, name: str) -> tuple[int, int]:
+    try:
+        return grid.parse_id(name)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def quotas(

@@ -86,13 +86,13 @@ def main(config: ImportConfig) -> None:
         for state, level, ours in zip(states, old, new, strict=True)
     ]
     temperatures = {f"L{level.number}": read_temperature(config.old, level.number) for level in old}
+    empty = read_empty_cells(config.old, old[-1].number)
     write_hierarchy(config.run, hierarchy)
     begin_run(config.run, hierarchy, photos, {"partition": "quad", "imported": True}, {"source": "older project"})
     pairs = list(zip(old, networks, strict=True))
     for level, (network, spec) in progress(pairs, "converting", "network", len(pairs)):
         save_network(config.run / f"L{level.number}.safetensors", network, spec, {"imported_from": "older project"})
     _write_temperatures(config.run, hierarchy, temperatures)
-    empty = read_empty_cells(config.old, old[-1].number)
     if empty:
         write_text(config.run / EMPTY_CELLS, "".join(f"{cell}\n" for cell in empty))
     print(_table(old, new, hierarchy, temperatures))
@@ -146,7 +146,10 @@ def _read_level(path: Path, number: int) -> OldLevel:
         raise ValueError(f"{path} is no map from folders to classes")
     cells = np.full(len(content), -1, dtype=np.int64)
     for text, index in content.items():
-        cell, level = grid.parse_id(_slashes(str(text)))
+        try:
+            cell, level = grid.parse_id(_slashes(str(text)))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
         if level != number:
             raise ValueError(f"{path} has {text!r}, a cell of L{level}, among the classes of L{number}")
         if not isinstance(index, int) or not 0 <= index < len(cells) or cells[index] >= 0:
@@ -338,14 +341,20 @@ def read_photos(old: Path, finest: int) -> pd.DataFrame:
         log.warning("%s has no metadata.csv: the middle of a cell is answered instead of that of its photographs", old)
         return pd.DataFrame({"id": [], "latitude": [], "longitude": [], "split": []}).astype({"id": str, "split": str})
     path = find(old, "metadata.csv")
-    table = pd.read_csv(path, dtype={"filename": str, "grid_label": str}, keep_default_na=False)
+    try:
+        table = pd.read_csv(path, dtype={"filename": str, "grid_label": str}, keep_default_na=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no CSV file that can be read ({' '.join(str(error).split())})") from None
     missing = [name for name in ("filename", "lat", "lon", "grid_label") if name not in table]
     if missing:
         raise ValueError(f"{path} has no column {missing[0]}: it needs filename,lat,lon,grid_label")
     points = table[["lat", "lon"]].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
     if not np.isfinite(points).all():
         raise ValueError(f"{path} has {int((~np.isfinite(points).all(axis=1)).sum())} rows without coordinates")
-    own = grid.format_ids(grid.encode(points, finest), finest)
+    try:
+        own = grid.format_ids(grid.encode(points, finest), finest)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     said = [_slashes(text.replace("_", "/")) for text in table["grid_label"]]
     apart = sum(a != b for a, b in zip(own, said, strict=True))
     if apart:
@@ -362,7 +371,11 @@ def read_empty_cells(old: Path, finest: int) -> list[str]:
     """Return the cells of `empty_grids.txt`, without the stale ids of other levels."""
     if not list(old.rglob("empty_grids.txt")):
         return []
-    lines = [_slashes(line) for line in find(old, "empty_grids.txt").read_text().splitlines() if line.strip()]
+    path = find(old, "empty_grids.txt")
+    try:
+        lines = [_slashes(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text in UTF-8 ({error.reason} at byte {error.start})") from None
     kept = []
     for line in lines:
         try:

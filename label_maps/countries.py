@@ -26,7 +26,7 @@ FURTHER_NAMES = {
     "CV": ("Cape Verde",), "CZ": ("Czech Republic",), "DE": ("Deutschland",), "ES": ("España",),
     "FK": ("Falkland Islands",), "FM": ("Micronesia",), "GB": (
         "UK", "Great Britain", "Britain", "England", "Scotland", "Wales", "Northern Ireland"),
-    "IT": ("Italia",), "KP": ("North Korea",), "KR": ("South Korea",), "LA": ("Laos",), "MK": ("Macedonia",),
+    "IT": ("Italia",), "KP": ("North Korea",), "KR": ("South Korea", "Republic of Korea"), "LA": ("Laos",), "MK": ("Macedonia",),
     "MM": ("Burma",), "MO": ("Macau",), "NL": ("Holland",), "PS": ("Palestine",), "RU": ("Russia",),
     "ST": ("Sao Tome",), "SY": ("Syria",), "SZ": ("Swaziland",), "TL": ("East Timor",), "TR": ("Turkey",),
     "TZ": ("Tanzania",), "US": ("USA", "America", "United States of America"), "VA": ("Vatican",),
@@ -38,10 +38,17 @@ FURTHER_NAMES = {
 AMBIGUOUS: dict[str, tuple[str, ...]] = {
     "congo": ("CD", "CG"),
     "korea": ("KP", "KR"),
+    "republic of china": ("CN", "TW"),
     "saint martin": ("MF", "SX"),
     "virgin islands": ("VG", "VI"),
 }
 """Names that several countries share."""
+
+FORMAL = frozenset(
+    "of and republic kingdom state states federal federation federative democratic people peoples s islamic commonwealth "
+    "principality grand duchy sultanate plurinational bolivarian socialist".split()
+)
+"""Words of official names that say nothing of which country it is."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ class Match:
 def match_country(text: str, cutoff: float = CUTOFF) -> Match:
     """Return what a name or a code of a country stands for: 'NA' is Namibia, 'XK' Kosovo, 'Kazakstan' Kazakhstan."""
     plain = _plain(text)
-    if not plain:
+    if not any(letter.isalnum() for letter in text):
         return Match(text, "", "empty")
     if code := _codes().get(text.strip().upper()):
         return Match(text, code, "code", (code,))
@@ -72,9 +79,17 @@ def match_country(text: str, cutoff: float = CUTOFF) -> Match:
         return Match(text, "", "ambiguous", AMBIGUOUS[plain])
     if code := _names().get(plain):
         return Match(text, code, "name", (code,))
+    telling = _telling(plain)
+    if telling in AMBIGUOUS:
+        return Match(text, "", "ambiguous", AMBIGUOUS[telling])
+    if code := _names().get(telling):
+        return Match(text, code, "name", (code,))
     found = process.extract(plain, list(_names()), scorer=fuzz.token_sort_ratio, limit=12, score_cutoff=cutoff - MARGIN)
     scores: dict[str, float] = {}
     for name, score, _ in found:
+        # What two names share, such as "Republic of", must not outweigh the word that tells them apart.
+        if _apart_ratio(plain, name) < cutoff - MARGIN:
+            continue
         scores[_names()[name]] = max(score, scores.get(_names()[name], 0.0))
     ranked = sorted(scores, key=lambda code: -scores[code])
     # Two letters apart says much of a long name and nothing of a short one, such as Iran and Iraq.
@@ -95,6 +110,17 @@ def _plain(text: str) -> str:
     ascii_text = unicodedata.normalize("NFKD", text.replace("&", " and ")).encode("ascii", "ignore").decode().lower()
     words = "".join(c if c.isalnum() else " " for c in ascii_text).split()
     return " ".join("saint" if word == "st" else word for word in words if word != "the")
+
+
+def _telling(plain: str) -> str:
+    return " ".join(word for word in plain.split() if word not in FORMAL)
+
+
+def _apart_ratio(one: str, other: str) -> float:
+    """Return how alike (0 to 100) the words are that two names do not share."""
+    words = [set(name.split()) - {"of", "and"} for name in (one, other)]
+    ours, theirs = (" ".join(sorted(own - shared)) for own, shared in zip(words, reversed(words), strict=True))
+    return float(fuzz.ratio(ours, theirs)) if ours or theirs else 100.0
 
 
 @cache

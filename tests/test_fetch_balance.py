@@ -221,3 +221,28 @@ def test_the_command_ends_with_one_line_and_code_2(tmp_path):
     command = [sys.executable, "-m", "fetch", "balance", "--data", str(tmp_path), "--target", "cell", "--out", "x"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, len(done.stderr.strip().splitlines())) == (2, 1)
+
+
+def test_photographs_of_which_only_the_country_is_known_count_for_it(tmp_path):
+    photos = write_dataset(tmp_path / "data", FR=10, KE=4)
+    unplaced = photos.iloc[:6].assign(id=[f"KE_{i}" for i in range(6)], latitude=np.nan, longitude=np.nan, country="KE")
+    write_manifest(tmp_path / "data", pd.concat([photos, unplaced], ignore_index=True))
+    assert balanced(tmp_path / "data", tmp_path / "list.txt") == {"FR": 10, "KE": 10}
+    # No cell is known of them.
+    run(BalanceConfig(data=tmp_path / "data", out=tmp_path / "cells.txt", target="cell", level=3))
+    assert not set(read_subset(tmp_path / "cells.txt").ids) & set(unplaced["id"])
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("country,share\nfr,1\nFR,1\n", "names FR twice"),
+        ("cell,share\n1/2/0,0.5\n1_2_0,0.5\n", "names 1/2/0 twice"),
+        ("cell,share\n9/9,1\n", "shares.csv: '9/9' is no cell"),
+    ],
+)
+def test_a_table_that_names_a_place_twice_or_none_is_refused(tmp_path, table, words):
+    write_dataset(tmp_path / "data", FR=2)
+    (tmp_path / "shares.csv").write_text(table)
+    with pytest.raises(ValueError, match=words):
+        balanced(tmp_path / "data", tmp_path / "list.txt", target=str(tmp_path / "shares.csv"))

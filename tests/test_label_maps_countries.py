@@ -42,6 +42,13 @@ from label_maps.countries import main, match_countries, match_country
         ("Slovania", "", "unknown"),  # Slovenia or Slovakia
         ("Irak", "", "unknown"),  # too short to tell from Iran
         ("Utah", "", "unknown"),
+        ("Republic of Ireland", "IE", "name"),  # not Iceland, though most letters are the same
+        ("Republic of Slovakia", "SK", "name"),
+        ("Republic of Irland", "", "unknown"),
+        ("Republic of Korea", "KR", "name"),
+        ("Republic of China", "", "ambiguous"),
+        ("Unted States of America", "US", "like"),
+        ("中国", "", "unknown"),
         ("Atlantis", "", "unknown"),
         ("", "", "empty"),
         (" - ", "", "empty"),

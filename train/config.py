@@ -143,6 +143,13 @@ class TrainConfig:
         ):
             if value < least:
                 raise ValueError(f"{flag} must be {least} or more, got {value}")
+        if self.resume and self.overwrite:
+            raise ValueError("--resume goes on with a training and --overwrite starts it anew: pass one of them")
+        if self.batch_size < 2 * self.optim.accumulate:
+            raise ValueError(
+                f"--batch-size {self.batch_size} in --optim.accumulate {self.optim.accumulate} parts leaves single "
+                "photographs, which batch norm learns nothing from: accumulate fewer"
+            )
         if self.batch_size % self.optim.accumulate:
             raise ValueError(
                 f"--batch-size {self.batch_size} cannot be cut into --optim.accumulate {self.optim.accumulate} equal parts"

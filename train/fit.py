@@ -15,8 +15,10 @@ from tqdm import tqdm
 
 from infer.network import NetworkSpec, save_network
 from infer.transform import normalise
-from plumbing.files import atomic_path
+from plumbing.config import as_plain
+from plumbing.files import atomic_path, write_json
 from plumbing.progress import progress
+from plumbing.version import git_commit, now_utc
 from plumbing.world import World
 from train.checkpoints import Progress, Trainee, load_checkpoint, save_checkpoint
 from train.config import TrainConfig
@@ -106,6 +108,10 @@ def fit(training: Training, trainee: Trainee) -> None:
         # What an earlier training left must not be taken for the best of this one.
         for kind in ("last.pt", "best_loss.safetensors", "best_accuracy.safetensors"):
             training.checkpoint(kind).unlink(missing_ok=True)
+    if training.world.first:
+        about = {"config": as_plain(config), **training.settings}
+        about |= {"git_commit": git_commit(), "started_at_utc": now_utc()}
+        write_json(training.checkpoint("json"), about)
     while state.epoch < config.epochs and not (config.patience and state.stale >= config.patience):
         pace = _train_epoch(training, trainee)
         _end_epoch(training, trainee, pace)

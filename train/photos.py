@@ -145,6 +145,7 @@ class InOrder(Sampler[tuple[int, int]]):
 class SharedOrder(Sampler[tuple[int, int]]):
     """One shuffled order of an epoch, dealt round-robin to `size` processes, resuming after `done` photographs.
 
+    All processes get equally many, or one would wait at its last step for others: fewer than `size` are left over.
     With weights, photographs are drawn with replacement, each in proportion to its weight, and an epoch is as long as
     without.
     """
@@ -170,12 +171,12 @@ class SharedOrder(Sampler[tuple[int, int]]):
         else:
             order = draw_weighted(self.weights, self.length, generator)
         # A block at a time: millions of Python tuples would take more memory than the photographs' table.
-        for block in order[self.done + self.rank :: self.size].split(ORDER_BLOCK):
+        for block in order[self.done + self.rank :: self.size][: len(self)].split(ORDER_BLOCK):
             yield from ((self.epoch, index) for index in block.tolist())
 
     def __len__(self) -> int:
         """Return how many are this process's share."""
-        return max(0, -(-(self.length - self.done - self.rank) // self.size))
+        return max(0, self.length - self.done) // self.size
 
 
 def draw_weighted(weights: Tensor, count: int, generator: torch.Generator) -> Tensor:

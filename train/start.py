@@ -20,8 +20,6 @@ from label_maps.files import hierarchy_hash, read_hierarchy
 from label_maps.manifest import content_hash, coordinates, read_manifest
 from label_maps.run_folder import read_run
 from plumbing.config import as_plain
-from plumbing.files import write_json
-from plumbing.version import git_commit, now_utc
 from plumbing.world import World
 from train.checkpoints import Trainee
 from train.config import ClassifyConfig, JointConfig, LevelConfig, RegressConfig, TrainConfig
@@ -217,13 +215,13 @@ def _training(
     trackers: tuple[Tracker, ...],
 ) -> Training:
     sources = _sources(config, hierarchy, plan.levels)
+    if len(sources.training) < world.size:
+        raise ValueError(f"{len(sources.training)} training photographs cannot be dealt to {world.size} processes")
     log.info("%s training and %s validation photographs", f"{len(sources.training):,}", f"{len(sources.validation):,}")
     record = read_run(config.run)
     settings = {key: value for key, value in as_plain(config).items() if key not in MAY_CHANGE}
     settings |= {key: record[key] for key in ("dataset_hash", "label_map_hash")}
     if world.first:
-        about = {"config": as_plain(config), **settings, "git_commit": git_commit(), "started_at_utc": now_utc()}
-        write_json(config.run / "checkpoints" / f"{plan.name}.json", about)
         trackers = trackers + make_trackers(config.tracker, config.run, plan.name, settings)
     return Training(
         config=config,

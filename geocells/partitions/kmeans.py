@@ -144,11 +144,13 @@ def cluster(latlon_deg: ArrayLike, sizes: tuple[int, ...], seed: int = 0) -> KMe
         ValueError: there are fewer places than clusters, or the clusters do not cut the sphere.
     """
     points = unit_vectors(latlon_deg).reshape(-1, 3)
-    places = len(np.unique(points.round(7), axis=0))
-    if places < sizes[-1]:
-        raise ValueError(f"--clusters {sizes[-1]} is more than the {places} places that have training photographs")
-    centroids, label = _kmeans(points, np.ones(len(points)), sizes[-1], seed)
-    weight = np.bincount(label, minlength=len(centroids)).astype(np.float64)
+    # Places and not photographs: of many photographs of one place, several would become centroids.
+    first, count = np.unique(points.round(7), axis=0, return_index=True, return_counts=True)[1:]
+    if len(first) < sizes[-1]:
+        raise ValueError(f"--clusters {sizes[-1]} is more than the {len(first)} places that have training photographs")
+    places, photographs = points[first], count.astype(np.float64)
+    centroids, label = _kmeans(places, photographs, sizes[-1], seed)
+    weight = np.bincount(label, photographs, len(centroids))
     parents: list[NDArray[np.int64]] = []
     finer = centroids
     for size in reversed(sizes[:-1]):
@@ -172,7 +174,20 @@ def _kmeans(
     fitted.fit(points, sample_weight=weight)
     center = fitted.cluster_centers_
     center = center / np.maximum(np.linalg.norm(center, axis=1, keepdims=True), 1e-12)
+    center = _apart(center, points)
     return center, np.asarray(KDTree(center).query(points)[1], dtype=np.int64)
+
+
+def _apart(center: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return centroids of which no two lie on one place: where they do, the points furthest from any take their stead."""
+    first = np.unique(center.round(7), axis=0, return_index=True)[1]
+    twice = np.setdiff1d(np.arange(len(center)), first)
+    if not len(twice):
+        return center
+    center = center.copy()
+    away = KDTree(center).query(points)[0]
+    center[twice] = points[np.argsort(-away, kind="stable")[: len(twice)]]
+    return center
 
 
 def _measured(centroids: NDArray[np.float64], parent: tuple[NDArray[np.int64], ...]) -> KMeansPartition:
