@@ -31,7 +31,7 @@ from infer.posterior import sum_up
 from infer.promises import read_promises
 from infer.reliability import TrustMeter, trust_lines
 from infer.unplaced import country_figures, country_lines, only_countries, unplaced_photos
-from label_maps.manifest import SPLITS, content_hash, coordinates, read_manifest
+from label_maps.manifest import SPLITS, content_hash, coordinates, placed, read_manifest
 from label_maps.pictures import Pictures
 from label_maps.run_folder import read_split
 from label_maps.unplaced import COUNTRY, truth_of
@@ -95,7 +95,7 @@ def main(config: EvaluateConfig) -> None:
         "split_hash": content_hash(photos),
         "photographs": len(photos),
         "trained_on": contaminated,
-        "leaks": leak_report(find_leaks(photos, _training(config.trained_on or config.data, learned))),
+        "leaks": _leaks(photos, config.trained_on or config.data, learned),
         "benchmark": config.benchmark,
         "against": _against(config, photos, away_km),
         "earth_radius_km": EARTH_RADIUS_KM,
@@ -145,10 +145,12 @@ def _stated_countries(model: Model, config: EvaluateConfig) -> dict[str, Any] | 
     return {**country_figures(model.hierarchy, measured.ranks, config.seed), "trained_on": trained}
 
 
-def _training(data: Path, learned: set[str]) -> pd.DataFrame:
-    """Return the photographs of a dataset that a run was trained on."""
-    photos = read_manifest(data)
-    return photos[photos["id"].isin(learned)]
+def _leaks(photos: pd.DataFrame, data: Path, learned: set[str]) -> dict[str, Any]:
+    """Return the audit of photographs against those of a dataset that a run was trained on."""
+    training = read_manifest(data, unplaced=True)
+    training = training[training["id"].isin(learned)]
+    found = find_leaks(photos, training[placed(training)])
+    return {**leak_report(found), "training_photographs": len(learned), "compared_with": len(training)}
 
 
 def _against(config: EvaluateConfig, photos: pd.DataFrame, away_km: NDArray[np.float64]) -> dict[str, Any] | None:

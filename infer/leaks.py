@@ -47,7 +47,18 @@ def leak_report(found: Mapping[str, NDArray[np.bool_]]) -> dict[str, Any]:
 
 
 def leak_line(report: Mapping[str, Any]) -> str:
-    """Return a leak report in words."""
+    """Return a leak report in words; how many training photographs it knew of is part of it."""
+    of, known = report.get("training_photographs", 0), report.get("compared_with", 0)
+    if of and not known:
+        return (
+            f"leak audit not made: none of {of:,} training photographs is at hand; name their dataset with --trained-on"
+        )
+    if known < of:
+        return f"{_leaks_found(report)} (compared with {known:,} of {of:,}: name their dataset with --trained-on)"
+    return _leaks_found(report)
+
+
+def _leaks_found(report: Mapping[str, Any]) -> str:
     kinds = ", ".join(f"{kind} {count:,}" for kind, count in report["kinds"].items() if count)
     if not kinds:
         return "leak audit: no photograph is related to a training one"

@@ -237,8 +237,11 @@ def model_hash(record: Mapping[str, Any], files: Sequence[Path]) -> str:
 
 
 def _temperatures(calibration: Mapping[str, Any], fusion: str, hierarchy: Hierarchy) -> tuple[float, ...]:
-    fitted = calibration.get("temperatures", {}).get(fusion, {})
-    return tuple(float(fitted.get(level, 1.0)) for level in hierarchy.level_names)
+    try:
+        fitted = calibration.get("temperatures", {}).get(fusion, {})
+        return tuple(float(fitted.get(level, 1.0)) for level in hierarchy.level_names)
+    except (AttributeError, TypeError, ValueError):
+        raise ValueError(f"{TEMPERATURES} of the run is damaged: run `python -m train.calibrate` again") from None
 
 
 def network_files(run: Path, hierarchy: Hierarchy) -> list[Path]:

@@ -143,12 +143,15 @@ class KeptCells:
 def adaptive_top_k(tree: Tree, posterior: Sequence[Tensor], mass: float) -> list[KeptCells]:
     """Walk down one photograph's tree and keep, per level, the fewest cells that hold a share of what is left.
 
+    The best cell of each level is kept whatever its parent's rank, and so are the cells above it.
+
     Args:
         tree: the hierarchy.
         posterior: (classes,) log probabilities per level.
         mass: in (0, 1], the share of the candidates' probability that the kept cells must reach; 1 keeps everything.
     """
     kept: list[KeptCells] = []
+    best = _best_cells(tree, posterior)
     alive = np.ones(tree.sizes[0], dtype=bool)
     for level, log_probability in enumerate(posterior):
         if level:
@@ -160,6 +163,14 @@ def adaptive_top_k(tree: Tree, posterior: Sequence[Tensor], mass: float) -> list
         reached = np.cumsum(probability[order])
         # The tolerance is that of single-precision sums over thousands of cells.
         enough = 1 + int(np.searchsorted(reached, mass * reached[-1] - 1e-9)) if mass < 1 else len(order)
-        chosen = order[:enough]
-        kept.append(KeptCells(chosen, probability[chosen], max(0.0, 1.0 - float(reached[min(enough, len(order)) - 1]))))
+        chosen = np.concatenate([order[:enough], order[enough:][np.isin(order[enough:], list(best[level]))]])
+        kept.append(KeptCells(chosen, probability[chosen], max(0.0, 1.0 - float(probability[chosen].sum()))))
     return kept
+
+
+def _best_cells(tree: Tree, posterior: Sequence[Tensor]) -> list[set[int]]:
+    """Return per level the class that is the best of it, and those above the best of finer levels."""
+    best = [{int(log_probability.argmax())} for log_probability in posterior]
+    for level in range(len(best) - 1, 0, -1):
+        best[level - 1] |= {int(tree.parent_class[level - 1][cell]) for cell in best[level]}
+    return best

@@ -170,6 +170,8 @@ class TrustMeter:
     ) -> dict[str, Any]:
         """Return coverage and area of the promised regions, beside uncalibrated ones and circles around the answers.
 
+        Coverages that no set of land cells can promise are left out.
+
         Args:
             away_km: (N,) distances of the answers from the truth.
             groups: by what is grouped, the group of each photograph.
@@ -181,6 +183,8 @@ class TrustMeter:
         report: dict[str, Any] = {}
         for k, coverage in enumerate(self.coverages):
             quantile = conformal_quantile(self.promises.needed[SMOOTH], coverage)
+            if not np.isfinite(quantile):
+                continue
             hits, plain = needed <= quantile + 1e-6, needed <= coverage
             # A circle that covers as many as the regions do: what one number for all photographs would cost.
             radius = circle_radius_km(away_km, float(hits.mean()))
@@ -226,6 +230,11 @@ def trust_lines(report: Mapping[str, Any]) -> list[str]:
             f"{name:<12} {level['ece_before']:>12.3f} {level['ece_after_temperatures']:>13.3f} {after:>8} "
             f"{level['ece_if_perfect']['mean']:>16.3f}"
         )
+    for coverage in COVERAGES:
+        if report["regions"] and f"{coverage:g}" not in report["regions"]:
+            lines.append(
+                f"{coverage:.0%} regions of land cells cannot be promised: too many calibration photographs at sea, or too few"
+            )
     for coverage, region in report["regions"].items():
         hits, circle = region["covered"], region["circle_of_equal_coverage"]
         lines.append(

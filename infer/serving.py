@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from infer.claims import Claims
 from infer.config import AppConfig, InferConfig
 from infer.devices import pick_device
 from infer.loading import Photo
@@ -47,7 +48,10 @@ def make_app(config: AppConfig) -> Any:
         import gradio
     except ImportError:
         raise ValueError("python -m infer.app needs gradio, which is optional: pip install gradio") from None
-    model = load_model(config.run, pick_device(config.device)).with_choices(config.fusion, config.point)
+    model = load_model(config.run, pick_device(config.device))
+    model = model.with_choices(config.fusion, config.point, bool(config.within or config.exclude))
+    # What cannot be asked is refused now and not at the first question.
+    Claims.of(config, config.run, model)
 
     def answer(photo: str | None) -> tuple[str, dict[str, Any]]:
         if photo is None:

@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -6,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from fetch import pack
 from fetch.config import PackConfig
 from infer import bulk, session
 from infer.config import InferConfig
+from infer.model import TEMPERATURES, load_model
 from label_maps.manifest import read_manifest
-from plumbing.files import read_json
+from plumbing.files import read_json, write_json
 
 ROOT = Path(__file__).parent.parent
 
@@ -65,6 +68,15 @@ def test_answers_of_other_photographs_are_not_mixed(tiny, tiny_run, tmp_path) ->
     answered(tiny, tiny_run, tmp_path / "out")
     with pytest.raises(ValueError, match="choose another --out"):
         answered(tiny, tiny_run, tmp_path / "out", limit=5)
+
+
+def test_answers_of_other_temperatures_are_not_mixed(tiny, tiny_run, tmp_path) -> None:
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    answered(tiny, run, tmp_path / "out", fusion="chain", point="top")
+    record = {"model_hash": load_model(run, torch.device("cpu")).hash, "fusion": "chain", "point": "top"}
+    write_json(run / TEMPERATURES, {**record, "temperatures": {"chain": {"L3": 2.0}}})
+    with pytest.raises(ValueError, match="holds answers of other photographs or flags"):
+        answered(tiny, run, tmp_path / "out", fusion="chain", point="top")
 
 
 def test_a_packed_dataset_without_its_files_is_answered_alike(tiny, tiny_run, tmp_path) -> None:

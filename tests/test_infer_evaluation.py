@@ -16,7 +16,10 @@ from geocells.sphere import distance_km
 from infer.config import EvaluateConfig
 from infer.evaluation import class_ranks, main, measure, split_photos, table
 from infer.model import Model, load_model
+from infer.promises import CONFORMAL
 from label_maps.manifest import CLUES, coordinates, read_manifest, write_manifest
+from train.calibration import main as calibrate
+from train.config import CalibrateConfig
 
 CPU = torch.device("cpu")
 
@@ -195,3 +198,16 @@ def test_a_smaller_map_is_scored_on_its_own_scale(tiny, tiny_run, tmp_path):
 def test_flags_that_cannot_work_are_refused(tmp_path, flags):
     with pytest.raises(ValueError, match=r"--geoscore-scale-km must be above 0|--batch-size must be 1 or more"):
         EvaluateConfig(data=tmp_path, run=tmp_path, **flags)
+
+
+def test_a_coverage_that_cannot_be_promised_is_left_out_and_said(tiny, tiny_run, tmp_path, capsys):
+    run = shutil.copytree(tiny_run, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
+    calibrate(CalibrateConfig(tiny, run, workers=0, device="cpu"))
+    content = json.loads((run / CONFORMAL).read_text())
+    needed = content["promises"]["usual"]["needed_mass"]["smooth"]
+    # As if most calibration photographs lay at sea.
+    content["promises"]["usual"]["needed_mass"]["smooth"] = {"never": 5, "sorted": needed["sorted"][:7]}
+    (run / CONFORMAL).write_text(json.dumps(content))
+    report = evaluate(tiny, run, tmp_path / "e.json")
+    assert list(report["regions"]) == ["0.5"]
+    assert "90% regions of land cells cannot be promised" in capsys.readouterr().out

@@ -72,6 +72,15 @@ def test_a_result_is_stamped_above_half_a_percent(leaks, stamped):
     assert leak_line(report).startswith("CONTAMINATED" if stamped else "leak audit")
 
 
+def test_an_audit_says_when_it_knew_of_no_training_photograph_or_not_of_all():
+    report = leak_report({"same place": np.zeros(3, dtype=bool)})
+    assert leak_line({**report, "training_photographs": 9, "compared_with": 0}).startswith(
+        "leak audit not made: none of 9"
+    )
+    assert "compared with 4 of 9" in leak_line({**report, "training_photographs": 9, "compared_with": 4})
+    assert leak_line({**report, "training_photographs": 9, "compared_with": 9}) == leak_line(report)
+
+
 def test_a_paired_comparison_sees_what_separate_intervals_would_not():
     rng = np.random.default_rng(0)
     ours = rng.exponential(1000, 500)

@@ -167,12 +167,30 @@ def test_the_fewest_cells_that_reach_the_mass_are_kept_below_kept_parents(tree, 
         assert alive[kept.classes].all()
         left = posterior[level].double().exp().numpy()[alive].sum()
         assert kept.probability.sum() >= mass * left - 1e-6
-        assert kept.probability[:-1].sum() <= mass * left + 1e-6
+        further = np.flatnonzero(~np.isin(kept.classes, list(best_and_above(tree, posterior)[level])))
+        assert not len(further) or kept.probability[: further[-1]].sum() <= mass * left + 1e-6
         above = kept.classes
+
+
+def best_and_above(tree, posterior):
+    """The best cell of each level, with those above the best of finer levels."""
+    cells = [{int(level.argmax())} for level in posterior]
+    for level in range(len(cells) - 1, 0, -1):
+        cells[level - 1] |= {int(tree.parent_class[level - 1][cell]) for cell in cells[level]}
+    return cells
+
+
+@given(trees(), st.integers(0, 99), st.sampled_from(FUSIONS), st.floats(0.01, 1))
+def test_the_best_cell_of_every_level_is_kept_first(tree, number, fusion, mass):
+    posterior = [level[0] for level in fuse(tree, logits_of(tree, number), (1.0,) * len(tree.sizes), fusion)]
+    for kept, log_probability in zip(adaptive_top_k(tree, posterior, mass), posterior, strict=True):
+        assert kept.probability[0] == pytest.approx(float(log_probability.exp().max()))
 
 
 def test_the_most_probable_path_is_kept_however_little_is_asked_for():
     tree = Tree((torch.tensor([0, 0, 1, 1]),), (2, 4))
+    scattered = [torch.tensor([0.6, 0.4]).log(), torch.tensor([0.3, 0.3, 0.4, 1e-9]).log()]
+    assert [k.classes.tolist() for k in adaptive_top_k(tree, scattered, 0.01)] == [[0, 1], [2]]
     posterior = [torch.tensor([0.6, 0.4]).log(), torch.tensor([0.5, 0.1, 0.25, 0.15]).log()]
     kept = adaptive_top_k(tree, posterior, 0.01)
     assert [k.classes.tolist() for k in kept] == [[0], [0]]

@@ -11,7 +11,7 @@ import torch
 from geocells.hierarchy import UNKNOWN
 from infer.model import TEMPERATURES, load_model
 from infer.posterior import FUSIONS, Tree, chain, product
-from infer.promises import CONFORMAL
+from infer.promises import CONFORMAL, read_promises
 from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
 from label_maps.manifest import read_manifest, write_manifest
@@ -143,6 +143,30 @@ def test_interrupted_before_the_promises_it_leaves_none_of_other_temperatures(ti
         calibrate(tiny, run)
     assert (run / TEMPERATURES).is_file()
     assert not (run / CONFORMAL).exists()
+
+
+def test_a_dataset_without_the_training_photographs_cannot_say_what_lies_elsewhere(tiny, run, tmp_path, caplog):
+    data = shutil.copytree(tiny, tmp_path / "data")
+    photos = read_manifest(data)
+    write_manifest(data, photos[photos["split"] == "calibration"])
+    calibrate(data, run)
+    assert "elsewhere" not in json.loads((run / CONFORMAL).read_text())["promises"]
+    assert "holds 0 of the 36 training photographs" in caplog.text
+
+
+@pytest.mark.parametrize("name", [TEMPERATURES, CONFORMAL])
+def test_a_damaged_record_is_one_line_that_says_what_to_do(tiny, run, name):
+    calibrate(tiny, run)
+    content = json.loads((run / name).read_text())
+    broken = {"temperatures": ["a"]} if name == TEMPERATURES else {"promises": {"usual": {}}}
+    (run / name).write_text(json.dumps({**content, **broken}))
+
+    def read():
+        model = load_model(run, CPU)
+        read_promises(run, model.hash, model.fusion)
+
+    with pytest.raises(ValueError, match=rf"{name} .*damaged.* run `python -m train.calibrate` again"):
+        read()
 
 
 def test_photographs_that_were_trained_on_are_refused_and_nothing_is_written(tiny, run, tmp_path):

@@ -23,7 +23,7 @@ from infer.metrics import geoscore
 from infer.model import TEMPERATURES, Model, Seen, load_model
 from infer.posterior import FUSIONS, fuse
 from infer.promises import CONFORMAL
-from label_maps.manifest import coordinates, read_manifest
+from label_maps.manifest import coordinates, placed, read_manifest
 from label_maps.pictures import Pictures
 from plumbing.files import write_json, write_text
 from plumbing.progress import progress
@@ -77,7 +77,7 @@ def main(config: CalibrateConfig) -> None:
         "nll": {f: _nll_before_after(model, data, f, t) for f, t in fitted.items()},
         "geoscore": scores,
     }
-    promises = fit_both(replace(model, temperatures=fitted, fusion=fusion), data, _training_places(config.data))
+    promises = fit_both(replace(model, temperatures=fitted, fusion=fusion), data, _training_places(config))
     # Interrupted here, a run has no promises rather than those of other temperatures.
     (config.run / CONFORMAL).unlink(missing_ok=True)
     write_json(config.run / TEMPERATURES, record)
@@ -88,9 +88,20 @@ def main(config: CalibrateConfig) -> None:
     print(_table(record))
 
 
-def _training_places(data: Path) -> NDArray[np.float64]:
-    photos = read_manifest(data, ["latitude", "longitude", "split"])
-    return coordinates(photos[photos["split"] == "train"])
+def _training_places(config: CalibrateConfig) -> NDArray[np.float64]:
+    """Return the (M, 2) places of the photographs that the run learned from, as far as the dataset holds them."""
+    photos, learned = (
+        read_manifest(config.data, ["id", "latitude", "longitude"], unplaced=True),
+        trained_ids(config.run),
+    )
+    found = photos[photos["id"].isin(learned)]
+    if len(found) < len(learned):
+        log.warning(
+            "%s holds %d of the %d training photographs of %s: what it promises for --places elsewhere %s",
+            *(config.data, len(found), len(learned), config.run),
+            "goes by these" if len(found) else "cannot be said",
+        )
+    return coordinates(found[placed(found)])
 
 
 def collect(model: Model, data: Path, photos: Any, batch_size: int, workers: int) -> Calibration:

@@ -46,11 +46,13 @@ def fit_both(model: Model, data: Calibration, training_deg: NDArray[np.float64])
     Args:
         model: with its final temperatures and fusion.
         data: the calibration photographs.
-        training_deg: (M, 2) places of the training photographs.
+        training_deg: (M, 2) places of the training photographs; where there are none, nothing is promised elsewhere.
     """
+    promises = {"usual": as_json(fit_promises(model, data))}
+    if not len(training_deg):
+        return {"created_at_utc": now_utc(), "components": COMPONENTS, "promises": promises}
     near = cKDTree(unit_vectors(training_deg)).query(unit_vectors(data.latlon_deg))[0]
     far = np.flatnonzero(near >= chord(ELSEWHERE_KM))
-    promises = {"usual": as_json(fit_promises(model, data))}
     if len(far) >= LEAST:
         rows = torch.from_numpy(far).to(data.classes.device)
         elsewhere = Calibration([z[rows] for z in data.logits], data.classes[rows], data.latlon_deg[far])

@@ -150,7 +150,7 @@ def cluster(latlon_deg: ArrayLike, sizes: tuple[int, ...], seed: int = 0) -> KMe
         raise ValueError(f"--clusters {sizes[-1]} is more than the {len(first)} places that have training photographs")
     places, photographs = points[first], count.astype(np.float64)
     centroids, label = _kmeans(places, photographs, sizes[-1], seed)
-    weight = np.bincount(label, photographs, len(centroids))
+    weight = np.bincount(label, photographs, len(centroids)).astype(np.float64)
     parents: list[NDArray[np.int64]] = []
     finer = centroids
     for size in reversed(sizes[:-1]):
