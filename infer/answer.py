@@ -110,5 +110,13 @@ def model_warnings(model: Model) -> list[str]:
 
 
 def model_record(model: Model) -> dict[str, Any]:
-    """Return what names the model that answered."""
-    return {"run": model.name, "hash": model.hash, "version": VERSION, "created": model.record["created_at_utc"]}
+    """Return what names the model that answered, and how it turned its logits into probabilities."""
+    temperatures = dict(zip(model.hierarchy.level_names, model.temperatures[model.fusion], strict=True))
+    return {
+        "run": model.name,
+        "hash": model.hash,
+        "version": VERSION,
+        "created": model.record["created_at_utc"],
+        "fusion": model.fusion,
+        "temperatures": temperatures,
+    }

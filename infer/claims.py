@@ -39,19 +39,20 @@ class Claims:
     coarsest: int
 
     @classmethod
-    def of(cls, config: ClaimConfig, run: Path, model: Model) -> "Claims":
-        """Return what a config asks of a model.
+    def of(cls, config: ClaimConfig, run: Path, model: Model, sidecars: bool = False) -> "Claims":
+        """Return what a config asks of a model; side-cars need to know how sure it is.
 
         Raises:
             ValueError: an area or a level is not known, or a confidence is asked for that nothing was calibrated for.
         """
         prior = make_prior(model.hierarchy, config.within, config.exclude)
         coarsest = model.hierarchy.level_index(config.coarsest) if config.coarsest else 0
-        wanted = bool(config.coverage) or config.confidence is not None
+        wanted = bool(config.coverage) or config.confidence is not None or sidecars
         promises = read_promises(run, model.hash, model.fusion, config.places) if wanted else None
-        if config.confidence is not None and promises is None:
+        if (config.confidence is not None or sidecars) and promises is None:
+            flag = "--sidecars" if config.confidence is None else "--confidence"
             raise ValueError(
-                f"--confidence needs to know how often {model.name} is right: run `python -m train.calibrate` on it first"
+                f"{flag} needs to know how often {model.name} is right: run `python -m train.calibrate` on it first"
             )
         finder = None
         if promises is not None and config.coverage:
@@ -112,9 +113,9 @@ def _compare(record: Record, regions: list[Record]) -> None:
         held = bool(shape.intersects(shapely.Point(stated["longitude"], stated["latitude"])))
         stated["region_coverage"], stated["in_region"] = largest["coverage"], held
         record["warnings"].append(
-            f"the file's {stated['source']} says {stated['latitude']:.4f}, {stated['longitude']:.4f}; the model's "
-            f"{largest['coverage']:.0%} region {'contains' if held else 'does not contain'} it; "
-            f"{stated['distance_km']:,.0f} km apart"
+            f"{stated.get('input', 'the file')}'s {stated['source']} says {stated['latitude']:.4f}, "
+            f"{stated['longitude']:.4f}; the model's {largest['coverage']:.0%} region "
+            f"{'contains' if held else 'does not contain'} it; {stated['distance_km']:,.0f} km apart"
         )
 
 
@@ -140,14 +141,34 @@ def abstain(record: Record, confidence: float, coarsest: int = 0) -> None:
         record["place"] = {"name": "", "country_code": "", "distance_km": None}
 
 
-def same_place_record(record: Record, photos: Sequence[Path], shared: Sequence[float], odd: Sequence[int]) -> None:
-    """Turn the record of the first of several photographs into that of all, with what each thinks of the others."""
-    record["photographs"] = [
-        {"input": str(photo), "agreement": None if np.isnan(agrees) else round(float(agrees), 4)}
-        for photo, agrees in zip(photos, shared, strict=True)
+def same_place_record(records: Sequence[Record], shared: Sequence[float], odd: Sequence[int]) -> Record:
+    """Return the one record of several photographs, with what each states and what it thinks of the others.
+
+    Args:
+        records: of `answer_record`, one for each photograph, all with the same answer.
+        shared: agreement of each with the others.
+        odd: rows of those that contradict the others.
+    """
+    photographs = [
+        {
+            "input": one["input"],
+            "sha256": one["sha256"],
+            "agreement": None if np.isnan(agrees) else round(float(agrees), 4),
+            "stated": [{"input": one["input"], **place} for place in one["stated"]],
+        }
+        for one, agrees in zip(records, shared, strict=True)
     ]
-    record["contradicting"] = [str(photos[row]) for row in odd]
-    record["warnings"] += [
-        f"{photos[row]} contradicts the other photographs: it puts {_percent(float(shared[row]))} where they think likely"
+    contradictions = [
+        f"{photographs[row]['input']} contradicts the other photographs: it puts {_percent(float(shared[row]))} where they "
+        "think likely"
         for row in odd
     ]
+    return {
+        **records[0],
+        "exif": next((one["exif"] for one in records if one["exif"]), None),
+        # The very places of each photograph, so that what is found out about one stands in both lists.
+        "stated": [place for photograph in photographs for place in photograph["stated"]],
+        "photographs": photographs,
+        "contradicting": [photographs[row]["input"] for row in odd],
+        "warnings": records[0]["warnings"] + contradictions,
+    }

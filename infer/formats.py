@@ -11,7 +11,7 @@ import geopandas
 import pandas as pd
 import shapely
 
-from infer.writers import as_flat
+from infer.writers import as_flat, photographs_of
 from plumbing.files import atomic_path, write_text
 
 Record = dict[str, Any]
@@ -122,18 +122,21 @@ def write_sidecars(out: Path, records: Sequence[Record], confidence: float) -> l
     """Write an XMP side-car for each photograph whose finest level has at least this confidence, into a folder.
 
     Photo libraries read `NAME.jpg.xmp` beside `NAME.jpg`. Nothing is written beside originals, and none is written for a
-    photograph that has coordinates already.
+    photograph that has coordinates already; others of the same place have theirs.
     """
     written: list[Path] = []
     for record in records:
-        sure = record["levels"][-1].get("confidence", 0.0)
-        if sure < confidence or record["stated"]:
+        sure = record["levels"][-1]["confidence"]
+        if sure < confidence:
             continue
-        path = out / "sidecars" / f"{Path(record['input']).name}.xmp"
-        if path in written:
-            path = path.with_name(f"{record['sha256'][:8]}-{path.name}")
-        write_text(path, sidecar(record, sure))
-        written.append(path)
+        for photograph in photographs_of(record):
+            if photograph["stated"]:
+                continue
+            path = out / "sidecars" / f"{Path(photograph['input']).name}.xmp"
+            if path in written:
+                path = path.with_name(f"{photograph['sha256'][:8]}-{path.name}")
+            write_text(path, sidecar(record, sure))
+            written.append(path)
     return written
 
 

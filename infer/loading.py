@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -113,13 +114,16 @@ class Photo:
     packed: tuple[Pictures, int] | None = None
 
 
-def find_photos(given: Sequence[Path], split: str = "all", tables: bool = False) -> list[Photo]:
+def find_photos(
+    given: Sequence[Path], split: str = "all", tables: bool = False, out: Path | None = None
+) -> list[Photo]:
     """Return files as given, all pictures below folders in order of their names, and a split of dataset folders.
 
     Args:
         given: files and folders.
         split: which photographs of a dataset folder, or `all`.
         tables: take a table for the list of photographs that it holds, and not for a file that is no photograph.
+        out: a folder of answers, whose maps are no photographs where it lies inside a folder that is searched.
 
     Raises:
         ValueError: a path does not exist, or a folder holds no pictures.
@@ -131,7 +135,7 @@ def find_photos(given: Sequence[Path], split: str = "all", tables: bool = False)
         elif tables and path.suffix.lower() in TABLES and path.is_file():
             photos = _of_table(path)
         elif path.is_dir():
-            photos = [Photo(p) for p in sorted(path.rglob("*")) if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()]
+            photos = [Photo(p) for p in _pictures_below(path, out)]
         elif path.exists():
             photos = [Photo(path)]
         else:
@@ -140,6 +144,13 @@ def find_photos(given: Sequence[Path], split: str = "all", tables: bool = False)
             raise ValueError(f"{path} holds no pictures ({', '.join(sorted(PICTURE_SUFFIXES))})")
         found.update({photo.path: photo for photo in photos})
     return list(found.values())
+
+
+def _pictures_below(folder: Path, out: Path | None) -> list[Path]:
+    found = (p for p in sorted(folder.rglob("*")) if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
+    if out is None or out.resolve() == folder.resolve():
+        return list(found)
+    return [p for p in found if out.resolve() not in p.resolve().parents]
 
 
 def dataset_rows(data: Path, split: str) -> pd.DataFrame:
@@ -161,10 +172,28 @@ def _of_dataset(data: Path, split: str) -> list[Photo]:
     ]
 
 
-def unpacked(photos: Sequence[Photo], out: Path) -> list[Photo]:
-    """Return photographs that all have files; those in shards get one in a folder."""
-    found = []
+def unique_names(photos: Sequence[Path]) -> dict[Path, str]:
+    """Return a name for what is written of each photograph: its stem, with a number where two are called the same."""
+    taken: set[str] = set()
+    names = {}
     for photo in photos:
+        numbered = (f"{photo.stem}-{number}" for number in count(2))
+        # Some file systems do not tell upper from lower case.
+        names[photo] = next(name for name in chain([photo.stem], numbered) if name.lower() not in taken)
+        taken.add(names[photo].lower())
+    return names
+
+
+def files_of(photos: Sequence[Photo], out: Path) -> list[Path]:
+    """Return each photograph's file; for those in shards, the one that each is to get in a folder."""
+    names = unique_names([photo.path for photo in photos if photo.packed])
+    return [out / f"{names[photo.path]}{photo.path.suffix}" if photo.packed else photo.path for photo in photos]
+
+
+def unpacked(photos: Sequence[Photo], files: Sequence[Path]) -> list[Photo]:
+    """Return photographs that all have files; those in shards get theirs of `files_of`."""
+    found = []
+    for photo, path in zip(photos, files, strict=True):
         if photo.packed is None:
             found.append(photo)
             continue
@@ -175,7 +204,6 @@ def unpacked(photos: Sequence[Photo], out: Path) -> list[Photo]:
             log.warning("left out: %s", error)
             continue
         assert isinstance(content, bytes), "what is packed lies in a shard"
-        path = out / Path(pictures.name(index)).name
         with atomic_path(path) as partial:
             partial.write_bytes(content)
         found.append(Photo(path, photo.truth_deg))

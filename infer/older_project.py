@@ -349,12 +349,10 @@ def read_photos(old: Path, finest: int) -> pd.DataFrame:
     if missing:
         raise ValueError(f"{path} has no column {missing[0]}: it needs filename,lat,lon,grid_label")
     points = table[["lat", "lon"]].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
-    if not np.isfinite(points).all():
-        raise ValueError(f"{path} has {int((~np.isfinite(points).all(axis=1)).sum())} rows without coordinates")
-    try:
-        own = grid.format_ids(grid.encode(points, finest), finest)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+    good = np.isfinite(points).all(axis=1) & (np.abs(points[:, 0]) <= 90)
+    if not good.all():
+        raise ValueError(f"{path} has {int((~good).sum())} rows without coordinates")
+    own = grid.format_ids(grid.encode(points, finest), finest)
     said = [_slashes(text.replace("_", "/")) for text in table["grid_label"]]
     apart = sum(a != b for a, b in zip(own, said, strict=True))
     if apart:
@@ -372,10 +370,7 @@ def read_empty_cells(old: Path, finest: int) -> list[str]:
     if not list(old.rglob("empty_grids.txt")):
         return []
     path = find(old, "empty_grids.txt")
-    try:
-        lines = [_slashes(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no text in UTF-8 ({error.reason} at byte {error.start})") from None
+    lines = [_slashes(line) for line in path.read_text("utf-8", errors="replace").splitlines() if line.strip()]
     kept = []
     for line in lines:
         try:

@@ -1,9 +1,8 @@
 """What `python -m infer` does: read photographs, answer, write files and maps."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +16,12 @@ from infer.config import InferConfig
 from infer.devices import pick_device
 from infer.evidence import Evidence, add_evidence, small_jpeg
 from infer.formats import write_format, write_sidecars
-from infer.loading import Photo, evenly, find_photos, photo_batches, unpacked
+from infer.loading import Photo, evenly, files_of, find_photos, photo_batches, unique_names, unpacked
 from infer.model import Model, Seen, load_model
 from infer.neighbours import open_neighbours
 from infer.posterior import sum_up
 from infer.same_place import agreement, fuse_photographs
-from infer.writers import Record, write_answers
+from infer.writers import Record, photographs_of, write_answers
 from label_maps.pictures import Pictures
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, write_text
@@ -42,33 +41,78 @@ def main(config: InferConfig) -> None:
     """Answer for every photograph that can be read and name each that cannot.
 
     Raises:
-        ValueError: none can be read.
+        ValueError: none can be read, or one could be written over.
     """
     if config.bulk:
         bulk.run(config)
         return
-    photos = unpacked(evenly(find_photos(config.photos, config.split), config.limit), config.out / "photographs")
+    given = find_photos(config.photos, config.split, out=config.out)
+    photos = evenly(given, config.limit)
+    files = files_of(photos, config.out / "photographs")
+    names = unique_names(files)
+    new = [path for photo, path in zip(photos, files, strict=True) if photo.packed]
+    keep_originals([photo.path for photo in given], [*new, *planned_files(config, names)])
+    photos = unpacked(photos, files)
     model = load_model(config.run, pick_device(config.device)).with_choices(
         config.fusion, config.point, bool(config.within or config.exclude)
     )
-    names = unique_names([photo.path for photo in photos])
     records: list[Record] = []
-    for photo, record, evidence in progress(answers(photos, model, config), "answering", "photograph", len(photos)):
+    expected = 1 if config.same_place else len(photos)
+    for photo, record, evidence in progress(answers(photos, model, config), "answering", "photograph", expected):
         records.append(record)
         if config.maps:
             write_maps(config.out / names[photo.path], photo, record, evidence, model, config.tiles)
     if not records:
         raise ValueError(f"none of {len(photos)} files could be read as a photograph")
-    paths = write_all(config, records)
+    paths = write_all(config, records, names)
     print(_table(records, names))
+    answered = sum(len(photographs_of(record)) for record in records)
     print(
-        f"{len(records)} of {len(photos)} answered in {paths[0]}, .csv, .geojson"
-        + (", with a map each" if config.maps else "")
+        f"{answered} of {len(photos)} answered{' together, as one place,' if config.same_place else ''} in {paths[0]}, "
+        f".csv, .geojson{_map_words(config)}"
     )
     print("A hypothesis, not proof.")
 
 
-def write_all(config: InferConfig, records: list[Record]) -> list[Path]:
+def _map_words(config: InferConfig) -> str:
+    if not config.maps:
+        return ""
+    return ", with one map" if config.same_place else ", with a map each"
+
+
+def planned_files(config: InferConfig, names: dict[Path, str]) -> Iterator[Path]:
+    """Yield every file that answers may need, whichever photographs can be read; side-cars have names as no picture has."""
+    for suffix in ("json", "csv", "geojson", *config.formats):
+        yield config.out / f"predictions.{suffix}"
+    for name in names.values():
+        if config.maps:
+            yield from (config.out / f"{name}.{suffix}" for suffix in ("html", "png"))
+        if config.strip:
+            yield from (config.out / "stripped" / f"{name}.{suffix}" for suffix in ("jpg", "png"))
+
+
+def keep_originals(photos: Sequence[Path], written: Iterable[Path]) -> None:
+    """Refuse to write over a photograph.
+
+    Raises:
+        ValueError: one of the files to write is one of the photographs.
+    """
+    originals = {_identity(photo) for photo in photos} - {None}
+    for path in written:
+        if _identity(path) in originals:
+            raise ValueError(f"{path} is one of the photographs and could be written over: choose another --out")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return by what a file is told under any of its names, through links and whatever the case; None where none is."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def write_all(config: InferConfig, records: list[Record], names: dict[Path, str]) -> list[Path]:
     """Write every file that was asked for, each record with what another needs to check it."""
     settings = {key: value for key, value in as_plain(config).items() if key != "photos"}
     audit = {"answered_at_utc": now_utc(), "git_commit": git_commit(), "flags": settings}
@@ -76,18 +120,20 @@ def write_all(config: InferConfig, records: list[Record]) -> list[Path]:
         record["audit"] = audit
     paths = write_answers(config.out, records)
     paths += [write_format(config.out, records, name) for name in config.formats]
+    photos = [Path(photograph["input"]) for record in records for photograph in photographs_of(record)]
     if config.sidecars is not None:
         written = write_sidecars(config.out, records, config.sidecars)
-        log.info("%d of %d photographs have a side-car in %s", len(written), len(records), config.out / "sidecars")
+        log.info("%d of %d photographs have a side-car in %s", len(written), len(photos), config.out / "sidecars")
     if config.strip:
-        for record in records:
-            write_stripped(Path(record["input"]), config.out / "stripped")
+        for photo in photos:
+            write_stripped(photo, config.out / "stripped", names[photo])
     return paths
 
 
 def answers(photos: list[Photo], model: Model, config: InferConfig) -> Iterator[tuple[Photo, Record, Evidence]]:
     """Yield the record of each readable photograph in order; an unreadable one is one warning line."""
-    listing, claims = Listing(config.mass, config.top), Claims.of(config, config.run, model)
+    listing = Listing(config.mass, config.top)
+    claims = Claims.of(config, config.run, model, sidecars=config.sidecars is not None)
     neighbours = None
     if config.data is not None:
         neighbours = open_neighbours(model, config.run, config.data, config.batch_size, config.workers)
@@ -116,11 +162,10 @@ def one_place(photos: list[Path], seen: Seen, claims: Claims, config: InferConfi
     together = fuse_photographs(posterior[-1], temperature)[None]
     fused, inside = claims.restrict(sum_up(model.tree, together))
     own = [level[0] for level in fused]
-    record = answer_record(
-        photos[0], model.points(fused, seen.one_place())[0], own, model, Listing(config.mass, config.top)
-    )
+    point, listing = model.points(fused, seen.one_place())[0], Listing(config.mass, config.top)
+    records = [answer_record(photo, point, own, model, listing) for photo in photos]
+    record = same_place_record(records, agrees.shared.tolist(), agrees.contradicting)
     claims.extend(record, own, claims.regions(fused)[0], None if inside is None else float(inside[0]))
-    same_place_record(record, photos, agrees.shared.tolist(), agrees.contradicting)
     return record
 
 
@@ -138,18 +183,6 @@ def seen_together(photos: list[Photo], model: Model, config: InferConfig) -> Ite
             yield found.pop()
     if found:
         yield [i for index, _ in found for i in index], Seen.joined([seen for _, seen in found])
-
-
-def unique_names(photos: list[Path]) -> dict[Path, str]:
-    """Return a file name for each photograph's map: its stem, with a number where two are called the same."""
-    taken: set[str] = set()
-    names = {}
-    for photo in photos:
-        numbered = (f"{photo.stem}-{number}" for number in count(2))
-        # Some file systems do not tell upper from lower case.
-        names[photo] = next(name for name in chain([photo.stem], numbered) if name.lower() not in taken)
-        taken.add(names[photo].lower())
-    return names
 
 
 def write_maps(stem: Path, photo: Photo, record: Record, evidence: Evidence, model: Model, tiles: str | None) -> None:

@@ -21,6 +21,12 @@ def write_answers(out: Path, records: Sequence[Record]) -> list[Path]:
     return paths
 
 
+def photographs_of(record: Record) -> list[Record]:
+    """Return input, sha256 and stated places of each photograph that a record answers for."""
+    photographs: list[Record] = record.get("photographs") or [record]
+    return photographs
+
+
 def as_csv(records: Sequence[Record]) -> str:
     """Return a table with one line for each photograph."""
     rows = [as_flat(record) for record in records]
@@ -49,6 +55,8 @@ def as_flat(record: Record) -> dict[str, Any]:
         "method": record["point"]["method"],
         "place": record["place"]["name"],
         "country_code": record["place"]["country_code"],
+        "answer_level": record.get("answer_level"),
+        "answer_words": record.get("answer_words"),
         **levels,
         **{f"exif_{key}": exif.get(key) for key in ("latitude", "longitude", "distance_km")},
         "warnings": "; ".join(record["warnings"]),

@@ -11,8 +11,8 @@ KEPT = (0xEE,)
 """Application segments of a JPEG that its colours need (Adobe's); the others can say where and by whom it was taken."""
 
 
-def write_stripped(photo: Path, out: Path) -> Path:
-    """Write a copy without any metadata into a folder and return it.
+def write_stripped(photo: Path, out: Path, stem: str = "") -> Path:
+    """Write a copy without any metadata into a folder and return it; it keeps its stem unless another is given.
 
     An upright JPEG keeps its pixels to the bit. Anything else is decoded, turned upright and stored as PNG.
 
@@ -21,7 +21,7 @@ def write_stripped(photo: Path, out: Path) -> Path:
     """
     content = photo.read_bytes()
     plain = _jpeg_pixels(content) if content[:2] == b"\xff\xd8" and _is_upright(photo) else None
-    path = out / f"{photo.stem}{'.jpg' if plain else '.png'}"
+    path = out / f"{stem or photo.stem}{'.jpg' if plain else '.png'}"
     if path.resolve() == photo.resolve():
         raise ValueError(f"{photo} would be overwritten by its copy: choose another --out")
     picture = None if plain else open_rgb(photo)

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import geopandas
 import numpy as np
@@ -8,13 +9,17 @@ import shapely
 import torch
 from PIL import Image
 
+from infer.claims import same_place_record
 from infer.config import InferConfig
 from infer.devices import pick_device
 from infer.formats import _xmp_degrees, write_format, write_sidecars
 from infer.model import load_model
 from infer.session import main
+from infer.writers import as_csv, as_geojson
 from plumbing.stated import stated_places
 from tests.tiny import PLACES, write_square
+from train.calibration import main as calibrate
+from train.config import CalibrateConfig
 
 BOXES = shapely.MultiPolygon([shapely.box(170, -20, 180, -10), shapely.box(-180, -20, -170, -10)])
 
@@ -68,6 +73,32 @@ def test_parquet_has_the_columns_of_the_table(tmp_path):
     assert table["latitude"].tolist() == [-18.5, -18.5]
 
 
+def test_every_table_says_how_fine_the_answer_dares_to_be(tmp_path):
+    asked = {**record(), "answer_level": "L3", "answer_words": "not sure below L3: cell 0/1 (70% sure)"}
+    given = [asked, {**record("b.jpg"), "answer_level": None, "answer_words": "not sure even of L1"}, record("c.jpg")]
+    header, first, second, third = (row.split(",") for row in as_csv(given).splitlines())
+    columns = ["answer_level", "answer_words"]
+    at = [header.index(name) for name in columns]
+    assert [[row[k] for k in at] for row in (first, second, third)] == [
+        ["L3", "not sure below L3: cell 0/1 (70% sure)"],
+        ["", "not sure even of L1"],
+        ["", ""],
+    ]
+    features = as_geojson(given)["features"]
+    assert [[f["properties"][name] for name in columns] for f in features] == [
+        ["L3", "not sure below L3: cell 0/1 (70% sure)"],
+        [None, "not sure even of L1"],
+        [None, None],
+    ]
+    frames = [
+        pd.read_parquet(write_format(tmp_path, given, "parquet")),
+        geopandas.read_file(write_format(tmp_path, given, "gpkg"), layer="points"),
+    ]
+    for frame in frames:
+        assert frame["answer_level"].isna().tolist() == [False, True, True]
+        assert frame["answer_words"].tolist()[:2] == [one["answer_words"] for one in given[:2]]
+
+
 def test_answers_without_regions_are_written_all_the_same(tmp_path):
     bare = {key: value for key, value in record().items() if key != "regions"}
     for name in ("gpkg", "kml", "parquet"):
@@ -91,6 +122,24 @@ def test_side_cars_say_the_place_and_only_sure_photographs_without_coordinates_h
     assert "hypothesis" in written[0].read_text()
 
 
+def test_of_photographs_of_one_place_each_without_coordinates_has_a_side_car(tmp_path):
+    stated = [{"source": "EXIF", "latitude": 1.0, "longitude": 2.0}]
+    each = [record("a/x.jpg"), record("b/x.jpg"), record("c/x.jpg", stated=stated), record("y.jpg")]
+    each[1]["sha256"] = "01" * 32
+    written = write_sidecars(tmp_path, [same_place_record(each, [0.9] * 4, [])], 0.5)
+    assert [path.name for path in written] == ["x.jpg.xmp", "01010101-x.jpg.xmp", "y.jpg.xmp"]
+    written = write_sidecars(tmp_path, [same_place_record(each[2:], [0.9] * 2, [])], 0.5)
+    assert [path.name for path in written] == ["y.jpg.xmp"]
+
+
+@pytest.fixture(scope="module")
+def calibrated(tiny, tiny_run, tmp_path_factory):
+    run = tmp_path_factory.mktemp("calibrated") / "run"
+    shutil.copytree(tiny_run, run)
+    calibrate(CalibrateConfig(tiny, run, workers=0, device="cpu"))
+    return run
+
+
 @pytest.fixture
 def planted(tmp_path):
     plain = write_square(tmp_path / "in" / "plain.jpg", PLACES["paris"][2], np.random.default_rng(0))
@@ -112,17 +161,48 @@ def test_planted_coordinates_give_the_same_logits(planted, tiny_run):
     assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
-def test_every_file_asked_for_is_written_and_originals_stay_as_they_are(planted, tiny_run, tmp_path):
+def answers(photos, run, out, **flags):
+    main(InferConfig(photos=tuple(photos), run=run, out=out, maps=False, workers=0, device="cpu", **flags))
+    return json.loads((out / "predictions.json").read_text())
+
+
+def test_side_cars_of_a_run_that_knows_no_confidence_are_refused(planted, tiny_run, tmp_path):
+    with pytest.raises(ValueError, match=r"^--sidecars needs to know how often run is right: run `python -m train"):
+        answers(planted, tiny_run, tmp_path / "out", sidecars=0.5)
+    assert not (tmp_path / "out").exists()
+
+
+def test_side_cars_need_no_regions(planted, calibrated, tmp_path):
+    plain, _ = answers(planted, calibrated, tmp_path / "out", sidecars=1e-6, coverage=())
+    assert plain["levels"][-1]["confidence"] > 1e-6
+    assert [path.name for path in (tmp_path / "out" / "sidecars").iterdir()] == ["plain.jpg.xmp"]
+
+
+def test_the_places_that_any_photograph_of_a_place_states_are_compared(planted, calibrated, tmp_path):
+    (given,) = answers(planted, calibrated, tmp_path / "out", same_place=True, coverage=(0.5,), sidecars=1e-6)
+    plain, other = given["photographs"]
+    assert (plain["stated"], [place["source"] for place in other["stated"]]) == ([], ["EXIF", "XMP", "comment"])
+    assert given["stated"] == other["stated"]
+    (alone,) = answers(planted[1:], calibrated, tmp_path / "alone", coverage=(0.5,))
+    assert (other["sha256"], plain["sha256"]) == (alone["sha256"], given["sha256"])
+    assert plain["sha256"] != other["sha256"]
+    assert given["exif"]["latitude"] == alone["exif"]["latitude"]
+    assert all({"distance_km", "region_coverage", "in_region"} <= set(place) for place in other["stated"])
+    words = [warning.split(" says ")[0] for warning in given["warnings"] if " says " in warning]
+    assert words == [f"{planted[1]}'s {source}" for source in ("EXIF", "XMP", "comment")]
+    assert [path.name for path in (tmp_path / "out" / "sidecars").iterdir()] == ["plain.jpg.xmp"]
+
+
+def test_every_file_asked_for_is_written_and_originals_stay_as_they_are(planted, calibrated, tmp_path):
     before = [path.read_bytes() for path in planted]
     out = tmp_path / "out"
     flags = {"formats": ("parquet", "kml", "gpkg"), "strip": True, "sidecars": 0.5}
-    main(InferConfig(photos=planted, run=tiny_run, out=out, maps=False, workers=0, device="cpu", **flags))
+    plain, given = answers(planted, calibrated, out, **flags)
     assert [path.read_bytes() for path in planted] == before
     assert {path.name for path in out.iterdir()} >= {
         f"predictions.{name}" for name in ("json", "parquet", "kml", "gpkg")
     }
     assert stated_places(out / "stripped" / "planted.jpg") == {}
-    plain, given = json.loads((out / "predictions.json").read_text())
     assert plain["stated"] == []
     assert [place["source"] for place in given["stated"]] == ["EXIF", "XMP", "comment"]
     assert given["audit"]["flags"]["formats"] == ["parquet", "kml", "gpkg"]

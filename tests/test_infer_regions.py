@@ -2,13 +2,23 @@ import geopandas
 import numpy as np
 import pytest
 import shapely
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from geocells import grid
-from geocells.hierarchy import UNKNOWN
+from geocells.hierarchy import UNKNOWN, build_hierarchy
+from geocells.partitions import QuadPartition
+from geocells.partitions.adaptive import split_by_density
+from geocells.partitions.admin import shipped_countries
+from geocells.partitions.kmeans import cluster
+from geocells.partitions.macro import widened
 from geocells.sphere import EARTH_AREA_KM2, box_area_km2
-from infer.regions import conformal_quantile, needed_mass, outline, region_cells
+from infer.posterior import Tree, chain
+from infer.priors import Prior, restrict
+from infer.promises import Promises, RegionFinder
+from infer.regions import box_areas, cell_areas, conformal_quantile, needed_mass, outline, region_cells
+from infer.surface import COMPONENTS
 
 AREA = np.array([1.0, 2.0, 4.0, 1.0])
 
@@ -81,29 +91,106 @@ def test_the_outline_has_the_area_of_its_cells_also_at_the_poles_and_the_antimer
     center = grid.encode([place], 6)
     cells = np.unique(np.append(grid.neighbours(center, 6), center))
     bounds = grid.bounds_deg(cells, 6)
-    assert area_km2(outline(bounds)) == pytest.approx(box_area_km2(bounds).sum(), rel=1e-6)
+    assert area_km2(outline(box_areas(bounds))) == pytest.approx(box_area_km2(bounds).sum(), rel=1e-6)
 
 
 def test_the_outline_of_the_world_is_the_world():
-    assert area_km2(outline(grid.bounds_deg(np.arange(16), 2))) == pytest.approx(EARTH_AREA_KM2, rel=1e-6)
+    assert area_km2(outline(box_areas(grid.bounds_deg(np.arange(16), 2)))) == pytest.approx(EARTH_AREA_KM2, rel=1e-6)
 
 
 def test_a_box_across_the_antimeridian_is_cut_there():
-    geometry = outline(np.array([[10.0, 170.0, 20.0, -170.0]]))
+    geometry = outline(box_areas([[10.0, 170.0, 20.0, -170.0]]))
     shape = shapely.geometry.shape(geometry)
     assert len(geometry["coordinates"]) == 2
     assert shape.bounds == (-180, 10, 180, 20)
     assert shape.area == pytest.approx(200)
 
 
-@given(st.sets(st.integers(0, 255), min_size=1, max_size=60))
-def test_outlines_are_valid_geojson_with_outer_rings_counterclockwise(cells):
-    bounds = grid.bounds_deg(np.array(sorted(cells)), 4)
-    geometry = outline(bounds)
+def valid_shape(geometry):
+    """Return a GeoJSON MultiPolygon after checking what RFC 7946 asks of it."""
     shape = shapely.geometry.shape(geometry)
     assert shape.is_valid
     assert shape.geom_type == "MultiPolygon"
+    west, south, east, north = shape.bounds
+    assert -180 <= west <= east <= 180
+    assert -90 <= south <= north <= 90
     for part in shape.geoms:
         assert part.exterior.is_ccw
         assert not any(hole.is_ccw for hole in part.interiors)
+    return shape
+
+
+@given(st.sets(st.integers(0, 255), min_size=1, max_size=60))
+def test_outlines_are_valid_geojson_with_outer_rings_counterclockwise(cells):
+    bounds = grid.bounds_deg(np.array(sorted(cells)), 4)
+    shape = valid_shape(outline(box_areas(bounds)))
     assert shape.area == pytest.approx(np.prod(bounds[:, 2:] - bounds[:, :2], axis=1).sum())
+
+
+RNG = np.random.default_rng(0)
+POINTS = np.column_stack([np.degrees(np.arcsin(RNG.uniform(-1, 1, 400))), RNG.uniform(-180, 180, 400)])
+MAKERS = {
+    "quad": lambda: QuadPartition((2, 4)),
+    "adaptive": lambda: split_by_density(POINTS, 20, 6),
+    "kmeans": lambda: cluster(POINTS, (6, 40)),
+    "macro": lambda: widened(POINTS),
+    "admin": shipped_countries,
+}
+
+
+@pytest.fixture(scope="module", params=list(MAKERS))
+def hierarchy(request):
+    return build_hierarchy(MAKERS[request.param](), POINTS)
+
+
+def finder_of(hierarchy, coverages=(0.5, 0.9, 0.99), quantile=None):
+    """Return a finder whose regions are of cells of the finest level; they hold as much as their coverage, or a quantile."""
+    needed = np.linspace(0.005, 1, 200) if quantile is None else np.full(200, quantile)
+    name = hierarchy.level_names[-1]
+    promises = Promises("chain", 200, (1.0, *[0.0] * (COMPONENTS - 1)), {name: needed}, {})
+    return RegionFinder(hierarchy, promises, torch.device("cpu"), coverages)
+
+
+def posteriors(hierarchy, seed, batch=2):
+    generator = torch.Generator().manual_seed(seed)
+    return chain(Tree.of(hierarchy), [2 * torch.randn(batch, n, generator=generator) for n in hierarchy.sizes()])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_geometry_of_a_region_of_any_partition_has_the_area_that_is_told(hierarchy, seed):
+    for region in sum(finder_of(hierarchy).regions(posteriors(hierarchy, seed)), []):
+        assert valid_shape(region["geometry"]).area > 0
+        assert area_km2(region["geometry"]) == pytest.approx(region["area_km2"], rel=0.01)
+
+
+def test_regions_of_all_clusters_cover_the_world_and_of_one_its_own_area():
+    clusters = build_hierarchy(cluster(POINTS, (6, 40)), POINTS)
+    whole = outline(cell_areas(clusters, np.arange(6)))
+    assert area_km2(whole) == pytest.approx(EARTH_AREA_KM2, rel=1e-3)
+    for row in range(46):
+        assert area_km2(outline(cell_areas(clusters, [row]))) == pytest.approx(clusters.area_km2[row], rel=0.01)
+
+
+def test_the_region_of_a_cell_holds_the_points_of_its_cell_and_no_others():
+    clusters = build_hierarchy(cluster(POINTS, (6, 40)), POINTS)
+    for cell in range(6):
+        shape = shapely.geometry.shape(outline(cell_areas(clusters, [cell])))
+        held = shapely.contains_xy(shape, POINTS[:, 1], POINTS[:, 0])
+        assert np.mean(held == (clusters.classes(POINTS)[:, 0] == cell)) > 0.99
+
+
+@pytest.mark.parametrize("quantile", [0.5, 1.0])
+def test_a_cell_without_mass_is_in_no_region(hierarchy, quantile):
+    prior = Prior("", np.ones(hierarchy.sizes()[-1]), np.ones(65536))
+    prior.leaf[::2] = 0
+    posterior = restrict(Tree.of(hierarchy), posteriors(hierarchy, 0), prior)[0]
+    for row, (region,) in enumerate(finder_of(hierarchy, (0.9,), quantile).regions(posterior)):
+        mass = posterior[-1][row].exp().double().numpy()
+        assert np.all(mass[::2] == 0)
+        held = np.flatnonzero(prior.leaf)
+        if quantile == 1:
+            assert region["cells"] == len(held)
+            rows = hierarchy.rows(hierarchy.depth - 1).start + held
+            assert region["geometry"] == outline(cell_areas(hierarchy, rows))
+        assert region["cells"] <= len(held)
+        assert region["probability"] >= min(quantile, 0.999) - mass.max()

@@ -15,9 +15,9 @@ from PIL import Image
 
 from geocells.sphere import distance_km
 from infer.config import InferConfig
-from infer.loading import find_photos
+from infer.loading import find_photos, unique_names
 from infer.network import load_network, save_network
-from infer.session import main, unique_names
+from infer.session import main
 from infer.writers import as_csv, as_geojson
 from tests.tiny import PLACES, write_square
 
@@ -71,7 +71,7 @@ def test_an_answer_has_every_field_of_the_schema(photo, tiny_run, tmp_path):
     assert set(record["place"]) == {"name", "country_code", "distance_km"}
     assert record["exif"] is None
     assert record["warnings"] == ["not calibrated: the probabilities may be too sure"]
-    assert set(record["model"]) == {"run", "hash", "version", "created"}
+    assert set(record["model"]) == {"run", "hash", "version", "created", "fusion", "temperatures"}
     assert record["model"]["run"] == "run"
     assert re.fullmatch(r"[0-9a-f]{64}", record["model"]["hash"])
 

@@ -100,6 +100,11 @@ def test_what_follows_the_end_of_a_jpeg_is_left_out(tmp_path):
     Image.open(io.BytesIO(copied)).load()
 
 
+def test_a_copy_takes_the_stem_that_it_is_given(tmp_path):
+    path = saved(tmp_path / "a.jpg")
+    assert write_stripped(path, tmp_path / "out", "a-2") == tmp_path / "out" / "a-2.jpg"
+
+
 def test_an_original_is_never_overwritten(tmp_path):
     path = saved(tmp_path / "a.jpg")
     with pytest.raises(ValueError, match="would be overwritten"):
