@@ -1,6 +1,6 @@
 """Flags of the training commands. Nothing here imports torch, so that --help is instant."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
@@ -333,11 +333,14 @@ class CalibrateConfig:
 class SweepConfig(JointConfig):
     """Train many times over learning rates and weight decays, and show which was best; any recipe can be swept.
 
-    Interrupted, the same command continues. A sweep's trainings lie in sweep/ of the run folder.
+    Interrupted, the same command continues; more --trials add to those there are. A sweep's trainings lie in
+    sweep/joint/ or sweep/LEVEL/ of the run folder.
     """
 
     level: str | None = None
-    """Sweep the network of this level, such as L3, instead of the joint one."""
+    """Sweep the network of this level, such as L3, instead of the joint one; what is left out is then as train.level has it."""
+    overwrite: bool = False
+    """Delete this sweep and its trainings, and begin it anew."""
     method: Literal["grid", "halving"] = "grid"
     """grid tries every pair; halving draws pairs at random and stops the worse ones early (successive halving)."""
     lrs: tuple[float, ...] = (1e-5, 5e-5, 1e-4, 5e-4, 1e-3)
@@ -360,3 +363,23 @@ class SweepConfig(JointConfig):
             )
         if self.trials < 1:
             raise ValueError(f"--trials must be 1 or more, got {self.trials}")
+        of_levels = {flag.name for flag in fields(LevelConfig)}
+        of_joint = [flag for flag in fields(JointConfig) if flag.name not in of_levels]
+        set_too = [flag.name.replace("_", "-") for flag in of_joint if getattr(self, flag.name) != flag.default]
+        if self.level is not None and set_too:
+            raise ValueError(
+                f"--level {self.level} trains one level, which knows no --{', --'.join(set_too)}: leave it out"
+            )
+
+
+@dataclass(frozen=True)
+class LevelSweepConfig(SweepConfig):
+    """A sweep with --level: what is left out is as in LevelConfig."""
+
+    loss: Literal["cross_entropy", "focal", "haversine"] = LevelConfig.loss
+    """cross_entropy on the true class; focal, which turns to what is not yet learned; or haversine: on classes by their
+    distance from the true coordinate (PIGEON)."""
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    """Optimiser and schedule."""
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    """Random changes of training pictures."""

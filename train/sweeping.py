@@ -1,28 +1,41 @@
-"""A sweep over learning rate and weight decay: Optuna decides what is tried, the one training loop does it."""
+"""A sweep over learning rate and weight decay: Optuna keeps the record and stops the worse, the one training loop trains."""
 
 import csv
 import io
 import json
 import logging
+import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from functools import partial
+from itertools import product
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import optuna
 from matplotlib.figure import Figure
 
 from label_maps import files
 from label_maps.run_folder import RUN, SPLIT, read_run
+from plumbing.config import as_plain
 from plumbing.files import atomic_path, write_text
+from plumbing.world import World
 from train.config import JointConfig, LevelConfig, SweepConfig
-from train.start import train_joint, train_level
+from train.start import MAY_CHANGE, train_joint, train_level
 from train.trackers import Tracker
+from train.validate import DIVERGED
 
 log = logging.getLogger(__name__)
 
 JUDGED_BY = "val/geoscore"
 """The metric that says which trial is best: what users get, on the calibration split."""
+SETTINGS, STATE = "settings", "state"
+"""Attributes of a study and of a trial: what decides its results, and how it ended where Optuna has no word for it."""
+
+Pair = tuple[float, float]
+"""Learning rate and weight decay."""
 
 
 class _Judge:
@@ -31,10 +44,13 @@ class _Judge:
     def __init__(self, trial: optuna.Trial) -> None:
         self.trial = trial
         self.best = float("-inf")
+        self.step = -1
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
-        """Report the trial's best so far."""
-        self.best = max(self.best, metrics[JUDGED_BY])
+        """Report the trial's best so far, once for each step."""
+        if step <= self.step:
+            return
+        self.best, self.step = max(self.best, metrics[JUDGED_BY]), step
         self.trial.report(self.best, step)
         if self.trial.should_prune():
             raise optuna.TrialPruned
@@ -45,81 +61,130 @@ class _Judge:
 
 def main(config: SweepConfig) -> None:
     """Run what is left of the sweep; write sweep.csv and sweep.png, and print the table."""
-    read_run(config.run)
-    folder = config.run / "sweep"
-    folder.mkdir(exist_ok=True)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = _study(config, folder)
+    if World.from_env().size > 1:
+        raise ValueError("train.sweep runs in one process, one training after the other: start it without torchrun")
+    settings = _settings(config)
+    if config.level is not None:
+        files.read_hierarchy(config.run).level_index(config.level)
+    folder = config.run / "sweep" / (config.level or "joint") / config.method
+    # A sweep whose first training was refused holds nothing, and must not bind the next to its settings.
+    begun = any(folder.glob("*/checkpoints/*.json"))
+    if folder.is_dir() and (config.overwrite or not begun):
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    study = _study(config, folder, settings)
     for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
-        # An interrupted trial is drawn again; its folder has the checkpoint from which it goes on.
-        study.enqueue_trial(trial.params)
+        # An interrupted trial is begun again; its folder has the checkpoint from which it goes on.
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-    left = _planned(config) - len(_ended(study))
-    study.optimize(lambda trial: _train(config, folder, trial), n_trials=max(0, left))
-    table = _table(study)
+    ended = {(trial.params["lr"], trial.params["weight_decay"]) for trial in _ended(study)}
+    for pair in (pair for pair in _pairs(config) if pair not in ended):
+        study.optimize(partial(_try, config, folder, pair), n_trials=1)
     write_text(folder / "sweep.csv", _csv(study))
-    with atomic_path(folder / "sweep.png") as partial:
-        partial.write_bytes(_plot(study))
-    print(table)
+    with atomic_path(folder / "sweep.png") as partial_path:
+        partial_path.write_bytes(_plot(study))
+    print(_table(study))
     print(f"table and plot: {folder / 'sweep.csv'}, {folder / 'sweep.png'}")
 
 
-def _planned(config: SweepConfig) -> int:
-    return len(config.lrs) * len(config.weight_decays) if config.method == "grid" else config.trials
+def _pairs(config: SweepConfig) -> list[Pair]:
+    """Return all that is tried, each once; more trials of the same seed begin with those of fewer."""
+    if config.method == "grid":
+        return list(dict.fromkeys(product(config.lrs, config.weight_decays)))
+    low, high = np.transpose([(min(values), max(values)) for values in (config.lrs, config.weight_decays)])
+    share = np.random.default_rng(config.seed).random((config.trials, 2))
+    # Rounding must not lead out of the range.
+    drawn = np.clip(low * (high / low) ** share, low, high)
+    return list(dict.fromkeys((lr, weight_decay) for lr, weight_decay in drawn.tolist()))
 
 
 def _ended(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    """Return the trials that were trained to an end, their own or a pruned one, best first."""
+    """Return the trials that were trained to an end, their own, a pruned or a diverged one, best first."""
     states = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
-    return sorted(study.get_trials(states=states), key=lambda trial: -(trial.value or float("-inf")))
+    return sorted(study.get_trials(states=states), key=lambda trial: (math.isnan(_geoscore(trial)), -_geoscore(trial)))
 
 
-def _study(config: SweepConfig, folder: Path) -> optuna.Study:
-    storage = f"sqlite:///{folder / 'study.db'}"
-    if config.method == "grid":
-        space = {"lr": list(config.lrs), "weight_decay": list(config.weight_decays)}
-        sampler: optuna.samplers.BaseSampler = optuna.samplers.GridSampler(space, seed=config.seed)
-        pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
-    else:
-        sampler = optuna.samplers.RandomSampler(seed=config.seed)
-        pruner = optuna.pruners.SuccessiveHalvingPruner(reduction_factor=2)
-    return optuna.create_study(
+def _geoscore(trial: optuna.trial.FrozenTrial) -> float:
+    """Return a trial's best GeoScore; no number of one that diverged."""
+    return float("nan") if trial.value is None or STATE in trial.user_attrs else trial.value
+
+
+def _settings(config: SweepConfig) -> dict[str, Any]:
+    """Return what decides the results of a sweep, by flag."""
+    plain = as_plain(_training(config, config.run, (config.optim.lr, config.optim.weight_decay)))
+    groups = {group: plain.pop(group) for group in ("optim", "augment")}
+    plain |= {f"{group}.{key}": value for group, values in groups.items() for key, value in values.items()}
+    settings = {key: plain[key] for key in plain.keys() - MAY_CHANGE - {"optim.lr", "optim.weight_decay"}}
+    for name, values in (("lrs", config.lrs), ("weight_decays", config.weight_decays)):
+        settings[name] = sorted(set(values)) if config.method == "grid" else [min(values), max(values)]
+    record = read_run(config.run)
+    return settings | {key: record[key] for key in ("dataset_hash", "label_map_hash")}
+
+
+def _study(config: SweepConfig, folder: Path, settings: dict[str, Any]) -> optuna.Study:
+    """Return the sweep's record, a new one where it has none.
+
+    Raises:
+        ValueError: it was begun with other settings.
+    """
+    # Its warnings are tracebacks of what is refused or interrupted, which `command` says in one line.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    halving = config.method == "halving"
+    study = optuna.create_study(
         study_name=config.method,
-        storage=storage,
-        sampler=sampler,
-        pruner=pruner,
+        storage=f"sqlite:///{folder / 'study.db'}",
+        sampler=optuna.samplers.RandomSampler(seed=config.seed),
+        pruner=optuna.pruners.SuccessiveHalvingPruner(reduction_factor=2) if halving else optuna.pruners.NopPruner(),
         direction="maximize",
         load_if_exists=True,
     )
-
-
-def _train(config: SweepConfig, folder: Path, trial: optuna.Trial) -> float:
-    """Train one trial and return its best validation figure."""
-    if config.method == "grid":
-        lr = trial.suggest_categorical("lr", config.lrs)
-        weight_decay = trial.suggest_categorical("weight_decay", config.weight_decays)
-    else:
-        lr = trial.suggest_float("lr", min(config.lrs), max(config.lrs), log=True)
-        weight_decay = trial.suggest_float(
-            "weight_decay", min(config.weight_decays), max(config.weight_decays), log=True
+    if SETTINGS not in study.user_attrs:
+        study.set_user_attr(SETTINGS, settings)
+    begun = study.user_attrs[SETTINGS]
+    other = sorted(key for key in begun.keys() | settings.keys() if begun.get(key) != settings.get(key))
+    if other:
+        was = ", ".join(f"{key} was {begun.get(key)}, is {settings.get(key)}" for key in other)
+        raise ValueError(
+            f"{folder} holds a sweep with other settings ({was}): pass the same, or --overwrite to delete it and begin anew"
         )
-    run = folder / f"lr{lr:.3g}_wd{weight_decay:.3g}"
+    return study
+
+
+def _training(config: SweepConfig, run: Path, pair: Pair) -> JointConfig | LevelConfig:
+    """Return the flags of one training."""
+    kind: type[JointConfig | LevelConfig] = JointConfig if config.level is None else LevelConfig
+    optim = replace(config.optim, lr=pair[0], weight_decay=pair[1])
+    flags = {flag.name: getattr(config, flag.name) for flag in fields(kind)}
+    return kind(**flags | {"run": run, "optim": optim, "resume": True, "overwrite": False})
+
+
+def _try(config: SweepConfig, folder: Path, pair: Pair, trial: optuna.Trial) -> float:
+    """Train one trial and return its best validation figure."""
+    # Ranges of one value: Optuna records what is tried and chooses nothing.
+    lr, weight_decay = (
+        trial.suggest_float(name, at, at) for name, at in zip(("lr", "weight_decay"), pair, strict=True)
+    )
+    run = folder / f"lr{lr!r}_wd{weight_decay!r}"
     _begin(config.run, run)
     log.info("trial %d: lr %.3g, weight decay %.3g", trial.number + 1, lr, weight_decay)
     judge = _Judge(trial)
-    optim = replace(config.optim, lr=lr, weight_decay=weight_decay)
-    plain = {f.name: getattr(config, f.name) for f in fields(JointConfig)} | {
-        "run": run,
-        "optim": optim,
-        "resume": True,
-    }
-    trackers: tuple[Tracker, ...] = (judge,)
-    if config.level is None:
-        train_joint(JointConfig(**plain), trackers)
+    for line in _measured(run):
+        judge.log(line, line["step"])
+    try:
+        _train(_training(config, run, pair), (judge,))
+    except ValueError as refusal:
+        if DIVERGED not in str(refusal):
+            raise
+        log.warning("trial %d diverged", trial.number + 1)
+        trial.set_user_attr(STATE, "diverged")
+        raise optuna.TrialPruned from None
+    return judge.best
+
+
+def _train(training: JointConfig | LevelConfig, trackers: tuple[Tracker, ...]) -> None:
+    if isinstance(training, LevelConfig):
+        train_level(training, trackers)
     else:
-        kept = {f.name: plain[f.name] for f in fields(LevelConfig) if f.name in plain}
-        train_level(LevelConfig(**kept, level=config.level), trackers)
-    return max(judge.best, _best_before(run))
+        train_joint(training, trackers)
 
 
 def _begin(source: Path, run: Path) -> None:
@@ -130,12 +195,10 @@ def _begin(source: Path, run: Path) -> None:
             shutil.copy2(source / name, run / name)
 
 
-def _best_before(run: Path) -> float:
-    """Return the best figure that an interrupted trial had written before it was resumed."""
-    lines = (
-        (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines() if (run / "metrics.jsonl").is_file() else []
-    )
-    return max((json.loads(line)[JUDGED_BY] for line in lines), default=float("-inf"))
+def _measured(run: Path) -> list[dict[str, Any]]:
+    """Return what an interrupted training had measured, an entry an epoch."""
+    path = run / "metrics.jsonl"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
 
 
 def _rows(study: optuna.Study) -> list[dict[str, float | int | str]]:
@@ -143,9 +206,9 @@ def _rows(study: optuna.Study) -> list[dict[str, float | int | str]]:
         {
             "lr": trial.params["lr"],
             "weight_decay": trial.params["weight_decay"],
-            "geoscore": trial.value if trial.value is not None else float("nan"),
+            "geoscore": _geoscore(trial),
             "steps": max(trial.intermediate_values, default=0),
-            "state": trial.state.name.lower(),
+            "state": trial.user_attrs.get(STATE, trial.state.name.lower()),
         }
         for trial in _ended(study)
     ]
@@ -169,8 +232,10 @@ def _table(study: optuna.Study) -> str:
 
 
 def _plot(study: optuna.Study) -> bytes:
-    """Return a PNG: learning rate and weight decay, coloured by GeoScore."""
-    rows = _rows(study)
+    """Return a PNG: learning rate and weight decay, coloured by GeoScore; a cross where a training diverged."""
+    every = _rows(study)
+    rows = [row for row in every if row["state"] != "diverged"]
+    diverged = [row for row in every if row["state"] == "diverged"]
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     points = axes.scatter(
@@ -181,6 +246,7 @@ def _plot(study: optuna.Study) -> bytes:
         cmap="viridis",
         edgecolors="black",
     )
+    axes.scatter([row["lr"] for row in diverged], [row["weight_decay"] for row in diverged], c="black", marker="x")
     axes.set(xscale="log", xlabel="learning rate", ylabel="weight decay")
     axes.set_yscale("symlog", linthresh=1e-5)
     axes.set_title("GeoScore on the calibration split, best epoch")
