@@ -14,10 +14,14 @@ from torch import Tensor
 from geocells.hierarchy import Hierarchy
 from geocells.land import TABLE_LEVEL, land_table, shares
 from geocells.natural_earth import read_polygons
+from geocells.outlines import area_km2, polygonal
 from infer.countries import known_countries, table_cells
 from infer.posterior import Tree, sum_up
+from infer.regions import cell_areas
 
 NUMBER = r"\s*[-+]?\d+(?:\.\d*)?\s*"
+ROUNDING = 1e-9
+"""Of a cell of which no more is left, nothing is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,9 +49,7 @@ def make_prior(hierarchy: Hierarchy, within: Sequence[str], exclude: Sequence[st
     """
     if not within and not exclude:
         return None
-    leaf_in, table_in = _joined(hierarchy, within) if within else (1.0, 1.0)
-    leaf_out, table_out = _joined(hierarchy, exclude)
-    leaf, table = leaf_in * (1 - leaf_out), table_in * (1 - table_out)
+    leaf, table = _left(hierarchy, within, exclude)
     words = " ".join(
         f"{flag} {' '.join(areas)}" for flag, areas in (("within", within), ("excluding", exclude)) if areas
     )
@@ -59,45 +61,72 @@ def make_prior(hierarchy: Hierarchy, within: Sequence[str], exclude: Sequence[st
     return Prior(words, leaf, table)
 
 
-def _joined(hierarchy: Hierarchy, texts: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the shares of leaves and of the table's cells that lie in at least one of several areas."""
-    leaf_out, table_out = np.ones(hierarchy.sizes()[-1]), np.ones(4**TABLE_LEVEL)
-    for text in texts:
-        leaf, table = area_shares(hierarchy, text)
-        leaf_out, table_out = leaf_out * (1 - leaf), table_out * (1 - table)
-    return 1 - leaf_out, 1 - table_out
+def _left(
+    hierarchy: Hierarchy, within: Sequence[str], exclude: Sequence[str]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the shares of leaves, and of the land table's cells, that lie within and are not excluded."""
+    if not exclude:
+        return area_shares(hierarchy, *within)
+    leaf_out, table_out = area_shares(hierarchy, *exclude)
+    # What is within and not excluded is what either holds, less what is excluded.
+    both = area_shares(hierarchy, *within, *exclude) if within else (np.ones_like(leaf_out), np.ones_like(table_out))
+    leaf, table = both[0] - leaf_out, both[1] - table_out
+    return np.where(leaf > ROUNDING, leaf, 0), np.where(table > ROUNDING, table, 0)
 
 
-def area_shares(hierarchy: Hierarchy, text: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return what share of each leaf, and of each cell of the land table, lies in an area.
+def area_shares(hierarchy: Hierarchy, *texts: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what share of each leaf, and of each cell of the land table, lies in at least one of several areas.
 
-    A country's share of a leaf is one of land, by the country with most land in each cell of the table; a polygon's is
-    one of area, exact.
+    All polygons are one, whose share is one of true area, exact. Countries' share of a leaf is one of land, by the
+    country with most land in each cell of the table. A leaf with both has the sum, less the overlap by the table's
+    cells, but at least the larger share and at most 1.
+
+    Raises:
+        ValueError: a text is no country, no two corners and no file.
+    """
+    areas = [_read_area(text) for text in texts]
+    polygons = [area for area in areas if not isinstance(area, str)]
+    leaf, table = np.zeros(hierarchy.sizes()[-1]), np.zeros(4**TABLE_LEVEL)
+    if polygons:
+        leaf, table = _polygon_shares(hierarchy, shapely.union_all(polygons))
+    country = np.isin(land_table().country, [area for area in areas if isinstance(area, str)])
+    if country.any():
+        of, cell, share = table_cells(hierarchy, hierarchy.depth - 1)
+        land = np.minimum(np.bincount(of, share * country[cell], len(leaf)), 1)
+        both = np.bincount(of, share * country[cell] * table[cell], len(leaf))
+        leaf = np.clip(leaf + land - both, np.maximum(leaf, land), 1)
+    return leaf, np.where(country, 1, table)
+
+
+def _polygon_shares(hierarchy: Hierarchy, area: shapely.Geometry) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    cell, _, share = shares(np.array([area], dtype=object), TABLE_LEVEL)
+    rows = hierarchy.rows(hierarchy.depth - 1)
+    leaf = cells_inside(cell_areas(hierarchy, np.arange(rows.start, rows.stop)), area)
+    return leaf, np.minimum(np.bincount(cell, share, 4**TABLE_LEVEL), 1)
+
+
+def _read_area(text: str) -> str | shapely.Geometry:
+    """Return the code of a country, or polygons of (longitude, latitude).
 
     Raises:
         ValueError: the text is no country, no two corners and no file.
     """
     if re.fullmatch(r"[A-Za-z]{2}", text.strip()):
-        return _country_shares(hierarchy, text.strip().upper())
+        code = text.strip().upper()
+        if code not in known_countries():
+            raise ValueError(
+                f"{code} has most of the land in no cell of 160 by 80 km: give a file of polygons, or one of "
+                f"{' '.join(known_countries())}"
+            )
+        return code
     if re.fullmatch(",".join([NUMBER] * 4), text):
-        return _polygon_shares(hierarchy, corner_boxes(text))
+        return shapely.union_all(corner_boxes(text))
     if Path(text).exists():
-        return _polygon_shares(hierarchy, shapely.make_valid(read_polygons(Path(text))[0]))
+        return shapely.union_all(polygonal(read_polygons(Path(text))[0]))
     raise ValueError(
         f"{text!r} is no area: give a country's code such as DE, two corners as south,west,north,east in degrees such as "
         "47,5,55,16, or a file of polygons such as area.geojson"
     )
-
-
-def _country_shares(hierarchy: Hierarchy, code: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    table = (land_table().country == code).astype(np.float64)
-    if not table.any():
-        raise ValueError(
-            f"{code} has most of the land in no cell of 160 by 80 km: give a file of polygons, or one of "
-            f"{' '.join(known_countries())}"
-        )
-    leaf, cell, share = table_cells(hierarchy, hierarchy.depth - 1)
-    return np.minimum(np.bincount(leaf, share * table[cell], hierarchy.sizes()[-1]), 1), table
 
 
 def corner_boxes(text: str) -> NDArray[np.object_]:
@@ -116,39 +145,18 @@ def corner_boxes(text: str) -> NDArray[np.object_]:
     return np.array([shapely.box(w, south, e, north) for w, e in spans if w < e], dtype=object)
 
 
-def _polygon_shares(
-    hierarchy: Hierarchy, areas: NDArray[np.object_]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    one = np.array([shapely.union_all(areas)], dtype=object)
-    cell, _, share = shares(one, TABLE_LEVEL)
-    table = np.minimum(np.bincount(cell, share, 4**TABLE_LEVEL), 1)
-    return boxes_inside(hierarchy.bounds_deg[hierarchy.rows(hierarchy.depth - 1)], one[0]), table
-
-
-def boxes_inside(bounds_deg: NDArray[np.float64], area: shapely.Geometry) -> NDArray[np.float64]:
-    """Return what share of each box's true area lies in an area.
+def cells_inside(cells: NDArray[np.object_], area: shapely.Geometry) -> NDArray[np.float64]:
+    """Return what share of each of (N,) cells lies in an area, by true area.
 
     Args:
-        bounds_deg: (N, 4) south, west, north, east; east below west spans the antimeridian.
-        area: (longitude, latitude) in degrees, valid.
+        cells: polygons of (longitude, latitude) in degrees.
+        area: likewise, valid.
     """
-    south, west, north, east = bounds_deg.T
-    boxes = shapely.box(west, south, np.where(east < west, 180, east), north)
-    beyond = shapely.box(-180, south, np.where(east < west, east, -180), north)
     shapely.prepare(area)
-    inside, whole = np.zeros(len(bounds_deg)), np.zeros(len(bounds_deg))
-    for part in (boxes, beyond):
-        whole += _equal_area(part)
-        near = shapely.intersects(area, part)
-        inside[near] += _equal_area(shapely.intersection(area, part[near]))
-    return np.clip(inside / whole, 0, 1)
-
-
-def _equal_area(areas: NDArray[np.object_]) -> NDArray[np.float64]:
-    """Return areas on the unit sphere, by Lambert's cylindrical projection."""
-    return shapely.area(
-        shapely.transform(areas, lambda xy: np.column_stack([np.radians(xy[:, 0]), np.sin(np.radians(xy[:, 1]))]))
-    )
+    share = shapely.covers(area, cells).astype(np.float64)
+    cut = np.flatnonzero((share == 0) & shapely.intersects(area, cells))
+    share[cut] = area_km2(shapely.intersection(area, cells[cut])) / area_km2(cells[cut])
+    return np.minimum(share, 1)
 
 
 def restrict(tree: Tree, posterior: Sequence[Tensor], prior: Prior) -> tuple[list[Tensor], NDArray[np.float64]]:

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from geocells.hierarchy import Hierarchy
 from geocells.land import TABLE_LEVEL, land_table
+from geocells.outlines import area_km2
 from infer.countries import mass_by_country, table_cells
-from infer.regions import conformal_quantile, outline, region_cells
+from infer.regions import box_areas, cell_areas, conformal_quantile, outline, region_cells
 from infer.surface import COMPONENTS, Raster, Surface
 from plumbing.files import read_json
 
@@ -123,7 +124,10 @@ def read_promises(run: Path, model_hash: str, fusion: str, places: str = "usual"
             f"{run} promises nothing for --places {places}: too few calibration photographs lie {ELSEWHERE_KM:.0f} km "
             "from any training photograph; leave the flag out"
         )
-    return from_json(content["promises"][places], fusion)
+    try:
+        return from_json(content["promises"][places], fusion)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is damaged ({type(error).__name__}): run `python -m train.calibrate` again") from None
 
 
 class RegionFinder:
@@ -188,9 +192,7 @@ class RegionFinder:
         cells = region_cells(mass, raster.area_km2, quantile)
         cells = cells[mass[cells] > 0]
         countries = mass_by_country(self.raster_country[cells], mass[cells])
-        return region_record(
-            coverage, f"L{TABLE_LEVEL}", raster.bounds_deg[cells], raster.area_km2[cells], mass[cells], countries
-        )
+        return region_record(coverage, f"L{TABLE_LEVEL}", box_areas(raster.bounds_deg[cells]), mass[cells], countries)
 
     def _of_level(
         self, coverage: float, quantile: float, name: str, posterior: Sequence[Tensor], row: int
@@ -198,29 +200,28 @@ class RegionFinder:
         level = self.hierarchy.level_index(name)
         rows = self.hierarchy.rows(level)
         mass = posterior[level][row].exp().double().cpu().numpy()
-        area, bounds = self.hierarchy.area_km2[rows], self.hierarchy.bounds_deg[rows]
-        cells = region_cells(mass, area, quantile)
+        cells = region_cells(mass, self.hierarchy.area_km2[rows], quantile)
+        cells = cells[mass[cells] > 0]
         of, table_cell, share = table_cells(self.hierarchy, level)
         held = np.isin(of, cells)
         countries = mass_by_country(land_table().country[table_cell[held]], (mass[of] * share)[held])
-        return region_record(coverage, name, bounds[cells], area[cells], mass[cells], countries)
+        return region_record(coverage, name, cell_areas(self.hierarchy, rows.start + cells), mass[cells], countries)
 
 
 def region_record(
     coverage: float,
     level_name: str,
-    bounds_deg: NDArray[np.float64],
-    area_km2: NDArray[np.float64],
+    areas: NDArray[np.object_],
     mass: NDArray[np.floating],
     countries: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """Return a region as it stands in predictions.json."""
+    """Return a region, of (N,) polygons and masses of cells, as it stands in predictions.json."""
     return {
         "coverage": coverage,
         "level": level_name,
-        "cells": len(bounds_deg),
-        "area_km2": round(float(area_km2.sum()), 1),
+        "cells": len(areas),
+        "area_km2": round(float(area_km2(areas).sum()), 1),
         "probability": round(float(mass.sum()), 6),
         "countries": countries,
-        "geometry": outline(bounds_deg),
+        "geometry": outline(areas),
     }

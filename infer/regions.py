@@ -6,13 +6,18 @@ photographs' needs, so that of new photographs of the same kind the promised sha
 probabilities are (Vovk et al. 2005; Angelopoulos and Bates 2023, section 1).
 """
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import shapely
 from numpy.typing import ArrayLike, NDArray
 
-from geocells.hierarchy import UNKNOWN
+from geocells.hierarchy import UNKNOWN, Hierarchy
+from geocells.partitions import Partition
+
+DECIMALS = 6
+"""Of degrees in an outline: 11 cm."""
 
 
 def needed_mass(
@@ -62,19 +67,44 @@ def region_cells(mass: NDArray[np.floating], area_km2: NDArray[np.float64], quan
     return order[taken]
 
 
-def outline(bounds_deg: NDArray[np.float64]) -> dict[str, Any]:
-    """Return the union of boxes as a GeoJSON MultiPolygon (RFC 7946: outer rings counterclockwise, cut at 180).
+def box_areas(bounds_deg: ArrayLike) -> NDArray[np.object_]:
+    """Return (N, 4) boxes as (N,) polygons of (longitude, latitude), in two parts where one spans the antimeridian.
 
     Args:
-        bounds_deg: (N, 4) south, west, north, east, not overlapping; east below west spans the antimeridian.
+        bounds_deg: south, west, north, east; east below west spans the antimeridian.
     """
-    boxes = np.asarray(bounds_deg, dtype=np.float64)
-    across = boxes[:, 3] < boxes[:, 1]
-    beyond = boxes[across] * [1, 0, 1, 1] + [0, -180, 0, 0]
-    south, west, north, east = np.vstack(
-        [np.where(across[:, None], boxes * [1, 1, 1, 0] + [0, 0, 0, 180], boxes), beyond]
-    ).T
-    merged = shapely.union_all(shapely.box(west, south, east, north), grid_size=1e-9)
+    south, west, north, east = np.asarray(bounds_deg, dtype=np.float64).reshape(-1, 4).T
+    across = east < west
+    areas = shapely.box(west, south, np.where(across, 180, east), north)
+    areas[across] = shapely.union(areas[across], shapely.box(-180, south[across], east[across], north[across]))
+    return areas
+
+
+def cell_areas(hierarchy: Hierarchy, rows: ArrayLike) -> NDArray[np.object_]:
+    """Return the cells of rows of a hierarchy as (N,) polygons: their outlines where the partition has any, else boxes."""
+    own = np.asarray(rows)
+    areas = box_areas(hierarchy.bounds_deg[own])
+    for k, (key, depth) in enumerate(zip(hierarchy.key[own].tolist(), hierarchy.level[own].tolist(), strict=True)):
+        area = _outline(hierarchy.partition, key, depth)
+        if area is not None:
+            areas[k] = area
+    return areas
+
+
+@lru_cache(maxsize=4096)
+def _outline(partition: Partition, key: int, depth: int) -> shapely.Geometry | None:
+    """Return the outline of a cell; most photographs of a series have the same likeliest cells."""
+    return partition.outline(key, depth)
+
+
+def outline(areas: NDArray[np.object_]) -> dict[str, Any]:
+    """Return the union of polygons as a GeoJSON MultiPolygon (RFC 7946: outer rings counterclockwise, cut at 180).
+
+    Args:
+        areas: (N,) polygons and multipolygons of (longitude, latitude) within ±180, not overlapping.
+    """
+    # Rounding each coordinate by itself would leave slivers, which are not valid.
+    merged = shapely.set_precision(shapely.union_all(areas), 10**-DECIMALS)
     parts = shapely.orient_polygons(shapely.get_parts(merged.normalize()))
     return {"type": "MultiPolygon", "coordinates": [_rings(part) for part in parts]}
 
@@ -82,4 +112,4 @@ def outline(bounds_deg: NDArray[np.float64]) -> dict[str, Any]:
 def _rings(polygon: shapely.Polygon) -> list[list[list[float]]]:
     rings = [polygon.exterior, *polygon.interiors]
     # GeoJSON alone has longitude first.
-    return [shapely.get_coordinates(ring).round(6).tolist() for ring in rings]
+    return [shapely.get_coordinates(ring).round(DECIMALS).tolist() for ring in rings]
