@@ -85,15 +85,15 @@ def cell_areas(hierarchy: Hierarchy, rows: ArrayLike) -> NDArray[np.object_]:
     own = np.asarray(rows)
     areas = box_areas(hierarchy.bounds_deg[own])
     for k, (key, depth) in enumerate(zip(hierarchy.key[own].tolist(), hierarchy.level[own].tolist(), strict=True)):
-        area = _outline(hierarchy.partition, key, depth)
+        area = cell_outline(hierarchy.partition, key, depth)
         if area is not None:
             areas[k] = area
     return areas
 
 
 @lru_cache(maxsize=4096)
-def _outline(partition: Partition, key: int, depth: int) -> shapely.Geometry | None:
-    """Return the outline of a cell; most photographs of a series have the same likeliest cells."""
+def cell_outline(partition: Partition, key: int, depth: int) -> shapely.Geometry | None:
+    """Return the outline of a cell, None of one that is its box; most photographs of a series have the same likeliest cells."""
     return partition.outline(key, depth)
 
 

@@ -2,13 +2,11 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geocells.partitions import Partition
 from infer import bulk
 from infer.answer import Listing, answer_record
 from infer.claims import Claims, same_place_record
@@ -20,6 +18,7 @@ from infer.loading import Photo, evenly, files_of, find_photos, photo_batches, u
 from infer.model import Model, Seen, load_model
 from infer.neighbours import open_neighbours
 from infer.posterior import sum_up
+from infer.regions import cell_outline
 from infer.same_place import agreement, fuse_photographs
 from infer.writers import Record, photographs_of, write_answers
 from label_maps.pictures import Pictures
@@ -207,15 +206,9 @@ def cell_layer(model: Model, level: dict[str, Any]) -> "CellLayer":
     drawn = [known[cell["id"]] for cell in level["cells"]]
     probability = np.array([cell["probability"] for cell in level["cells"]])
     depth, keys = model.hierarchy.level_index(level["level"]), model.hierarchy.key[drawn].tolist()
-    outlines = [_outline(model.hierarchy.partition, key, depth) for key in keys]
+    outlines = [cell_outline(model.hierarchy.partition, key, depth) for key in keys]
     bounds = model.hierarchy.bounds_deg[drawn]
     return CellLayer(level["level"], [c["id"] for c in level["cells"]], probability, bounds, outlines)
-
-
-@lru_cache(maxsize=4096)
-def _outline(partition: Partition, key: int, depth: int) -> Any:
-    """Return the polygons of a cell; most photographs of a series have the same likeliest areas."""
-    return partition.outline(key, depth)
 
 
 def _table(records: list[Record], names: dict[Path, str]) -> str:

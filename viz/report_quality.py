@@ -78,7 +78,9 @@ def _warning(report: Report) -> str:
         said += _warned(f"{known:,} of these photographs were trained on: the figures say nothing of new ones.")
     if leaks.get("compared_with", 0) < leaks.get("training_photographs", 0):
         compared, of = leaks["compared_with"], leaks["training_photographs"]
-        said += _warned(f"The leak audit knew {compared:,} of {of:,} training photographs: it says nothing of the others.")
+        said += _warned(
+            f"The leak audit knew {compared:,} of {of:,} training photographs: it says nothing of the others."
+        )
     if leaks.get("contaminated"):
         said += _warned(f"{leaks['photographs']:,} of these photographs are related to training ones: {_kinds(leaks)}.")
     return said
