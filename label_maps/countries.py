@@ -44,23 +44,11 @@ AMBIGUOUS: dict[str, tuple[str, ...]] = {
 }
 """Names that several countries share."""
 
-FORMAL = frozenset(
-    (
-        "of",
-        "and",
-        "republic",
-        "kingdom",
-        "state",
-        "states",
-        "federal",
-        "federation",
-        "federative",
-        "democratic",
-        "people",
-    )
-    + ("peoples", "s", "islamic", "commonwealth", "principality", "grand", "duchy", "sultanate", "plurinational")
-    + ("bolivarian", "socialist")
-)
+FORMAL = frozenset({
+    "of", "and", "republic", "kingdom", "state", "states", "federal", "federation", "federative", "democratic", "people",
+    "peoples", "s", "islamic", "commonwealth", "principality", "grand", "duchy", "sultanate", "plurinational",
+    "bolivarian", "socialist",
+})  # fmt: skip
 """Words of official names that say nothing of which country it is."""
 
 
