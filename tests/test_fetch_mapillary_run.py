@@ -29,13 +29,15 @@ from label_maps.manifest import MANIFEST, SCHEMA, coordinates, read_manifest
 from tests.mapillary_kills import faults_of
 from tests.mapillary_stub import HTML, TOKEN, Stub, World
 
+IMAGES = 6000
+"""Of the whole planet; enough that some in the region have each flaw."""
 REGION = (-27.0, 22.0, -14.0, 38.0)
 """South, west, north, east of a part of the demo planet with many pictures."""
 
 
 @pytest.fixture(scope="module")
 def world():
-    return World(0, 4000, gone_share=0.04, doubtful_share=0.04, bbox=REGION)
+    return World(0, IMAGES, gone_share=0.04, doubtful_share=0.04, bbox=REGION)
 
 
 @pytest.fixture(autouse=True)
@@ -243,7 +245,7 @@ def test_a_dry_run_asks_nothing_writes_nothing_and_counts_the_survey_as_it_is(wo
 
 
 def test_panoramas_are_left_out_or_become_a_view_ahead(tmp_path):
-    world = World(0, 4000, pano_share=0.5, bbox=REGION, gone_share=0.0)
+    world = World(0, IMAGES, pano_share=0.5, bbox=REGION, gone_share=0.0)
     found = {}
     with Stub(world) as stub:
         for pano in ("drop", "crop"):
@@ -302,7 +304,7 @@ def test_a_picture_that_was_written_but_not_entered_is_taken_over(world, data):
 def test_recheck_removes_what_was_deleted_and_run_does_not_bring_it_back(world, data):
     photos = read_manifest(data)
     deleted = photos["id"][::10].tolist()
-    later = World(0, 4000, gone_share=0.04, doubtful_share=0.04, bbox=REGION)
+    later = World(0, IMAGES, gone_share=0.04, doubtful_share=0.04, bbox=REGION)
     later.gone[[later.at[int(image)] for image in deleted]] = True
     with Stub(later) as stub:
         service = {"graph_url": stub.url, "tiles_url": stub.url, "requests_per_second": 0}
@@ -321,7 +323,7 @@ def test_recheck_removes_what_was_deleted_and_run_does_not_bring_it_back(world, 
 def test_recheck_says_which_shards_still_hold_what_was_deleted(world, data, caplog):
     pack(PackConfig(data=data))
     photos = read_manifest(data)
-    later = World(0, 4000, gone_share=0.04, doubtful_share=0.04, bbox=REGION)
+    later = World(0, IMAGES, gone_share=0.04, doubtful_share=0.04, bbox=REGION)
     later.gone[later.at[int(photos["id"][0])]] = True
     with Stub(later) as stub:
         service = {"graph_url": stub.url, "tiles_url": stub.url, "requests_per_second": 0}
