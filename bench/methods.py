@@ -88,10 +88,12 @@ QUAD = ("--partition", "quad")
 ADMIN = ("--partition", "admin", "--countries", "{countries}", "--regions", "{regions}")
 MACRO = ("--partition", "macro")
 FLAT = (*QUAD, "--levels", "8")
+NESTED = ("--partition", "kmeans", "--clusters", "50", "300", "1000")
 LEVELS = ("L1", "L3", "L5", "L8")
 
 METHODS: dict[str, Method] = {
     "joint": Method(QUAD, (joint(),)),
+    "joint on nested k-means": Method(NESTED, (joint(),)),
     "flat L8": Method(FLAT, (level("L8", 1.0),)),
     "flat L8, smoothed": Method(FLAT, (level("L8", 1.0, "--loss", "haversine"),)),
     "flat L8, smoothed over 400 km": Method(FLAT, (level("L8", 1.0, "--loss", "haversine", "--tau-km", "400"),)),
@@ -112,7 +114,7 @@ METHODS: dict[str, Method] = {
     ),
     "coordinates": Method(QUAD, (Step("train.regress", ()),), (None, "regressed")),
     "multiscale": Method(
-        ("--partition", "kmeans", "--clusters", "50", "300", "1000"),
+        NESTED,
         (joint("--loss", "focal", "--loss-on", "levels", "--coordinate-weight", "1.0"),),
     ),
 }
