@@ -16,9 +16,9 @@ from geocells.land import land_table
 from geocells.partitions import NO_CELL, Partition, QuadPartition, partition_of
 from geocells.partitions.adaptive import AdaptivePartition, read_cell_table, split_by_density
 from geocells.partitions.admin import AdminPartition, read_areas
-from geocells.partitions.kmeans import cluster
+from geocells.partitions.kmeans import _apart, cluster
 from geocells.partitions.macro import MACRO_REGIONS, MacroPartition, published_boxes, region_of_cells, widened
-from geocells.sphere import EARTH_AREA_KM2, distance_km, latlon_deg
+from geocells.sphere import EARTH_AREA_KM2, distance_km, latlon_deg, unit_vectors
 
 TRAINING = latlon_deg(np.random.default_rng(3).normal(size=(400, 3)))
 SEAMS = np.array([(90, 0), (-90, 0), (0, 180), (0, -180), (-17, 179.999), (-17, -179.999), (0, 0), (89.9, 120)], float)
@@ -425,3 +425,11 @@ def test_widening_leaves_the_photographs_as_they_were():
 def test_a_partition_of_boxes_has_no_outline():
     assert isinstance(MAKERS["adaptive"](None), AdaptivePartition)
     assert MAKERS["adaptive"](None).outline(0, 0) is None
+
+
+def test_centroids_on_one_place_give_way_to_the_points_furthest_from_any():
+    points = unit_vectors([(0, 0), (0, 90), (0, 180), (80, 0), (-80, 10)])
+    apart = _apart(points[[0, 1, 1, 2]], points)
+    assert len(np.unique(apart.round(7), axis=0)) == 4
+    np.testing.assert_array_equal(apart[[0, 1, 3]], points[[0, 1, 2]])
+    assert min(np.linalg.norm(apart[2] - points[k]) for k in (3, 4)) < 1e-12
