@@ -3,7 +3,7 @@
 The planet is that of `make demo` with eight times the photographs, so that a figure of 0.03 can be told from chance; its
 recipe is the demo's. The second test set is the same world photographed elsewhere, in the cities of several seeds: those of
 one are a few hundred, of very unequal size, and a handful of them would decide what is covered. Data and run are made
-first, in `--work`, unless they lie there: half an hour on two cores.
+first, in `--work`, unless they lie there: an hour and a half on two cores that had other work too.
 """
 
 import argparse

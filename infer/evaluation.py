@@ -109,6 +109,7 @@ def main(config: EvaluateConfig) -> None:
         "calibration": meter.levels(),
         "places": config.places,
         "regions": meter.regions(away_km, _groups(photos), _related(photos)),
+        "not_promised": meter.not_promised(),
         "recall_by_area_km2": meter.recall_by_area(),
         "slices": _slices(measured.points_deg, photos, model),
         "cells": {"level": ERROR_LEVEL, "median_km": cell_errors(away_km, coordinates(photos))},

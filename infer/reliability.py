@@ -165,12 +165,19 @@ class TrustMeter:
         area = np.concatenate(self.searched)
         return {f"{limit:g}": float((area <= limit).mean()) for limit in SEARCH_KM2}
 
+    def not_promised(self) -> list[float]:
+        """Return the coverages that no set of land cells can promise."""
+        if self.surface is None or self.promises is None:
+            return []
+        needed = self.promises.needed[SMOOTH]
+        return [coverage for coverage in self.coverages if not np.isfinite(conformal_quantile(needed, coverage))]
+
     def regions(
         self, away_km: NDArray[np.float64], groups: Mapping[str, ArrayLike], sequence: ArrayLike | None = None
     ) -> dict[str, Any]:
         """Return coverage and area of the promised regions, beside uncalibrated ones and circles around the answers.
 
-        Coverages that no set of land cells can promise are left out.
+        Coverages that are `not_promised` are left out.
 
         Args:
             away_km: (N,) distances of the answers from the truth.
@@ -182,9 +189,9 @@ class TrustMeter:
         needed, area = np.concatenate(self.needed), np.concatenate(self.area)
         report: dict[str, Any] = {}
         for k, coverage in enumerate(self.coverages):
-            quantile = conformal_quantile(self.promises.needed[SMOOTH], coverage)
-            if not np.isfinite(quantile):
+            if coverage in self.not_promised():
                 continue
+            quantile = conformal_quantile(self.promises.needed[SMOOTH], coverage)
             hits, plain = needed <= quantile + 1e-6, needed <= coverage
             # A circle that covers as many as the regions do: what one number for all photographs would cost.
             radius = circle_radius_km(away_km, float(hits.mean()))
@@ -230,11 +237,10 @@ def trust_lines(report: Mapping[str, Any]) -> list[str]:
             f"{name:<12} {level['ece_before']:>12.3f} {level['ece_after_temperatures']:>13.3f} {after:>8} "
             f"{level['ece_if_perfect']['mean']:>16.3f}"
         )
-    for coverage in COVERAGES:
-        if report["regions"] and f"{coverage:g}" not in report["regions"]:
-            lines.append(
-                f"{coverage:.0%} regions of land cells cannot be promised: too many calibration photographs at sea, or too few"
-            )
+    lines += [
+        f"{coverage:.0%} regions of land cells cannot be promised: too many calibration photographs at sea, or too few"
+        for coverage in report["not_promised"]
+    ]
     for coverage, region in report["regions"].items():
         hits, circle = region["covered"], region["circle_of_equal_coverage"]
         lines.append(

@@ -1,6 +1,7 @@
 """What several tests share."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -42,4 +43,16 @@ def tiny_run(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("tiny_run") / "run"
     make_label_maps(LabelMapsConfig(tiny, run))
     train_joint(joint_config(tiny, run))
+    return run
+
+
+@pytest.fixture(scope="session")
+def calibrated(tiny: Path, tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return that run, calibrated. It is not to be changed: copy it."""
+    from train.calibration import main as calibrate
+    from train.config import CalibrateConfig
+
+    run = tmp_path_factory.mktemp("calibrated") / "run"
+    shutil.copytree(tiny_run, run)
+    calibrate(CalibrateConfig(tiny, run, workers=0, device="cpu"))
     return run

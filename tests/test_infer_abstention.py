@@ -1,5 +1,4 @@
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -8,8 +7,6 @@ from infer.claims import abstain
 from infer.config import InferConfig
 from infer.session import main
 from tests.tiny import PLACES, write_square
-from train.calibration import main as calibrate
-from train.config import CalibrateConfig
 from train.promises import fit_confidence
 
 
@@ -56,14 +53,6 @@ def test_confidence_is_the_share_that_is_right_where_the_model_is_too_sure(share
 def test_confidence_never_falls_as_the_probability_rises():
     slope, _ = fit_confidence(np.array([0.9, 0.9, 0.1, 0.1]), np.array([False, False, True, True]))
     assert slope >= 0
-
-
-@pytest.fixture(scope="module")
-def calibrated(tiny, tiny_run, tmp_path_factory):
-    run = tmp_path_factory.mktemp("calibrated") / "run"
-    shutil.copytree(tiny_run, run)
-    calibrate(CalibrateConfig(tiny, run, workers=0, device="cpu"))
-    return run
 
 
 def answers(photos, run, out, **flags):

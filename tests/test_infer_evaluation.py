@@ -18,8 +18,6 @@ from infer.evaluation import class_ranks, main, measure, split_photos, table
 from infer.model import Model, load_model
 from infer.promises import CONFORMAL
 from label_maps.manifest import CLUES, coordinates, read_manifest, write_manifest
-from train.calibration import main as calibrate
-from train.config import CalibrateConfig
 
 CPU = torch.device("cpu")
 
@@ -200,9 +198,8 @@ def test_flags_that_cannot_work_are_refused(tmp_path, flags):
         EvaluateConfig(data=tmp_path, run=tmp_path, **flags)
 
 
-def test_a_coverage_that_cannot_be_promised_is_left_out_and_said(tiny, tiny_run, tmp_path, capsys):
-    run = shutil.copytree(tiny_run, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
-    calibrate(CalibrateConfig(tiny, run, workers=0, device="cpu"))
+def test_a_coverage_that_cannot_be_promised_is_left_out_and_said(tiny, calibrated, tmp_path, capsys):
+    run = shutil.copytree(calibrated, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
     content = json.loads((run / CONFORMAL).read_text())
     needed = content["promises"]["usual"]["needed_mass"]["smooth"]
     # As if most calibration photographs lay at sea.
@@ -210,4 +207,10 @@ def test_a_coverage_that_cannot_be_promised_is_left_out_and_said(tiny, tiny_run,
     (run / CONFORMAL).write_text(json.dumps(content))
     report = evaluate(tiny, run, tmp_path / "e.json")
     assert list(report["regions"]) == ["0.5"]
+    assert report["not_promised"] == [0.9]
     assert "90% regions of land cells cannot be promised" in capsys.readouterr().out
+    # Nor is silence kept where nothing at all can be.
+    content["promises"]["usual"]["needed_mass"]["smooth"] = {"never": 12, "sorted": []}
+    (run / CONFORMAL).write_text(json.dumps(content))
+    assert evaluate(tiny, run, tmp_path / "e.json")["regions"] == {}
+    assert "50% regions of land cells cannot be promised" in capsys.readouterr().out

@@ -1,5 +1,4 @@
 import json
-import shutil
 
 import geopandas
 import numpy as np
@@ -18,8 +17,6 @@ from infer.session import main
 from infer.writers import as_csv, as_geojson
 from plumbing.stated import stated_places
 from tests.tiny import PLACES, write_square
-from train.calibration import main as calibrate
-from train.config import CalibrateConfig
 
 BOXES = shapely.MultiPolygon([shapely.box(170, -20, 180, -10), shapely.box(-180, -20, -170, -10)])
 
@@ -130,14 +127,6 @@ def test_of_photographs_of_one_place_each_without_coordinates_has_a_side_car(tmp
     assert [path.name for path in written] == ["x.jpg.xmp", "01010101-x.jpg.xmp", "y.jpg.xmp"]
     written = write_sidecars(tmp_path, [same_place_record(each[2:], [0.9] * 2, [])], 0.5)
     assert [path.name for path in written] == ["y.jpg.xmp"]
-
-
-@pytest.fixture(scope="module")
-def calibrated(tiny, tiny_run, tmp_path_factory):
-    run = tmp_path_factory.mktemp("calibrated") / "run"
-    shutil.copytree(tiny_run, run)
-    calibrate(CalibrateConfig(tiny, run, workers=0, device="cpu"))
-    return run
 
 
 @pytest.fixture

@@ -129,6 +129,17 @@ def test_photographs_related_to_training_ones_are_named_by_kind(run):
     assert "are related to training ones" not in text_of(html_of(run))
 
 
+def test_what_an_audit_did_not_know_and_what_cannot_be_promised_is_said(run):
+    leaks = {"photographs": 0, "share": 0.0, "contaminated": False, "kinds": {}}
+    unknown = {**leaks, "training_photographs": 90, "compared_with": 40}
+    write_json(run / "evaluation_test.json", evaluation(leaks=unknown, not_promised=[0.9]))
+    said = text_of(html_of(run))
+    assert "The leak audit knew 40 of 90 training photographs" in said
+    assert "No regions of land cells can be promised to hold 90% of such photographs." in said
+    write_json(run / "evaluation_test.json", evaluation(leaks={**unknown, "compared_with": 90}, not_promised=[]))
+    assert "The leak audit knew" not in text_of(html_of(run))
+
+
 def test_a_run_stands_against_another_with_the_sign_of_the_difference(run):
     differences = {"geoscore": {"value": 123.4, "low": 50.0, "high": 200.0}, "nearer": figure(0.5)}
     write_json(run / "evaluation_test.json", evaluation(against={"run": "old", "photographs": 99, **differences}))

@@ -35,6 +35,7 @@ DRAWN = {
     "slices",
     "calibration",
     "regions",
+    "not_promised",
     "recall_by_area_km2",
     "against",
     "trained_on",
@@ -83,6 +84,8 @@ def _warning(report: Report) -> str:
         )
     if leaks.get("contaminated"):
         said += _warned(f"{leaks['photographs']:,} of these photographs are related to training ones: {_kinds(leaks)}.")
+    for coverage in report.get("not_promised") or ():
+        said += _warned(f"No regions of land cells can be promised to hold {coverage:.0%} of such photographs.")
     return said
 
 
