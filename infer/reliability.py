@@ -242,7 +242,7 @@ def trust_lines(report: Mapping[str, Any]) -> list[str]:
         for coverage in report["not_promised"]
     ]
     for coverage, region in report["regions"].items():
-        hits, circle = region["covered"], region["circle_of_equal_coverage"]
+        hits, circle = region["covered"] | region.get("covered_by_sequence", {}), region["circle_of_equal_coverage"]
         lines.append(
             f"{float(coverage):.0%} regions cover {hits['value']:.1%} [{hits['low']:.1%}, {hits['high']:.1%}]; median "
             f"{region['median_area_km2']:,.0f} km², where a circle takes {circle['area_km2']:,.0f} km²"

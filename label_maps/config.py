@@ -56,7 +56,7 @@ class LabelMapsConfig:
     """admin: a photograph belongs to the area that holds it (polygons, the default) or to that with the nearest middle
     (centroids, as a published method has it)."""
     clusters: tuple[int, ...] | None = None
-    """kmeans: clusters of each level, such as 50 500 5000."""
+    """kmeans: clusters of each level, such as 50 500 5000; by the number of training photographs when left out."""
     seed: int | None = None
     """kmeans: of the first guess; 0 when left out."""
 
@@ -75,8 +75,8 @@ class LabelMapsConfig:
         self._check_adaptive()
         if self.regions and not self.countries:
             raise ValueError("--regions needs --countries FILE too, such as ne_50m_admin_0_countries.zip")
-        if self.partition == "kmeans":
-            self._check_clusters()
+        if self.clusters is not None:
+            self._check_clusters(self.clusters)
 
     def _check_adaptive(self) -> None:
         if self.cells and (self.max_images or self.max_level):
@@ -86,11 +86,12 @@ class LabelMapsConfig:
         if self.max_level is not None and not 1 <= self.max_level <= 16:
             raise ValueError(f"--max-level is 1 to 16, got {self.max_level}")
 
-    def _check_clusters(self) -> None:
-        given = " ".join(map(str, self.clusters or ())) or "nothing"
-        if not self.clusters or list(self.clusters) != sorted(set(self.clusters)) or self.clusters[0] < 1:
+    @staticmethod
+    def _check_clusters(clusters: tuple[int, ...]) -> None:
+        given = " ".join(map(str, clusters)) or "nothing"
+        if not clusters or list(clusters) != sorted(set(clusters)) or clusters[0] < 1:
             raise ValueError(f"--clusters are numbers, coarse to fine, such as 50 500 5000; got {given}")
-        if self.clusters[-1] < 4:
+        if clusters[-1] < 4:
             raise ValueError(f"--clusters: the finest level has at least 4, got {given}")
 
 

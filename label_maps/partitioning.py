@@ -45,7 +45,7 @@ def make_partition(config: LabelMapsConfig, training_deg: NDArray[np.float64]) -
     if config.partition == "kmeans":
         from geocells.partitions import kmeans
 
-        return kmeans.cluster(training_deg, config.clusters or (), config.seed or 0)
+        return kmeans.cluster(training_deg, config.clusters, config.seed or 0)
     if config.partition == "macro":
         from geocells.partitions import macro
 
@@ -61,6 +61,8 @@ def settings_of(config: LabelMapsConfig, partition: Partition) -> dict[str, obje
     own = {flag: given[flag] for flag in OWN_FLAGS[config.partition] if given[flag] is not None}
     if isinstance(partition, QuadPartition):
         own["levels"] = list(partition.levels)
+    if config.partition == "kmeans":
+        own["clusters"] = [int(name.removeprefix("K")) for name in partition.level_names]
     return {"partition": config.partition, **own, "min_images": config.min_images}
 
 

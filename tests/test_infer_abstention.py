@@ -1,10 +1,14 @@
 import json
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
 
 from infer.claims import abstain
 from infer.config import InferConfig
+from infer.promises import Promises
 from infer.session import main
 from tests.tiny import PLACES, write_square
 from train.promises import fit_confidence
@@ -45,14 +49,36 @@ def test_an_answer_coarser_than_wanted_is_none():
 def test_confidence_is_the_share_that_is_right_where_the_model_is_too_sure(share):
     rng = np.random.default_rng(0)
     best = rng.uniform(0.9, 0.999, 4000)
-    slope, offset = fit_confidence(best, rng.random(4000) < share)
-    odds = np.log(best / (1 - best))
-    assert np.mean(1 / (1 + np.exp(-(slope * odds + offset)))) == pytest.approx(share, abs=0.03)
+    assert np.mean(sure(best, rng.random(4000) < share)) == pytest.approx(share, abs=0.01)
 
 
-def test_confidence_never_falls_as_the_probability_rises():
-    slope, _ = fit_confidence(np.array([0.9, 0.9, 0.1, 0.1]), np.array([False, False, True, True]))
-    assert slope >= 0
+def test_confidence_bends_where_sure_photographs_are_right_less_often_than_their_odds_say():
+    # As where a cell that nothing was trained on lies beside the best one: the surest stay at even odds.
+    best = np.random.default_rng(0).uniform(0.05, 0.99, 200_000)
+    true = np.minimum(best, 0.5)
+    right = np.random.default_rng(1).random(len(best)) < true
+    odds = np.log(best / (1 - best))[:, None]
+    straight = LogisticRegression(C=1e9).fit(odds, right).predict_proba(odds)[:, 1]
+    assert np.abs(sure(best, right) - true).mean() < 0.8 * np.abs(straight - true).mean()
+
+
+@hypothesis.given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=30))
+def test_confidence_never_falls_as_the_probability_rises(answers):
+    best, right = (np.array(column) for column in zip(*answers, strict=True))
+    confidence = sure(np.sort(best), right[np.argsort(best)])
+    assert (np.diff(confidence) >= -1e-12).all()
+    assert ((confidence > 0) & (confidence < 1)).all()
+
+
+def test_confidence_of_true_probabilities_leaves_them_alone():
+    best = np.random.default_rng(0).uniform(0.02, 0.98, 50_000)
+    right = np.random.default_rng(1).random(len(best)) < best
+    np.testing.assert_allclose(sure(best, right), best, atol=0.01)
+
+
+def sure(best, right):
+    """What promises fitted to photographs say of these."""
+    return Promises("chain", len(best), (), {}, {"L1": fit_confidence(best, right)}).sure("L1", best)
 
 
 def answers(photos, run, out, **flags):

@@ -50,6 +50,12 @@ def test_a_copied_run_gives_the_same_classes_without_any_other_file(run, tiny, t
     assert (here.classes(training) != UNKNOWN).all()
 
 
+def test_a_run_says_how_many_clusters_it_chose(tiny, tmp_path):
+    make_label_maps(LabelMapsConfig(tiny, tmp_path, partition="kmeans"))
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["label_maps"]["clusters"] == list(read_hierarchy(tmp_path).sizes())
+
+
 def test_the_hash_knows_how_areas_are_assigned(tiny, tmp_path, files):  # noqa: F811
     make_label_maps(LabelMapsConfig(tiny, tmp_path, partition="admin", countries=files[0]))
     hierarchy = read_hierarchy(tmp_path)
@@ -111,7 +117,10 @@ def test_admin_needs_no_file_for_countries_and_says_how_rough_they_are(tiny, tmp
     ("flags", "complaint"),
     [
         ({"clusters": (4, 8)}, "--clusters is a flag of --partition kmeans, not of quad"),
-        ({"partition": "kmeans"}, "--clusters are numbers, coarse to fine, such as 50 500 5000; got nothing"),
+        (
+            {"partition": "kmeans", "clusters": ()},
+            "--clusters are numbers, coarse to fine, such as 50 500 5000; got nothing",
+        ),
         ({"partition": "kmeans", "clusters": (8, 4)}, "got 8 4"),
         ({"partition": "kmeans", "clusters": (2, 3)}, "the finest level has at least 4"),
         ({"partition": "kmeans", "clusters": (4,), "levels": (1,)}, "--levels is a flag of --partition quad"),

@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 from scipy.spatial import cKDTree
+from scipy.special import expit
 from torch import Tensor
 
 from geocells.hierarchy import UNKNOWN
 from geocells.sphere import chord, unit_vectors
 from infer.model import Model, Seen
-from infer.promises import DOUBT, ELSEWHERE_KM, SMOOTH, Promises, as_json
+from infer.promises import ELSEWHERE_KM, SMOOTH, Promises, as_json, doubts
 from infer.regions import needed_mass
 from infer.surface import COMPONENTS, Raster, Surface, fit_weights
 from plumbing.progress import progress
@@ -95,29 +97,22 @@ def _best(log_probability: Tensor, true: NDArray[np.int64]) -> tuple[NDArray[np.
     return np.exp(best), (cell == true) & (true != UNKNOWN)
 
 
-def fit_confidence(best: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:
-    """Return slope and offset of Platt's logistic from log odds of the best cell's probability to those of being right.
+def fit_confidence(best: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float, float]:
+    """Return beta calibration's weights of `doubts`: from the best cell's probability to the log odds of its being right.
 
     Photographs whose true cell is no class count as wrong, so that what a model says of its best cell is honest about
-    them. Targets are softened as in Platt 1999, so that few photographs, all right, give no certainty.
+    them. Targets are softened as in Platt 1999, so that few photographs, all right, give no certainty. No weight is
+    negative, so that a better posterior never means less confidence.
+
+    Source: Kull, Silva Filho and Flach 2017.
     """
-    odds = np.clip(best, *DOUBT)
-    x = torch.from_numpy(np.log(odds / (1 - odds)))
-    hits = float(right.sum())
-    yes, no = (hits + 1) / (hits + 2), 1 / (len(right) - hits + 2)
-    target = torch.from_numpy(np.where(right, yes, no))
-    with torch.inference_mode(False), torch.enable_grad():
-        line = torch.tensor([1.0, 0.0], dtype=torch.float64, requires_grad=True)
-        optimizer = torch.optim.LBFGS([line], max_iter=100, line_search_fn="strong_wolfe")
+    x, hits = doubts(best), float(right.sum())
+    target = np.where(right, (hits + 1) / (hits + 2), 1 / (len(right) - hits + 2))
 
-        def closure() -> Tensor:
-            optimizer.zero_grad()
-            odds_right = line[0] * x.clone() + line[1]
-            loss = torch.nn.functional.binary_cross_entropy_with_logits(odds_right, target.clone())
-            loss.backward()
-            return loss
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        odds = x @ weights
+        return float(np.mean(np.logaddexp(0, odds) - target * odds)), x.T @ (expit(odds) - target) / len(x)
 
-        optimizer.step(closure)
-    slope, offset = line.detach().tolist()
-    # A better posterior never means less confidence.
-    return (slope, offset) if slope > 0 else (0.0, float(np.log(hits + 1) - np.log(len(right) - hits + 1)))
+    found = minimize(loss, [1.0, 1.0, 0.0], jac=True, method="L-BFGS-B", bounds=[(0, None), (0, None), (None, None)])
+    a, b, c = found.x.tolist()
+    return a, b, c

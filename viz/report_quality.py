@@ -256,7 +256,7 @@ def _regions(regions: Mapping[str, Mapping[str, Any]]) -> str:
     rows = [
         [
             f"{float(promised):.0%}",
-            measured("covered", region["covered"]),
+            measured("covered", {**region["covered"], **region.get("covered_by_sequence", {})}),
             _share(((region.get("uncalibrated") or {}).get("covered") or {}).get("value")),
             area_words(region["median_area_km2"]) if "median_area_km2" in region else "",
             area_words(region["circle_of_equal_coverage"]["area_km2"]) if "circle_of_equal_coverage" in region else "",

@@ -14,6 +14,8 @@ from geocells.sphere import EARTH_RADIUS_KM, unit_vectors
 
 MANY_POINTS = 200_000
 """From so many photographs on, clusters are found from random batches of them."""
+PHOTOS_A_CLUSTER, COARSEST, FINEST = 12, 50, 10_000
+"""See `usual_sizes`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,12 +134,12 @@ def cell_polygon(cells: SphericalVoronoi, number: int) -> shapely.Geometry:
     return sphere_polygon(cells.vertices[cells.regions[number]], pole)
 
 
-def cluster(latlon_deg: ArrayLike, sizes: tuple[int, ...], seed: int = 0) -> KMeansPartition:
+def cluster(latlon_deg: ArrayLike, sizes: tuple[int, ...] | None = None, seed: int = 0) -> KMeansPartition:
     """Return nested clusters: the finest of the photographs, each coarser level of the centroids of the finer.
 
     Args:
         latlon_deg: (N, 2) coordinates of photographs.
-        sizes: clusters of each level, ascending, at least 4 at the finest.
+        sizes: clusters of each level, ascending, at least 4 at the finest; `usual_sizes` when None.
         seed: of the first guess.
 
     Raises:
@@ -146,6 +148,7 @@ def cluster(latlon_deg: ArrayLike, sizes: tuple[int, ...], seed: int = 0) -> KMe
     points = unit_vectors(latlon_deg).reshape(-1, 3)
     # Places and not photographs: of many photographs of one place, several would become centroids.
     first, count = np.unique(points.round(7), axis=0, return_index=True, return_counts=True)[1:]
+    sizes = sizes or usual_sizes(len(points), len(first))
     if len(first) < sizes[-1]:
         raise ValueError(f"--clusters {sizes[-1]} is more than the {len(first)} places that have training photographs")
     places, photographs = points[first], count.astype(np.float64)
@@ -158,6 +161,17 @@ def cluster(latlon_deg: ArrayLike, sizes: tuple[int, ...], seed: int = 0) -> KMe
         parents.insert(0, label)
         weight, finer = np.bincount(label, weight, size).astype(np.float64), coarser
     return _measured(centroids, tuple(parents))
+
+
+def usual_sizes(photographs: int, places: int) -> tuple[int, ...]:
+    """Return the clusters of each level for so many photographs of so many places.
+
+    At the finest level a dozen photographs share a cluster on average, at the coarsest the world is 50 parts or fewer, and one
+    level lies between: about what led `bench.methods`.
+    """
+    finest = max(4, min(photographs // PHOTOS_A_CLUSTER, places, FINEST))
+    coarsest = min(COARSEST, finest // 4)
+    return tuple(sorted({coarsest, round((coarsest * finest) ** 0.5), finest}))
 
 
 def _kmeans(
