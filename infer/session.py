@@ -63,8 +63,8 @@ def main(config: InferConfig) -> None:
             write_maps(config.out / names[photo.path], photo, record, evidence, model, config.tiles)
     if not records:
         raise ValueError(f"none of {len(photos)} files could be read as a photograph")
+    print(_table(records, names), flush=True)
     paths = write_all(config, records, names)
-    print(_table(records, names))
     answered = sum(len(photographs_of(record)) for record in records)
     print(
         f"{answered} of {len(photos)} answered{' together, as one place,' if config.same_place else ''} in {paths[0]}, "
