@@ -1,5 +1,6 @@
 """Whether probabilities and promises mean what they say: reliability of the best cells, coverage of regions."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from geocells.sphere import EARTH_RADIUS_KM
 from infer.model import Model
 from infer.posterior import fuse
 from infer.promises import SMOOTH, Promises
-from infer.regions import conformal_quantile, needed_mass, region_cells
+from infer.regions import needed_mass, region_cells
 from infer.surface import Raster, Surface
 
 BINS = 15
@@ -103,8 +104,9 @@ class TrustMeter:
         self.best: list[dict[str, list[NDArray]]] = [
             {"raw": [], "raw_right": [], "best": [], "right": []} for _ in model.hierarchy.level_names
         ]
-        self.needed: list[NDArray[np.float64]] = []
-        self.area: list[NDArray[np.float64]] = []
+        self.chosen = {} if promises is None else {coverage: promises.choose(coverage) for coverage in coverages}
+        self.needed: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
+        self.area: dict[float, list[NDArray[np.float64]]] = defaultdict(list)
         self.searched: list[NDArray[np.float64]] = []
         self.surface = (
             Surface(Raster.of(model.hierarchy), promises.weights, model.device)
@@ -127,15 +129,33 @@ class TrustMeter:
                 best, cell = (t.double().cpu().numpy() for t in tree[level].max(dim=1))
                 kept[which].append(np.exp(best))
                 kept[right].append((cell == classes[:, level]) & (classes[:, level] != UNKNOWN))
-        if self.surface is not None and self.promises is not None:
+        for name in dict.fromkeys(
+            [SMOOTH] * (self.surface is not None) + [name for name, _ in self._possible().values()]
+        ):
+            cells = self._cells(name, posterior, classes, latlon_deg)
+            self.needed[name].append(needed_mass(*cells))
+            if name == SMOOTH:
+                self.searched.append(searched_area(*cells))
+            mass, area_km2, _ = cells
+            for coverage, (chosen, quantile) in self._possible().items():
+                if chosen == name:
+                    areas = [[area_km2[region_cells(m, area_km2, q)].sum() for q in (quantile, coverage)] for m in mass]
+                    self.area[coverage].append(np.array(areas))
+
+    def _possible(self) -> dict[float, tuple[str, float]]:
+        return {coverage: chosen for coverage, chosen in self.chosen.items() if chosen}
+
+    def _cells(
+        self, name: str, posterior: Sequence[Tensor], classes: NDArray[np.int64], latlon_deg: NDArray[np.float64]
+    ) -> tuple[NDArray[np.floating], NDArray[np.float64], NDArray[np.int64]]:
+        """Return (B, C) probabilities, (C,) areas and (B,) true cells of the land, or of a level's known cells."""
+        if name == SMOOTH and self.surface is not None:
             raster = self.surface.raster
             mass = self.surface.spread(posterior[-1].exp().float()).cpu().numpy()
-            mass /= mass.sum(axis=1, keepdims=True)
-            true = raster.find(latlon_deg)
-            self.needed.append(needed_mass(mass, raster.area_km2, true))
-            self.searched.append(searched_area(mass, raster.area_km2, true))
-            quantiles = [conformal_quantile(self.promises.needed[SMOOTH], c) for c in self.coverages]
-            self.area.append(np.array([[_area(row, raster, q) for q in (*quantiles, *self.coverages)] for row in mass]))
+            return mass / mass.sum(axis=1, keepdims=True), raster.area_km2, raster.find(latlon_deg)
+        hierarchy, level = self.model.hierarchy, self.model.hierarchy.level_index(name)
+        mass = posterior[level].exp().double().cpu().numpy()
+        return mass, hierarchy.area_km2[hierarchy.rows(level)], classes[:, level]
 
     def levels(self) -> dict[str, Any]:
         """Return per level the calibration error before and after, and the reliability diagrams."""
@@ -166,43 +186,36 @@ class TrustMeter:
         return {f"{limit:g}": float((area <= limit).mean()) for limit in SEARCH_KM2}
 
     def not_promised(self) -> list[float]:
-        """Return the coverages that no set of land cells can promise."""
-        if self.surface is None or self.promises is None:
-            return []
-        needed = self.promises.needed[SMOOTH]
-        return [coverage for coverage in self.coverages if not np.isfinite(conformal_quantile(needed, coverage))]
+        """Return the coverages that no kind of cells can promise."""
+        return [coverage for coverage, chosen in self.chosen.items() if chosen is None]
 
     def regions(
         self, away_km: NDArray[np.float64], groups: Mapping[str, ArrayLike], sequence: ArrayLike | None = None
     ) -> dict[str, Any]:
         """Return coverage and area of the promised regions, beside uncalibrated ones and circles around the answers.
 
-        Coverages that are `not_promised` are left out.
+        Coverages that are `not_promised` are left out; `cells` says of what the others consist, land or a level's known cells.
 
         Args:
             away_km: (N,) distances of the answers from the truth.
             groups: by what is grouped, the group of each photograph.
             sequence: (N,) numbers of related photographs; with them an interval that knows that these go together.
         """
-        if self.surface is None or self.promises is None:
-            return {}
-        needed, area = np.concatenate(self.needed), np.concatenate(self.area)
         report: dict[str, Any] = {}
-        for k, coverage in enumerate(self.coverages):
-            if coverage in self.not_promised():
-                continue
-            quantile = conformal_quantile(self.promises.needed[SMOOTH], coverage)
+        for coverage, (name, quantile) in self._possible().items():
+            needed, area = np.concatenate(self.needed[name]), np.concatenate(self.area[coverage])
             hits, plain = needed <= quantile + 1e-6, needed <= coverage
             # A circle that covers as many as the regions do: what one number for all photographs would cost.
             radius = circle_radius_km(away_km, float(hits.mean()))
             report[f"{coverage:g}"] = {
+                "cells": "land" if name == SMOOTH else name,
                 "covered": covered(hits),
                 **({} if sequence is None else {"covered_by_sequence": _cluster_interval(hits, sequence)}),
-                "median_area_km2": float(np.median(area[:, k])),
-                "mean_area_km2": float(area[:, k].mean()),
+                "median_area_km2": float(np.median(area[:, 0])),
+                "mean_area_km2": float(area[:, 0].mean()),
                 "uncalibrated": {
                     "covered": covered(plain),
-                    "median_area_km2": float(np.median(area[:, len(self.coverages) + k])),
+                    "median_area_km2": float(np.median(area[:, 1])),
                 },
                 "circle_of_equal_coverage": {"radius_km": radius, "area_km2": circle_area_km2(radius)},
                 "groups": {by: coverage_by_group(hits, of) for by, of in groups.items()},
@@ -222,12 +235,6 @@ def _cluster_interval(hits: NDArray[np.bool_], sequence: ArrayLike, seed: int = 
     return {"groups": len(count), "low": float(low), "high": float(high)}
 
 
-def _area(mass: NDArray[np.floating], raster: Raster, quantile: float) -> float:
-    return (
-        float(raster.area_km2[region_cells(mass, raster.area_km2, quantile)].sum()) if np.isfinite(quantile) else np.nan
-    )
-
-
 def trust_lines(report: Mapping[str, Any]) -> list[str]:
     """Return the lines of an evaluation's table on calibration and regions."""
     lines = [f"{'level':<12} {'ECE before':>12} {'temperatures':>13} {'after':>8} {'were it perfect':>16}"]
@@ -238,13 +245,14 @@ def trust_lines(report: Mapping[str, Any]) -> list[str]:
             f"{level['ece_if_perfect']['mean']:>16.3f}"
         )
     lines += [
-        f"{coverage:.0%} regions of land cells cannot be promised: too many calibration photographs at sea, or too few"
+        f"{coverage:.0%} regions cannot be promised: too few calibration photographs, or too many where no cell is known"
         for coverage in report["not_promised"]
     ]
     for coverage, region in report["regions"].items():
         hits, circle = region["covered"] | region.get("covered_by_sequence", {}), region["circle_of_equal_coverage"]
+        of = "" if region.get("cells", "land") == "land" else f" of known {region['cells']} cells"
         lines.append(
-            f"{float(coverage):.0%} regions cover {hits['value']:.1%} [{hits['low']:.1%}, {hits['high']:.1%}]; median "
+            f"{float(coverage):.0%} regions{of} cover {hits['value']:.1%} [{hits['low']:.1%}, {hits['high']:.1%}]; median "
             f"{region['median_area_km2']:,.0f} km², where a circle takes {circle['area_km2']:,.0f} km²"
         )
     return lines

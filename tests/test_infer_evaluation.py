@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import shapely
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,8 +17,9 @@ from geocells.sphere import distance_km
 from infer.config import EvaluateConfig
 from infer.evaluation import class_ranks, main, measure, split_photos, table
 from infer.model import Model, load_model
-from infer.promises import CONFORMAL
+from infer.promises import CONFORMAL, RegionFinder, read_promises
 from label_maps.manifest import CLUES, coordinates, read_manifest, write_manifest
+from train.calibration import collect
 
 CPU = torch.device("cpu")
 
@@ -198,19 +200,37 @@ def test_flags_that_cannot_work_are_refused(tmp_path, flags):
         EvaluateConfig(data=tmp_path, run=tmp_path, **flags)
 
 
-def test_a_coverage_that_cannot_be_promised_is_left_out_and_said(tiny, calibrated, tmp_path, capsys):
+def test_a_coverage_that_falls_back_to_a_level_is_measured_there_and_one_that_nothing_keeps_is_said(
+    tiny, calibrated, tmp_path, capsys
+):
     run = shutil.copytree(calibrated, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
     content = json.loads((run / CONFORMAL).read_text())
     needed = content["promises"]["usual"]["needed_mass"]["smooth"]
     # As if most calibration photographs lay at sea.
-    content["promises"]["usual"]["needed_mass"]["smooth"] = {"never": 5, "sorted": needed["sorted"][:7]}
+    needs = content["promises"]["usual"]["needed_mass"]
+    needs |= {name: {"never": 5, "sorted": needed["sorted"][:7]} for name in ("smooth", "L8", "L5")}
     (run / CONFORMAL).write_text(json.dumps(content))
     report = evaluate(tiny, run, tmp_path / "e.json")
-    assert list(report["regions"]) == ["0.5"]
-    assert report["not_promised"] == [0.9]
-    assert "90% regions of land cells cannot be promised" in capsys.readouterr().out
-    # Nor is silence kept where nothing at all can be.
-    content["promises"]["usual"]["needed_mass"]["smooth"] = {"never": 12, "sorted": []}
+    assert {coverage: region["cells"] for coverage, region in report["regions"].items()} == {"0.5": "land", "0.9": "L3"}
+    assert report["not_promised"] == []
+    assert "90% regions of known L3 cells cover" in capsys.readouterr().out
+    # What an answer's region is made of is what was measured.
+    model, photos = load_model(run, torch.device("cpu")), split_photos(tiny, "test")
+    promises = read_promises(run, model.hash, model.fusion)
+    finder = RegionFinder(model.hierarchy, promises, model.device, (0.9,))
+    regions = [own[0] for own in finder.regions(model.posterior(collect(model, tiny, photos, 8, 0).logits))]
+    assert {region["level"] for region in regions} == {"L3"}
+    assert report["regions"]["0.9"]["median_area_km2"] == pytest.approx(
+        np.median([region["area_km2"] for region in regions]), rel=1e-3
+    )
+    held = [
+        shapely.covers(shapely.geometry.shape(region["geometry"]), shapely.Point(lon, lat))
+        for region, (lat, lon) in zip(regions, coordinates(photos), strict=True)
+    ]
+    assert report["regions"]["0.9"]["covered"]["value"] == np.mean(held)
+    content["promises"]["usual"]["needed_mass"] = {"smooth": {"never": 12, "sorted": []}}
     (run / CONFORMAL).write_text(json.dumps(content))
-    assert evaluate(tiny, run, tmp_path / "e.json")["regions"] == {}
-    assert "50% regions of land cells cannot be promised" in capsys.readouterr().out
+    report = evaluate(tiny, run, tmp_path / "e.json")
+    assert report["regions"] == {}
+    assert report["not_promised"] == [0.5, 0.9]
+    assert "50% regions cannot be promised" in capsys.readouterr().out

@@ -135,7 +135,7 @@ def test_what_an_audit_did_not_know_and_what_cannot_be_promised_is_said(run):
     write_json(run / "evaluation_test.json", evaluation(leaks=unknown, not_promised=[0.9]))
     said = text_of(html_of(run))
     assert "The leak audit knew 40 of 90 training photographs" in said
-    assert "No regions of land cells can be promised to hold 90% of such photographs." in said
+    assert "No regions can be promised to hold 90% of such photographs." in said
     write_json(run / "evaluation_test.json", evaluation(leaks={**unknown, "compared_with": 90}, not_promised=[]))
     assert "The leak audit knew" not in text_of(html_of(run))
 
@@ -191,6 +191,8 @@ def test_calibration_and_coverage_are_shown_where_they_were_measured(run):
     assert f"raw final if perfect L1 {level['ece_before']:.1%} {level['ece_after']:.1%}" in said
     assert f"90% {region['covered']['value']:.1%}" in said
     assert "2.34 million" in said
+    write_json(run / "evaluation_test.json", evaluation(regions={"0.9": {**region, "cells": "L5"}}))
+    assert f"90%, of known L5 cells {region['covered']['value']:.1%}" in text_of(html_of(run))
 
 
 def test_what_an_evaluation_says_beyond_is_listed_by_its_own_names(run):

@@ -85,7 +85,7 @@ def _warning(report: Report) -> str:
     if leaks.get("contaminated"):
         said += _warned(f"{leaks['photographs']:,} of these photographs are related to training ones: {_kinds(leaks)}.")
     for coverage in report.get("not_promised") or ():
-        said += _warned(f"No regions of land cells can be promised to hold {coverage:.0%} of such photographs.")
+        said += _warned(f"No regions can be promised to hold {coverage:.0%} of such photographs.")
     return said
 
 
@@ -255,7 +255,7 @@ def _regions(regions: Mapping[str, Mapping[str, Any]]) -> str:
         return ""
     rows = [
         [
-            f"{float(promised):.0%}",
+            f"{float(promised):.0%}" + _of_known(region),
             measured("covered", {**region["covered"], **region.get("covered_by_sequence", {})}),
             _share(((region.get("uncalibrated") or {}).get("covered") or {}).get("value")),
             area_words(region["median_area_km2"]) if "median_area_km2" in region else "",
@@ -268,6 +268,11 @@ def _regions(regions: Mapping[str, Mapping[str, Any]]) -> str:
     more = f"<details><summary>by group</summary>{groups}</details>" if groups else ""
     said = "One circle around each answer, of the size that would hold the place as often, takes the area on the right."
     return f"<h3>Do regions keep their promise?</h3>{table(head, rows)}{more}{note(said)}"
+
+
+def _of_known(region: Mapping[str, Any]) -> str:
+    """Return what a region is made of where that is not all land."""
+    return "" if region.get("cells", "land") == "land" else f", of known {escape(str(region['cells']))} cells"
 
 
 def _region_groups(promised: str, groups: Mapping[str, Mapping[str, Any]]) -> str:
