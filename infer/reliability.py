@@ -129,14 +129,16 @@ class TrustMeter:
                 best, cell = (t.double().cpu().numpy() for t in tree[level].max(dim=1))
                 kept[which].append(np.exp(best))
                 kept[right].append((cell == classes[:, level]) & (classes[:, level] != UNKNOWN))
-        for name in dict.fromkeys(
-            [SMOOTH] * (self.surface is not None) + [name for name, _ in self._possible().values()]
-        ):
+        kinds = {name for name, _ in self._possible().values()} | ({SMOOTH} if self.surface is not None else set())
+        for name in sorted(kinds):
             cells = self._cells(name, posterior, classes, latlon_deg)
-            self.needed[name].append(needed_mass(*cells))
+            mass, area_km2, _ = cells
+            needed = needed_mass(*cells)
+            # No region is without its densest cells, however much they hold.
+            densest = needed_mass(mass, area_km2, (mass / area_km2).argmax(axis=1))
+            self.needed[name].append(np.where(needed <= densest, 0.0, needed))
             if name == SMOOTH:
                 self.searched.append(searched_area(*cells))
-            mass, area_km2, _ = cells
             for coverage, (chosen, quantile) in self._possible().items():
                 if chosen == name:
                     areas = [[area_km2[region_cells(m, area_km2, q)].sum() for q in (quantile, coverage)] for m in mass]
