@@ -134,6 +134,7 @@ def start_row(folder: Path, run: Path) -> dict[str, object]:
             assert process.stdout is not None
             answer = process.stdout.readline()
             times.append(time.perf_counter() - started_at)
+            process.stdout.read()
         if process.returncode or not answer:
             raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
     what = "python -m infer, from its start to its first answer"
