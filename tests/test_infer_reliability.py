@@ -9,6 +9,7 @@ from infer.reliability import (
     covered,
     error_if_perfect,
     reliability,
+    trust_lines,
 )
 
 RNG = np.random.default_rng(0)
@@ -59,3 +60,17 @@ def test_a_circle_of_half_the_circumference_is_the_whole_earth():
 def test_the_radius_covers_the_wanted_share():
     away = RNG.exponential(500, 10_001)
     assert np.mean(away <= circle_radius_km(away, 0.9)) == pytest.approx(0.9, abs=1e-3)
+
+
+def test_the_table_gives_the_interval_of_related_photographs_drawn_together():
+    alone = {
+        "covered": covered(np.arange(100) < 90),
+        "median_area_km2": 1000.0,
+        "circle_of_equal_coverage": {"area_km2": 2000.0},
+    }
+    together = {**alone, "cells": "L5", "covered_by_sequence": {"groups": 9, "low": 0.7, "high": 0.99}}
+    report = {"calibration": {}, "not_promised": [0.99], "regions": {"0.5": alone, "0.9": together}}
+    lines = trust_lines(report)[1:]
+    assert lines[0].startswith("99% regions cannot be promised")
+    assert lines[1].startswith("50% regions cover 90.0% [82.4%, 95.1%]")
+    assert lines[2].startswith("90% regions of known L5 cells cover 90.0% [70.0%, 99.0%]")

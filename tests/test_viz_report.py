@@ -191,8 +191,13 @@ def test_calibration_and_coverage_are_shown_where_they_were_measured(run):
     assert f"raw final if perfect L1 {level['ece_before']:.1%} {level['ece_after']:.1%}" in said
     assert f"90% {region['covered']['value']:.1%}" in said
     assert "2.34 million" in said
-    write_json(run / "evaluation_test.json", evaluation(regions={"0.9": {**region, "cells": "L5"}}))
-    assert f"90%, of known L5 cells {region['covered']['value']:.1%}" in text_of(html_of(run))
+    related = {"groups": 50, "low": 0.123, "high": 0.987}
+    region |= {"cells": "L5", "covered_by_sequence": related}
+    write_json(run / "evaluation_test.json", evaluation(regions={"0.9": region}))
+    said = text_of(html_of(run))
+    assert f"90%, of known L5 cells {region['covered']['value']:.1%}" in said
+    # The interval is that of related photographs drawn together.
+    assert "12.3–98.7" in said
 
 
 def test_what_an_evaluation_says_beyond_is_listed_by_its_own_names(run):
