@@ -360,9 +360,10 @@ def table(report: Mapping[str, Any]) -> str:
         lines.append(f"{name:<12} {level['classes']:>8,} {first:>20} {tenth:>20} {level['in_a_known_cell']:>16.1%}")
     lines += [*country_lines(report.get("stated_countries")), *trust_lines(report)]
     if against := report["against"]:
+        median, mean = (_with_interval(against[name]) for name in ("median_km", "mean_km"))
         lines.append(
-            f"against {against['run']}: GeoScore {_with_interval(against['geoscore'])}, mean error "
-            f"{_with_interval(against['mean_km'])} km; {against['nearer']['value']:.1%} of photographs nearer"
+            f"against {against['run']}: GeoScore {_with_interval(against['geoscore'])}, median error {median} km, "
+            f"mean {mean} km; {against['nearer']['value']:.1%} of photographs nearer"
         )
     lines += [leak_line(report["leaks"]), *published_lines(report["benchmark"])]
     macro = report["slices"]["country_macro_average"]

@@ -1,4 +1,4 @@
-"""The network: a trunk that turns pictures into features, with one linear head per level, or for a coordinate."""
+"""The network: a trunk that turns pictures into features, with one head per level, or for a coordinate."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from infer.coordinates import HEAD, CoordinateSpec
 from infer.transform import InputTransform
-from infer.trunks import build_trunk, pretrained_state
+from infer.trunks import build_trunk, pretrained_state, stage_features, stages_width
 from plumbing.files import atomic_path
 
 
@@ -29,6 +29,8 @@ class NetworkSpec:
         label_map_hash: of the label maps whose class numbers the heads use.
         transform: how pictures reach it.
         coordinates: how its coordinate head is read; None where it has none.
+        hidden: units of the layer between the features of all stages of the trunk and the heads of levels; 0 where
+            those are linear in the trunk's own features.
     """
 
     arch: str
@@ -36,6 +38,7 @@ class NetworkSpec:
     label_map_hash: str
     transform: InputTransform = field(default_factory=InputTransform)
     coordinates: CoordinateSpec | None = None
+    hidden: int = 0
 
     @property
     def outputs(self) -> dict[str, int]:
@@ -43,28 +46,58 @@ class NetworkSpec:
         return {**self.classes, **({HEAD: self.coordinates.width} if self.coordinates else {})}
 
 
+class Readout(nn.Module):
+    """A hidden layer on standardised features, from which the heads of all levels read.
+
+    Attributes:
+        mean: (width,) of the training photographs' features.
+        std: (width,) their standard deviation.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("std", torch.ones(width))
+        self.layers = nn.Sequential(nn.Dropout(0.4), nn.Linear(width, hidden), nn.GELU(), nn.Dropout(0.3))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (B, hidden) of (B, width) features."""
+        found: Tensor = self.layers((features - self.mean) / self.std)
+        return found
+
+
 class GeoNetwork(nn.Module):
-    """A trunk that turns pictures into features, and a linear head for each level and for a coordinate."""
+    """A trunk that turns pictures into features, and a head for each level and for a coordinate."""
 
     def __init__(self, spec: NetworkSpec, *, blank: bool = False) -> None:
         """Build a network with random weights, or with `blank` heads for weights that are loaded next."""
         super().__init__()
-        self.trunk, width = build_trunk(spec.arch)
+        self.trunk, self.width = build_trunk(spec.arch)
+        self.readout = Readout(stages_width(self.trunk, self.width), spec.hidden) if spec.hidden else None
         head = partial(nn.utils.skip_init, nn.Linear) if blank else nn.Linear
-        self.heads = nn.ModuleDict({level: head(width, count) for level, count in spec.outputs.items()})
+        self.heads = nn.ModuleDict({level: head(spec.hidden or self.width, n) for level, n in spec.classes.items()})
+        if spec.coordinates:
+            self.heads[HEAD] = head(self.width, spec.coordinates.width)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Return, for each level, (B, classes) logits of (B, 3, H, W) normalised images; one pass of the trunk."""
         return self.answers(self.features(images))
 
     def features(self, images: Tensor) -> Tensor:
-        """Return (B, width) features of (B, 3, H, W) normalised images."""
-        features: Tensor = self.trunk(images)
-        return features
+        """Return (B, width) features of (B, 3, H, W) normalised images, those of all stages where the heads want them."""
+        if self.readout is not None:
+            return stage_features(self.trunk, images)
+        own: Tensor = self.trunk(images)
+        return own
 
     def answers(self, features: Tensor) -> dict[str, Tensor]:
         """Return what each head says of (B, width) features."""
-        return {level: head(features) for level, head in self.heads.items()}
+        read = features if self.readout is None else self.readout(features)
+        own = features[:, -self.width :]
+        return {name: head(own if name == HEAD else read) for name, head in self.heads.items()}
 
 
 def check_image_size(network: GeoNetwork, spec: NetworkSpec) -> None:
@@ -145,6 +178,13 @@ def save_network(path: Path, network: GeoNetwork, spec: NetworkSpec, trained: Ma
     with atomic_path(path) as partial:
         # Bytes, not save_file: a full disk must show as an error while the old file still stands.
         partial.write_bytes(safetensors.torch.save(tensors, metadata))
+
+
+def read_trained(path: Path) -> dict[str, Any]:
+    """Return the facts on its training that `save_network` wrote with a network."""
+    with safe_open(path, "pt") as file:
+        trained: dict[str, Any] = json.loads(file.metadata()["trained"])
+    return trained
 
 
 def load_network(path: Path, device: str | torch.device = "cpu") -> tuple[GeoNetwork, NetworkSpec]:

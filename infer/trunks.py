@@ -34,6 +34,34 @@ def build_trunk(arch: str) -> tuple[nn.Module, int]:
     return _beheaded(torchvision.models.get_model(arch, weights=None, **extra), arch)
 
 
+def stages_width(trunk: nn.Module, width: int) -> int:
+    """Return how many features `stage_features` gives of a trunk with `width` features of its own."""
+    # The stages of a ResNet have 1, 2, 4 and 8 times as many channels as its first.
+    return width // 8 * 15 if isinstance(trunk, torchvision.models.ResNet) else width
+
+
+def stage_features(trunk: nn.Module, images: Tensor) -> Tensor:
+    """Return the mean, over the picture, of what each stage of a trunk answers; its own features are the last of them.
+
+    Early stages know colours and textures that the last one has given up for what it was trained to tell apart.
+
+    Args:
+        trunk: a ResNet of torchvision; of any other trunk there are its own features alone.
+        images: (B, 3, H, W), normalised.
+
+    Returns:
+        (B, `stages_width`) features.
+    """
+    if not isinstance(trunk, torchvision.models.ResNet):
+        own: Tensor = trunk(images)
+        return own
+    seen, means = trunk.maxpool(trunk.relu(trunk.bn1(trunk.conv1(images)))), []
+    for stage in (trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4):
+        seen = stage(seen)
+        means.append(seen.mean(dim=(2, 3)))
+    return torch.cat(means, dim=1)
+
+
 def _beheaded(model: nn.Module, arch: str) -> tuple[nn.Module, int]:
     """Return a classifier without its last layer, and the number of features that the layer took."""
     # The last layer is linear, or, in SqueezeNet, a 1x1 convolution to the 1,000 classes of ImageNet.

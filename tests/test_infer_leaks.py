@@ -87,6 +87,7 @@ def test_a_paired_comparison_sees_what_separate_intervals_would_not():
     found = paired_differences(ours, ours + 5)
     assert found["mean_km"]["value"] == pytest.approx(-5)
     assert found["mean_km"]["high"] < 0
+    assert found["median_km"] == pytest.approx({"value": -5, "low": -5, "high": -5})
     assert found["geoscore"]["low"] > 0
     assert found["nearer"]["value"] == 1
 

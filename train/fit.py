@@ -16,7 +16,7 @@ from tqdm import tqdm
 from infer.network import NetworkSpec, save_network
 from infer.transform import normalise
 from plumbing.config import as_plain
-from plumbing.files import atomic_path, write_json
+from plumbing.files import write_json
 from plumbing.progress import progress
 from plumbing.version import git_commit, now_utc
 from plumbing.world import World
@@ -73,6 +73,10 @@ class Training:
         """Return the file of a checkpoint."""
         return self.config.run / "checkpoints" / f"{self.name}.{kind}"
 
+    def best(self) -> Path:
+        """Return the file of the network that is best on the calibration split."""
+        return self.checkpoint(f"best_{self.config.keep}.safetensors")
+
     def autocast(self) -> torch.autocast:
         """Return the context in which the network computes."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision != torch.float32)
@@ -99,14 +103,14 @@ class Pace:
 
 
 def fit(training: Training, trainee: Trainee) -> None:
-    """Train to the end and leave the best network in the run folder."""
+    """Train to the end and leave the best network among the checkpoints."""
     config, state = training.config, trainee.progress
     if config.resume and training.checkpoint("last.pt").is_file():
         load_checkpoint(training.checkpoint("last.pt"), trainee, training.settings, training.device)
         log.info("resuming in epoch %d after %d of its photographs", state.epoch + 1, state.done)
     elif training.world.first:
         # What an earlier training left must not be taken for the best of this one.
-        for kind in ("last.pt", "best_loss.safetensors", "best_accuracy.safetensors"):
+        for kind in ("last.pt", "best_loss.safetensors", "best_accuracy.safetensors", "readout.safetensors"):
             training.checkpoint(kind).unlink(missing_ok=True)
     if training.world.first:
         about = {"config": as_plain(config), **training.settings}
@@ -115,11 +119,6 @@ def fit(training: Training, trainee: Trainee) -> None:
     while state.epoch < config.epochs and not (config.patience and state.stale >= config.patience):
         pace = _train_epoch(training, trainee)
         _end_epoch(training, trainee, pace)
-    if training.world.first:
-        chosen = config.run / f"{training.name}.safetensors"
-        with atomic_path(chosen) as partial:
-            partial.write_bytes(training.checkpoint(f"best_{config.keep}.safetensors").read_bytes())
-        log.info("wrote %s, the best of %d epochs by %s", chosen, state.epoch, config.keep)
     for tracker in training.trackers:
         tracker.close()
 

@@ -1,5 +1,6 @@
 """Training photographs: pixels by index, the same random changes whichever process makes them, and one shared order."""
 
+import copy
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -96,6 +97,12 @@ class PixelSource(Dataset[tuple[int, Tensor]]):
         for index, pixels in progress(readable(loader), "decoding", "batch", len(loader)):
             cache[index] = pixels
         self.cache = cache
+
+    def unchanged(self) -> "PixelSource":
+        """Return the same photographs as they are, never changed at random."""
+        same = copy.copy(self)
+        same.augment = None
+        return same
 
     def __len__(self) -> int:
         """Return how many photographs there are."""

@@ -20,6 +20,7 @@ from label_maps.files import hierarchy_hash, read_hierarchy
 from label_maps.manifest import content_hash, coordinates, read_manifest
 from label_maps.run_folder import read_run
 from plumbing.config import as_plain
+from plumbing.files import atomic_path
 from plumbing.world import World
 from train.checkpoints import Trainee
 from train.config import ClassifyConfig, JointConfig, LevelConfig, RegressConfig, TrainConfig
@@ -29,6 +30,7 @@ from train.fit import Training, fit
 from train.losses import Objective, balanced_class_weights, default_tau_km
 from train.optim import build_optimizer, build_schedule, freeze
 from train.photos import LabelledPhotos, PixelSource, augmentation, sample_weights
+from train.readout import read_out
 from train.trackers import Tracker, make_trackers
 from train.validate import Validation
 
@@ -50,6 +52,7 @@ class Plan:
         classes: number of classes of each level that has a head, by name, in the order that the objective takes them.
         objective: the loss.
         coordinates: how the coordinate head is read, whose output the objective takes last; None for none.
+        readout_epochs: how long heads learn from all stages at the end; 0 where they stay as they are.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Plan:
     classes: dict[str, int]
     objective: AnyObjective
     coordinates: CoordinateSpec | None = None
+    readout_epochs: int = 0
 
 
 def train_level(config: LevelConfig, trackers: tuple[Tracker, ...] = ()) -> None:
@@ -81,7 +85,7 @@ def train_joint(config: JointConfig, trackers: tuple[Tracker, ...] = ()) -> None
     levels = list(range(hierarchy.depth))
     objective = _class_objective(config, hierarchy, levels, config.loss_on, weights, device)
     classes = dict(zip(hierarchy.level_names, hierarchy.sizes(), strict=True))
-    plan = Plan("joint", levels, classes, objective)
+    plan = Plan("joint", levels, classes, objective, readout_epochs=config.readout_epochs)
     if config.coordinate_weight:
         spec = _coordinate_spec(config.data, config.coordinate_kind)
         beside = CoordinateObjective(spec, config.coordinate_loss)
@@ -132,11 +136,24 @@ def _train(
         trainee = _trainee(config, network, len(training.photos), world, device)
         try:
             fit(training, trainee)
+            if world.first:
+                _publish(training, plan)
         except torch.OutOfMemoryError:
             raise ValueError(
                 f"{device} ran out of memory: lower --batch-size (now {config.batch_size}) or --image-size, or raise "
                 f"--optim.accumulate (now {config.optim.accumulate})"
             ) from None
+
+
+def _publish(training: Training, plan: Plan) -> None:
+    """Leave in the run folder what it answers with."""
+    best = training.best()
+    if plan.readout_epochs:
+        best = read_out(training, plan.readout_epochs) or best
+    finished = training.config.run / f"{plan.name}.safetensors"
+    with atomic_path(finished) as partial:
+        partial.write_bytes(best.read_bytes())
+    log.info("wrote %s, the best by %s of the calibration split", finished, training.config.keep)
 
 
 def _trainee(config: TrainConfig, network: GeoNetwork, photos: int, world: World, device: torch.device) -> Trainee:

@@ -154,6 +154,8 @@ def _training(config: SweepConfig, run: Path, pair: Pair) -> JointConfig | Level
     kind: type[JointConfig | LevelConfig] = JointConfig if config.level is None else LevelConfig
     optim = replace(config.optim, lr=pair[0], weight_decay=pair[1])
     flags = {flag.name: getattr(config, flag.name) for flag in fields(kind)}
+    if kind is JointConfig:
+        flags["readout_epochs"] = 0  # trials are judged by what the trunk learns
     return kind(**flags | {"run": run, "optim": optim, "resume": True, "overwrite": False})
 
 

@@ -17,7 +17,12 @@ ANSWERS = {
     "clue oracle": "Clue oracle",
 }
 """By how well they know the place; others follow."""
-DIFFERENCES = {"geoscore": "GeoScore higher by", "mean_km": "Mean error, km", "nearer": "Answer nearer"}
+DIFFERENCES = {
+    "geoscore": "GeoScore higher by",
+    "median_km": "Median error, km",
+    "mean_km": "Mean error, km",
+    "nearer": "Answer nearer",
+}
 FIGURES = {"geoscore": "GeoScore, of 5,000", "median_km": "Median error", "mean_km": "Mean error"}
 GROUPS = {"training_photographs_nearby": "Photographs", "latitude": "Degrees north", "country": "Country"}
 """Ways of grouping that come first, and the heads of their tables."""

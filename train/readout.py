@@ -1,0 +1,136 @@
+"""The last part of a joint training: heads learn once more, on the features of all stages of a trunk that stays as it is.
+
+While the trunk learns, linear heads on its last features teach it fastest; once it stays, a hidden layer reads more from
+it, and sees every photograph in a fraction of a second (bench/LOG.md). Decoupled training of heads is due to Kang et al.
+2020, features of several stages as one descriptor to Hariharan et al. 2015 (hypercolumns).
+"""
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from infer.network import GeoNetwork, NetworkSpec, load_network, read_trained, save_network
+from infer.transform import normalise
+from infer.trunks import stage_features
+from plumbing.progress import progress
+from train.config import OptimConfig
+from train.fit import Training
+from train.optim import after_step, build_schedule, optimizer_of
+from train.photos import SharedOrder, mixed_seed, readable
+from train.validate import validate
+
+log = logging.getLogger(__name__)
+
+HIDDEN = 1024
+BATCH = 256
+OPTIM = OptimConfig("adamw", lr=1e-3, weight_decay=0.05, schedule="one_cycle")
+MOST_PHOTOS = 200_000
+"""Features of so many photographs fit into the memory of small machines (1.5 GB of a ResNet-50)."""
+LEAST_STD = 1e-3
+"""A feature that is the same everywhere is not blown up."""
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a trunk says of training photographs.
+
+    Attributes:
+        features: (n, width) half precision.
+        index: (n,) which photographs.
+    """
+
+    features: Tensor
+    index: Tensor
+
+
+def read_out(training: Training, epochs: int) -> Path | None:
+    """Give the best network of a training heads that read from all stages.
+
+    Args:
+        training: as it was trained.
+        epochs: passes over the features of the training photographs.
+
+    Returns:
+        The checkpoint of the new network; None where the calibration split is not answered better.
+    """
+    linear, spec = load_network(training.best(), training.device)
+    read_spec = replace(spec, hidden=HIDDEN)
+    network = _fresh(linear, read_spec, training)
+    seen = _look(network, training)
+    _learn(network, read_spec, seen, training, epochs)
+    alone = replace(training.world, rank=0, size=1)
+    before, after = (
+        validate(each, training.validation, training.device, training.autocast(), alone) for each in (linear, network)
+    )
+    shown = [
+        f"GeoScore {found['val/geoscore']:,.0f}, median {found['val/median_km']:,.0f} km" for found in (before, after)
+    ]
+    log.info("validation with linear heads: %s; with a hidden layer on all stages: %s", *shown)
+    if not after["val/geoscore"] > before["val/geoscore"]:
+        return None
+    trained = {**read_trained(training.best()), "readout_epochs": epochs, "metrics": after}
+    save_network(training.checkpoint("readout.safetensors"), network, read_spec, trained)
+    return training.checkpoint("readout.safetensors")
+
+
+def _fresh(linear: GeoNetwork, spec: NetworkSpec, training: Training) -> GeoNetwork:
+    """Return a network with the trunk, and the coordinate head, of one with linear heads."""
+    torch.manual_seed(mixed_seed(training.config.seed, HIDDEN))
+    network = GeoNetwork(spec)
+    network.trunk.load_state_dict(linear.trunk.state_dict())
+    for name in set(network.heads).difference(spec.classes):
+        network.heads[name].load_state_dict(linear.heads[name].state_dict())
+    return network.to(training.device).to(memory_format=torch.channels_last).eval()
+
+
+@torch.inference_mode()
+def _look(network: GeoNetwork, training: Training) -> Seen:
+    """Return the features of the training photographs as they are, of at most `MOST_PHOTOS` of them."""
+    assert network.readout is not None
+    generator = torch.Generator().manual_seed(training.config.seed)
+    chosen = torch.randperm(len(training.photos), generator=generator)[:MOST_PHOTOS].sort().values
+    order = [(0, index) for index in chosen.tolist()]
+    loader = DataLoader(
+        training.source.unchanged(), training.config.batch_size, sampler=order, num_workers=training.config.workers
+    )
+    found = torch.empty(len(chosen), len(network.readout.mean), dtype=torch.half)
+    done = 0
+    for index, pixels in progress(readable(loader), "computing features", "batch", len(loader)):
+        images = normalise(pixels.to(training.device)).contiguous(memory_format=torch.channels_last)
+        with training.autocast():
+            features = stage_features(network.trunk, images)
+        found[done : done + len(index)] = features.half().cpu()
+        done += len(index)
+    # Column by column: all of them in single precision would be twice the features again.
+    network.readout.mean.copy_(torch.stack([column.float().mean() for column in found.T]))
+    network.readout.std.copy_(torch.stack([column.float().std() for column in found.T]).clamp(min=LEAST_STD))
+    return Seen(found, chosen)
+
+
+def _learn(network: GeoNetwork, spec: NetworkSpec, seen: Seen, training: Training, epochs: int) -> None:
+    """Fit the hidden layer and the heads to the objective of the training."""
+    assert network.readout is not None
+    own = [*network.readout.parameters(), *(p for name in spec.classes for p in network.heads[name].parameters())]
+    optimizer = optimizer_of([{"params": own, "lr": OPTIM.lr}], OPTIM)
+    batches = -(-len(seen.index) // BATCH)
+    schedule = build_schedule(optimizer, OPTIM, epochs * batches, batches)
+    draw = None if training.draw is None else training.draw[seen.index]
+    network.readout.train()
+    for epoch in progress(range(epochs), "reading out", "epoch"):
+        torch.manual_seed(mixed_seed(training.config.seed, HIDDEN, epoch))
+        order = torch.tensor(
+            [row for _, row in SharedOrder(len(seen.index), training.config.seed, epoch, weights=draw)]
+        )
+        for rows in order.split(BATCH):
+            targets = training.photos.targets(seen.index[rows], training.validation.levels, training.device)
+            outputs = network.answers(seen.features[rows].float().to(training.device))
+            loss = training.objective([outputs[name] for name in training.validation.outputs], targets)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            after_step(schedule)
+    network.eval()
