@@ -36,12 +36,12 @@ def build_trunk(arch: str) -> tuple[nn.Module, int]:
 
 def stages_width(trunk: nn.Module, width: int) -> int:
     """Return how many features `stage_features` gives of a trunk with `width` features of its own."""
-    # The stages of a ResNet have 1, 2, 4 and 8 times as many channels as its first.
-    return width // 8 * 15 if isinstance(trunk, torchvision.models.ResNet) else width
+    # The stages of a ResNet have 1, 2, 4 and 8 times as many channels as its first; each gives maxima and means.
+    return width // 8 * 15 * 2 if isinstance(trunk, torchvision.models.ResNet) else width
 
 
 def stage_features(trunk: nn.Module, images: Tensor) -> Tensor:
-    """Return the mean, over the picture, of what each stage of a trunk answers; its own features are the last of them.
+    """Return the maximum and the mean, over the picture, of what each stage of a trunk answers; its own features come last.
 
     Early stages know colours and textures that the last one has given up for what it was trained to tell apart.
 
@@ -55,11 +55,10 @@ def stage_features(trunk: nn.Module, images: Tensor) -> Tensor:
     if not isinstance(trunk, torchvision.models.ResNet):
         own: Tensor = trunk(images)
         return own
-    seen, means = trunk.maxpool(trunk.relu(trunk.bn1(trunk.conv1(images)))), []
+    maps = [trunk.maxpool(trunk.relu(trunk.bn1(trunk.conv1(images))))]
     for stage in (trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4):
-        seen = stage(seen)
-        means.append(seen.mean(dim=(2, 3)))
-    return torch.cat(means, dim=1)
+        maps.append(stage(maps[-1]))
+    return torch.cat([*(seen.amax(dim=(2, 3)) for seen in maps[1:]), *(seen.mean(dim=(2, 3)) for seen in maps[1:])], 1)
 
 
 def _beheaded(model: nn.Module, arch: str) -> tuple[nn.Module, int]:

@@ -129,16 +129,18 @@ def fit_temperatures(model: Model, data: Calibration, fusion: str) -> tuple[floa
     # The greedy rule cuts true cells off, where its likelihood is zero; it was published with each level's own fit.
     rule = "own" if fusion == "seed" else fusion
     log_t = torch.zeros(len(data.logits), requires_grad=True, device=model.device)
+    low, high = map(math.log, LIMITS)
     optimizer = torch.optim.LBFGS([log_t], lr=0.5, max_iter=60, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        loss = sum_nll(model, data, rule, log_t.exp())
+        # Within the limits, beyond which networks that tell nothing apart would send it to infinity.
+        loss = sum_nll(model, data, rule, log_t.clamp(low, high).exp())
         loss.backward()
         return loss
 
     optimizer.step(closure)
-    return tuple(float(t) for t in log_t.detach().exp().clamp(*LIMITS))
+    return tuple(float(t) for t in log_t.detach().clamp(low, high).exp())
 
 
 def sum_nll(model: Model, data: Calibration, rule: str, temperatures: Tensor) -> Tensor:

@@ -28,9 +28,9 @@ log = logging.getLogger(__name__)
 HIDDEN = 1024
 BATCH = 256
 OPTIM = OptimConfig("adamw", lr=1e-3, weight_decay=0.05, schedule="one_cycle")
-MOST_PHOTOS = 200_000
-"""Features of so many photographs fit into the memory of small machines (1.5 GB of a ResNet-50)."""
-LEAST_STD = 1e-3
+MOST_PHOTOS = 100_000
+"""Features of so many photographs fit into the memory of small machines (3 GB of a ResNet-50)."""
+LEAST_STD = 1e-6
 """A feature that is the same everywhere is not blown up."""
 
 
@@ -39,7 +39,7 @@ class Seen:
     """What a trunk says of training photographs.
 
     Attributes:
-        features: (n, width) half precision.
+        features: (n, width).
         index: (n,) which photographs.
     """
 
@@ -97,17 +97,16 @@ def _look(network: GeoNetwork, training: Training) -> Seen:
     loader = DataLoader(
         training.source.unchanged(), training.config.batch_size, sampler=order, num_workers=training.config.workers
     )
-    found = torch.empty(len(chosen), len(network.readout.mean), dtype=torch.half)
+    found = torch.empty(len(chosen), len(network.readout.mean))
     done = 0
     for index, pixels in progress(readable(loader), "computing features", "batch", len(loader)):
         images = normalise(pixels.to(training.device)).contiguous(memory_format=torch.channels_last)
         with training.autocast():
             features = stage_features(network.trunk, images)
-        found[done : done + len(index)] = features.half().cpu()
+        found[done : done + len(index)] = features.float().cpu()
         done += len(index)
-    # Column by column: all of them in single precision would be twice the features again.
-    network.readout.mean.copy_(torch.stack([column.float().mean() for column in found.T]))
-    network.readout.std.copy_(torch.stack([column.float().std() for column in found.T]).clamp(min=LEAST_STD))
+    network.readout.mean.copy_(found.mean(dim=0))
+    network.readout.std.copy_(found.std(dim=0).clamp(min=LEAST_STD))
     return Seen(found, chosen)
 
 
@@ -127,7 +126,7 @@ def _learn(network: GeoNetwork, spec: NetworkSpec, seen: Seen, training: Trainin
         )
         for rows in order.split(BATCH):
             targets = training.photos.targets(seen.index[rows], training.validation.levels, training.device)
-            outputs = network.answers(seen.features[rows].float().to(training.device))
+            outputs = network.answers(seen.features[rows].to(training.device))
             loss = training.objective([outputs[name] for name in training.validation.outputs], targets)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
