@@ -60,6 +60,7 @@ def joint_config(data: Path, run: Path, **changes: Any) -> JointConfig:
         "workers": 0,
         "device": "cpu",
         "precision": "float32",
+        "readout_epochs": 0,
         "optim": OptimConfig("adamw", lr=0.01, schedule="one_cycle"),
         "augment": AugmentConfig(flip=0.5, color_jitter=0.1, rotation_deg=0, crop_scale=0.8),
     }

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 from torch import Tensor
 
 from geocells.hierarchy import UNKNOWN
@@ -125,22 +126,20 @@ def collect(model: Model, data: Path, photos: Any, batch_size: int, workers: int
 
 
 def fit_temperatures(model: Model, data: Calibration, fusion: str) -> tuple[float, ...]:
-    """Return one temperature for each level that minimise the NLL of the posterior, summed over levels, by LBFGS."""
+    """Return one temperature for each level that minimise the NLL of the posterior, summed over levels, by L-BFGS."""
     # The greedy rule cuts true cells off, where its likelihood is zero; it was published with each level's own fit.
     rule = "own" if fusion == "seed" else fusion
-    log_t = torch.zeros(len(data.logits), requires_grad=True, device=model.device)
-    low, high = map(math.log, LIMITS)
-    optimizer = torch.optim.LBFGS([log_t], lr=0.5, max_iter=60, line_search_fn="strong_wolfe")
 
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        # Within the limits, beyond which networks that tell nothing apart would send it to infinity.
-        loss = sum_nll(model, data, rule, log_t.clamp(low, high).exp())
-        loss.backward()
-        return loss
+    def loss_and_gradient(log_t: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        asked = torch.tensor(log_t, dtype=torch.float32, device=model.device, requires_grad=True)
+        loss = sum_nll(model, data, rule, asked.exp())
+        (gradient,) = torch.autograd.grad(loss, asked)
+        return loss.item(), gradient.cpu().double().numpy()
 
-    optimizer.step(closure)
-    return tuple(float(t) for t in log_t.detach().clamp(low, high).exp())
+    # Within bounds: networks that tell nothing apart would send a temperature to infinity.
+    bounds = [tuple(np.log(LIMITS))] * len(data.logits)
+    found = minimize(loss_and_gradient, np.zeros(len(bounds)), jac=True, method="L-BFGS-B", bounds=bounds)
+    return tuple(float(t) for t in np.exp(found.x).clip(*LIMITS).round(9))
 
 
 def sum_nll(model: Model, data: Calibration, rule: str, temperatures: Tensor) -> Tensor:
