@@ -31,6 +31,7 @@ from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
 from label_maps.files import hierarchy_hash, read_hierarchy
 from label_maps.manifest import write_manifest
+from train.readout import HIDDEN
 
 BATCH = 16
 GALLERY = 100_000
@@ -68,7 +69,7 @@ def make_run(folder: Path) -> Path:
     make_label_maps(LabelMapsConfig(folder / "data", run))
     hierarchy = read_hierarchy(run)
     heads = dict(zip(hierarchy.level_names, hierarchy.sizes(), strict=True))
-    spec = NetworkSpec("resnet50", heads, hierarchy_hash(hierarchy))
+    spec = NetworkSpec("resnet50", heads, hierarchy_hash(hierarchy), hidden=HIDDEN)
     save_network(run / "joint.safetensors", GeoNetwork(spec), spec, {})
     return run
 
@@ -78,7 +79,7 @@ def network_rows(hierarchy: Hierarchy, device: torch.device, repeats: int) -> li
     tree = Tree.of(hierarchy, device)
     images = torch.randn(BATCH, 3, 224, 224, device=device)
     bare = torchvision.models.resnet50(weights=None).eval().to(device)
-    joint = GeoNetwork(NetworkSpec("resnet50", heads, "")).eval().to(device)
+    joint = GeoNetwork(NetworkSpec("resnet50", heads, "", hidden=HIDDEN)).eval().to(device)
     four = [GeoNetwork(NetworkSpec("resnet50", {level: n}, "")).eval().to(device) for level, n in heads.items()]
     # The tower of CLIP ViT-L/14 (Radford et al. 2021): patches of 14, 24 layers, 16 heads, 1,024 wide.
     tower = torchvision.models.VisionTransformer(224, 14, 24, 16, 1024, 4096, num_classes=512).eval().to(device)

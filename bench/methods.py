@@ -8,11 +8,12 @@ the epochs out among them), and have the same trunk, size of pictures, optimiser
 that what differs is what they were published for: how the world is cut, what is minimised, how an answer is made. `METHODS`
 says that of each in flags; the recipes of the same names say it with the trunks and rates that the methods were published
 with. Trainings run by the commands of the README, `--jobs` at a time, each on its share of the cores, and are kept in
-`--work`: interrupted, the same command continues. One seed takes an hour and a half on two cores that have other work too.
+`--work`, with their answers: interrupted, the same command continues. One seed takes an hour and a half on two cores that have other work too.
 `--set ablations` trains the default with one thing changed at a time.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import time
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
@@ -33,7 +35,7 @@ from infer.evaluation import baselines, measure, split_photos
 from infer.metrics import RADII_KM, geoscore, mean_interval, median_difference
 from infer.model import Model, load_model
 from label_maps.manifest import coordinates
-from plumbing.files import write_json
+from plumbing.files import atomic_path, write_json
 
 SCALED = Path("train/recipes/demo.yaml")
 """Trunk, size of pictures, optimiser and augmentation of all methods."""
@@ -217,15 +219,30 @@ def answers(given: argparse.Namespace, name: str, method: Method) -> Answers:
     for seed in range(given.seeds):
         target = folder(given, name, seed)
         model = load_model(target, torch.device("cpu")).with_choices(*method.answer)
-        measured = measure(model, given.work / "data", photos, 64, 0)
-        away.append(distance_km(measured.points_deg, coordinates(photos)[measured.read]))
-        hits.append([float((measured.ranks[:, k] < 1).mean()) for k in range(model.hierarchy.depth)])
+        own_away, own_hits = answered(model, target, given.work / "data", photos)
+        away.append(own_away)
+        hits.append(own_hits)
         core_s.append(json.loads((target / "bench.json").read_text())["training_core_s"])
     names = model.hierarchy.level_names
     top_1 = dict(zip(names, np.mean(hits, axis=0).tolist(), strict=True))
     parameters = sum(p.numel() for network in model.networks for p in network.parameters())
     # A training that was interrupted counts only what was left of it; the longest was not.
     return Answers(np.stack(away), top_1, parameters, photos_per_second(model), max(core_s))
+
+
+def answered(
+    model: Model, run: Path, data: Path, photos: pd.DataFrame
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the (N,) errors and, by level, the top-1 of a model, from its run folder where they were measured before."""
+    choices = json.dumps([model.hash, model.temperatures, model.fusion, model.point])
+    path = run / f"bench_answers_{hashlib.sha256(choices.encode()).hexdigest()[:16]}.npz"
+    if not path.is_file():
+        measured = measure(model, data, photos, 64, 0)
+        away = distance_km(measured.points_deg, coordinates(photos)[measured.read])
+        with atomic_path(path) as partial, partial.open("wb") as file:
+            np.savez(file, away=away, hits=(measured.ranks < 1).mean(axis=0))
+    with np.load(path) as kept:
+        return kept["away"], kept["hits"]
 
 
 def photos_per_second(model: Model) -> float:

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 FLAGS = """
     --arch shufflenet_v2_x0_5 --weights none --image-size 32 --epochs 2 --batch-size 12 --workers 0 --device cpu
     --precision float32 --optim.frozen-norm --optim.name sgd --optim.lr 0.05 --optim.schedule constant
+    --readout-epochs 0
 """.split()  # noqa: SIM905
 
 
@@ -63,6 +64,14 @@ def test_two_processes_end_with_the_weights_of_one_and_write_metrics_once(
     trained = safetensors.torch.load_file(one / "joint.safetensors")
     assert any(not torch.equal(untrained[name], trained[name]) for name in trained)
     assert len((two / "metrics.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.slow
+def test_the_first_of_two_processes_fits_the_hidden_layer_alone(tiny: Path, tiny_run: Path, tmp_path: Path) -> None:
+    run = begin(tiny_run, tmp_path / "run")
+    finish(start(tiny, run, 2, "--readout-epochs", "3"))
+    assert (run / "joint.safetensors").is_file()
+    assert (run / "checkpoints" / "joint.readout.safetensors").is_file()
 
 
 @pytest.mark.slow
