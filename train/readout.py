@@ -63,16 +63,16 @@ def read_out(training: Training, epochs: int) -> Path | None:
     seen = _look(network, training)
     _learn(network, read_spec, seen, training, epochs)
     alone = replace(training.world, rank=0, size=1)
-    before, after = (
-        validate(each, training.validation, training.device, training.autocast(), alone) for each in (linear, network)
-    )
+    trained = read_trained(training.best())
+    before = trained["metrics"]
+    after = validate(network, training.validation, training.device, training.autocast(), alone)
     shown = [
         f"GeoScore {found['val/geoscore']:,.0f}, median {found['val/median_km']:,.0f} km" for found in (before, after)
     ]
     log.info("validation with linear heads: %s; with a hidden layer on all stages: %s", *shown)
     if not after["val/geoscore"] > before["val/geoscore"]:
         return None
-    trained = {**read_trained(training.best()), "readout_epochs": epochs, "metrics": after}
+    trained |= {"readout_epochs": epochs, "metrics": after}
     save_network(training.checkpoint("readout.safetensors"), network, read_spec, trained)
     return training.checkpoint("readout.safetensors")
 
