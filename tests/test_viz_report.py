@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geocells import grid
+from infer.network import load_network, save_network
 from infer.reliability import calibration_error, covered, error_if_perfect, reliability
 from label_maps.files import read_hierarchy
 from label_maps.run_folder import update_run
@@ -306,6 +307,19 @@ def test_each_network_has_its_curves_and_one_without_cells_has_no_hits(run):
     assert re.findall(r"<figcaption>(\w+)", regress) == ["Loss", "Median"]
     assert "NaN" not in regress
     assert "nan" not in regress
+
+
+def test_heads_that_learned_once_more_are_told_with_what_they_reached(run):
+    assert "hidden layer" not in text_of(html_of(run))
+    network, spec = load_network(run / "joint.safetensors")
+    metrics = {"val/geoscore": 3456.7, "val/median_km": 321.0}
+    save_network(
+        run / "joint.safetensors",
+        network,
+        spec,
+        {"epochs": 2, "photographs": 36, "readout_epochs": 12, "metrics": metrics},
+    )
+    assert "in the place of linear heads: GeoScore 3,457, median 321 km (val)." in text_of(html_of(run))
 
 
 def panel(points, **changes):

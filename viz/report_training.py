@@ -41,7 +41,8 @@ def _network_html(trained: Trained, network: NetworkFile | None, everything: Seq
         panel for panel in (_loss(trained), _top1(trained), *_distances(trained, everything)) if panel is not None
     ]
     drawn = "".join(panel_html(_marked(panel, mark)) for panel in panels)
-    return f'<h3>{escape(trained.name)}</h3>{note(_summary(trained, best))}<div class="panels">{drawn}</div>'
+    said = _summary(trained, best) + _readout_words(network)
+    return f'<h3>{escape(trained.name)}</h3>{note(said)}<div class="panels">{drawn}</div>'
 
 
 def _kept_epoch(network: NetworkFile | None) -> int | None:
@@ -63,6 +64,16 @@ def _summary(trained: Trained, best: int | None) -> str:
         lines = f"{trained.replaced} line{'' if trained.replaced == 1 else 's'}"
         said += f"; {lines} of earlier or interrupted trainings of this network were replaced and are not drawn"
     return said + "."
+
+
+def _readout_words(network: NetworkFile | None) -> str:
+    """Return what became of the heads after the last epoch."""
+    trained = network.trained if network is not None else {}
+    if not trained.get("readout_epochs"):
+        return ""
+    score, median = (number(trained.get("metrics") or {}, f"val/{name}") for name in ("geoscore", "median_km"))
+    reached = "" if score is None or median is None else f": GeoScore {score:,.0f}, median {median:,.0f} km (val)"
+    return f" Then a hidden layer that reads all stages of the trunk was fitted in the place of linear heads{reached}."
 
 
 def _points(trained: Trained, key: str) -> list[tuple[float, float]]:
