@@ -6,7 +6,7 @@ calibrate by as to test, since a promise errs by the chance of both. The second 
 elsewhere, in the cities of several seeds: those of one are a few hundred, of very unequal size, and a handful of them
 would decide what is covered. The binomial interval takes photographs for independent, which those of one journey are not;
 so coverage is measured a second time with one photograph of each group of related ones, to calibrate by and to test. Data
-and run are made first, in `--work`, unless they lie there: two hours on two cores that had other work too.
+and run are made first, in `--work`, unless they lie there: an hour and a half on one of two cores.
 """
 
 import argparse

@@ -75,10 +75,13 @@ def median_difference(ours_km: NDArray[np.float64], theirs_km: NDArray[np.float6
         theirs_km: (..., N) of the same photographs.
         seed: of the resampling.
     """
-    rng, count = np.random.default_rng(seed), ours_km.shape[-1]
-    drawn = (rng.integers(0, count, count) for _ in range(RESAMPLES))
-    resampled = [float(np.median(ours_km[..., k]) - np.median(theirs_km[..., k])) for k in drawn]
-    return _interval(float(np.median(ours_km) - np.median(theirs_km)), np.array(resampled))
+    count = ours_km.shape[-1]
+    ours, theirs = ours_km.reshape(-1, count), theirs_km.reshape(-1, count)
+    resampled = [
+        np.median(ours[:, rows], axis=(0, 2)) - np.median(theirs[:, rows], axis=(0, 2))
+        for rows in _resamples(count, seed)
+    ]
+    return _interval(float(np.median(ours) - np.median(theirs)), np.concatenate(resampled))
 
 
 def _median_interval(values: NDArray[np.float64], seed: int) -> dict[str, float]:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geocells.sphere import distance_km, latlon_deg
+from infer import baselines
 from infer.baselines import best_constant, best_places, chance, clue_oracle, fit_bandwidth, read_clues
 from infer.metrics import geoscore
 from label_maps.manifest import CLUES
@@ -63,6 +64,20 @@ def test_clues_that_fit_one_place_only_find_it():
     clues, places = np.random.default_rng(0).random((200, 6)), somewhere(200)
     answers = clue_oracle(clues, places, clues[:50], clues[50:90], places[50:90])
     np.testing.assert_array_equal(answers, places[:50])
+
+
+def test_widths_are_fitted_on_evenly_picked_photographs_where_there_are_more(monkeypatch):
+    rng = np.random.default_rng(0)
+    places = np.stack([rng.uniform(-60, 60, 90), rng.uniform(-170, 170, 90)], axis=1)
+    clues = rng.random((90, 3))
+    every_third = clue_oracle(clues, places, clues[:20], clues[::3], places[::3])
+    monkeypatch.setattr(baselines, "MOST_TO_FIT", 30)
+    fitted_on = []
+    monkeypatch.setattr(
+        baselines, "fit_bandwidth", lambda *those: (fitted_on.append(len(those[2])), fit_bandwidth(*those))[1]
+    )
+    assert np.array_equal(clue_oracle(clues, places, clues[:20], clues, places), every_third)
+    assert fitted_on == [30]
 
 
 def test_a_clue_not_in_view_says_nothing():

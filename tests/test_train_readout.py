@@ -103,10 +103,18 @@ def test_a_training_interrupted_while_heads_learn_ends_as_if_it_had_not_been(tin
         torch.testing.assert_close(network.state_dict()[name], tensor, atol=1e-6, rtol=0, msg=name)
 
 
+def test_a_resumed_training_may_leave_its_heads_linear_after_all(tiny, run):
+    train_joint(config_of(tiny, run, epochs=1, readout_epochs=2))
+    (run / "joint.safetensors").unlink()
+    train_joint(config_of(tiny, run, epochs=1, readout_epochs=0, resume=True))
+    (_, spec), _ = both(run)
+    assert not spec.hidden
+
+
 def test_features_of_at_most_so_many_photographs_are_kept(tiny, run, monkeypatch):
     monkeypatch.setattr(readout, "MOST_PHOTOS", 10)
     seen, real = [], readout._learn
-    monkeypatch.setattr(readout, "_learn", lambda *given: (seen.append(given[2]), real(*given)))
+    monkeypatch.setattr(readout, "_learn", lambda *given: (seen.append(given[1]), real(*given)))
     train_joint(config_of(tiny, run, epochs=1, sampler="balanced"))
     assert len(seen[0].index) == len(seen[0].features) == 10
     assert len(set(seen[0].index.tolist())) == 10

@@ -136,10 +136,11 @@ def fit_temperatures(model: Model, data: Calibration, fusion: str) -> tuple[floa
         (gradient,) = torch.autograd.grad(loss, asked)
         return loss.item(), gradient.cpu().double().numpy()
 
-    # Within bounds: networks that tell nothing apart would send a temperature to infinity.
+    # Within bounds: networks that tell nothing apart would send a temperature to infinity. Rounded, for the exponential of
+    # a bound's logarithm is not the bound.
     bounds = [tuple(np.log(LIMITS))] * len(data.logits)
     found = minimize(loss_and_gradient, np.zeros(len(bounds)), jac=True, method="L-BFGS-B", bounds=bounds)
-    return tuple(float(t) for t in np.exp(found.x).clip(*LIMITS).round(9))
+    return tuple(float(t) for t in np.exp(found.x).round(9))
 
 
 def sum_nll(model: Model, data: Calibration, rule: str, temperatures: Tensor) -> Tensor:

@@ -213,7 +213,7 @@ class JointConfig(ClassifyConfig):
     readout_epochs: int = 12
     """When the trunk has learned, replace the linear heads by a hidden layer that reads all its stages (ResNets; the last one
     of other trunks), fitted in so many passes over features that are computed once, if the calibration split is then
-    answered better; 0 leaves them. It takes about as long as an epoch."""
+    answered better; 0 leaves them. On the demo planet it took as long as an epoch of 12,445 photographs, or three of 3,981."""
     optim: OptimConfig = field(
         default_factory=lambda: OptimConfig(
             "adamw", lr=1e-3, trunk_lr_factor=0.1, weight_decay=0.01, schedule="one_cycle"
@@ -340,7 +340,8 @@ class SweepConfig(JointConfig):
     """Train many times over learning rates and weight decays, and show which was best; any recipe can be swept.
 
     Interrupted, the same command continues; more --trials add to those there are. A sweep's trainings lie in
-    sweep/joint/ or sweep/LEVEL/ of the run folder.
+    sweep/joint/ or sweep/LEVEL/ of the run folder. They are judged by what the trunk learns: their heads stay linear,
+    whatever --readout-epochs says.
     """
 
     level: str | None = None

@@ -1,7 +1,7 @@
 """The last part of a joint training: heads learn once more, on the features of all stages of a trunk that stays as it is.
 
-While the trunk learns, linear heads on its last features teach it fastest; once it stays, a hidden layer reads more from
-it, and sees every photograph in a fraction of a second (bench/LOG.md). Decoupled training of heads is due to Kang et al.
+While the trunk learns, linear heads on its last features teach it fastest; once it stays, its features are computed once,
+and a hidden layer reads more from them (bench/LOG.md). Decoupled training of heads is due to Kang et al.
 2020, features of several stages as one descriptor to Hariharan et al. 2015 (hypercolumns).
 """
 
@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader
 
 from infer.network import GeoNetwork, NetworkSpec, load_network, read_trained, save_network
 from infer.transform import normalise
-from infer.trunks import stage_features
 from plumbing.progress import progress
+from plumbing.world import World
 from train.config import OptimConfig
 from train.fit import Training
 from train.optim import after_step, build_schedule, optimizer_of
@@ -35,8 +35,8 @@ LEAST_STD = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
-    """What a trunk says of training photographs.
+class Examples:
+    """What a trunk says of training photographs, of which the heads learn.
 
     Attributes:
         features: (n, width).
@@ -57,15 +57,12 @@ def read_out(training: Training, epochs: int) -> Path | None:
     Returns:
         The checkpoint of the new network; None where the calibration split is not answered better.
     """
-    linear, spec = load_network(training.best(), training.device)
-    read_spec = replace(spec, hidden=HIDDEN)
-    network = _fresh(linear, read_spec, training)
-    seen = _look(network, training)
-    _learn(network, read_spec, seen, training, epochs)
-    alone = replace(training.world, rank=0, size=1)
+    spec = replace(training.spec, hidden=HIDDEN)
+    network = _fresh(spec, training)
+    _learn(network, _look(network, training), training, epochs)
     trained = read_trained(training.best())
     before = trained["metrics"]
-    after = validate(network, training.validation, training.device, training.autocast(), alone)
+    after = validate(network, training.validation, training.device, training.autocast(), World())
     shown = [
         f"GeoScore {found['val/geoscore']:,.0f}, median {found['val/median_km']:,.0f} km" for found in (before, after)
     ]
@@ -73,12 +70,13 @@ def read_out(training: Training, epochs: int) -> Path | None:
     if not after["val/geoscore"] > before["val/geoscore"]:
         return None
     trained |= {"readout_epochs": epochs, "metrics": after}
-    save_network(training.checkpoint("readout.safetensors"), network, read_spec, trained)
+    save_network(training.checkpoint("readout.safetensors"), network, spec, trained)
     return training.checkpoint("readout.safetensors")
 
 
-def _fresh(linear: GeoNetwork, spec: NetworkSpec, training: Training) -> GeoNetwork:
-    """Return a network with the trunk, and the coordinate head, of one with linear heads."""
+def _fresh(spec: NetworkSpec, training: Training) -> GeoNetwork:
+    """Return a network with the trunk, and the coordinate head, of the best one with linear heads."""
+    linear, _ = load_network(training.best(), training.device)
     torch.manual_seed(mixed_seed(training.config.seed, HIDDEN))
     network = GeoNetwork(spec)
     network.trunk.load_state_dict(linear.trunk.state_dict())
@@ -88,7 +86,7 @@ def _fresh(linear: GeoNetwork, spec: NetworkSpec, training: Training) -> GeoNetw
 
 
 @torch.inference_mode()
-def _look(network: GeoNetwork, training: Training) -> Seen:
+def _look(network: GeoNetwork, training: Training) -> Examples:
     """Return the features of the training photographs as they are, of at most `MOST_PHOTOS` of them."""
     assert network.readout is not None
     generator = torch.Generator().manual_seed(training.config.seed)
@@ -102,31 +100,34 @@ def _look(network: GeoNetwork, training: Training) -> Seen:
     for index, pixels in progress(readable(loader), "computing features", "batch", len(loader)):
         images = normalise(pixels.to(training.device)).contiguous(memory_format=torch.channels_last)
         with training.autocast():
-            features = stage_features(network.trunk, images)
+            features = network.features(images)
         found[done : done + len(index)] = features.float().cpu()
         done += len(index)
     network.readout.mean.copy_(found.mean(dim=0))
     network.readout.std.copy_(found.std(dim=0).clamp(min=LEAST_STD))
-    return Seen(found, chosen)
+    return Examples(found, chosen)
 
 
-def _learn(network: GeoNetwork, spec: NetworkSpec, seen: Seen, training: Training, epochs: int) -> None:
+def _learn(network: GeoNetwork, examples: Examples, training: Training, epochs: int) -> None:
     """Fit the hidden layer and the heads to the objective of the training."""
     assert network.readout is not None
-    own = [*network.readout.parameters(), *(p for name in spec.classes for p in network.heads[name].parameters())]
+    own = [
+        *network.readout.parameters(),
+        *(p for name in training.spec.classes for p in network.heads[name].parameters()),
+    ]
     optimizer = optimizer_of([{"params": own, "lr": OPTIM.lr}], OPTIM)
-    batches = -(-len(seen.index) // BATCH)
+    batches = -(-len(examples.index) // BATCH)
     schedule = build_schedule(optimizer, OPTIM, epochs * batches, batches)
-    draw = None if training.draw is None else training.draw[seen.index]
+    draw = None if training.draw is None else training.draw[examples.index]
     network.readout.train()
     for epoch in progress(range(epochs), "reading out", "epoch"):
         torch.manual_seed(mixed_seed(training.config.seed, HIDDEN, epoch))
         order = torch.tensor(
-            [row for _, row in SharedOrder(len(seen.index), training.config.seed, epoch, weights=draw)]
+            [row for _, row in SharedOrder(len(examples.index), training.config.seed, epoch, weights=draw)]
         )
         for rows in order.split(BATCH):
-            targets = training.photos.targets(seen.index[rows], training.validation.levels, training.device)
-            outputs = network.answers(seen.features[rows].to(training.device))
+            targets = training.photos.targets(examples.index[rows], training.validation.levels, training.device)
+            outputs = network.answers(examples.features[rows].to(training.device))
             loss = training.objective([outputs[name] for name in training.validation.outputs], targets)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()

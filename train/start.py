@@ -38,8 +38,9 @@ log = logging.getLogger(__name__)
 
 MAY_CHANGE = frozenset(
     {"data", "run", "device", "workers", "resume", "overwrite", "checkpoint_minutes", "cache_pixels", "tracker"}
+    | {"readout_epochs"}
 )
-"""Flags that a resumed training may be given anew: they do not change its result."""
+"""Flags that a resumed training may be given anew: they do not change what was learned so far."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -73,7 +73,7 @@ def _readout_words(network: NetworkFile | None) -> str:
         return ""
     score, median = (number(trained.get("metrics") or {}, f"val/{name}") for name in ("geoscore", "median_km"))
     reached = "" if score is None or median is None else f": GeoScore {score:,.0f}, median {median:,.0f} km (val)"
-    return f" Then a hidden layer that reads all stages of the trunk was fitted in the place of linear heads{reached}."
+    return f" Then a hidden layer on the features of the trunk was fitted in the place of linear heads{reached}."
 
 
 def _points(trained: Trained, key: str) -> list[tuple[float, float]]:
