@@ -69,8 +69,3 @@ def difference_hash(picture: Image.Image) -> int:
     """Return the 64-bit difference hash: in 8 rows of 9 greys, whether each is brighter than the one to its left."""
     greys = np.asarray(picture.convert("L").resize((9, 8), Image.Resampling.BOX), dtype=np.int16)
     return int.from_bytes(np.packbits(greys[:, 1:] > greys[:, :-1]).tobytes(), "big")
-
-
-def hamming(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """Return in how many bits hashes differ."""
-    return np.bitwise_count(np.bitwise_xor(a, b))

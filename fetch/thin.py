@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
 from fetch.config import LooksConfig, ThinConfig
-from fetch.filters import hamming
 from fetch.ingest import DATASET, MEASURES, UNTHINNED
-from fetch.nearby import alike_pairs, close_pairs, unique_rows
 from fetch.rejected import Rejection, read_rejected, summary, write_rejected
 from fetch.report import counts_report
-from fetch.splits import ALIKE_KM, codes, place_vectors, storage_cells
 from geocells.sphere import chord, distance_km, unit_vectors
 from label_maps.manifest import SCHEMA, coordinates, placed, read_manifest, write_manifest
+from label_maps.nearby import alike_pairs, close_pairs, hamming, unique_rows
+from label_maps.related import ALIKE_KM, codes, place_vectors, storage_cells
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, read_json, write_json
 

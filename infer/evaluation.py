@@ -33,6 +33,7 @@ from infer.reliability import TrustMeter, trust_lines
 from infer.unplaced import country_figures, country_lines, only_countries, unplaced_photos
 from label_maps.manifest import SPLITS, content_hash, coordinates, placed, read_manifest
 from label_maps.pictures import Pictures
+from label_maps.related import related_groups
 from label_maps.run_folder import read_split
 from label_maps.unplaced import COUNTRY, truth_of
 from plumbing.files import write_json, write_text
@@ -81,6 +82,7 @@ def main(config: EvaluateConfig) -> None:
     neighbours = _neighbours(model, config) if config.baselines else None
     measured = measure(model, config.data, photos, config.batch_size, config.workers, meter, neighbours)
     photos = photos.iloc[measured.read]
+    related = related_groups(photos)
     away_km = distance_km(measured.points_deg, coordinates(photos))
     answers = {"model": measured.points_deg, **baselines(config.data, photos, config.seed)}
     if measured.neighbours_deg is not None:
@@ -106,9 +108,9 @@ def main(config: EvaluateConfig) -> None:
         "answers": _figures(answers, photos, config),
         "levels": _levels(model, measured, config.seed),
         "stated_countries": _stated_countries(model, config),
-        "calibration": meter.levels(),
+        "calibration": meter.levels(related),
         "places": config.places,
-        "regions": meter.regions(away_km, _groups(photos), _related(photos)),
+        "regions": meter.regions(away_km, _groups(photos), related),
         "not_promised": meter.not_promised(),
         "recall_by_area_km2": meter.recall_by_area(),
         "slices": _slices(measured.points_deg, photos, model),
@@ -312,14 +314,6 @@ def _groups(photos: pd.DataFrame) -> dict[str, list[str]]:
         "part of the world": [MACRO_REGIONS[p][0] for p in part],
         "latitude": [f"{s} to {s + 30}" for s in south],
     }
-
-
-def _related(photos: pd.DataFrame) -> list[str] | None:
-    """Return by what photographs hang together: their creator in a cell, whose pictures are alike."""
-    if photos["creator"].isna().any():
-        return None
-    cell = grid.encode(coordinates(photos), TABLE_LEVEL)
-    return [f"{creator} {c}" for creator, c in zip(photos["creator"], cell.tolist(), strict=True)]
 
 
 def _coverage_decile(truth_deg: NDArray[np.float64], model: Model) -> list[str]:

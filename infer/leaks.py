@@ -11,10 +11,9 @@ from scipy.spatial import cKDTree
 from geocells import grid
 from geocells.sphere import chord, unit_vectors
 from label_maps.manifest import STORAGE_LEVEL, coordinates
+from label_maps.nearby import hamming
+from label_maps.related import ALIKE_BITS, ALIKE_KM, SAME_PLACE_KM
 
-SAME_PLACE_KM = 0.1
-ALIKE_KM = 0.2
-ALIKE_BITS = 4
 CONTAMINATED = 0.005
 """Above this share of leaking photographs a result is stamped."""
 
@@ -22,8 +21,7 @@ CONTAMINATED = 0.005
 def find_leaks(test: pd.DataFrame, train: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
     """Mark the test photographs that are related to a training one, by kind of relation.
 
-    The kinds are those by which splits are made: the same photograph (id or content), sequence, place (100 m), creator
-    in an L8 cell, or a near-duplicate (difference hashes at most 4 bits apart, within 200 m).
+    The kinds are those of `label_maps.related`, and the same photograph (id or content).
 
     Args:
         test: rows of a manifest.
@@ -102,6 +100,6 @@ def _alike(test: pd.DataFrame, train: pd.DataFrame) -> NDArray[np.bool_]:
     other = train["dhash"].iloc[theirs].to_numpy(dtype=np.uint64)
     row = np.repeat(np.arange(len(ours)), [len(found) for found in near])
     partner = np.concatenate([np.array(found, dtype=np.int64) for found in near])
-    alike = np.bitwise_count(own[row] ^ other[partner]) <= ALIKE_BITS
+    alike = hamming(own[row], other[partner]) <= ALIKE_BITS
     mark[ours[np.unique(row[alike])]] = True
     return mark

@@ -35,6 +35,35 @@ BETA = ("a", "b", "c")
 
 
 @dataclass(frozen=True, eq=False)
+class Needs:
+    """How much mass calibration photographs need.
+
+    Attributes:
+        masses: (N,) ascending, without the photographs in no known cell, which nothing covers.
+        related: (N,) how many calibration photographs each is one of, that are related to it and to each other: each such
+            group counts as one.
+        groups: how many groups all photographs make, those that nothing covers with them.
+    """
+
+    masses: NDArray[np.float64]
+    related: NDArray[np.int64]
+    groups: int
+
+    @classmethod
+    def of(cls, needed: NDArray[np.float64], group: NDArray[np.int64]) -> "Needs":
+        """Return the needs of (N,) photographs, infinite where nothing covers them, and of their (N,) groups."""
+        _, member, size = np.unique(group, return_inverse=True, return_counts=True)
+        order = np.argsort(needed, kind="stable")[: int(np.isfinite(needed).sum())]
+        return cls(needed[order], size[member[order]], len(size))
+
+    def quantile(self, coverage: float) -> float:
+        """Return the mass that new photographs need as often as is to be covered; infinite where that is impossible."""
+        weights = 1 / self.related
+        never = max(0.0, self.groups - float(weights.sum()))
+        return conformal_quantile(np.append(self.masses, np.inf), coverage, np.append(weights, never))
+
+
+@dataclass(frozen=True, eq=False)
 class Promises:
     """What was measured on the calibration split, for one way to combine levels.
 
@@ -42,21 +71,20 @@ class Promises:
         fusion: that way.
         photographs: of the split.
         weights: of the surface.
-        needed: masses needed to cover the truth, by `SMOOTH` and by level name, best choice first; sorted, infinite for
-            a photograph in no known cell.
+        needed: what it takes to cover the truth, by `SMOOTH` and by level name, best choice first.
         confidence: weights of `doubts`, by level name, whose sum is the log odds of the best cell's being right.
     """
 
     fusion: str
     photographs: int
     weights: tuple[float, ...]
-    needed: Mapping[str, NDArray[np.float64]]
+    needed: Mapping[str, Needs]
     confidence: Mapping[str, tuple[float, float, float]]
 
     def choose(self, coverage: float) -> tuple[str, float] | None:
         """Return the finest kind of cells that can keep a promise, and its quantile; None where none can."""
         for name, needed in self.needed.items():
-            quantile = conformal_quantile(needed, coverage)
+            quantile = needed.quantile(coverage)
             if np.isfinite(quantile):
                 return name, quantile
         return None
@@ -73,13 +101,14 @@ def doubts(best: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def as_json(promises: Promises) -> dict[str, Any]:
-    """Return promises as plain values; what is never covered is counted, since JSON has no infinity."""
+    """Return promises as plain values."""
     needed = {
         name: {
-            "never": int(np.isinf(masses).sum()),
-            "sorted": [float(f"{mass:.7g}") for mass in np.sort(masses[np.isfinite(masses)])],
+            "groups": needs.groups,
+            "masses": [float(f"{mass:.7g}") for mass in needs.masses],
+            "related": needs.related.tolist(),
         }
-        for name, masses in promises.needed.items()
+        for name, needs in promises.needed.items()
     }
     confidence = {name: dict(zip(BETA, weights, strict=True)) for name, weights in promises.confidence.items()}
     return {
@@ -93,8 +122,8 @@ def as_json(promises: Promises) -> dict[str, Any]:
 def from_json(content: Mapping[str, Any], fusion: str) -> Promises:
     """Return the promises of `as_json`."""
     needed = {
-        name: np.concatenate([np.array(masses["sorted"], dtype=np.float64), np.full(masses["never"], np.inf)])
-        for name, masses in content["needed_mass"].items()
+        name: Needs(np.array(needs["masses"], float), np.array(needs["related"], int), needs["groups"])
+        for name, needs in content["needed_mass"].items()
     }
     confidence = {name: tuple(weights[key] for key in BETA) for name, weights in content["confidence"].items()}
     return Promises(fusion, content["photographs"], tuple(content["surface_weights"]), needed, confidence)
@@ -129,12 +158,15 @@ def read_promises(run: Path, model_hash: str, fusion: str, places: str = "usual"
     if places not in content["promises"]:
         raise ValueError(
             f"{run} promises nothing for --places {places}: too few calibration photographs lie {ELSEWHERE_KM:.0f} km "
-            "from any training photograph; leave the flag out"
+            "from any training photograph; leave the flag out, or calibrate with photographs of other places, "
+            "`python -m train.calibrate --elsewhere DATASET`"
         )
     try:
         return from_json(content["promises"][places], fusion)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged ({type(error).__name__}): run `python -m train.calibrate` again") from None
+        raise ValueError(
+            f"{path} is of an earlier version, or damaged ({type(error).__name__}): run `python -m train.calibrate` again"
+        ) from None
 
 
 class RegionFinder:

@@ -3,7 +3,8 @@
 Cells are ordered by probability per square kilometre. The mass that a photograph *needs* is that of all cells at least
 as dense as its true one. A region takes the cells that need no more than the split-conformal quantile of the calibration
 photographs' needs, so that of new photographs of the same kind the promised share is covered, however wrong the
-probabilities are (Vovk et al. 2005; Angelopoulos and Bates 2023, section 1).
+probabilities are (Vovk et al. 2005; Angelopoulos and Bates 2023, section 1). Where photographs are related, each group
+counts as one: groups are what a new photograph may come from (Dunn, Wasserman and Ramdas 2023, "pooling CDFs").
 """
 
 from functools import lru_cache
@@ -40,12 +41,20 @@ def needed_mass(
     return np.where(true_cell == UNKNOWN, np.inf, needed)
 
 
-def conformal_quantile(needed: ArrayLike, coverage: float) -> float:
-    """Return the ceil((n + 1) * coverage)-th smallest of n needed masses; infinite where that promise is impossible."""
-    ordered = np.sort(np.asarray(needed, dtype=np.float64))
+def conformal_quantile(needed: ArrayLike, coverage: float, weights: ArrayLike | None = None) -> float:
+    """Return the ceil((n + 1) * coverage)-th smallest of n needed masses; infinite where that promise is impossible.
+
+    Args:
+        needed: (n,).
+        coverage: in 0 to 1.
+        weights: (n,) how much each counts, where it is not one; their sum takes the place of n.
+    """
+    masses = np.asarray(needed, dtype=np.float64)
+    counts = np.ones(len(masses)) if weights is None else np.asarray(weights, dtype=np.float64)
+    order = np.argsort(masses, kind="stable")
     # Rounding must not turn 0.9 * 10 into ten.
-    rank = int(np.ceil((len(ordered) + 1) * coverage - 1e-9))
-    return float(ordered[rank - 1]) if rank <= len(ordered) else np.inf
+    place = int(np.searchsorted(np.cumsum(counts[order]), (counts.sum() + 1) * coverage - 1e-9))
+    return float(masses[order[place]]) if place < len(masses) else np.inf
 
 
 def region_cells(mass: NDArray[np.floating], area_km2: NDArray[np.float64], quantile: float) -> NDArray[np.int64]:

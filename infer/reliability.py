@@ -1,4 +1,8 @@
-"""Whether probabilities and promises mean what they say: reliability of the best cells, coverage of regions."""
+"""Whether probabilities and promises mean what they say: reliability of the best cells, coverage of regions.
+
+Here each group of related photographs (`label_maps.related`) counts as one, as it does in what is promised: photographs of one
+journey are not so many trials, and an interval that takes them for independent is too narrow.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -7,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binomtest
+from scipy.stats import beta
 from torch import Tensor
 
 from geocells.hierarchy import UNKNOWN
@@ -17,6 +21,7 @@ from infer.posterior import fuse
 from infer.promises import SMOOTH, Promises
 from infer.regions import needed_mass, region_cells
 from infer.surface import Raster, Surface
+from label_maps.related import group_weights
 
 BINS = 15
 DRAWS = 200
@@ -26,52 +31,90 @@ LEAST = 20
 """Groups of fewer photographs have no figure of their own."""
 
 
-def reliability(confidence: NDArray[np.float64], right: NDArray[np.bool_], bins: int = BINS) -> list[dict[str, float]]:
-    """Return a reliability diagram: n, mean confidence and share right of bins of equal mass, least sure first."""
+def reliability(
+    confidence: NDArray[np.float64], right: NDArray[np.bool_], counts: NDArray[np.float64], bins: int = BINS
+) -> list[dict[str, float]]:
+    """Return a reliability diagram: n, mean confidence and share right of bins of equal mass, least sure first.
+
+    Args:
+        confidence: (N,) chance, as said, that the best cell is right.
+        right: (N,) whether it is.
+        counts: (N,) how much each photograph counts; `n` of a bin is the sum.
+        bins: how many.
+    """
     order = np.argsort(confidence, kind="stable")
+    # The middle of what a photograph counts decides, so that no bin is empty for rounding.
+    until = np.cumsum(counts[order])
+    place = ((until - counts[order] / 2) / until[-1] * bins).astype(int)
+    parts = np.split(order, np.flatnonzero(np.diff(place)) + 1)
+    weigh = [(rows, float(counts[rows].sum())) for rows in parts]
     return [
-        {"n": len(rows), "confidence": float(confidence[rows].mean()), "right": float(right[rows].mean())}
-        for rows in np.array_split(order, bins)
-        if len(rows)
+        {
+            "n": round(total, 6),
+            "confidence": float(counts[rows] @ confidence[rows]) / total,
+            "right": float(counts[rows] @ right[rows]) / total,
+        }
+        for rows, total in weigh
     ]
 
 
-def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_], bins: int = BINS) -> float:
+def calibration_error(
+    confidence: NDArray[np.float64], right: NDArray[np.bool_], counts: NDArray[np.float64], bins: int = BINS
+) -> float:
     """Return the expected calibration error: the mean over photographs of |confidence - right| of their bins.
 
     Source: Naeini et al. 2015; bins of equal mass as in Nguyen and O'Connor 2015.
     """
-    diagram = reliability(confidence, right, bins)
+    diagram = reliability(confidence, right, counts, bins)
     total = sum(row["n"] for row in diagram)
     return sum(row["n"] * abs(row["confidence"] - row["right"]) for row in diagram) / total
 
 
-def error_if_perfect(confidence: NDArray[np.float64], seed: int = 0) -> dict[str, float]:
+def error_if_perfect(confidence: NDArray[np.float64], counts: NDArray[np.float64], seed: int = 0) -> dict[str, float]:
     """Return mean and 95th percentile of the error that confidences would have were each exactly true.
 
     Few photographs a bin scatter: no model can be expected to lie below that mean.
     """
     rng = np.random.default_rng(seed)
-    errors = [calibration_error(confidence, rng.random(len(confidence)) < confidence) for _ in range(DRAWS)]
+    errors = [calibration_error(confidence, rng.random(len(confidence)) < confidence, counts) for _ in range(DRAWS)]
     return {"mean": float(np.mean(errors)), "p95": float(np.quantile(errors, 0.95))}
 
 
-def covered(hits: NDArray[np.bool_]) -> dict[str, float]:
-    """Return n and a share with its exact binomial 95 % interval (Clopper and Pearson)."""
-    interval = binomtest(int(hits.sum()), len(hits)).proportion_ci(0.95, "exact")
-    return {"n": len(hits), "value": float(hits.mean()), "low": float(interval.low), "high": float(interval.high)}
+def covered(hits: NDArray[np.bool_], related: NDArray[np.int64]) -> dict[str, float]:
+    """Return a share, where each group counts as one, with the exact binomial 95 % interval of so many groups.
+
+    The interval is that of Clopper and Pearson. Photographs of a group differ, so their share scatters less than a single
+    one of each group would: the interval is rather too wide.
+
+    Args:
+        hits: (N,) what is counted.
+        related: (N,) numbers of groups of related photographs.
+    """
+    counts = group_weights(related)
+    n = float(counts.sum())
+    value = float(counts @ hits) / n
+    k = value * n
+    low = float(beta.ppf(0.025, k, n - k + 1)) if k > 1e-9 else 0.0
+    high = float(beta.ppf(0.975, k + 1, n - k)) if n - k > 1e-9 else 1.0
+    return {"n": len(hits), "groups": round(n), "value": value, "low": low, "high": high}
 
 
-def coverage_by_group(hits: NDArray[np.bool_], groups: ArrayLike) -> dict[str, dict[str, float]]:
+def coverage_by_group(
+    hits: NDArray[np.bool_], groups: ArrayLike, related: NDArray[np.int64]
+) -> dict[str, dict[str, float]]:
     """Return the coverage of each group of at least `LEAST` photographs: a kept average can hide a broken promise."""
     names, member = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
     count = np.bincount(member)
-    return {str(names[g]): covered(hits[member == g]) for g in np.argsort(-count, kind="stable") if count[g] >= LEAST}
+    return {
+        str(names[g]): covered(hits[member == g], related[member == g])
+        for g in np.argsort(-count, kind="stable")
+        if count[g] >= LEAST
+    }
 
 
-def circle_radius_km(distance_km: NDArray[np.float64], coverage: float) -> float:
-    """Return the radius of the circle around the answer that would cover as many of these photographs."""
-    return float(np.quantile(distance_km, coverage))
+def circle_radius_km(distance_km: NDArray[np.float64], coverage: float, counts: NDArray[np.float64]) -> float:
+    """Return the radius of the circle around the answer that would cover as much of what these photographs count."""
+    return float(np.quantile(distance_km, coverage, weights=counts, method="inverted_cdf"))
 
 
 def circle_area_km2(radius_km: float) -> float:
@@ -159,14 +202,19 @@ class TrustMeter:
         mass = posterior[level].exp().double().cpu().numpy()
         return mass, hierarchy.area_km2[hierarchy.rows(level)], classes[:, level]
 
-    def levels(self) -> dict[str, Any]:
-        """Return per level the calibration error before and after, and the reliability diagrams."""
+    def levels(self, related: NDArray[np.int64]) -> dict[str, Any]:
+        """Return per level the calibration error before and after, and the reliability diagrams.
+
+        Args:
+            related: (N,) numbers of groups of related photographs.
+        """
+        counts = group_weights(related)
         return {
-            name: self._level(name, {key: np.concatenate(parts) for key, parts in kept.items()})
+            name: self._level(name, {key: np.concatenate(parts) for key, parts in kept.items()}, counts)
             for name, kept in zip(self.model.hierarchy.level_names, self.best, strict=True)
         }
 
-    def _level(self, name: str, kept: Mapping[str, NDArray]) -> dict[str, Any]:
+    def _level(self, name: str, kept: Mapping[str, NDArray], counts: NDArray[np.float64]) -> dict[str, Any]:
         stages = {
             "before": (kept["raw"], kept["raw_right"]),
             "after_temperatures": (kept["best"], kept["right"]),
@@ -175,9 +223,9 @@ class TrustMeter:
             stages["after"] = (self.promises.sure(name, kept["best"]), kept["right"])
         last = stages[list(stages)[-1]][0]
         return {
-            **{f"ece_{stage}": calibration_error(*pair) for stage, pair in stages.items()},
-            "ece_if_perfect": error_if_perfect(last),
-            "reliability": {stage: reliability(*pair) for stage, pair in stages.items()},
+            **{f"ece_{stage}": calibration_error(*pair, counts) for stage, pair in stages.items()},
+            "ece_if_perfect": error_if_perfect(last, counts),
+            "reliability": {stage: reliability(*pair, counts) for stage, pair in stages.items()},
         }
 
     def recall_by_area(self) -> dict[str, float]:
@@ -192,7 +240,7 @@ class TrustMeter:
         return [coverage for coverage, chosen in self.chosen.items() if chosen is None]
 
     def regions(
-        self, away_km: NDArray[np.float64], groups: Mapping[str, ArrayLike], sequence: ArrayLike | None = None
+        self, away_km: NDArray[np.float64], groups: Mapping[str, ArrayLike], related: NDArray[np.int64]
     ) -> dict[str, Any]:
         """Return coverage and area of the promised regions, beside uncalibrated ones and circles around the answers.
 
@@ -201,40 +249,42 @@ class TrustMeter:
         Args:
             away_km: (N,) distances of the answers from the truth.
             groups: by what is grouped, the group of each photograph.
-            sequence: (N,) numbers of related photographs; with them an interval that knows that these go together.
+            related: (N,) numbers of groups of related photographs.
         """
         report: dict[str, Any] = {}
+        counts = group_weights(related)
         for coverage, (name, quantile) in self._possible().items():
             needed, area = np.concatenate(self.needed[name]), np.concatenate(self.area[coverage])
             hits, plain = needed <= quantile + 1e-6, needed <= coverage
             # A circle that covers as many as the regions do: what one number for all photographs would cost.
-            radius = circle_radius_km(away_km, float(hits.mean()))
+            held = covered(hits, related)
+            radius = circle_radius_km(away_km, held["value"], counts)
             report[f"{coverage:g}"] = {
                 "cells": "land" if name == SMOOTH else name,
-                "covered": covered(hits),
-                **({} if sequence is None else {"covered_by_sequence": _cluster_interval(hits, sequence)}),
+                "covered": held,
+                "covered_of_photographs": _each_photograph(hits, related),
                 "median_area_km2": float(np.median(area[:, 0])),
                 "mean_area_km2": float(area[:, 0].mean()),
                 "uncalibrated": {
-                    "covered": covered(plain),
+                    "covered": covered(plain, related),
                     "median_area_km2": float(np.median(area[:, 1])),
                 },
                 "circle_of_equal_coverage": {"radius_km": radius, "area_km2": circle_area_km2(radius)},
-                "groups": {by: coverage_by_group(hits, of) for by, of in groups.items()},
+                "groups": {by: coverage_by_group(hits, of, related) for by, of in groups.items()},
             }
         return report
 
 
-def _cluster_interval(hits: NDArray[np.bool_], sequence: ArrayLike, seed: int = 0) -> dict[str, float]:
-    """Return the 95 % bootstrap interval of a share where whole groups are drawn, not single photographs."""
-    _, member = np.unique(np.asarray(sequence, dtype=str), return_inverse=True)
+def _each_photograph(hits: NDArray[np.bool_], related: NDArray[np.int64], seed: int = 0) -> dict[str, float]:
+    """Return a share where each photograph counts as one, with a 95 % bootstrap interval that draws whole groups."""
+    _, member = np.unique(related, return_inverse=True)
     count = np.bincount(member)
     total = np.bincount(member, hits)
     rng = np.random.default_rng(seed)
     drawn = rng.integers(0, len(count), (1000, len(count)))
     shares = total[drawn].sum(axis=1) / count[drawn].sum(axis=1)
     low, high = np.quantile(shares, [0.025, 0.975])
-    return {"groups": len(count), "low": float(low), "high": float(high)}
+    return {"value": float(hits.mean()), "low": float(low), "high": float(high)}
 
 
 def trust_lines(report: Mapping[str, Any]) -> list[str]:
@@ -251,10 +301,11 @@ def trust_lines(report: Mapping[str, Any]) -> list[str]:
         for coverage in report["not_promised"]
     ]
     for coverage, region in report["regions"].items():
-        hits, circle = region["covered"] | region.get("covered_by_sequence", {}), region["circle_of_equal_coverage"]
+        hits, circle = region["covered"], region["circle_of_equal_coverage"]
         of = "" if region.get("cells", "land") == "land" else f" of known {region['cells']} cells"
         lines.append(
-            f"{float(coverage):.0%} regions{of} cover {hits['value']:.1%} [{hits['low']:.1%}, {hits['high']:.1%}]; median "
-            f"{region['median_area_km2']:,.0f} km², where a circle takes {circle['area_km2']:,.0f} km²"
+            f"{float(coverage):.0%} regions{of} cover {hits['value']:.1%} [{hits['low']:.1%}, {hits['high']:.1%}] of "
+            f"{hits['groups']:,} groups of related photographs; median {region['median_area_km2']:,.0f} km², where a circle "
+            f"takes {circle['area_km2']:,.0f} km²"
         )
     return lines

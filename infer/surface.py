@@ -27,7 +27,7 @@ COMPONENTS = 2 + len(WIDTHS_KM)
 SEA = 0.02
 """A cell of a coast counts as at least so much land."""
 CHUNK = 512
-CACHED = 100_000_000
+CACHED = 200_000_000
 """Kernels of at most so many pairs of leaf and cell are kept in memory (4 bytes each), others computed each time."""
 EM_STEPS = 300
 
@@ -150,13 +150,16 @@ def _of_widths(cosine_less_one: Tensor, base: Tensor) -> Iterator[Tensor]:
         yield kernel / kernel.sum(dim=1, keepdim=True).clamp_min(1e-30)
 
 
-def fit_weights(raster: Raster, leaf: Tensor, true_cell: NDArray[np.int64]) -> tuple[float, ...]:
+def fit_weights(
+    raster: Raster, leaf: Tensor, true_cell: NDArray[np.int64], counts: NDArray[np.float64]
+) -> tuple[float, ...]:
     """Return the weights under which the true cells are most likely, by EM.
 
     Args:
         raster: the cells.
         leaf: (N, leaves) probabilities of the calibration photographs.
         true_cell: (N,) their cells in the raster; UNKNOWN is left out.
+        counts: (N,) how much each photograph counts.
     """
     seen = true_cell != UNKNOWN
     if not seen.any():
@@ -168,15 +171,15 @@ def fit_weights(raster: Raster, leaf: Tensor, true_cell: NDArray[np.int64]) -> t
     for rows, kernels in _kernels(raster, leaf.device):
         for k, kernel in enumerate(kernels, start=2):
             likelihood[:, k] += (leaf[:, rows] * kernel[:, cells].T).sum(dim=1)
-    return _em(likelihood.double().cpu().numpy())
+    return _em(likelihood.double().cpu().numpy(), counts[seen])
 
 
-def _em(likelihood: NDArray[np.float64]) -> tuple[float, ...]:
-    """Return the weights of a mixture from (N, components) likelihoods."""
+def _em(likelihood: NDArray[np.float64], counts: NDArray[np.float64]) -> tuple[float, ...]:
+    """Return the weights of a mixture from (N, components) likelihoods and (N,) counts."""
     weights = np.full(likelihood.shape[1], 1 / likelihood.shape[1])
     for _ in range(EM_STEPS):
         share = likelihood * weights
-        weights = (share / share.sum(axis=1, keepdims=True)).mean(axis=0)
+        weights = counts @ (share / share.sum(axis=1, keepdims=True)) / counts.sum()
     # The land's share is never nothing: a region must be able to grow to any coverage.
     weights[1] = max(weights[1], 1e-4)
     return tuple((weights / weights.sum()).tolist())

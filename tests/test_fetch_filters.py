@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from fetch.filters import colourfulness, difference_hash, hamming, measure, sharpness
+from fetch.filters import colourfulness, difference_hash, measure, sharpness
+from label_maps.nearby import hamming
 
 NOISE = np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8)
 STREET = Image.fromarray(NOISE)

@@ -70,6 +70,16 @@ def test_confidence_never_falls_as_the_probability_rises(answers):
     assert ((confidence > 0) & (confidence < 1)).all()
 
 
+def test_what_a_photograph_counts_is_how_often_it_is_there():
+    rng = np.random.default_rng(0)
+    best, times = rng.uniform(0.05, 0.95, 200), rng.integers(1, 6, 200)
+    right = rng.random(200) < best * np.where(times > 2, 0.4, 1)
+    counted = fit_confidence(best, right, times.astype(float))
+    repeated = fit_confidence(np.repeat(best, times), np.repeat(right, times), np.ones(times.sum()))
+    assert counted == pytest.approx(repeated, abs=1e-3)
+    assert counted != pytest.approx(fit_confidence(best, right, np.ones(200)), abs=0.1)
+
+
 def test_confidence_of_true_probabilities_leaves_them_alone():
     best = np.random.default_rng(0).uniform(0.02, 0.98, 50_000)
     right = np.random.default_rng(1).random(len(best)) < best
@@ -78,7 +88,9 @@ def test_confidence_of_true_probabilities_leaves_them_alone():
 
 def sure(best, right):
     """What promises fitted to photographs say of these."""
-    return Promises("chain", len(best), (), {}, {"L1": fit_confidence(best, right)}).sure("L1", best)
+    return Promises("chain", len(best), (), {}, {"L1": fit_confidence(best, right, np.ones(len(best)))}).sure(
+        "L1", best
+    )
 
 
 def answers(photos, run, out, **flags):

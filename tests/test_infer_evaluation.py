@@ -205,10 +205,10 @@ def test_a_coverage_that_falls_back_to_a_level_is_measured_there_and_one_that_no
 ):
     run = shutil.copytree(calibrated, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
     content = json.loads((run / CONFORMAL).read_text())
-    needed = content["promises"]["usual"]["needed_mass"]["smooth"]
-    # As if most calibration photographs lay at sea.
     needs = content["promises"]["usual"]["needed_mass"]
-    needs |= {name: {"never": 5, "sorted": needed["sorted"][:7]} for name in ("smooth", "L8", "L5")}
+    # As if most calibration photographs lay at sea.
+    few = {"groups": 12, "masses": needs["smooth"]["masses"][:7], "related": [1] * 7}
+    needs |= dict.fromkeys(("smooth", "L8", "L5"), few)
     (run / CONFORMAL).write_text(json.dumps(content))
     report = evaluate(tiny, run, tmp_path / "e.json")
     assert {coverage: region["cells"] for coverage, region in report["regions"].items()} == {"0.5": "land", "0.9": "L3"}
@@ -227,15 +227,16 @@ def test_a_coverage_that_falls_back_to_a_level_is_measured_there_and_one_that_no
         shapely.covers(shapely.geometry.shape(region["geometry"]), shapely.Point(lon, lat))
         for region, (lat, lon) in zip(regions, coordinates(photos), strict=True)
     ]
-    assert report["regions"]["0.9"]["covered"]["value"] == np.mean(held)
+    assert report["regions"]["0.9"]["covered_of_photographs"]["value"] == np.mean(held)
     # A region has at least the densest cell, though it hold more than is needed.
-    for name in ("smooth", "L8", "L5"):
-        needs[name] = {"never": 12, "sorted": []}
-    needs["L3"] = {"never": 0, "sorted": [0.0] * 12}
+    none = {"groups": 12, "masses": [], "related": []}
+    needs |= dict.fromkeys(("smooth", "L8", "L5"), none)
+    needs["L3"] = {"groups": 12, "masses": [0.0] * 12, "related": [1] * 12}
     (run / CONFORMAL).write_text(json.dumps(content))
     report = evaluate(tiny, run, tmp_path / "e.json")
-    assert 0 < report["regions"]["0.9"]["covered"]["value"] == report["levels"]["L3"]["top_1"]["value"]
-    content["promises"]["usual"]["needed_mass"] = {"smooth": {"never": 12, "sorted": []}}
+    covered = report["regions"]["0.9"]["covered_of_photographs"]["value"]
+    assert 0 < covered == report["levels"]["L3"]["top_1"]["value"]
+    content["promises"]["usual"]["needed_mass"] = {"smooth": none}
     (run / CONFORMAL).write_text(json.dumps(content))
     report = evaluate(tiny, run, tmp_path / "e.json")
     assert report["regions"] == {}

@@ -18,7 +18,7 @@ from geocells.partitions.macro import widened
 from geocells.sphere import EARTH_AREA_KM2, box_area_km2
 from infer.posterior import Tree, chain
 from infer.priors import Prior, restrict
-from infer.promises import Promises, RegionFinder
+from infer.promises import Needs, Promises, RegionFinder
 from infer.regions import box_areas, cell_areas, conformal_quantile, needed_mass, outline, region_cells
 from infer.surface import COMPONENTS
 
@@ -60,6 +60,13 @@ def test_the_quantile_is_the_one_of_split_conformal_prediction():
     assert conformal_quantile(needed, 0.5) == 0.5
     assert conformal_quantile(needed, 0.9) == 0.9
     assert conformal_quantile(needed, 0.91) == np.inf
+
+
+def test_in_a_weighted_quantile_a_photograph_counts_as_often_as_it_is_there():
+    needed, times = np.array([0.4, 0.1, 0.9, 0.2]), np.array([2, 3, 1, 4])
+    for coverage in (0.1, 0.25, 0.5, 0.7, 0.9, 0.99):
+        repeated = conformal_quantile(np.repeat(needed, times), coverage)
+        assert conformal_quantile(needed, coverage, times) == repeated
 
 
 def test_too_many_uncovered_photographs_make_a_promise_impossible():
@@ -149,7 +156,7 @@ def finder_of(hierarchy, coverages=(0.5, 0.9, 0.99), quantile=None):
     """Return a finder whose regions are of cells of the finest level; they hold as much as their coverage, or a quantile."""
     needed = np.linspace(0.005, 1, 200) if quantile is None else np.full(200, quantile)
     name = hierarchy.level_names[-1]
-    promises = Promises("chain", 200, (1.0, *[0.0] * (COMPONENTS - 1)), {name: needed}, {})
+    promises = Promises("chain", 200, (1.0, *[0.0] * (COMPONENTS - 1)), {name: Needs.of(needed, np.arange(200))}, {})
     return RegionFinder(hierarchy, promises, torch.device("cpu"), coverages)
 
 

@@ -67,11 +67,14 @@ def test_weights_of_a_known_mixture_are_found_again():
     member = rng.random(20_000) < 0.3
     x = np.where(member, rng.normal(0, 1, 20_000), rng.normal(4, 1, 20_000))
     likelihood = np.exp(-0.5 * (x[:, None] - np.array([0.0, 4.0])) ** 2)
-    assert _em(likelihood) == pytest.approx((0.3, 0.7), abs=0.01)
+    assert _em(likelihood, np.ones(20_000)) == pytest.approx((0.3, 0.7), abs=0.01)
+    # Where those of the first count four times.
+    assert _em(likelihood, np.where(member, 4.0, 1.0)) == pytest.approx((1.2 / 1.9, 0.7 / 1.9), abs=0.01)
 
 
 def test_photographs_in_their_own_cells_leave_the_mass_there():
     own = build_hierarchy(QuadPartition((1, 3, 8)), PLACES).classes(PLACES)[:, -1]
-    weights = fit_weights(RASTER, 0.96 * torch.eye(5)[own] + 0.008, RASTER.find(PLACES))
+    leaf, cells, counts = 0.96 * torch.eye(5)[own] + 0.008, RASTER.find(PLACES), np.ones(len(PLACES))
+    weights = fit_weights(RASTER, leaf, cells, counts)
     assert sum(weights) == pytest.approx(1)
     assert weights[0] > 0.8

@@ -14,7 +14,7 @@ from fetch.config import ImportConfig, PackConfig, StatusConfig, ThinConfig, Ver
 from fetch.importing import run as do_import
 from fetch.pack import run as pack
 from fetch.rejected import read_rejected
-from fetch.splits import assign_splits, related_groups
+from fetch.splits import assign_splits
 from fetch.thin import run as thin
 from fetch.verify import run as verify
 from fetch.verify import status
@@ -29,6 +29,7 @@ from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
 from label_maps.files import read_hierarchy
 from label_maps.manifest import content_hash, coordinates, placed, read_manifest, write_manifest
+from label_maps.related import related_groups
 from label_maps.unplaced import truth_of
 from tests.test_geocells_partitions import files  # noqa: F401
 from tests.tiny import PLACES, SPLITS, joint_config, write_square

@@ -9,16 +9,19 @@ import pytest
 import torch
 
 from geocells.hierarchy import UNKNOWN
+from infer.evaluation import split_photos
 from infer.model import TEMPERATURES, load_model
 from infer.posterior import FUSIONS, Tree, chain, product
 from infer.promises import CONFORMAL, read_promises
 from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
 from label_maps.manifest import read_manifest, write_manifest
+from label_maps.related import related_groups
 from plumbing.files import write_json
 from tests.tiny import joint_config
-from train.calibration import Calibration, fit_temperatures, main, sum_nll
+from train.calibration import Calibration, collect, fit_temperatures, main, sum_nll
 from train.config import CalibrateConfig
+from train.promises import fit_promises
 from train.start import train_joint
 
 CPU = torch.device("cpu")
@@ -34,7 +37,7 @@ def synthetic(scales, rule=chain, count=6000):
     middle = TREE.parent_class[1][leaf]
     classes = torch.stack([TREE.parent_class[0][middle], middle, leaf], dim=1)
     scaled = [z * scale for z, scale in zip(logits, scales, strict=True)]
-    return Calibration(scaled, classes, np.zeros((count, 2)))
+    return Calibration(scaled, classes, np.zeros((count, 2)), np.arange(count))
 
 
 def nll(data, rule, temperatures):
@@ -77,7 +80,7 @@ def test_photographs_of_unknown_cells_count_at_the_levels_that_know_them():
     posterior = chain(TREE, data.logits)
     expected = sum(-p.gather(1, c[:, None]).mean() for p, c in zip(posterior[:2], classes.T[:2], strict=True))
     expected -= posterior[2][25:].gather(1, classes[25:, 2:]).mean()
-    partly = Calibration(data.logits, classes, data.latlon_deg)
+    partly = Calibration(data.logits, classes, data.latlon_deg, data.group)
     assert nll(partly, "chain", (1.0, 1.0, 1.0)) == pytest.approx(float(expected), rel=1e-5)
 
 
@@ -85,11 +88,11 @@ def test_photographs_of_unknown_cells_count_at_the_levels_that_know_them():
 def test_temperatures_of_perfect_and_of_useless_logits_stay_within_limits(fusion):
     data, rule = synthetic((1.0, 1.0, 1.0), count=200), "own" if fusion == "seed" else fusion
     true = [torch.nn.functional.one_hot(c, n) for c, n in zip(data.classes.T, TREE.sizes, strict=True)]
-    perfect = Calibration([5.0 * z for z in true], data.classes, data.latlon_deg)
+    perfect = Calibration([5.0 * z for z in true], data.classes, data.latlon_deg, data.group)
     fitted = fit_temperatures(MODEL, perfect, fusion)
     assert all(0.05 <= t <= 1.01 for t in fitted)
     assert nll(perfect, rule, fitted) < 1e-3
-    wrong = Calibration([-5.0 * z for z in true], data.classes, data.latlon_deg)
+    wrong = Calibration([-5.0 * z for z in true], data.classes, data.latlon_deg, data.group)
     assert max(fit_temperatures(MODEL, wrong, fusion)) == 20.0
 
 
@@ -154,6 +157,51 @@ def test_a_dataset_without_the_training_photographs_cannot_say_what_lies_elsewhe
     assert "holds 0 of the 36 training photographs" in caplog.text
 
 
+def test_promises_count_a_group_of_related_photographs_once(tiny, run):
+    model = load_model(run, CPU)
+    data = collect(model, tiny, split_photos(tiny, "calibration"), 8, 0)
+    # The second half of the groups has three photographs for each one that there was.
+    member = np.unique(data.group, return_inverse=True)[1]
+    often = data.rows(np.repeat(np.arange(12), np.where(member > member.max() / 2, 3, 1)))
+    assert len(often.group) > 12
+    once, more = fit_promises(model, data), fit_promises(model, often)
+    assert more.weights == pytest.approx(once.weights, abs=1e-4)
+    for level, weights in once.confidence.items():
+        assert more.confidence[level] == pytest.approx(weights, abs=1e-2)
+    for name, needs in once.needed.items():
+        assert [more.needed[name].quantile(c) for c in (0.3, 0.5, 0.8)] == pytest.approx(
+            [needs.quantile(c) for c in (0.3, 0.5, 0.8)], abs=1e-3
+        )
+
+
+def test_photographs_of_other_places_say_what_is_promised_there(tiny, run, tmp_path):
+    elsewhere = shutil.copytree(tiny, tmp_path / "elsewhere")
+    photos = read_manifest(tiny)
+    # Stand-ins: the calibration photographs and thrice those of the test split, as if of four datasets.
+    write_manifest(elsewhere, photos[photos["split"] == "test"].assign(split="calibration"))
+    calibrate(tiny, run, elsewhere=(tiny, elsewhere, elsewhere, elsewhere))
+    promises = json.loads((run / CONFORMAL).read_text())["promises"]
+    assert promises["usual"]["photographs"] == 12
+    assert promises["elsewhere"]["photographs"] == 48
+    usual, there = (promises[places]["needed_mass"]["L1"] for places in ("usual", "elsewhere"))
+    # Groups of one dataset are not those of another, whatever their numbers.
+    test_groups = len(np.unique(related_groups(photos[photos["split"] == "test"])))
+    assert there["groups"] == usual["groups"] + 3 * test_groups
+
+
+def test_too_few_photographs_of_other_places_promise_nothing(tiny, run, tmp_path):
+    with pytest.raises(ValueError, match="--elsewhere has 12 photographs: 30 at least are needed"):
+        calibrate(tiny, run, elsewhere=(tiny,))
+    assert not (run / CONFORMAL).exists()
+
+
+def test_photographs_from_elsewhere_that_were_trained_on_are_refused(tiny, run, tmp_path):
+    elsewhere = shutil.copytree(tiny, tmp_path / "elsewhere")
+    write_manifest(elsewhere, read_manifest(tiny).assign(split="calibration"))
+    with pytest.raises(ValueError, match=r"36 photographs of the calibration split of .*elsewhere were trained on"):
+        calibrate(tiny, run, elsewhere=(elsewhere,))
+
+
 @pytest.mark.parametrize("name", [TEMPERATURES, CONFORMAL])
 def test_a_damaged_record_is_one_line_that_says_what_to_do(tiny, run, name):
     calibrate(tiny, run)
@@ -170,13 +218,15 @@ def test_a_damaged_record_is_one_line_that_says_what_to_do(tiny, run, name):
 
 
 def test_photographs_that_were_trained_on_are_refused_and_nothing_is_written(tiny, run, tmp_path):
-    with pytest.raises(ValueError, match=r"36 photographs of the train split were trained on, such as .*-\d: "):
+    with pytest.raises(ValueError, match=r"36 photographs of the train split of .* were trained on, such as .*-\d: "):
         calibrate(tiny, run, split="train")
     data = shutil.copytree(tiny, tmp_path / "data")
     photos = read_manifest(data)
     photos.loc[photos["id"] == "lima-0", "split"] = "calibration"
     write_manifest(data, photos)
-    with pytest.raises(ValueError, match="1 photographs of the calibration split were trained on, such as lima-0"):
+    with pytest.raises(
+        ValueError, match=r"1 photographs of the calibration split of .* were trained on, such as lima-0"
+    ):
         calibrate(data, run)
     assert not (run / TEMPERATURES).exists()
 

@@ -178,27 +178,33 @@ def test_each_evaluation_has_its_section_and_the_test_split_is_told_first(run):
 def test_calibration_and_coverage_are_shown_where_they_were_measured(run):
     rng = np.random.default_rng(0)
     sure = rng.random(500)
-    right = rng.random(500) < sure
+    right, counts = rng.random(500) < sure, np.ones(500)
     level = {
-        "ece_before": calibration_error(sure**0.2, right),
-        "ece_after": calibration_error(sure, right),
-        "ece_if_perfect": error_if_perfect(sure),
-        "reliability": {"before": reliability(sure**0.2, right), "after": reliability(sure, right)},
+        "ece_before": calibration_error(sure**0.2, right, counts),
+        "ece_after": calibration_error(sure, right, counts),
+        "ece_if_perfect": error_if_perfect(sure, counts),
+        "reliability": {
+            "before": reliability(sure**0.2, right, counts),
+            "after": reliability(sure, right, counts),
+        },
     }
-    region = {"covered": covered(rng.random(500) < 0.9), "median_area_km2": 2.34e6, "groups": {"latitude": {}}}
+    region = {
+        "covered": covered(rng.random(500) < 0.9, np.arange(500)),
+        "median_area_km2": 2.34e6,
+        "groups": {"latitude": {}},
+    }
     assert "probabilities mean" not in html_of(run)
     write_json(run / "evaluation_test.json", evaluation(calibration={"L1": level}, regions={"0.9": region}))
     said = text_of(html_of(run))
     assert f"raw final if perfect L1 {level['ece_before']:.1%} {level['ece_after']:.1%}" in said
     assert f"90% {region['covered']['value']:.1%}" in said
     assert "2.34 million" in said
-    related = {"groups": 50, "low": 0.123, "high": 0.987}
-    region |= {"cells": "L5", "covered_by_sequence": related}
+    region |= {"cells": "L5", "covered_of_photographs": {"value": 0.123}}
     write_json(run / "evaluation_test.json", evaluation(regions={"0.9": region}))
     said = text_of(html_of(run))
     assert f"90%, of known L5 cells {region['covered']['value']:.1%}" in said
-    # The interval is that of related photographs drawn together.
-    assert "12.3–98.7" in said
+    # Beside what counts each group of related photographs as one stands what counts each photograph.
+    assert "12.3%" in said
 
 
 def test_what_an_evaluation_says_beyond_is_listed_by_its_own_names(run):

@@ -26,11 +26,12 @@ from infer.posterior import FUSIONS, fuse
 from infer.promises import CONFORMAL
 from label_maps.manifest import coordinates, placed, read_manifest
 from label_maps.pictures import Pictures
+from label_maps.related import related_groups
 from plumbing.files import write_json, write_text
 from plumbing.progress import progress
 from plumbing.version import now_utc
 from train.config import CalibrateConfig
-from train.promises import Calibration, fit_both
+from train.promises import LEAST, Calibration, far_from, fit_all
 
 log = logging.getLogger(__name__)
 
@@ -43,16 +44,7 @@ LIMITS = (0.05, 20.0)
 def main(config: CalibrateConfig) -> None:
     """Fit, choose, write `temperatures.json` and print what was fitted."""
     model = load_model(config.run, pick_device(config.device))
-    photos = split_photos(config.data, config.split)
-    overlap = photos["id"].isin(trained_ids(config.run))
-    if overlap.any():
-        raise ValueError(
-            f"{int(overlap.sum())} photographs of the {config.split} split were trained on, such as "
-            f"{photos['id'][overlap].iloc[0]}: calibrate on photographs that the run has not seen"
-        )
-    if len(photos) > config.max_photos:
-        photos = photos.iloc[np.linspace(0, len(photos) - 1, config.max_photos).astype(int)].reset_index(drop=True)
-    data = collect(model, config.data, photos, config.batch_size, config.workers)
+    data = _unseen(model, config.data, config, config.max_photos)
     if not (data.classes != UNKNOWN).any():
         raise ValueError(
             f"none of {len(data.classes)} photographs of the {config.split} split lies in a cell that {config.run} knows: "
@@ -78,7 +70,8 @@ def main(config: CalibrateConfig) -> None:
         "nll": {f: _nll_before_after(model, data, f, t) for f, t in fitted.items()},
         "geoscore": scores,
     }
-    promises = fit_both(replace(model, temperatures=fitted, fusion=fusion), data, _training_places(config))
+    elsewhere = _elsewhere(model, config) or far_from(_training_places(config), data)
+    promises = fit_all(replace(model, temperatures=fitted, fusion=fusion), data, elsewhere)
     # Interrupted here, a run has no promises rather than those of other temperatures.
     (config.run / CONFORMAL).unlink(missing_ok=True)
     write_json(config.run / TEMPERATURES, record)
@@ -87,6 +80,31 @@ def main(config: CalibrateConfig) -> None:
         write_text(config.run / f"{level}_temperature.txt", f"{temperature}\n")
     write_json(config.run / CONFORMAL, {"model_hash": model.hash, "fusion": fusion, **promises})
     print(_table(record))
+
+
+def _unseen(model: Model, folder: Path, config: CalibrateConfig, most: int) -> Calibration:
+    """Return the logits of at most so many photographs of a dataset's split, none of which the run was trained on."""
+    photos = split_photos(folder, config.split)
+    overlap = photos["id"].isin(trained_ids(config.run))
+    if overlap.any():
+        raise ValueError(
+            f"{int(overlap.sum())} photographs of the {config.split} split of {folder} were trained on, such "
+            f"as {photos['id'][overlap].iloc[0]}: calibrate on photographs that the run has not seen"
+        )
+    if len(photos) > most:
+        photos = photos.iloc[np.linspace(0, len(photos) - 1, most).astype(int)].reset_index(drop=True)
+    return collect(model, folder, photos, config.batch_size, config.workers)
+
+
+def _elsewhere(model: Model, config: CalibrateConfig) -> Calibration | None:
+    """Return the logits of the photographs from elsewhere; None where no dataset was named."""
+    if not config.elsewhere:
+        return None
+    most = max(1, config.max_photos // len(config.elsewhere))
+    found = Calibration.joined([_unseen(model, folder, config, most) for folder in config.elsewhere])
+    if len(found.group) < LEAST:
+        raise ValueError(f"--elsewhere has {len(found.group)} photographs: {LEAST} at least are needed to promise by")
+    return found
 
 
 def _training_places(config: CalibrateConfig) -> NDArray[np.float64]:
@@ -122,7 +140,8 @@ def collect(model: Model, data: Path, photos: Any, batch_size: int, workers: int
     seen = Seen.joined(parts)
     # Clones, for what is computed in inference mode cannot be learned from.
     seen = replace(seen, logits=[level.clone() for level in seen.logits])
-    return Calibration(seen.logits, torch.from_numpy(model.hierarchy.classes(truth)).to(model.device), truth, seen)
+    classes = torch.from_numpy(model.hierarchy.classes(truth)).to(model.device)
+    return Calibration(seen.logits, classes, truth, related_groups(photos)[np.concatenate(read)], seen)
 
 
 def fit_temperatures(model: Model, data: Calibration, fusion: str) -> tuple[float, ...]:

@@ -1,5 +1,10 @@
-"""What the calibration split allows to promise: how much mass covers the truth, how often the best cell is right."""
+"""What the calibration split allows to promise: how much mass covers the truth, how often the best cell is right.
 
+Each group of related photographs counts as one: a promise is for photographs of a place or journey drawn at random, and
+the few places of which there are hundreds do not decide it.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +19,10 @@ from torch import Tensor
 from geocells.hierarchy import UNKNOWN
 from geocells.sphere import chord, unit_vectors
 from infer.model import Model, Seen
-from infer.promises import ELSEWHERE_KM, SMOOTH, Promises, as_json, doubts
+from infer.promises import ELSEWHERE_KM, SMOOTH, Needs, Promises, as_json, doubts
 from infer.regions import needed_mass
 from infer.surface import COMPONENTS, Raster, Surface, fit_weights
+from label_maps.related import group_weights
 from plumbing.progress import progress
 from plumbing.version import now_utc
 
@@ -33,33 +39,53 @@ class Calibration:
         logits: (N, classes) per level, before any temperature.
         classes: (N, levels) true classes.
         latlon_deg: (N, 2) true coordinates.
+        group: (N,) numbers of groups of related photographs.
         seen: all that the networks say of them, for points that take more than a posterior.
     """
 
     logits: list[Tensor]
     classes: Tensor
     latlon_deg: NDArray[np.float64]
+    group: NDArray[np.int64]
     seen: Seen | None = None
 
+    def rows(self, chosen: NDArray[np.int64]) -> "Calibration":
+        """Return some of the photographs, without what else the networks say of them."""
+        own = torch.from_numpy(chosen).to(self.classes.device)
+        logits = [level[own] for level in self.logits]
+        return Calibration(logits, self.classes[own], self.latlon_deg[chosen], self.group[chosen])
 
-def fit_both(model: Model, data: Calibration, training_deg: NDArray[np.float64]) -> dict[str, Any]:
+    @classmethod
+    def joined(cls, parts: "Sequence[Calibration]") -> "Calibration":
+        """Return the photographs of several datasets as one."""
+        logits = [torch.cat(level) for level in zip(*(part.logits for part in parts), strict=True)]
+        classes, places = torch.cat([part.classes for part in parts]), [part.latlon_deg for part in parts]
+        first = np.cumsum([0, *(part.group.max(initial=-1) + 1 for part in parts)])
+        groups = [part.group + start for part, start in zip(parts, first, strict=False)]
+        return cls(logits, classes, np.concatenate(places), np.concatenate(groups))
+
+
+def fit_all(model: Model, usual: Calibration, elsewhere: Calibration | None) -> dict[str, Any]:
     """Return what `conformal.json` holds: promises for photographs from the usual places, and from elsewhere.
 
     Args:
         model: with its final temperatures and fusion.
-        data: the calibration photographs.
-        training_deg: (M, 2) places of the training photographs; where there are none, nothing is promised elsewhere.
+        usual: the calibration photographs.
+        elsewhere: those from places that are new to the run; where there are none, nothing is promised there.
     """
-    promises = {"usual": as_json(fit_promises(model, data))}
-    if not len(training_deg):
-        return {"created_at_utc": now_utc(), "components": COMPONENTS, "promises": promises}
-    near = cKDTree(unit_vectors(training_deg)).query(unit_vectors(data.latlon_deg))[0]
-    far = np.flatnonzero(near >= chord(ELSEWHERE_KM))
-    if len(far) >= LEAST:
-        rows = torch.from_numpy(far).to(data.classes.device)
-        elsewhere = Calibration([z[rows] for z in data.logits], data.classes[rows], data.latlon_deg[far])
+    promises = {"usual": as_json(fit_promises(model, usual))}
+    if elsewhere is not None:
         promises["elsewhere"] = as_json(fit_promises(model, elsewhere))
     return {"created_at_utc": now_utc(), "components": COMPONENTS, "promises": promises}
+
+
+def far_from(training_deg: NDArray[np.float64], data: Calibration) -> Calibration | None:
+    """Return the photographs at least `ELSEWHERE_KM` from any of (M, 2) training ones; None where those are too few."""
+    if not len(training_deg):
+        return None
+    near = cKDTree(unit_vectors(training_deg)).query(unit_vectors(data.latlon_deg))[0]
+    far = np.flatnonzero(near >= chord(ELSEWHERE_KM))
+    return data.rows(far) if len(far) >= LEAST else None
 
 
 @torch.inference_mode()
@@ -67,16 +93,16 @@ def fit_promises(model: Model, data: Calibration) -> Promises:
     """Return what the fusion and temperatures of a model promise for photographs such as these."""
     hierarchy = model.hierarchy
     posterior, classes = model.posterior(data.logits), data.classes.cpu().numpy()
-    raster = Raster.of(hierarchy)
+    raster, counts = Raster.of(hierarchy), group_weights(data.group)
     true_cell = raster.find(data.latlon_deg)
-    surface = Surface(raster, fit_weights(raster, posterior[-1].exp(), true_cell), model.device)
-    needed = {SMOOTH: _smooth_needed(surface, posterior[-1], true_cell)}
+    surface = Surface(raster, fit_weights(raster, posterior[-1].exp(), true_cell, counts), model.device)
+    needed = {SMOOTH: Needs.of(_smooth_needed(surface, posterior[-1], true_cell), data.group)}
     for level in reversed(range(hierarchy.depth)):
         mass = posterior[level].exp().double().cpu().numpy()
         area = hierarchy.area_km2[hierarchy.rows(level)]
-        needed[hierarchy.level_names[level]] = np.sort(needed_mass(mass, area, classes[:, level]))
+        needed[hierarchy.level_names[level]] = Needs.of(needed_mass(mass, area, classes[:, level]), data.group)
     confidence = {
-        name: fit_confidence(*_best(posterior[level], classes[:, level]))
+        name: fit_confidence(*_best(posterior[level], classes[:, level]), counts)
         for level, name in enumerate(hierarchy.level_names)
     }
     return Promises(model.fusion, len(data.latlon_deg), surface.weights, needed, confidence)
@@ -88,7 +114,7 @@ def _smooth_needed(surface: Surface, log_leaf: Tensor, true_cell: NDArray[np.int
         mass = surface.spread(log_leaf[start : start + AT_ONCE].exp().float()).cpu().numpy()
         mass = mass / mass.sum(axis=1, keepdims=True)
         parts.append(needed_mass(mass, surface.raster.area_km2, true_cell[start : start + AT_ONCE]))
-    return np.sort(np.concatenate(parts))
+    return np.concatenate(parts)
 
 
 def _best(log_probability: Tensor, true: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -97,22 +123,30 @@ def _best(log_probability: Tensor, true: NDArray[np.int64]) -> tuple[NDArray[np.
     return np.exp(best), (cell == true) & (true != UNKNOWN)
 
 
-def fit_confidence(best: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float, float]:
+def fit_confidence(
+    best: NDArray[np.float64], right: NDArray[np.bool_], counts: NDArray[np.float64]
+) -> tuple[float, float, float]:
     """Return beta calibration's weights of `doubts`: from the best cell's probability to the log odds of its being right.
 
     Photographs whose true cell is no class count as wrong, so that what a model says of its best cell is honest about
     them. Targets are softened as in Platt 1999, so that few photographs, all right, give no certainty. No weight is
     negative, so that a better posterior never means less confidence.
 
+    Args:
+        best: (N,) probabilities.
+        right: (N,) whether the best cell is the true one.
+        counts: (N,) how much each photograph counts.
+
     Source: Kull, Silva Filho and Flach 2017.
     """
-    x, hits = doubts(best), float(right.sum())
-    target = np.where(right, (hits + 1) / (hits + 2), 1 / (len(right) - hits + 2))
+    x, hits, total = doubts(best), float(counts[right].sum()), float(counts.sum())
+    target = np.where(right, (hits + 1) / (hits + 2), 1 / (total - hits + 2))
 
-    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    def nll(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         odds = x @ weights
-        return float(np.mean(np.logaddexp(0, odds) - target * odds)), x.T @ (expit(odds) - target) / len(x)
+        loss = counts @ (np.logaddexp(0, odds) - target * odds) / total
+        return float(loss), x.T @ (counts * (expit(odds) - target)) / total
 
-    found = minimize(loss, [1.0, 1.0, 0.0], jac=True, method="L-BFGS-B", bounds=[(0, None), (0, None), (None, None)])
+    found = minimize(nll, [1.0, 1.0, 0.0], jac=True, method="L-BFGS-B", bounds=[(0, None), (0, None), (None, None)])
     a, b, c = found.x.tolist()
     return a, b, c

@@ -261,18 +261,20 @@ def _regions(regions: Mapping[str, Mapping[str, Any]]) -> str:
     rows = [
         [
             f"{float(promised):.0%}" + _of_known(region),
-            measured("covered", {**region["covered"], **region.get("covered_by_sequence", {})}),
+            measured("covered", region["covered"]),
+            _share((region.get("covered_of_photographs") or {}).get("value")),
             _share(((region.get("uncalibrated") or {}).get("covered") or {}).get("value")),
             area_words(region["median_area_km2"]) if "median_area_km2" in region else "",
             area_words(region["circle_of_equal_coverage"]["area_km2"]) if "circle_of_equal_coverage" in region else "",
         ]
         for promised, region in regions.items()
     ]
-    head = ["Promised", "Hold the place", "Uncalibrated", "Median km²", "One circle, km²"]
+    head = ["Promised", "Hold the place", "Of all photographs", "Uncalibrated", "Median km²", "One circle, km²"]
     groups = "".join(_region_groups(promised, region.get("groups") or {}) for promised, region in regions.items())
     more = f"<details><summary>by group</summary>{groups}</details>" if groups else ""
+    counted = "Related photographs, as of one journey or creator and cell, count as one, but in the third column."
     said = "One circle around each answer, of the size that would hold the place as often, takes the area on the right."
-    return f"<h3>Do regions keep their promise?</h3>{table(head, rows)}{more}{note(said)}"
+    return f"<h3>Do regions keep their promise?</h3>{table(head, rows)}{more}{note(f'{counted} {said}')}"
 
 
 def _of_known(region: Mapping[str, Any]) -> str:

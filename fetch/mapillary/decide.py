@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from fetch.config import LooksConfig
 from fetch.mapillary.facts import Facts, objection
 from fetch.mapillary_config import MapillaryConfig
-from fetch.splits import ALIKE_KM
 from fetch.thin import looks, thin
 from geocells.sphere import EARTH_RADIUS_KM, distance_km, unit_vectors
+from label_maps.related import ALIKE_KM
 
 MEASURED = ("luma_mean", "luma_std", "sharpness", "colourfulness", "extreme_share")
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fetch import nearby
-from fetch.nearby import alike_pairs, close_pairs, unique_rows
+from label_maps import nearby
+from label_maps.nearby import alike_pairs, close_pairs, unique_rows
 
 some_points = arrays(np.float64, st.tuples(st.integers(0, 40), st.just(2)), elements=st.integers(0, 6).map(float))
 

@@ -7,8 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from fetch.filters import hamming
-
 PAIRS_AT_ONCE = 4_000_000
 """Pairs held in memory at a time; about 100 MB."""
 
@@ -61,3 +59,8 @@ def alike_pairs(
         number = np.unique(piece, return_inverse=True)[1]
         for pairs in close_pairs(np.column_stack([place, number]), radius):
             yield pairs[hamming(dhash[pairs[:, 0]], dhash[pairs[:, 1]]) <= bits]
+
+
+def hamming(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    """Return in how many bits hashes differ."""
+    return np.bitwise_count(np.bitwise_xor(a, b))
