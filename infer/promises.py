@@ -16,8 +16,9 @@ from geocells.hierarchy import Hierarchy
 from geocells.land import TABLE_LEVEL, land_table
 from geocells.outlines import area_km2
 from infer.countries import mass_by_country, table_cells
+from infer.raster import Raster
 from infer.regions import box_areas, cell_areas, conformal_quantile, outline, region_cells
-from infer.surface import COMPONENTS, Raster, Surface
+from infer.surface import COMPONENTS, Surface
 from plumbing.files import read_json
 
 log = logging.getLogger(__name__)

@@ -19,8 +19,9 @@ from geocells.sphere import EARTH_RADIUS_KM
 from infer.model import Model
 from infer.posterior import fuse
 from infer.promises import SMOOTH, Promises
+from infer.raster import Raster
 from infer.regions import needed_mass, region_cells
-from infer.surface import Raster, Surface
+from infer.surface import Surface
 from label_maps.related import group_weights
 
 BINS = 15

@@ -4,11 +4,15 @@ import torch
 
 from geocells import grid
 from geocells.hierarchy import UNKNOWN, build_hierarchy
+from geocells.land import land_table
 from geocells.partitions import QuadPartition
 from geocells.sphere import distance_km
-from infer.surface import COMPONENTS, WIDTHS_KM, Raster, Surface, _em, fit_weights
+from infer.kernels import WIDTHS_KM, Convolution, pair_kernels
+from infer.raster import Raster
+from infer.surface import COMPONENTS, Surface, _em, fit_weights
 
 PLACES = [(48.86, 2.35), (52.5, 13.4), (-18.14, 178.44), (71.0, -179.5), (0.0, -150.0)]  # the last lies at sea
+POLES_AND_EDGES = [(-89.9, 10.0), (83.3, -31.0), (66.3, 179.9), (-16.8, -179.9), (-27.1, -109.3)]
 RASTER = Raster.of(build_hierarchy(QuadPartition((1, 3, 8)), PLACES))
 
 
@@ -39,6 +43,37 @@ def test_a_leaf_that_keeps_its_mass_keeps_it_where_it_lies_be_it_larger_or_small
         width = max(360 / 256, east - west)
         assert np.all(np.abs(middle[:, 1] - (west + east) / 2) <= width)
         assert raster.find([place])[0] in held
+
+
+@pytest.fixture(scope="module")
+def many():
+    """Land cells all over the world, one of each 120, with polar ones, both sides of the antimeridian, and an island far from others."""
+    land = np.flatnonzero(land_table().share > 0)[::120]
+    places = np.vstack([grid.center_deg(land, 8), PLACES, POLES_AND_EDGES])
+    return Raster.of(build_hierarchy(QuadPartition((1, 3, 8)), places))
+
+
+@pytest.mark.parametrize(
+    ("width", "most"), [(2400, 0.005), (1200, 0.01), (600, 0.02), (300, 0.04), (150, 0.02), (75, 1e-3)]
+)
+def test_sums_of_many_kernels_at_once_are_those_of_each_leaf(many, width, most):
+    of = WIDTHS_KM.index(width)
+    leaf = torch.eye(len(many.leaves))
+    each = torch.cat([list(kernels)[of] for _, kernels in pair_kernels(many)])
+    found = Convolution(many, [float(k == of) for k in range(len(WIDTHS_KM))]).spread(leaf)
+    assert found.min() >= 0
+    assert found.sum(dim=1).numpy() == pytest.approx(np.ones(len(leaf)), abs=1e-3)
+    # Half the sum of differences: how much mass lies in other cells.
+    assert float((found - each).abs().sum(dim=1).max() / 2) < most
+
+
+def test_a_surface_of_many_leaves_is_that_of_few(many, monkeypatch):
+    surface = Surface(many, (0.3, 0.1, 0.2, 0.15, 0.1, 0.05, 0.06, 0.04), torch.device("cpu"))
+    leaf = torch.softmax(3 * torch.randn(3, len(many.leaves), generator=torch.Generator().manual_seed(0)), dim=1)
+    few = surface.spread(leaf)
+    monkeypatch.setattr("infer.surface.CACHED", 0)
+    np.testing.assert_allclose(surface.spread(leaf).sum(dim=1), 1, atol=1e-4)
+    assert float((surface.spread(leaf) - few).abs().sum(dim=1).max() / 2) < 0.005
 
 
 def test_a_kernel_crosses_the_antimeridian():

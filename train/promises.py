@@ -20,8 +20,9 @@ from geocells.hierarchy import UNKNOWN
 from geocells.sphere import chord, unit_vectors
 from infer.model import Model, Seen
 from infer.promises import ELSEWHERE_KM, SMOOTH, Needs, Promises, as_json, doubts
+from infer.raster import Raster
 from infer.regions import needed_mass
-from infer.surface import COMPONENTS, Raster, Surface, fit_weights
+from infer.surface import COMPONENTS, Surface, fit_weights
 from label_maps.related import group_weights
 from plumbing.progress import progress
 from plumbing.version import now_utc
