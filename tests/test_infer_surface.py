@@ -47,7 +47,7 @@ def test_a_leaf_that_keeps_its_mass_keeps_it_where_it_lies_be_it_larger_or_small
 
 @pytest.fixture(scope="module")
 def many():
-    """Land cells all over the world, one of each 120, with polar ones, both sides of the antimeridian, and an island far from others."""
+    """One of each 120 cells of land, polar ones, both sides of the antimeridian, and an island far from others."""
     land = np.flatnonzero(land_table().share > 0)[::120]
     places = np.vstack([grid.center_deg(land, 8), PLACES, POLES_AND_EDGES])
     return Raster.of(build_hierarchy(QuadPartition((1, 3, 8)), places))
