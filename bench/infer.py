@@ -25,8 +25,10 @@ from geocells import grid
 from geocells.hierarchy import Hierarchy
 from geocells.land import land_table
 from infer.devices import pick_device
+from infer.kernels import WIDTHS_KM, Convolution, pair_kernels
 from infer.network import GeoNetwork, NetworkSpec, save_network
 from infer.posterior import Tree, chain
+from infer.raster import Raster
 from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
 from label_maps.files import hierarchy_hash, read_hierarchy
@@ -49,6 +51,7 @@ def main() -> None:
         hierarchy = read_hierarchy(run)
         rows = network_rows(hierarchy, device, flags.repeats)
         rows.append(chain_row(hierarchy, flags.repeats))
+        rows += region_rows(hierarchy, flags.repeats)
         rows.append(start_row(Path(folder), run))
     write_results("infer", rows)
 
@@ -121,6 +124,32 @@ def chain_row(hierarchy: Hierarchy, repeats: int) -> dict[str, object]:
     times = [timed(lambda: chain(tree, logits), torch.device("cpu")) for _ in range(20 * repeats)]
     what = f"exact chain rule, one photograph, {hierarchy.sizes()[-1]:,} leaves"
     return {"what": what, "ms_a_photograph": 1000 * statistics.median(times), "times_bare": None}
+
+
+def region_rows(hierarchy: Hierarchy, repeats: int) -> list[dict[str, object]]:
+    """Measure what spreads one photograph's leaves over the land, once prepared, beside each leaf's own kernels."""
+    raster = Raster.of(hierarchy)
+    leaf = torch.softmax(3 * torch.randn(1, len(raster.leaves)), dim=1)
+    started_at = time.perf_counter()
+    together = Convolution(raster, [1 / len(WIDTHS_KM)] * len(WIDTHS_KM))
+    prepared_s = time.perf_counter() - started_at
+
+    def each() -> None:
+        for rows, kernels in pair_kernels(raster):
+            for kernel in kernels:
+                leaf[:, rows] @ kernel
+
+    ways: dict[str, Callable[[], object]] = {
+        "all leaves at once": lambda: together.spread(leaf),
+        "each leaf by its own kernels": each,
+    }
+    times = {name: [timed(way, torch.device("cpu")) for _ in range(repeats)] for name, way in ways.items()}
+    times["all leaves at once, preparation of a process"] = [prepared_s]
+    what = f"what a region is drawn from, {len(raster.leaves):,} leaves, CPU"
+    return [
+        {"what": f"{what}: {name}", "ms_a_photograph": 1000 * statistics.median(t), "times_bare": None}
+        for name, t in times.items()
+    ]
 
 
 def start_row(folder: Path, run: Path) -> dict[str, object]:
