@@ -83,6 +83,10 @@ class Hierarchy:
         """Return, for each class of a level below the coarsest, the class of its parent in the level above."""
         return self.parent[self.rows(level)].astype(np.int64) - self.rows(level - 1).start
 
+    def learned(self, level: int, classes: ArrayLike) -> NDArray[np.int64]:
+        """Return how many training photographs each of some classes of a level has."""
+        return self.train_count[self.rows(level)][np.asarray(classes)]
+
     def classes(self, latlon_deg: ArrayLike) -> NDArray[np.int64]:
         """Return (N, levels) classes of (N, 2) points; UNKNOWN where the hierarchy does not hold a point's cell."""
         keys = self.partition.keys(latlon_deg)

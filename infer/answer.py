@@ -91,11 +91,11 @@ def _stated(photo: Path, point_deg: NDArray[np.float64]) -> dict[str, dict[str, 
 
 def _few_warning(finest: KeptCells, model: Model) -> list[str]:
     """Return a line where the likeliest finest cell was learned from next to nothing."""
-    row = model.hierarchy.rows(model.hierarchy.depth - 1).start + int(finest.classes[0])
-    count = int(model.hierarchy.train_count[row])
+    level, best = model.hierarchy.depth - 1, int(finest.classes[0])
+    count = int(model.hierarchy.learned(level, best))
     if count >= FEW:
         return []
-    name = f"{model.hierarchy.level_names[-1]} {model.hierarchy.name[row]}"
+    name = f"{model.hierarchy.level_names[-1]} {model.hierarchy.name[model.hierarchy.rows(level).start + best]}"
     return [f"the likeliest cell {name} had {count} training photograph{'' if count == 1 else 's'}"]
 
 

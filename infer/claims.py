@@ -12,6 +12,7 @@ from torch import Tensor
 
 from infer.config import ClaimConfig
 from infer.model import Model
+from infer.posterior import likeliest
 from infer.priors import Prior, make_prior, restrict
 from infer.promises import Promises, RegionFinder, read_promises
 
@@ -80,9 +81,10 @@ class Claims:
             inside: mass that the model itself put inside the prior's area.
         """
         if self.promises is not None:
-            for level, log_probability in zip(record["levels"], posterior, strict=True):
-                best = np.array([float(log_probability.double().max().exp())])
-                level["confidence"] = round(float(self.promises.sure(level["level"], best)[0]), 4)
+            for number, (level, log_probability) in enumerate(zip(record["levels"], posterior, strict=True)):
+                best, cell = likeliest(log_probability[None])
+                learned = self.model.hierarchy.learned(number, cell)
+                level["confidence"] = round(float(self.promises.sure(level["level"], best, learned)[0]), 4)
         if self.finder is not None:
             record["regions"] = regions
             record["warnings"] += [

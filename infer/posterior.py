@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from geocells.hierarchy import Hierarchy
@@ -138,6 +139,12 @@ class KeptCells:
     classes: np.ndarray
     probability: np.ndarray
     cut_mass: float
+
+
+def likeliest(log_probability: Tensor) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return, of (B, classes) log probabilities of a level, the (B,) probabilities of the best cells, and their classes."""
+    best, cell = log_probability.max(dim=1)
+    return best.double().exp().cpu().numpy(), cell.cpu().numpy()
 
 
 def adaptive_top_k(tree: Tree, posterior: Sequence[Tensor], mass: float) -> list[KeptCells]:

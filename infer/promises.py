@@ -31,8 +31,9 @@ ELSEWHERE_KM = 30.0
 for places that are new to a run. On the demo planet (`bench.answers`) such photographs lie as far from training photographs
 as places drawn anew do: quarters of either within 51 and 49 km, halves within 82, three quarters within 135 and 132."""
 DOUBT = (1e-6, 1 - 1e-6)
-BETA = ("a", "b", "c")
-"""Parameters of beta calibration: log odds of being right = a log p - b log(1 - p) + c (Kull et al. 2017)."""
+BETA = ("a", "b", "c", "d")
+"""Parameters of beta calibration (Kull et al. 2017) with one more, for a best cell with n training photographs: log odds of being
+right = a log p - b log(1 - p) + c + d log n. Where photographs are many, others lie in the cell itself, not beside it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +81,7 @@ class Promises:
     photographs: int
     weights: tuple[float, ...]
     needed: Mapping[str, Needs]
-    confidence: Mapping[str, tuple[float, float, float]]
+    confidence: Mapping[str, tuple[float, ...]]
 
     def choose(self, coverage: float) -> tuple[str, float] | None:
         """Return the finest kind of cells that can keep a promise, and its quantile; None where none can."""
@@ -90,15 +91,21 @@ class Promises:
                 return name, quantile
         return None
 
-    def sure(self, level_name: str, best: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the chance that the best cell of a level is right, cells that are no class counted in."""
-        return expit(doubts(best) @ np.array(self.confidence[level_name]))
+    def sure(self, level_name: str, best: NDArray[np.float64], learned: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the chance that the best cell of a level is right, cells that are no class counted in.
+
+        Args:
+            level_name: of a level.
+            best: (N,) probabilities of best cells.
+            learned: (N,) how many training photographs these have.
+        """
+        return expit(doubts(best, learned) @ np.array(self.confidence[level_name]))
 
 
-def doubts(best: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (N, 3) of the (N,) probabilities p of best cells: log p, -log(1 - p) and one."""
+def doubts(best: NDArray[np.float64], learned: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return (N, 4) of the (N,) probabilities p of best cells and their training photographs n, see `BETA`."""
     p = np.clip(best, *DOUBT)
-    return np.stack([np.log(p), -np.log1p(-p), np.ones_like(p)], axis=-1)
+    return np.stack([np.log(p), -np.log1p(-p), np.ones_like(p), np.log(np.maximum(learned, 1))], axis=-1)
 
 
 def as_json(promises: Promises) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from geocells.hierarchy import UNKNOWN
 from geocells.sphere import EARTH_RADIUS_KM
 from infer.model import Model
-from infer.posterior import fuse
+from infer.posterior import fuse, likeliest
 from infer.promises import SMOOTH, Promises
 from infer.raster import Raster
 from infer.regions import needed_mass, region_cells
@@ -146,7 +146,7 @@ class TrustMeter:
         """Prepare to measure a model's probabilities and, where it has some, its promises."""
         self.model, self.promises, self.coverages = model, promises, coverages
         self.best: list[dict[str, list[NDArray]]] = [
-            {"raw": [], "raw_right": [], "best": [], "right": []} for _ in model.hierarchy.level_names
+            {"raw": [], "raw_right": [], "best": [], "right": [], "learned": []} for _ in model.hierarchy.level_names
         ]
         self.chosen = {} if promises is None else {coverage: promises.choose(coverage) for coverage in coverages}
         self.needed: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
@@ -170,9 +170,10 @@ class TrustMeter:
         raw = fuse(self.model.tree, logits, (1.0,) * len(logits), self.model.fusion)
         for level, kept in enumerate(self.best):
             for which, right, tree in (("raw", "raw_right", raw), ("best", "right", posterior)):
-                best, cell = (t.double().cpu().numpy() for t in tree[level].max(dim=1))
-                kept[which].append(np.exp(best))
+                best, cell = likeliest(tree[level])
+                kept[which].append(best)
                 kept[right].append((cell == classes[:, level]) & (classes[:, level] != UNKNOWN))
+            kept["learned"].append(self.model.hierarchy.learned(level, cell))
         kinds = {name for name, _ in self._possible().values()} | ({SMOOTH} if self.surface is not None else set())
         for name in sorted(kinds):
             cells = self._cells(name, posterior, classes, latlon_deg)
@@ -221,7 +222,7 @@ class TrustMeter:
             "after_temperatures": (kept["best"], kept["right"]),
         }
         if self.promises is not None:
-            stages["after"] = (self.promises.sure(name, kept["best"]), kept["right"])
+            stages["after"] = (self.promises.sure(name, kept["best"], kept["learned"]), kept["right"])
         last = stages[list(stages)[-1]][0]
         return {
             **{f"ece_{stage}": calibration_error(*pair, counts) for stage, pair in stages.items()},

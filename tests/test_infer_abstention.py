@@ -74,10 +74,11 @@ def test_what_a_photograph_counts_is_how_often_it_is_there():
     rng = np.random.default_rng(0)
     best, times = rng.uniform(0.05, 0.95, 200), rng.integers(1, 6, 200)
     right = rng.random(200) < best * np.where(times > 2, 0.4, 1)
-    counted = fit_confidence(best, right, times.astype(float))
-    repeated = fit_confidence(np.repeat(best, times), np.repeat(right, times), np.ones(times.sum()))
+    learned = rng.integers(1, 50, 200)
+    counted = fit_confidence(best, learned, right, times.astype(float))
+    repeated = fit_confidence(*(np.repeat(x, times) for x in (best, learned, right)), np.ones(times.sum()))
     assert counted == pytest.approx(repeated, abs=1e-3)
-    assert counted != pytest.approx(fit_confidence(best, right, np.ones(200)), abs=0.1)
+    assert counted != pytest.approx(fit_confidence(best, learned, right, np.ones(200)), abs=0.1)
 
 
 def test_confidence_of_true_probabilities_leaves_them_alone():
@@ -86,11 +87,23 @@ def test_confidence_of_true_probabilities_leaves_them_alone():
     np.testing.assert_allclose(sure(best, right), best, atol=0.01)
 
 
-def sure(best, right):
+def test_confidence_knows_where_photographs_are_many():
+    # At the same probability, best cells of many training photographs are right more often.
+    rng = np.random.default_rng(0)
+    best, learned = rng.uniform(0.1, 0.9, 100_000), rng.integers(1, 200, 100_000)
+    odds = np.log(best / (1 - best)) - 2 + 0.6 * np.log(learned)
+    right = rng.random(len(best)) < 1 / (1 + np.exp(-odds))
+    said = sure(best, right, learned)
+    np.testing.assert_allclose(said, 1 / (1 + np.exp(-odds)), atol=0.03)
+    few, many = (said[part].mean() for part in (learned < 20, learned > 100))
+    assert (few, many) == pytest.approx((right[learned < 20].mean(), right[learned > 100].mean()), abs=0.01)
+
+
+def sure(best, right, learned=None):
     """What promises fitted to photographs say of these."""
-    return Promises("chain", len(best), (), {}, {"L1": fit_confidence(best, right, np.ones(len(best)))}).sure(
-        "L1", best
-    )
+    learned = np.ones(len(best), dtype=int) if learned is None else learned
+    weights = fit_confidence(best, learned, right, np.ones(len(best)))
+    return Promises("chain", len(best), (), {}, {"L1": weights}).sure("L1", best, learned)
 
 
 def answers(photos, run, out, **flags):

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from geocells.hierarchy import UNKNOWN
 from geocells.sphere import distance_km
+from infer.claims import Claims
 from infer.config import EvaluateConfig
 from infer.evaluation import class_ranks, main, measure, split_photos, table
 from infer.model import Model, load_model
 from infer.promises import CONFORMAL, RegionFinder, read_promises
+from infer.reliability import TrustMeter
 from label_maps.manifest import CLUES, coordinates, read_manifest, write_manifest
 from train.calibration import collect
 
@@ -198,6 +200,30 @@ def test_a_smaller_map_is_scored_on_its_own_scale(tiny, tiny_run, tmp_path):
 def test_flags_that_cannot_work_are_refused(tmp_path, flags):
     with pytest.raises(ValueError, match=r"--geoscore-scale-km must be above 0|--batch-size must be 1 or more"):
         EvaluateConfig(data=tmp_path, run=tmp_path, **flags)
+
+
+def test_how_sure_an_answer_is_goes_by_the_training_photographs_of_its_best_cell(tiny, calibrated, tmp_path):
+    run = shutil.copytree(calibrated, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
+    model = load_model(run, CPU)
+    # Cells of as many training photographs as their number, and a confidence that knows nothing else.
+    counts = np.arange(1, len(model.hierarchy.key) + 1)
+    model = replace(model, hierarchy=replace(model.hierarchy, train_count=counts))
+    promises = read_promises(run, model.hash, model.fusion)
+    weights = dict.fromkeys(promises.confidence, (0.0, 0.0, -1.0, 0.5))
+    promises = replace(promises, confidence=weights)
+    data = collect(model, tiny, split_photos(tiny, "test"), 8, 0)
+    posterior = model.posterior(data.logits)
+    meter = TrustMeter(model, promises)
+    meter.add(data.logits, posterior, data.classes.numpy(), data.latlon_deg)
+    claims = Claims(model, None, promises, None, None, 0)
+    for level, found in enumerate(meter.levels(np.arange(12)).values()):
+        rows = model.hierarchy.rows(level).start + posterior[level].argmax(dim=1).numpy()
+        said = 1 / (1 + np.exp(1 - 0.5 * np.log(counts[rows])))
+        diagram = found["reliability"]["after"]
+        assert [row["confidence"] for row in diagram] == pytest.approx(np.sort(said))
+        record = {"levels": [{"level": name} for name in model.hierarchy.level_names], "stated": [], "warnings": []}
+        claims.extend(record, [z[0] for z in posterior], [], None)
+        assert record["levels"][level]["confidence"] == pytest.approx(said[0], abs=1e-4)
 
 
 def test_a_coverage_that_falls_back_to_a_level_is_measured_there_and_one_that_nothing_keeps_is_said(

@@ -38,7 +38,7 @@ def test_more_coverage_never_takes_less(drawn, coverage):
 @given(SOME)
 def test_needs_are_the_same_after_writing_and_reading(drawn):
     needs = needs_of(drawn)
-    promises = Promises("chain", len(drawn), (1.0,), {"smooth": needs}, {"L1": (1.0, 1.0, 0.0)})
+    promises = Promises("chain", len(drawn), (1.0,), {"smooth": needs}, {"L1": (1.0, 1.0, 0.0, 0.5)})
     read = from_json(as_json(promises), "chain").needed["smooth"]
     np.testing.assert_allclose(read.masses, needs.masses, rtol=1e-6)
     np.testing.assert_array_equal(read.related, needs.related)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,12 +17,12 @@ from infer.promises import CONFORMAL, read_promises
 from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
 from label_maps.manifest import read_manifest, write_manifest
-from label_maps.related import related_groups
+from label_maps.related import group_weights, related_groups
 from plumbing.files import write_json
 from tests.tiny import joint_config
 from train.calibration import Calibration, collect, fit_temperatures, main, sum_nll
 from train.config import CalibrateConfig
-from train.promises import fit_promises
+from train.promises import fit_confidence, fit_promises
 from train.start import train_joint
 
 CPU = torch.device("cpu")
@@ -172,6 +173,20 @@ def test_promises_count_a_group_of_related_photographs_once(tiny, run):
         assert [more.needed[name].quantile(c) for c in (0.3, 0.5, 0.8)] == pytest.approx(
             [needs.quantile(c) for c in (0.3, 0.5, 0.8)], abs=1e-3
         )
+
+
+def test_confidence_is_fitted_with_the_training_photographs_of_best_cells(tiny, run):
+    model = load_model(run, CPU)
+    counts = np.random.default_rng(0).integers(1, 500, len(model.hierarchy.key))
+    model = replace(model, hierarchy=replace(model.hierarchy, train_count=counts))
+    data = collect(model, tiny, split_photos(tiny, "calibration"), 8, 0)
+    fitted, posterior = fit_promises(model, data).confidence, model.posterior(data.logits)
+    for level, name in enumerate(model.hierarchy.level_names):
+        best, cell = (t.double().numpy() for t in posterior[level].max(dim=1))
+        learned = counts[model.hierarchy.rows(level)][cell.astype(int)]
+        right = cell == data.classes[:, level].numpy()
+        expected = fit_confidence(np.exp(best), learned, right, group_weights(data.group))
+        assert fitted[name] == pytest.approx(expected, abs=1e-3)
 
 
 def test_photographs_of_other_places_say_what_is_promised_there(tiny, run, tmp_path):

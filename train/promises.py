@@ -19,6 +19,7 @@ from torch import Tensor
 from geocells.hierarchy import UNKNOWN
 from geocells.sphere import chord, unit_vectors
 from infer.model import Model, Seen
+from infer.posterior import likeliest
 from infer.promises import ELSEWHERE_KM, SMOOTH, Needs, Promises, as_json, doubts
 from infer.raster import Raster
 from infer.regions import needed_mass
@@ -102,10 +103,11 @@ def fit_promises(model: Model, data: Calibration) -> Promises:
         mass = posterior[level].exp().double().cpu().numpy()
         area = hierarchy.area_km2[hierarchy.rows(level)]
         needed[hierarchy.level_names[level]] = Needs.of(needed_mass(mass, area, classes[:, level]), data.group)
-    confidence = {
-        name: fit_confidence(*_best(posterior[level], classes[:, level]), counts)
-        for level, name in enumerate(hierarchy.level_names)
-    }
+    confidence = {}
+    for level, name in enumerate(hierarchy.level_names):
+        best, cell = likeliest(posterior[level])
+        right = (cell == classes[:, level]) & (classes[:, level] != UNKNOWN)
+        confidence[name] = fit_confidence(best, hierarchy.learned(level, cell), right, counts)
     return Promises(model.fusion, len(data.latlon_deg), surface.weights, needed, confidence)
 
 
@@ -118,29 +120,24 @@ def _smooth_needed(surface: Surface, log_leaf: Tensor, true_cell: NDArray[np.int
     return np.concatenate(parts)
 
 
-def _best(log_probability: Tensor, true: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the probability of each photograph's best cell, and whether it is right; never where it is UNKNOWN."""
-    best, cell = (t.double().cpu().numpy() for t in log_probability.max(dim=1))
-    return np.exp(best), (cell == true) & (true != UNKNOWN)
-
-
 def fit_confidence(
-    best: NDArray[np.float64], right: NDArray[np.bool_], counts: NDArray[np.float64]
-) -> tuple[float, float, float]:
+    best: NDArray[np.float64], learned: NDArray[np.int64], right: NDArray[np.bool_], counts: NDArray[np.float64]
+) -> tuple[float, ...]:
     """Return beta calibration's weights of `doubts`: from the best cell's probability to the log odds of its being right.
 
     Photographs whose true cell is no class count as wrong, so that what a model says of its best cell is honest about
-    them. Targets are softened as in Platt 1999, so that few photographs, all right, give no certainty. No weight is
-    negative, so that a better posterior never means less confidence.
+    them. Targets are softened as in Platt 1999, so that few photographs, all right, give no certainty. No weight but the
+    constant is negative, so that a better posterior, or more training photographs, never mean less confidence.
 
     Args:
         best: (N,) probabilities.
+        learned: (N,) how many training photographs the best cells have.
         right: (N,) whether the best cell is the true one.
         counts: (N,) how much each photograph counts.
 
     Source: Kull, Silva Filho and Flach 2017.
     """
-    x, hits, total = doubts(best), float(counts[right].sum()), float(counts.sum())
+    x, hits, total = doubts(best, learned), float(counts[right].sum()), float(counts.sum())
     target = np.where(right, (hits + 1) / (hits + 2), 1 / (total - hits + 2))
 
     def nll(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -148,6 +145,5 @@ def fit_confidence(
         loss = counts @ (np.logaddexp(0, odds) - target * odds) / total
         return float(loss), x.T @ (counts * (expit(odds) - target)) / total
 
-    found = minimize(nll, [1.0, 1.0, 0.0], jac=True, method="L-BFGS-B", bounds=[(0, None), (0, None), (None, None)])
-    a, b, c = found.x.tolist()
-    return a, b, c
+    bounds = [(0, None), (0, None), (None, None), (0, None)]
+    return tuple(minimize(nll, [1.0, 1.0, 0.0, 0.0], jac=True, method="L-BFGS-B", bounds=bounds).x.tolist())
