@@ -177,16 +177,21 @@ def test_promises_count_a_group_of_related_photographs_once(tiny, run):
 
 def test_confidence_is_fitted_with_the_training_photographs_of_best_cells(tiny, run):
     model = load_model(run, CPU)
-    counts = np.random.default_rng(0).integers(1, 500, len(model.hierarchy.key))
-    model = replace(model, hierarchy=replace(model.hierarchy, train_count=counts))
     data = collect(model, tiny, split_photos(tiny, "calibration"), 8, 0)
-    fitted, posterior = fit_promises(model, data).confidence, model.posterior(data.logits)
+    posterior, counts = model.posterior(data.logits), np.ones(len(model.hierarchy.key), dtype=np.int64)
+    for level, log_probability in enumerate(posterior):
+        # Where the best cell is right it has many training photographs.
+        cell = log_probability.argmax(dim=1)
+        counts[model.hierarchy.rows(level).start + cell[cell == data.classes[:, level]].numpy()] = 400
+    model = replace(model, hierarchy=replace(model.hierarchy, train_count=counts))
+    fitted = fit_promises(model, data).confidence
     for level, name in enumerate(model.hierarchy.level_names):
         best, cell = (t.double().numpy() for t in posterior[level].max(dim=1))
         learned = counts[model.hierarchy.rows(level)][cell.astype(int)]
         right = cell == data.classes[:, level].numpy()
         expected = fit_confidence(np.exp(best), learned, right, group_weights(data.group))
         assert fitted[name] == pytest.approx(expected, abs=1e-3)
+    assert max(weights[3] for weights in fitted.values()) > 0.1
 
 
 def test_photographs_of_other_places_say_what_is_promised_there(tiny, run, tmp_path):
