@@ -6,7 +6,7 @@ calibrate by than to test, since a promise errs by the chance of both. The secon
 elsewhere, in the cities of many seeds: those of one are a few hundred, of very unequal size, and a handful of them
 would decide what is covered. What is promised there was measured in the cities of yet other seeds. Each group of related
 photographs counts as one; beside it stands what counts each photograph. Data and run are made first, in `--work`, unless
-they lie there: three hours on two cores that had other work too.
+they lie there: two and a half hours on two cores that had other work too.
 """
 
 import argparse
