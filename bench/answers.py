@@ -1,6 +1,6 @@
 """What regions, confidence, priors and several photographs are worth on the demo planet: `python -m bench.answers`.
 
-The planet is drawn with ten times the photographs of `make demo`, so that a figure of 0.03 can be told from chance, and
+The planet is drawn with many times the photographs of `make demo`, so that a figure of 0.03 can be told from chance, and
 with another seed, by which nothing was ever chosen; the recipe is the demo's, on clusters. There are more photographs to
 calibrate by than to test, since a promise errs by the chance of both. The second test set is the same world photographed
 elsewhere, in the cities of many seeds: those of one are a few hundred, of very unequal size, and a handful of them

@@ -19,7 +19,8 @@ class ClaimConfig:
     split. Nothing behind the flag: no regions."""
     places: Literal["usual", "elsewhere"] = "usual"
     """For which photographs regions and confidence hold: usual, from where the calibration photographs are from; or
-    elsewhere, cities and country that no training photograph is from (30 km and more), which takes larger regions."""
+    elsewhere, cities and country that no training photograph is from (see `train.calibrate --elsewhere`), which takes larger
+    regions."""
     confidence: float | None = None
     """Answer at the finest level whose best cell has at least this chance of being right, such as 0.6."""
     coarsest: str | None = None

@@ -27,9 +27,9 @@ CONFORMAL = "conformal.json"
 SMOOTH = "smooth"
 """Name of the surface beside those of the levels."""
 ELSEWHERE_KM = 30.0
-"""A calibration photograph at least so far from any training photograph, as far as a city and its surroundings reach, stands
-for places that are new to a run. On the demo planet (`bench.answers`) such photographs lie as far from training photographs
-as places drawn anew do: quarters of either within 51 and 49 km, halves within 82, three quarters within 135 and 132."""
+"""Where no dataset of other places is named, a calibration photograph at least so far from any training photograph, as far as a
+city and its surroundings reach, stands for places that are new to a run. On two demo planets such photographs lie about as far
+from training photographs as places drawn anew do, and yet need less mass (bench/LOG.md)."""
 DOUBT = (1e-6, 1 - 1e-6)
 BETA = ("a", "b", "c", "d")
 """Parameters of beta calibration (Kull et al. 2017) with one more, for a best cell with n training photographs: log odds of being

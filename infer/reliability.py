@@ -51,7 +51,7 @@ def reliability(
     weigh = [(rows, float(counts[rows].sum())) for rows in parts]
     return [
         {
-            "n": round(total, 6),
+            "n": total,
             "confidence": float(counts[rows] @ confidence[rows]) / total,
             "right": float(counts[rows] @ right[rows]) / total,
         }

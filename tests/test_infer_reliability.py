@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infer.reliability import (
+    _each_photograph,
     calibration_error,
     circle_area_km2,
     circle_radius_km,
@@ -88,6 +89,15 @@ def test_a_group_counts_as_one_photograph_however_many_it_has(drawn):
     assert [thrice[key] for key in ("value", "low", "high")] == pytest.approx(
         [found[key] for key in ("value", "low", "high")]
     )
+
+
+def test_the_interval_of_photographs_one_by_one_draws_whole_groups():
+    # Forty groups of ten that agree are forty trials, not four hundred.
+    hits, group = np.repeat(np.arange(40) % 2 == 0, 10), np.repeat(np.arange(40), 10)
+    together, apart = _each_photograph(hits, group), _each_photograph(hits, alone(400))
+    assert together["value"] == apart["value"] == 0.5
+    width = [found["high"] - found["low"] for found in (together, apart)]
+    assert width == pytest.approx([2 * 1.96 * 0.5 / 40**0.5, 2 * 1.96 * 0.5 / 400**0.5], rel=0.1)
 
 
 def test_what_a_photograph_counts_is_how_often_it_is_there():

@@ -210,7 +210,8 @@ def test_photographs_of_other_places_say_what_is_promised_there(tiny, run, tmp_p
     assert there["groups"] == usual["groups"] + 3 * test_groups
 
 
-def test_too_few_photographs_of_other_places_promise_nothing(tiny, run, tmp_path):
+def test_too_few_photographs_of_other_places_are_refused_before_anything_is_fitted(tiny, run, monkeypatch):
+    monkeypatch.setattr("train.calibration.fit_temperatures", None)
     with pytest.raises(ValueError, match="--elsewhere has 12 photographs: 30 at least are needed"):
         calibrate(tiny, run, elsewhere=(tiny,))
     assert not (run / CONFORMAL).exists()

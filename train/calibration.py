@@ -45,6 +45,8 @@ def main(config: CalibrateConfig) -> None:
     """Fit, choose, write `temperatures.json` and print what was fitted."""
     model = load_model(config.run, pick_device(config.device))
     data = _unseen(model, config.data, config, config.max_photos)
+    # Before all that takes long, for what is wrong with it should be said at once.
+    elsewhere = _elsewhere(model, config, data)
     if not (data.classes != UNKNOWN).any():
         raise ValueError(
             f"none of {len(data.classes)} photographs of the {config.split} split lies in a cell that {config.run} knows: "
@@ -70,7 +72,6 @@ def main(config: CalibrateConfig) -> None:
         "nll": {f: _nll_before_after(model, data, f, t) for f, t in fitted.items()},
         "geoscore": scores,
     }
-    elsewhere = _elsewhere(model, config) or far_from(_training_places(config), data)
     promises = fit_all(replace(model, temperatures=fitted, fusion=fusion), data, elsewhere)
     # Interrupted here, a run has no promises rather than those of other temperatures.
     (config.run / CONFORMAL).unlink(missing_ok=True)
@@ -96,10 +97,10 @@ def _unseen(model: Model, folder: Path, config: CalibrateConfig, most: int) -> C
     return collect(model, folder, photos, config.batch_size, config.workers)
 
 
-def _elsewhere(model: Model, config: CalibrateConfig) -> Calibration | None:
-    """Return the logits of the photographs from elsewhere; None where no dataset was named."""
+def _elsewhere(model: Model, config: CalibrateConfig, usual: Calibration) -> Calibration | None:
+    """Return the photographs of the datasets from elsewhere, or the usual ones far from training ones; None where too few."""
     if not config.elsewhere:
-        return None
+        return far_from(_training_places(config), usual)
     most = max(1, config.max_photos // len(config.elsewhere))
     found = Calibration.joined([_unseen(model, folder, config, most) for folder in config.elsewhere])
     if len(found.group) < LEAST:
