@@ -42,7 +42,7 @@ def synthetic(scales, rule=chain, count=6000):
 
 
 def nll(data, rule, temperatures):
-    return float(sum_nll(MODEL, data, rule, torch.tensor(temperatures)))
+    return sum_nll(MODEL, data, rule, np.log(temperatures))[0]
 
 
 @pytest.mark.parametrize("scales", [(1.0, 1.0, 1.0), (3.0, 0.5, 2.0), (0.3, 5.0, 1.0)])
@@ -68,21 +68,34 @@ def test_no_calibration_makes_the_likelihood_worse(fusion, scales):
 
 
 def test_the_likelihood_is_that_of_the_posterior_users_get():
-    data = synthetic((1.0, 1.0, 1.0), count=50)
+    data = synthetic((1.0, 1.0, 1.0), count=600)
     posterior = chain(TREE, data.logits)
     expected = sum(-p.gather(1, c[:, None]).mean() for p, c in zip(posterior, data.classes.T, strict=True))
     assert nll(data, "chain", (1.0, 1.0, 1.0)) == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_photographs_of_unknown_cells_count_at_the_levels_that_know_them():
-    data = synthetic((1.0, 1.0, 1.0), count=50)
+    data = synthetic((1.0, 1.0, 1.0), count=600)
     classes = data.classes.clone()
-    classes[:25, 2] = UNKNOWN
+    classes[:300, 2] = UNKNOWN
     posterior = chain(TREE, data.logits)
     expected = sum(-p.gather(1, c[:, None]).mean() for p, c in zip(posterior[:2], classes.T[:2], strict=True))
-    expected -= posterior[2][25:].gather(1, classes[25:, 2:]).mean()
+    expected -= posterior[2][300:].gather(1, classes[300:, 2:]).mean()
     partly = Calibration(data.logits, classes, data.latlon_deg, data.group)
     assert nll(partly, "chain", (1.0, 1.0, 1.0)) == pytest.approx(float(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize("rule", ["chain", "product", "own"])
+def test_the_gradient_of_the_likelihood_is_its_slope(rule):
+    data = synthetic((1.5, 0.7, 1.0), count=600)
+    classes = data.classes.clone()
+    classes[::3, 2] = UNKNOWN
+    partly = Calibration(data.logits, classes, data.latlon_deg, data.group)
+    at, step = np.log([0.8, 1.3, 1.1]), 1e-2
+    _, gradient = sum_nll(MODEL, partly, rule, at)
+    for level, along in enumerate(step * np.eye(3)):
+        slope = (sum_nll(MODEL, partly, rule, at + along)[0] - sum_nll(MODEL, partly, rule, at - along)[0]) / (2 * step)
+        assert gradient[level] == pytest.approx(slope, rel=1e-2, abs=1e-3)
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)

@@ -6,6 +6,7 @@ levels, to the negative log likelihood of the very posterior that users get (Guo
 
 import logging
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from torch import Tensor
 
 from geocells.hierarchy import UNKNOWN
 from geocells.sphere import distance_km
@@ -31,7 +31,7 @@ from plumbing.files import write_json, write_text
 from plumbing.progress import progress
 from plumbing.version import now_utc
 from train.config import CalibrateConfig
-from train.promises import LEAST, Calibration, far_from, fit_all
+from train.promises import AT_ONCE, LEAST, Calibration, far_from, fit_all
 
 log = logging.getLogger(__name__)
 
@@ -150,43 +150,46 @@ def fit_temperatures(model: Model, data: Calibration, fusion: str) -> tuple[floa
     # The greedy rule cuts true cells off, where its likelihood is zero; it was published with each level's own fit.
     rule = "own" if fusion == "seed" else fusion
 
-    def loss_and_gradient(log_t: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        asked = torch.tensor(log_t, dtype=torch.float32, device=model.device, requires_grad=True)
-        loss = sum_nll(model, data, rule, asked.exp())
-        (gradient,) = torch.autograd.grad(loss, asked)
-        return loss.item(), gradient.cpu().double().numpy()
-
     # Within bounds: networks that tell nothing apart would send a temperature to infinity. Rounded, for the exponential of
     # a bound's logarithm is not the bound.
     bounds = [tuple(np.log(LIMITS))] * len(data.logits)
-    found = minimize(loss_and_gradient, np.zeros(len(bounds)), jac=True, method="L-BFGS-B", bounds=bounds)
+    found = minimize(
+        partial(sum_nll, model, data, rule), np.zeros(len(bounds)), jac=True, method="L-BFGS-B", bounds=bounds
+    )
     return tuple(float(t) for t in np.exp(found.x).round(9))
 
 
-def sum_nll(model: Model, data: Calibration, rule: str, temperatures: Tensor) -> Tensor:
-    """Return the sum over levels of the mean NLL of the true cells, over photographs whose true cell is a class."""
-    scaled = [z / t for z, t in zip(data.logits, temperatures, strict=True)]
-    if rule == "own":
-        posterior = [torch.log_softmax(z, dim=1) for z in scaled]
-    else:
-        posterior = fuse(model.tree, scaled, (1.0,) * len(scaled), rule)
-    total = temperatures.new_zeros(())
-    for level, log_probability in enumerate(posterior):
-        known = data.classes[:, level] != UNKNOWN
-        if known.any():
-            true = data.classes[known, level]
-            total = total - log_probability[known].gather(1, true[:, None]).mean()
-    return total
+def sum_nll(
+    model: Model, data: Calibration, rule: str, log_t: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64]]:
+    """Return the NLL of the true cells, and its (levels,) gradient by the logarithms of the temperatures.
+
+    It is the sum over levels of the mean over photographs whose true cell is a class. Photographs come in batches, for
+    the posteriors of all would be gigabytes that pass through memory at each operation.
+    """
+    count = (data.classes != UNKNOWN).sum(dim=0).clamp(min=1)
+    asked = torch.tensor(log_t, dtype=torch.float32, device=model.device, requires_grad=True)
+    total, gradient = 0.0, torch.zeros_like(asked, dtype=torch.float64)
+    for start in range(0, len(data.classes), AT_ONCE):
+        true = data.classes[start : start + AT_ONCE]
+        scaled = [z[start : start + AT_ONCE] / t for z, t in zip(data.logits, asked.exp(), strict=True)]
+        if rule == "own":
+            posterior = [torch.log_softmax(z, dim=1) for z in scaled]
+        else:
+            posterior = fuse(model.tree, scaled, (1.0,) * len(scaled), rule)
+        loss = asked.new_zeros(())
+        for level, log_probability in enumerate(posterior):
+            of_true = log_probability.gather(1, true[:, level, None].clamp(min=0))[:, 0]
+            loss = loss - torch.where(true[:, level] == UNKNOWN, 0, of_true).sum() / count[level]
+        total += loss.item()
+        gradient += torch.autograd.grad(loss, asked)[0]
+    return total, gradient.cpu().numpy()
 
 
 def _nll_before_after(model: Model, data: Calibration, fusion: str, fitted: tuple[float, ...]) -> dict[str, float]:
     rule = "own" if fusion == "seed" else fusion
-    ones, ts = torch.ones(len(fitted), device=model.device), torch.tensor(fitted, device=model.device)
-    with torch.inference_mode():
-        return {
-            "before": float(sum_nll(model, data, rule, ones)),
-            "after": float(sum_nll(model, data, rule, ts)),
-        }
+    as_they_are, own = np.zeros(len(fitted)), np.log(fitted)
+    return {"before": sum_nll(model, data, rule, as_they_are)[0], "after": sum_nll(model, data, rule, own)[0]}
 
 
 @torch.inference_mode()
@@ -194,8 +197,8 @@ def _score(model: Model, data: Calibration, fusion: str, temperatures: tuple[flo
     """Return the mean GeoScore of a way of answering."""
     assert data.seen is not None, "collect keeps what the networks say"
     answering, points = replace(model, point=point), []
-    for start in range(0, len(data.latlon_deg), 256):
-        seen = data.seen.rows(slice(start, start + 256))
+    for start in range(0, len(data.latlon_deg), AT_ONCE):
+        seen = data.seen.rows(slice(start, start + AT_ONCE))
         points.append(answering.points(fuse(model.tree, seen.logits, temperatures, fusion), seen))
     return float(geoscore(distance_km(np.concatenate(points), data.latlon_deg)).mean())
 
