@@ -112,7 +112,7 @@ def test_a_resumed_training_may_leave_its_heads_linear_after_all(tiny, run):
 
 
 def test_features_of_at_most_so_many_photographs_are_kept(tiny, run, monkeypatch):
-    monkeypatch.setattr(readout, "MOST_PHOTOS", 10)
+    monkeypatch.setattr(readout, "MOST_BYTES", 10 * 4 * 1920 + 100)
     seen, real = [], readout._learn
     monkeypatch.setattr(readout, "_learn", lambda *given: (seen.append(given[1]), real(*given)))
     train_joint(config_of(tiny, run, epochs=1, sampler="balanced"))

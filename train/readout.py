@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 HIDDEN = 1024
 BATCH = 256
 OPTIM = OptimConfig("adamw", lr=1e-3, weight_decay=0.05, schedule="one_cycle")
-MOST_PHOTOS = 100_000
-"""Features of so many photographs fit into the memory of small machines (3 GB of a ResNet-50)."""
+MOST_BYTES = 3 << 30
+"""Features that fit into the memory of small machines: of 400,000 photographs by a ResNet-18, 100,000 by a ResNet-50."""
 LEAST_STD = 1e-6
 """A feature that is the same everywhere is not blown up."""
 
@@ -87,15 +87,16 @@ def _fresh(spec: NetworkSpec, training: Training) -> GeoNetwork:
 
 @torch.inference_mode()
 def _look(network: GeoNetwork, training: Training) -> Examples:
-    """Return the features of the training photographs as they are, of at most `MOST_PHOTOS` of them."""
+    """Return the features of the training photographs as they are, of at most `MOST_BYTES` of them."""
     assert network.readout is not None
+    width = len(network.readout.mean)
     generator = torch.Generator().manual_seed(training.config.seed)
-    chosen = torch.randperm(len(training.photos), generator=generator)[:MOST_PHOTOS].sort().values
+    chosen = torch.randperm(len(training.photos), generator=generator)[: MOST_BYTES // (4 * width)].sort().values
     order = [(0, index) for index in chosen.tolist()]
     loader = DataLoader(
         training.source.unchanged(), training.config.batch_size, sampler=order, num_workers=training.config.workers
     )
-    found = torch.empty(len(chosen), len(network.readout.mean))
+    found = torch.empty(len(chosen), width)
     done = 0
     for index, pixels in progress(readable(loader), "computing features", "batch", len(loader)):
         images = normalise(pixels.to(training.device)).contiguous(memory_format=torch.channels_last)
