@@ -158,8 +158,7 @@ def test_pixels_from_memory_are_those_from_files_and_never_changed_twice(source)
 
 def test_all_changes_at_strength_zero_are_none():
     nothing = AugmentConfig(flip=0, color_jitter=0, rotation_deg=0, crop_scale=1, grayscale=0)
-    pixels = torch.randint(0, 255, (3, 16, 16), dtype=torch.uint8)
-    torch.testing.assert_close(augmentation(nothing, 16)(pixels), pixels, rtol=0, atol=0)
+    assert augmentation(nothing, 16) is None
 
 
 @pytest.mark.parametrize("name", ["flip", "color_jitter", "rotation_deg", "crop_scale", "grayscale"])

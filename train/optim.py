@@ -23,10 +23,11 @@ def build_optimizer(network: GeoNetwork, config: OptimConfig) -> torch.optim.Opt
 
 def optimizer_of(groups: list[dict[str, Any]], config: OptimConfig) -> torch.optim.Optimizer:
     """Return the optimiser of groups of parameters, each with its own rate."""
+    # Fused: one pass over the weights. With one for each operation Adam takes a seventh of a ResNet-18's time on CPU.
     if config.name == "sgd":
-        return torch.optim.SGD(groups, lr=config.lr, momentum=0.9, weight_decay=config.weight_decay)
+        return torch.optim.SGD(groups, lr=config.lr, momentum=0.9, weight_decay=config.weight_decay, fused=True)
     kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
-    return kind(groups, lr=config.lr, weight_decay=config.weight_decay)
+    return kind(groups, lr=config.lr, weight_decay=config.weight_decay, fused=True)
 
 
 def freeze(network: GeoNetwork, frozen: Sequence[str]) -> None:

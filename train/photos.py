@@ -208,8 +208,8 @@ def sample_weights(classes: NDArray[np.int64], sampler: str) -> Tensor | None:
     return torch.from_numpy(count[member].astype(np.float64) ** power)
 
 
-def augmentation(config: AugmentConfig, size: int) -> v2.Transform:
-    """Return the random changes of training pictures, from uint8 pixels to uint8 pixels."""
+def augmentation(config: AugmentConfig, size: int) -> v2.Transform | None:
+    """Return the random changes of training pictures, from uint8 pixels to uint8 pixels; None where there are none."""
     steps: list[v2.Transform] = []
     if config.crop_scale < 1:
         steps.append(v2.RandomResizedCrop(size, (config.crop_scale, 1.0), (0.8, 1.25), antialias=True))
@@ -221,7 +221,7 @@ def augmentation(config: AugmentConfig, size: int) -> v2.Transform:
         steps.append(v2.ColorJitter(config.color_jitter, config.color_jitter, config.color_jitter))
     if config.grayscale:
         steps.append(v2.RandomGrayscale(config.grayscale))
-    return v2.Compose(steps) if steps else v2.Identity()
+    return v2.Compose(steps) if steps else None
 
 
 def mix_pictures(images: Tensor, config: AugmentConfig) -> tuple[Tensor, Tensor | None]:
