@@ -170,6 +170,9 @@ class ClassifyConfig(TrainConfig):
     tau_km: tuple[float, ...] = ()
     """Smoothing length of haversine, one for all levels or one for each; left out, 800 km at the coarsest level down to
     100 km at the finest of a joint network, 75 km for a single level."""
+    tau_end: float = 1.0
+    """Share of the smoothing lengths that is left at the end of training: below 1 they shrink as the network learns, which
+    pays where photographs are many (bench/LOG.md)."""
     label_smoothing: float = 0.0
     """Share of the probability that cross_entropy and focal spread over all classes."""
 
@@ -178,6 +181,8 @@ class ClassifyConfig(TrainConfig):
         super().__post_init__()
         if any(tau <= 0 for tau in self.tau_km):
             raise ValueError(f"--tau-km must be above 0, got {self.tau_km}")
+        if not 0 < self.tau_end <= 1:
+            raise ValueError(f"--tau-end is a share above 0, at most 1, got {self.tau_end:g}")
         if self.focal_gamma < 0:
             raise ValueError(f"--focal-gamma must not be negative, got {self.focal_gamma:g}")
         if not 0 <= self.label_smoothing < 1:

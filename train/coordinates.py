@@ -1,7 +1,7 @@
 """Losses of a network that answers a coordinate itself, without cells or beside them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -34,6 +34,10 @@ class CoordinateObjective:
             return difference(F.normalize(answer, dim=1), targets.vectors, self.loss)
         # Latitude and longitude count half each, as published.
         return difference(answer, self.spec.standardised(latlon_deg_of(targets.vectors)), self.loss)
+
+    def at(self, share: float) -> "CoordinateObjective":
+        """Return the loss when a share of the training is done: always the same."""
+        return self
 
     def points_deg(self, outputs: Sequence[Tensor]) -> Tensor:
         """Return the (B, 2) answered latitudes and longitudes, float64."""
@@ -71,6 +75,10 @@ class BothObjectives:
             return output.float().sum() * 0
         placed = Targets(targets.classes[rows], targets.vectors[rows])
         return rows.float().mean() * self.coordinates([output[rows]], placed)
+
+    def at(self, share: float) -> "BothObjectives":
+        """Return the loss when a share of the training is done, 0 to 1."""
+        return replace(self, classes=self.classes.at(share))
 
     def points_deg(self, outputs: Sequence[Tensor]) -> Tensor:
         """Return the (B, 2) points that the classes answer."""

@@ -73,6 +73,10 @@ class Training:
         """Return the file of a checkpoint."""
         return self.config.run / "checkpoints" / f"{self.name}.{kind}"
 
+    def share_done(self, state: Progress) -> float:
+        """Return how much of the training is done, 0 to 1."""
+        return (state.epoch + state.done / len(self.photos)) / self.config.epochs
+
     def best(self) -> Path:
         """Return the file of the network that is best on the calibration split."""
         return self.checkpoint(f"best_{self.config.keep}.safetensors")
@@ -191,7 +195,8 @@ def _backward(training: Training, trainee: Trainee, index: Tensor, pixels: Tenso
     with training.autocast():
         outputs = trainee.forward(images)
     logits = [outputs[name] for name in training.validation.outputs]
-    loss = share * training.objective(logits, replace(targets, mixing=mixing))
+    objective = training.objective.at(training.share_done(trainee.progress))
+    loss = share * objective(logits, replace(targets, mixing=mixing))
     loss.backward()
     return loss.detach()
 

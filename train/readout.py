@@ -112,6 +112,7 @@ def _look(network: GeoNetwork, training: Training) -> Examples:
 def _learn(network: GeoNetwork, examples: Examples, training: Training, epochs: int) -> None:
     """Fit the hidden layer and the heads to the objective of the training."""
     assert network.readout is not None
+    objective = training.objective.at(1.0)
     own = [
         *network.readout.parameters(),
         *(p for name in training.spec.classes for p in network.heads[name].parameters()),
@@ -129,7 +130,7 @@ def _learn(network: GeoNetwork, examples: Examples, training: Training, epochs: 
         for rows in order.split(BATCH):
             targets = training.photos.targets(examples.index[rows], training.validation.levels, training.device)
             outputs = network.answers(examples.features[rows].to(training.device))
-            loss = training.objective([outputs[name] for name in training.validation.outputs], targets)
+            loss = objective([outputs[name] for name in training.validation.outputs], targets)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
