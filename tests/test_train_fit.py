@@ -19,6 +19,7 @@ from label_maps.run_folder import read_run
 from tests.tiny import joint_config
 from train import fit
 from train.config import AugmentConfig, LevelConfig, OptimConfig
+from train.losses import Objective
 from train.start import train_joint, train_level
 
 STEPS = 4
@@ -118,7 +119,7 @@ def test_workers_and_pixels_in_memory_change_nothing(tiny, run, tiny_run):
 @pytest.mark.parametrize("steps", [1, STEPS + 2])
 def test_interrupted_in_the_middle_of_an_epoch_and_resumed_is_the_same_run(tiny, run, steps):
     undisturbed = copy_of(run, "undisturbed")
-    config = joint_config(tiny, run, checkpoint_minutes=0, **DROPPING)
+    config = joint_config(tiny, run, checkpoint_minutes=0, tau_end=0.1, **DROPPING)
     train_joint(replace(config, run=undisturbed))
     interrupt(config, steps)
     assert not (run / "joint.safetensors").exists()
@@ -128,6 +129,27 @@ def test_interrupted_in_the_middle_of_an_epoch_and_resumed_is_the_same_run(tiny,
     assert one["step"] == other["step"] == 2 * STEPS
     assert one["train/loss"] == pytest.approx(other["train/loss"], abs=1e-5)
     assert one["val/loss"] == pytest.approx(other["val/loss"], abs=1e-5)
+
+
+@pytest.mark.parametrize("coordinate_weight", [0.0, 0.5])
+def test_smoothing_shrinks_from_step_to_step_and_what_is_compared_between_epochs_does_not(
+    tiny, run, monkeypatch, coordinate_weight
+):
+    learned, compared, real = [], [], Objective.__call__
+
+    def watched(own, logits, targets):
+        (learned if torch.is_grad_enabled() else compared).append(own.tau_km[-1])
+        return real(own, logits, targets)
+
+    monkeypatch.setattr(Objective, "__call__", watched)
+    changes = {"tau_end": 0.25, "readout_epochs": 2, "coordinate_weight": coordinate_weight}
+    train_joint(joint_config(tiny, run, epochs=5, **changes))
+    by_the_trunk, by_the_heads = learned[: 5 * STEPS], learned[5 * STEPS :]
+    assert by_the_trunk[:STEPS] == [100.0] * STEPS
+    assert by_the_trunk == sorted(by_the_trunk, reverse=True)
+    assert len(set(by_the_trunk)) > 2 * STEPS
+    assert by_the_trunk[-STEPS:] == [25.0] * STEPS
+    assert set(by_the_heads) == set(compared) == {25.0}
 
 
 @pytest.mark.slow
@@ -388,6 +410,8 @@ def test_flags_that_do_not_fit_the_run_are_refused_and_leave_nothing(tiny, run, 
         ({"workers": -1}, "--workers must be 0 or more"),
         ({"image_size": 8}, "--image-size must be 16 or more"),
         ({"tau_km": (0.0,)}, "--tau-km must be above 0"),
+        ({"tau_end": 0.0}, "--tau-end is a share above 0, at most 1, got 0"),
+        ({"tau_end": 2.0}, "--tau-end is a share above 0, at most 1, got 2"),
         ({"label_smoothing": 1.0}, "--label-smoothing is a share"),
     ],
 )

@@ -229,3 +229,11 @@ def test_smoothing_falls_from_800_to_100_km_and_is_that_of_pigeon_alone():
     assert default_tau_km(4) == pytest.approx((800, 400, 200, 100))
     assert default_tau_km(2) == (800, 100)
     assert default_tau_km(1) == (75,)
+
+
+def test_smoothing_shrinks_between_a_fifth_and_four_fifths_of_a_training():
+    whole = objective("haversine", tau_end=0.25)
+    for share, left in ((0.0, 1.0), (0.2, 1.0), (0.5, 0.5), (0.8, 0.25), (1.0, 0.25)):
+        assert whole.at(share).tau_km == pytest.approx((800 * left, 400 * left, 100 * left))
+    assert whole.at(1.0).at(1.0).tau_km == whole.at(1.0).tau_km
+    assert objective("haversine").at(0.9).tau_km == (800.0, 400.0, 100.0)
