@@ -76,26 +76,36 @@ def best_constant(train_deg: ArrayLike, scale_km: float = GEOSCORE_SCALE_KM) -> 
     places = np.asarray(train_deg, dtype=np.float64)
     if len(places) > PRIOR_PLACES:
         places = places[np.linspace(0, len(places) - 1, PRIOR_PLACES).astype(np.int64)]
-    return best_places(np.ones((1, len(places))), places, scale_km)[0]
+    return Candidates.among(places, scale_km).best(np.ones((1, len(places)), dtype=np.float32))[0]
 
 
-def best_places(
-    weight: NDArray[np.float64], places_deg: NDArray[np.float64], scale_km: float = GEOSCORE_SCALE_KM
-) -> NDArray[np.float64]:
-    """Return the (M, 2) places of highest expected GeoScore under (M, N) weights over (N, 2) places.
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Places that may be answered, and how each scores where another is the truth.
 
-    The answer is one of the places, of at most `CANDIDATES` evenly picked ones.
+    Attributes:
+        places_deg: (K, 2) those that may be answered.
+        score: (N, K) their GeoScores where each of N places is the truth, of 1.
     """
-    picked = np.unique(np.linspace(0, len(places_deg) - 1, CANDIDATES).astype(np.int64))
-    vectors = unit_vectors(places_deg).astype(np.float32)
-    expected = np.empty((len(weight), len(picked)), dtype=np.float32)
-    weight32 = weight.astype(np.float32)
-    for start in range(0, len(picked), CHUNK):
-        part = picked[start : start + CHUNK]
-        chord = np.sqrt(np.clip(2 - 2 * (vectors @ vectors[part].T), 0, 4))
-        kernel = np.exp((-2 * EARTH_RADIUS_KM / scale_km) * np.arcsin(chord / 2))
-        expected[:, start : start + CHUNK] = weight32 @ kernel
-    return places_deg[picked[expected.argmax(axis=1)]]
+
+    places_deg: NDArray[np.float64]
+    score: NDArray[np.float32]
+
+    @classmethod
+    def among(cls, places_deg: NDArray[np.float64], scale_km: float = GEOSCORE_SCALE_KM) -> "Candidates":
+        """Return at most `CANDIDATES` evenly picked ones of (N, 2) places, each of which may be the truth."""
+        picked = np.unique(np.linspace(0, len(places_deg) - 1, CANDIDATES).astype(np.int64))
+        vectors = unit_vectors(places_deg).astype(np.float32)
+        score = np.empty((len(places_deg), len(picked)), dtype=np.float32)
+        for start in range(0, len(picked), CHUNK):
+            part = slice(start, start + CHUNK)
+            chord = np.sqrt(np.clip(2 - 2 * (vectors @ vectors[picked[part]].T), 0, 4))
+            score[:, part] = np.exp((-2 * EARTH_RADIUS_KM / scale_km) * np.arcsin(chord / 2))
+        return cls(places_deg[picked], score)
+
+    def best(self, weight: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the (M, 2) places of highest expected GeoScore under (M, N) weights of where the truth is."""
+        return self.places_deg[(weight @ self.score).argmax(axis=1)]
 
 
 def clue_oracle(
@@ -131,8 +141,11 @@ def clue_oracle(
             f"the oracle needs training and calibration photographs: {len(places)}, {len(calibration_clues)}"
         )
     evenly = slice(None, None, -(-len(calibration_clues) // MOST_TO_FIT))
-    bandwidth = fit_bandwidth(train_clues, places, calibration_clues[evenly], np.asarray(calibration_deg)[evenly])
-    return _answer(train_clues, places, test_clues, bandwidth)
+    candidates = Candidates.among(places)
+    bandwidth = fit_bandwidth(
+        train_clues, places, calibration_clues[evenly], np.asarray(calibration_deg)[evenly], candidates
+    )
+    return _answer(train_clues, candidates, test_clues, bandwidth)
 
 
 def fit_bandwidth(
@@ -140,6 +153,7 @@ def fit_bandwidth(
     train_deg: NDArray[np.float64],
     calibration_clues: NDArray[np.float64],
     calibration_deg: ArrayLike,
+    candidates: Candidates,
 ) -> NDArray[np.float64]:
     """Return the (C,) kernel widths: how far each clue lies from that of the nearest training place, scaled as a whole.
 
@@ -151,7 +165,9 @@ def fit_bandwidth(
     mean_square = np.where(seen, off, 0) ** 2
     width = np.maximum(np.sqrt(mean_square.sum(axis=0) / np.maximum(seen.sum(axis=0), 1)), NARROWEST)
     score = [
-        geoscore(distance_km(_answer(train_clues, train_deg, calibration_clues, scale * width), calibration_deg)).mean()
+        geoscore(
+            distance_km(_answer(train_clues, candidates, calibration_clues, scale * width), calibration_deg)
+        ).mean()
         for scale in SCALES
     ]
     return width * SCALES[int(np.argmax(score))]
@@ -159,12 +175,12 @@ def fit_bandwidth(
 
 def _answer(
     train_clues: NDArray[np.float64],
-    train_deg: NDArray[np.float64],
+    candidates: Candidates,
     clues: NDArray[np.float64],
     bandwidth: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     parts = [
-        best_places(_kernel(train_clues, clues[start : start + CHUNK], bandwidth), train_deg)
+        candidates.best(_kernel(train_clues, clues[start : start + CHUNK], bandwidth))
         for start in range(0, len(clues), CHUNK)
     ]
     return np.concatenate([np.empty((0, 2)), *parts])
@@ -172,12 +188,12 @@ def _answer(
 
 def _kernel(
     train_clues: NDArray[np.float64], clues: NDArray[np.float64], bandwidth: NDArray[np.float64]
-) -> NDArray[np.float64]:
+) -> NDArray[np.float32]:
     """Return (M, N) weights of training places for photographs; every row sums to one."""
     visible = (~np.isnan(clues)).astype(np.float64)
     ours, theirs = np.nan_to_num(clues) / bandwidth, train_clues / bandwidth
     # The square of the difference, multiplied out, so that no (M, N, C) array is needed.
     square = (ours**2).sum(axis=1)[:, None] - 2 * ours @ theirs.T + visible @ (theirs**2).T
     log_weight = -0.5 * square
-    weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
+    weight = np.exp((log_weight - log_weight.max(axis=1, keepdims=True)).astype(np.float32))
     return weight / weight.sum(axis=1, keepdims=True)

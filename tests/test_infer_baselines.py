@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from geocells.sphere import distance_km, latlon_deg
 from infer import baselines
-from infer.baselines import best_constant, best_places, chance, clue_oracle, fit_bandwidth, read_clues
+from infer.baselines import Candidates, best_constant, chance, clue_oracle, fit_bandwidth, read_clues
 from infer.metrics import geoscore
 from label_maps.manifest import CLUES
 
@@ -50,14 +50,14 @@ def test_the_best_constant_is_where_most_training_places_are():
 def test_best_places_agree_with_trying_every_place():
     places, weight = somewhere(300), np.random.default_rng(1).random((7, 300)) ** 8
     tried = geoscore(distance_km(places[:, None], places[None]))
-    np.testing.assert_array_equal(best_places(weight, places), places[(weight @ tried).argmax(axis=1)])
+    np.testing.assert_array_equal(Candidates.among(places).best(weight), places[(weight @ tried).argmax(axis=1)])
 
 
 def test_many_places_are_tried_evenly_and_still_answered_nearby():
     places = np.stack([np.zeros(6_000), np.linspace(-170, 170, 6_000)], axis=-1)
     weight = np.zeros((1, 6_000))
     weight[0, 3_333] = 1
-    assert distance_km(best_places(weight, places)[0], places[3_333]) < 10
+    assert distance_km(Candidates.among(places).best(weight)[0], places[3_333]) < 10
 
 
 def test_clues_that_fit_one_place_only_find_it():
@@ -92,7 +92,9 @@ def test_a_clue_not_in_view_says_nothing():
 def test_the_bandwidth_of_a_clue_grows_with_its_spread():
     rng, places = np.random.default_rng(0), somewhere(400)
     region = rng.random((400, 2))
-    width = fit_bandwidth(region, places, region + rng.standard_normal((400, 2)) * [0.03, 0.3], places)
+    width = fit_bandwidth(
+        region, places, region + rng.standard_normal((400, 2)) * [0.03, 0.3], places, Candidates.among(places)
+    )
     assert width[1] / width[0] == pytest.approx(10, rel=0.15)
 
 
