@@ -113,7 +113,9 @@ def test_a_run_of_a_coordinate_alone_is_calibrated_measured_and_asked_like_any_o
     common = {"workers": 0, "device": "cpu"}
     evaluate(EvaluateConfig(data=tiny, run=run, point="regressed", out=tmp_path / "e.json", **common))
     report = json.loads((tmp_path / "e.json").read_text())
-    assert report["answers"]["model"]["geoscore"]["value"] > report["answers"]["chance"]["geoscore"]["value"]
+    # Of twelve photographs chance hits three by luck, which is what a score rewards.
+    answers = report["answers"]
+    assert answers["model"]["median_km"]["value"] < answers["chance"]["median_km"]["value"]
     asked = {"photos": (tiny,), "run": run, "point": "regressed", **common}
     infer(InferConfig(out=tmp_path / "one", **asked))
     infer(InferConfig(out=tmp_path / "many", bulk=True, **asked))
