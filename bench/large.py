@@ -1,7 +1,7 @@
 """The default where photographs are many: `python -m bench.large` measures it beside the oracle that reads all clues.
 
 200,000 photographs of the demo planet are drawn, most of them to train on. Data and run are made in `--work`, unless they
-lie there: some two hours on two cores. On a GPU, `--arch resnet50 --image-size 128` are worth their time.
+lie there: some two hours on two cores. `--arch` and `--image-size` take a larger network for a GPU.
 """
 
 import argparse

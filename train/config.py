@@ -171,8 +171,8 @@ class ClassifyConfig(TrainConfig):
     """Smoothing length of haversine, one for all levels or one for each; left out, 800 km at the coarsest level down to
     100 km at the finest of a joint network, 75 km for a single level."""
     tau_end: float = 1.0
-    """Share of the smoothing lengths that is left at the end of training: below 1 they shrink as the network learns, which
-    pays where photographs are many (bench/LOG.md)."""
+    """Share of the smoothing lengths that is left at the end of training: below 1 they shrink as the network learns, as in
+    the largest run of bench/LOG.md; not tried on few photographs."""
     label_smoothing: float = 0.0
     """Share of the probability that cross_entropy and focal spread over all classes."""
 
