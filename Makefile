@@ -38,25 +38,25 @@ $(DATA)/unthinned.parquet: | .venv/.installed
 	$(PY) -m fetch thin --data $(DATA)
 
 $(RUN)/run.json: $(DATA)/unthinned.parquet
-	$(PY) -m label_maps --data $(DATA) --run $(RUN)
+	$(PY) -m label_maps build --data $(DATA) --run $(RUN)
 
 $(RUN)/joint.safetensors: $(RUN)/run.json
-	$(PY) -m train.joint train/recipes/demo.yaml --data $(DATA) --run $(RUN) --resume
+	$(PY) -m train joint train/recipes/demo.yaml --data $(DATA) --run $(RUN) --resume
 
 $(RUN)/temperatures.json: $(RUN)/joint.safetensors
-	$(PY) -m train.calibrate --data $(DATA) --run $(RUN)
+	$(PY) -m train calibrate --data $(DATA) --run $(RUN)
 
 $(RUN)/evaluation_test.json: $(RUN)/temperatures.json
-	$(PY) -m infer.evaluate --data $(DATA) --run $(RUN) --split test >/dev/null
+	$(PY) -m infer evaluate --data $(DATA) --run $(RUN) --split test >/dev/null
 
 $(RUN)/report.html: $(RUN)/evaluation_test.json
-	$(PY) -m viz.report --run $(RUN) --out $@
+	$(PY) -m viz report --run $(RUN) --out $@
 
 $(RUN)/coverage.html: $(DATA)/unthinned.parquet
-	$(PY) -m viz.coverage --data $(DATA) --out $@
+	$(PY) -m viz coverage --data $(DATA) --out $@
 
 predictions/demo/predictions.json: $(RUN)/temperatures.json
-	$(PY) -m infer $(DATA) --split test --limit 4 --run $(RUN) --out predictions/demo
+	$(PY) -m infer predict $(DATA) --split test --limit 4 --run $(RUN) --out predictions/demo
 
 clean:
 	rm -rf data/demo runs/demo predictions/demo

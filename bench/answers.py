@@ -23,17 +23,17 @@ from bench.report import write_results
 from geocells import grid
 from geocells.land import TABLE_LEVEL, land_table
 from geocells.sphere import distance_km
-from infer.evaluation import split_photos
-from infer.metrics import distance_figures
-from infer.model import Model, load_model
-from infer.posterior import sum_up
-from infer.priors import make_prior, restrict
-from infer.promises import SMOOTH, Promises, RegionFinder, read_promises
-from infer.regions import needed_mass, region_cells
-from infer.reliability import COVERAGES, TrustMeter, covered
-from infer.same_place import fuse_photographs
-from train.calibration import collect
-from train.promises import Calibration
+from infer.decode.conformal import SMOOTH, Promises, RegionFinder, read_promises
+from infer.decode.multi_image import fuse_photographs
+from infer.decode.posterior import sum_up
+from infer.decode.prior import make_prior, restrict
+from infer.decode.region import needed_mass, region_cells
+from infer.evaluate.calibration import COVERAGES, TrustMeter, covered
+from infer.evaluate.metrics import distance_figures
+from infer.evaluate.run import split_photos
+from infer.predictor import Model, load_model
+from train.calibrate import collect
+from train.conformal import Calibration
 
 PICTURES = 4
 ELSEWHERE_SEEDS = {"test": range(101, 133), "calibration": range(201, 265)}

@@ -10,7 +10,7 @@ def run_command(module: str, *flags: str, threads: int | None = None) -> float:
     """Run `python -m MODULE FLAGS` to its end and return the seconds of one core that it took.
 
     Args:
-        module: such as `train.joint`, or `fetch demo` with its subcommand.
+        module: such as `train joint`, or `fetch demo` with its subcommand.
         flags: of the command.
         threads: that it may compute with; all cores when None.
 

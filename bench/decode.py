@@ -16,7 +16,7 @@ from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms.v2 import functional
 
 from bench.report import write_results
-from infer.transform import InputTransform
+from infer.network.transform import InputTransform
 from plumbing.images import open_rgb
 
 SIZES = ((341, 256), (1024, 768), (4032, 3024))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.report import write_results
 from fetch.config import DemoConfig
-from fetch.demo import make_planet, photograph
+from fetch.demo.dataset import make_planet, photograph
 from fetch.ingest import JPEG_QUALITY
 
 COUNT = 1000

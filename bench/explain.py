@@ -26,13 +26,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.report import write_results
-from fetch import scenes
-from fetch.demo import Planet, make_planet
-from fetch.planet import NAMES
+from dataset.manifest import DATASET
+from fetch.demo import scenes
+from fetch.demo.dataset import Planet, make_planet
+from fetch.demo.planet import NAMES
 from geocells.sphere import distance_km
-from infer.explain import APART_KM, contrast, heat_map
-from infer.model import Model, load_model
-from label_maps.manifest import DATASET
+from infer.explain.occlusion import APART_KM, contrast, heat_map
+from infer.predictor import Model, load_model
 from plumbing.files import read_json
 from plumbing.progress import progress
 

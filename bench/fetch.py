@@ -15,12 +15,12 @@ import mapbox_vector_tile
 import numpy as np
 
 from bench.report import write_results
-from fetch.mapillary.command import run
+from dataset.manifest import read_manifest
+from fetch.mapillary.cli import run
+from fetch.mapillary.config import MapillaryConfig
 from fetch.mapillary.plan import plan
 from fetch.mapillary.state import State
-from fetch.mapillary_config import MapillaryConfig
 from geocells import grid
-from label_maps.manifest import read_manifest
 
 TOKEN = "MLY|4711|0123456789abcdef0123456789abcdef"
 IMAGES, PER_CELL, THREADS = 9000, 20, 16

@@ -13,13 +13,13 @@ import numpy as np
 
 from bench.report import write_results
 from infer.config import EvaluateConfig
-from infer.evaluation import main as evaluate
+from infer.evaluate.run import main as evaluate
 from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
 from plumbing.config import parse
-from train.calibration import main as calibrate
+from train.calibrate import main as calibrate
 from train.config import CalibrateConfig, JointConfig
-from train.start import train_joint
+from train.tasks import train_joint
 
 RECIPE = "train/recipes/demo.yaml"
 

@@ -19,21 +19,21 @@ import torch
 import torchvision
 
 from bench.report import write_results
+from dataset.manifest import write_manifest
 from fetch.config import DemoConfig
-from fetch.demo import make_planet, photograph
+from fetch.demo.dataset import make_planet, photograph
 from geocells import grid
 from geocells.hierarchy import Hierarchy
 from geocells.land import land_table
-from infer.devices import pick_device
-from infer.kernels import WIDTHS_KM, Convolution, pair_kernels
-from infer.network import GeoNetwork, NetworkSpec, save_network
-from infer.posterior import Tree, chain
-from infer.raster import Raster
+from infer.decode.kernels import WIDTHS_KM, Convolution, pair_kernels
+from infer.decode.posterior import Tree, chain
+from infer.decode.raster import Raster
+from infer.network.devices import pick_device
+from infer.network.network import GeoNetwork, NetworkSpec, save_network
 from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
 from label_maps.files import hierarchy_hash, read_hierarchy
-from label_maps.manifest import write_manifest
-from train.readout import HIDDEN
+from train.heads import HIDDEN
 
 BATCH = 16
 GALLERY = 100_000

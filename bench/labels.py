@@ -21,14 +21,14 @@ import torch
 from torch.utils.data import DataLoader
 
 from bench.report import write_results
+from dataset.manifest import read_manifest, write_manifest
 from fetch.config import PackConfig
 from fetch.pack import run as pack
-from infer.transform import InputTransform
+from infer.network.transform import InputTransform
 from label_maps.files import read_hierarchy
-from label_maps.manifest import read_manifest, write_manifest
 from tests.tiny import write_tiny
 from train.config import AugmentConfig
-from train.photos import LabelledPhotos, PixelSource, SharedOrder, augmentation
+from train.data import LabelledPhotos, PixelSource, SharedOrder, augmentation
 
 COLUMNS = ["id", "path", "latitude", "longitude", "split", "shard", "offset", "size"]
 

@@ -19,8 +19,8 @@ from geocells import grid
 from geocells.land import land_mask
 from plumbing.files import write_text
 from tests.browser import CHROMIUM, screenshot, share_of
-from viz.coverage_map import coverage_html
-from viz.page import BARE_LAND, OCEAN
+from viz.maps.coverage import coverage_html
+from viz.web.page import BARE_LAND, OCEAN
 
 CELLS = 4**8
 PHOTOS = 1_000_000

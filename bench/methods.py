@@ -30,11 +30,11 @@ from numpy.typing import NDArray
 
 from bench.commands import run_command
 from bench.report import write_results
+from dataset.manifest import coordinates
 from geocells.sphere import distance_km
-from infer.evaluation import baselines, measure, split_photos
-from infer.metrics import RADII_KM, geoscore, mean_interval, median_difference
-from infer.model import Model, load_model
-from label_maps.manifest import coordinates
+from infer.evaluate.metrics import RADII_KM, geoscore, mean_interval, median_difference
+from infer.evaluate.run import baselines, measure, split_photos
+from infer.predictor import Model, load_model
 from plumbing.files import atomic_path, write_json
 
 SCALED = Path("train/recipes/demo.yaml")

@@ -15,18 +15,18 @@ from torch import Tensor
 
 from bench.report import write_results
 from geocells.sphere import distance_km
-from infer.coordinates import latlon_deg_of
-from infer.evaluation import split_photos
-from infer.metrics import geoscore
-from infer.model import Model, load_model, network_files
-from infer.network import load_network
-from infer.points import answer_points, refined_points
-from infer.refiner import REFINE, Refiner, RefinerSpec
-from train.calibration import collect
+from infer.decode.point import answer_points, refined_points
+from infer.evaluate.metrics import geoscore
+from infer.evaluate.run import split_photos
+from infer.network.coordinate_head import latlon_deg_of
+from infer.network.network import load_network
+from infer.network.refiner import REFINE, Refiner, RefinerSpec
+from infer.predictor import Model, load_model, network_files
+from train.calibrate import collect
 from train.config import RefineConfig
-from train.promises import Calibration
-from train.refining import examples, learn, new_refiner
-from train.start import SPLITS_USED, labelled_splits
+from train.conformal import Calibration
+from train.refine import examples, learn, new_refiner
+from train.tasks import SPLITS_USED, labelled_splits
 
 CPU = torch.device("cpu")
 LOSSES = ("mse", "great_circle")

@@ -1,4 +1,4 @@
-"""How fast `train.joint` learns, beside a bare loop over synthetic tensors with the same network on the same device.
+"""How fast `train joint` learns, beside a bare loop over synthetic tensors with the same network on the same device.
 
 `python -m bench.train` takes ResNet-50 at 224 pixels on pre-sized shards of the demo planet; `--size 64 --arch resnet18` is
 quick. Bare and real trainings take turns, and the median of each is compared.
@@ -16,16 +16,16 @@ import torch
 
 from bench.report import write_results
 from fetch.config import DemoConfig, PackConfig
-from fetch.demo import run as make_demo
+from fetch.demo.dataset import run as make_demo
 from fetch.pack import run as pack
-from infer.devices import pick_device
-from infer.network import GeoNetwork, NetworkSpec
+from infer.network.devices import pick_device
+from infer.network.network import GeoNetwork, NetworkSpec
 from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
 from label_maps.files import hierarchy_hash, read_hierarchy
 from train.config import JointConfig, LevelConfig
 from train.optim import build_optimizer
-from train.start import activation_precision, train_joint, train_level
+from train.tasks import activation_precision, train_joint, train_level
 
 
 def main() -> None:

@@ -11,16 +11,16 @@ from fetch.config import (
     ThinConfig,
     VerifyConfig,
 )
-from fetch.mapillary_config import MapillaryConfig, RecheckConfig
-from plumbing.config import dispatch
+from fetch.mapillary.config import MapillaryConfig, RecheckConfig
+from plumbing.config import Commands, dispatch
 
-COMMANDS: dict[str, tuple[type, str]] = {
-    "mapillary": (MapillaryConfig, "fetch.mapillary.command:run"),
+COMMANDS: Commands = {
+    "mapillary": (MapillaryConfig, "fetch.mapillary.cli:run"),
     "recheck": (RecheckConfig, "fetch.mapillary.recheck:run"),
-    "demo": (DemoConfig, "fetch.demo:run"),
-    "import": (ImportConfig, "fetch.importing:run"),
-    "osv5m": (Osv5mConfig, "fetch.osv5m:run"),
-    "pull": (PullConfig, "fetch.pull:run"),
+    "demo": (DemoConfig, "fetch.demo.dataset:run"),
+    "import": (ImportConfig, "fetch.sources.imports:run"),
+    "osv5m": (Osv5mConfig, "fetch.sources.osv5m:run"),
+    "pull": (PullConfig, "fetch.sources.pull:run"),
     "thin": (ThinConfig, "fetch.thin:run"),
     "balance": (BalanceConfig, "fetch.balance:run"),
     "pack": (PackConfig, "fetch.pack:run"),

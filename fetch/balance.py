@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dataset.manifest import content_hash, coordinates, placed, read_manifest
 from fetch.config import BalanceConfig
 from fetch.report import gini
 from fetch.subset import Subset, ids_hash, pictures_hash, write_subset
 from geocells import grid
 from geocells.land import TABLE_LEVEL, land_table
-from label_maps.manifest import content_hash, coordinates, placed, read_manifest
 
 MIN_SHARE = 0.0075
 TRIED = 500

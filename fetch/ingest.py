@@ -22,12 +22,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
+from dataset.manifest import SCHEMA, image_path, write_manifest
 from fetch.config import IngestConfig
-from fetch.filters import measure
+from fetch.quality import measure
 from fetch.rejected import Rejection, summary, write_rejected
 from fetch.report import counts_report
 from fetch.splits import assign_splits
-from label_maps.manifest import SCHEMA, image_path, write_manifest
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, read_json_lines, write_json
 from plumbing.images import open_rgb, upright_rgb
@@ -304,7 +304,7 @@ MEASURES_SCHEMA = pa.schema(
         ("fingerprint", pa.string()),
     ]
 )
-"""Columns of measures.parquet: `fetch.filters.Measures`, and by what a stored picture is known again."""
+"""Columns of measures.parquet: `fetch.quality.Measures`, and by what a stored picture is known again."""
 
 
 def _known(out: Path) -> dict[str, dict[str, Any]]:

@@ -23,10 +23,10 @@ import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
+from dataset.images import Pictures
+from dataset.manifest import CLUES, DATASET, SPLITS, content_hash, read_manifest, write_manifest
 from fetch.config import PackConfig
-from fetch.pull import ATTRIBUTION
-from label_maps.manifest import CLUES, DATASET, SPLITS, content_hash, read_manifest, write_manifest
-from label_maps.pictures import Pictures
+from fetch.sources.pull import ATTRIBUTION
 from plumbing.files import atomic_path, read_json, write_json
 from plumbing.images import open_rgb
 from plumbing.progress import progress

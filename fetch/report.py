@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dataset.manifest import SPLITS, coordinates, placed
 from geocells import grid
 from geocells.land import TABLE_LEVEL, land_table
 from geocells.partitions import DEFAULT_LEVELS
-from label_maps.manifest import SPLITS, coordinates, placed
 
 
 def counts_report(photos: pd.DataFrame) -> str:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from label_maps.manifest import SPLITS, placed
-from label_maps.related import related_groups, storage_cells
+from dataset.groups import related_groups, storage_cells
+from dataset.manifest import SPLITS, placed
 
 log = logging.getLogger(__name__)
 

@@ -11,14 +11,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
+from dataset.groups import ALIKE_KM, codes, place_vectors, storage_cells
+from dataset.manifest import SCHEMA, coordinates, placed, read_manifest, write_manifest
+from dataset.nearby import alike_pairs, close_pairs, hamming, unique_rows
 from fetch.config import LooksConfig, ThinConfig
 from fetch.ingest import DATASET, MEASURES, UNTHINNED
 from fetch.rejected import Rejection, read_rejected, summary, write_rejected
 from fetch.report import counts_report
 from geocells.sphere import chord, distance_km, unit_vectors
-from label_maps.manifest import SCHEMA, coordinates, placed, read_manifest, write_manifest
-from label_maps.nearby import alike_pairs, close_pairs, hamming, unique_rows
-from label_maps.related import ALIKE_KM, codes, place_vectors, storage_cells
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, read_json, write_json
 

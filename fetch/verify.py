@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
+from dataset.manifest import read_manifest
 from fetch.config import StatusConfig, VerifyConfig
 from fetch.ingest import UNTHINNED
 from fetch.pack import check_shards
 from fetch.rejected import read_rejected, summary
 from fetch.report import counts_report
-from label_maps.manifest import read_manifest
 from plumbing.files import sha256
 from plumbing.images import open_rgb
 from plumbing.progress import progress

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dataset.metadata_location import stated_places
 from geocells.sphere import distance_km
-from infer.model import Model
-from infer.places import nearest_places
-from infer.posterior import KeptCells, adaptive_top_k
+from infer.decode.posterior import KeptCells, adaptive_top_k
+from infer.place_names import nearest_places
+from infer.predictor import Model
 from plumbing.files import sha256
-from plumbing.stated import stated_places
 from plumbing.version import VERSION
 
 FEW = 5

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from infer.config import ClaimConfig
-from infer.model import Model
-from infer.posterior import likeliest
-from infer.priors import Prior, make_prior, restrict
-from infer.promises import Promises, RegionFinder, read_promises
+from infer.decode.conformal import Promises, RegionFinder, read_promises
+from infer.decode.posterior import likeliest
+from infer.decode.prior import Prior, make_prior, restrict
+from infer.predictor import Model
 
 Record = dict[str, Any]
 
@@ -53,7 +53,7 @@ class Claims:
         if (config.confidence is not None or sidecars) and promises is None:
             flag = "--sidecars" if config.confidence is None else "--confidence"
             raise ValueError(
-                f"{flag} needs to know how often {model.name} is right: run `python -m train.calibrate` on it first"
+                f"{flag} needs to know how often {model.name} is right: run `python -m train calibrate` on it first"
             )
         finder = None
         if promises is not None and config.coverage:

@@ -19,7 +19,7 @@ class ClaimConfig:
     split. Nothing behind the flag: no regions."""
     places: Literal["usual", "elsewhere"] = "usual"
     """For which photographs regions and confidence hold: usual, from where the calibration photographs are from; or
-    elsewhere, cities and country that no training photograph is from (see `train.calibrate --elsewhere`), which takes larger
+    elsewhere, cities and country that no training photograph is from (see `train calibrate --elsewhere`), which takes larger
     regions."""
     confidence: float | None = None
     """Answer at the finest level whose best cell has at least this chance of being right, such as 0.6."""
@@ -121,7 +121,7 @@ class InferConfig(ClaimConfig):
             raise ValueError(f"--same-place-temperature must be above 0, got {self.same_place_temperature:g}")
         if not self.photos:
             raise ValueError(
-                "no photographs given: name files or folders, such as `python -m infer photo.jpg --run RUN`"
+                "no photographs given: name files or folders, such as `python -m infer predict photo.jpg --run RUN`"
             )
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"--limit must be 1 or more, got {self.limit}")
@@ -207,3 +207,16 @@ class AppConfig(ClaimConfig):
             raise ValueError(f"--port is 1 to 65535, got {self.port}")
         if not 0 < self.mass <= 1 or self.top < 1:
             raise ValueError("--mass is a share above 0, at most 1, and --top 1 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportConfig:
+    """Make a run of the files of the older Hierarchical Geolocation Classifier."""
+
+    old: Positional[Path]
+    """Folder with label_map_L*.pth, l*_to_l*.pth, hierarchy_L*.pth and, where known, L*_temperature.txt, metadata.csv
+    and empty_grids.txt; they may lie in folders below."""
+    run: Path
+    """Run folder to make."""
+    arch: str = "resnet50"
+    """Architecture of the networks."""

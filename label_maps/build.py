@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dataset.manifest import DATASET, content_hash, coordinates, placed, read_manifest
 from geocells.hierarchy import UNKNOWN, Hierarchy, build_hierarchy
 from label_maps.config import LabelMapsConfig
 from label_maps.files import hierarchy_hash, write_hierarchy
-from label_maps.manifest import DATASET, content_hash, coordinates, placed, read_manifest
-from label_maps.partitioning import make_partition, remarks, settings_of
+from label_maps.labels import standing_in, truth_of, with_stated
+from label_maps.partitions import make_partition, remarks, settings_of
 from label_maps.run_folder import RUN, begin_run, read_run
-from label_maps.unplaced import standing_in, truth_of, with_stated
 from plumbing.files import read_json
 
 log = logging.getLogger(__name__)

@@ -96,19 +96,6 @@ class LabelMapsConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImportConfig:
-    """Make a run of the files of the older Hierarchical Geolocation Classifier."""
-
-    old: Positional[Path]
-    """Folder with label_map_L*.pth, l*_to_l*.pth, hierarchy_L*.pth and, where known, L*_temperature.txt, metadata.csv
-    and empty_grids.txt; they may lie in folders below."""
-    run: Path
-    """Run folder to make."""
-    arch: str = "resnet50"
-    """Architecture of the networks."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class FoldersConfig:
     """Link a dataset into one flat folder of pictures a class, for tools that want an ImageFolder."""
 

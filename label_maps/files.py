@@ -111,7 +111,9 @@ def read_hierarchy(run: Path) -> Hierarchy:
     folder = run / FOLDER
     found = sorted(folder.glob("label_map_*.json")) if folder.is_dir() else []
     if not found:
-        raise ValueError(f"{run} has no label maps: make them with `python -m label_maps --data DATASET --run {run}`")
+        raise ValueError(
+            f"{run} has no label maps: make them with `python -m label_maps build --data DATASET --run {run}`"
+        )
     names = _level_names(found[0])
     levels = [_read_level(label_map_path(run, name), name, names) for name in names]
     other = [name for name, level in zip(names, levels, strict=True) if level.partition != levels[0].partition]

@@ -5,11 +5,11 @@ import os
 import shutil
 from pathlib import Path
 
+from dataset.images import Pictures
+from dataset.manifest import coordinates, read_manifest
 from geocells.hierarchy import UNKNOWN
 from label_maps.config import FoldersConfig
 from label_maps.files import read_hierarchy
-from label_maps.manifest import coordinates, read_manifest
-from label_maps.pictures import Pictures
 from plumbing.files import atomic_path
 from plumbing.progress import progress
 

@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
+from dataset.manifest import content_hash
 from geocells.hierarchy import Hierarchy
 from label_maps.files import hierarchy_hash
-from label_maps.manifest import content_hash
 from plumbing.files import atomic_path, read_json, write_json
 from plumbing.version import VERSION, git_commit, now_utc
 
@@ -54,10 +54,14 @@ def read_run(run: Path) -> dict[str, Any]:
         ValueError: the folder is no run.
     """
     if not (run / RUN).is_file():
-        raise ValueError(f"{run} is no run folder, it has no {RUN}: begin one with `python -m label_maps --run {run}`")
+        raise ValueError(
+            f"{run} is no run folder, it has no {RUN}: begin one with `python -m label_maps build --run {run}`"
+        )
     record = read_json(run / RUN)
     if not isinstance(record, dict) or not record.keys() >= NEEDED:
-        raise ValueError(f"{run / RUN} is not the record of a run: begin one with `python -m label_maps --run {run}`")
+        raise ValueError(
+            f"{run / RUN} is not the record of a run: begin one with `python -m label_maps build --run {run}`"
+        )
     return record
 
 

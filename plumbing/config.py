@@ -81,18 +81,38 @@ def command(config: type[Config], prog: str, action: str, argv: Sequence[str] | 
         sys.exit(EXIT_BAD_INPUT)
 
 
-def dispatch(prog: str, commands: Mapping[str, tuple[type, str]]) -> NoReturn:
-    """Run the command named by the first argument; `commands` maps its name to its config and `module:function`."""
-    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
-    if name in commands:
-        config, action = commands[name]
-        command(config, f"{prog} {name}", action, sys.argv[2:])
-    listing = "\n".join(f"  {n:<12}{(c.__doc__ or '').strip().splitlines()[0]}" for n, (c, _) in commands.items())
+Commands = Mapping[str, "tuple[type, str] | Commands"]
+"""Verbs of a folder: each its config and `module:function`, or further verbs below it."""
+
+
+def dispatch(prog: str, commands: Commands, argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command that the first argument names; alone, or with --help, list the verbs with a line each.
+
+    Args:
+        prog: the folder as a user types it, such as `python -m train`.
+        commands: its verbs.
+        argv: the arguments, this process's own when None.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    name = arguments[0] if arguments else "--help"
+    chosen = commands.get(name)
+    if isinstance(chosen, tuple):
+        command(chosen[0], f"{prog} {name}", chosen[1], arguments[1:])
+    if chosen is not None:
+        dispatch(f"{prog} {name}", chosen, arguments[1:])
     if name in ("-h", "--help"):
-        print(f"usage: {prog} COMMAND [flags]; {prog} COMMAND --help says more\n\n{listing}")
+        print(f"usage: {prog} VERB [flags]; {prog} VERB --help says more\n\n{_listing(commands)}")
         sys.exit(0)
-    print(f"error: {prog} has no command {name!r}; it has: {', '.join(commands)}", file=sys.stderr)
+    print(f"error: {prog} has no verb {name!r}; it has: {', '.join(commands)}", file=sys.stderr)
     sys.exit(EXIT_BAD_INPUT)
+
+
+def _listing(commands: Commands) -> str:
+    lines = []
+    for name, chosen in commands.items():
+        about = (chosen[0].__doc__ or "").strip().splitlines()[0] if isinstance(chosen, tuple) else " | ".join(chosen)
+        lines.append(f"  {name:<12}{about}")
+    return "\n".join(lines)
 
 
 def as_plain(config: Any) -> Any:

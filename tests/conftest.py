@@ -38,7 +38,7 @@ def tiny_run(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a run with label maps and a joint network of the tiny dataset. It is not to be changed: copy it."""
     from label_maps.build import main as make_label_maps
     from label_maps.config import LabelMapsConfig
-    from train.start import train_joint
+    from train.tasks import train_joint
 
     run = tmp_path_factory.mktemp("tiny_run") / "run"
     make_label_maps(LabelMapsConfig(tiny, run))
@@ -49,7 +49,7 @@ def tiny_run(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def calibrated(tiny: Path, tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return that run, calibrated. It is not to be changed: copy it."""
-    from train.calibration import main as calibrate
+    from train.calibrate import main as calibrate
     from train.config import CalibrateConfig
 
     run = tmp_path_factory.mktemp("calibrated") / "run"

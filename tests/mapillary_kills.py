@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from dataset.manifest import coordinates, read_manifest
 from geocells import grid
-from label_maps.manifest import coordinates, read_manifest
 from plumbing.files import sha256
 from tests.mapillary_stub import TOKEN, Stub, World
 

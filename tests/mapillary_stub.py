@@ -26,7 +26,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from fetch.config import DemoConfig
-from fetch.demo import make_planet, photograph
+from fetch.demo.dataset import make_planet, photograph
 from geocells import grid
 
 TOKEN = "MLY|4711|0123456789abcdef0123456789abcdef"

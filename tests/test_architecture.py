@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("geocells", "label_maps", "fetch", "infer", "train", "viz", "plumbing", "bench", "tests")
+FOLDERS = ("geocells", "dataset", "label_maps", "fetch", "infer", "train", "viz", "plumbing", "bench", "tests")
 HEAVY = ("torch", "torchvision", "pandas", "geopandas", "sklearn", "matplotlib", "requests", "gradio")
 MODULES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 CONFIGS = sorted(path.parent.name for path in ROOT.glob("*/config.py") if path.parent.name in FOLDERS)
@@ -80,8 +80,8 @@ def test_geometry_and_plumbing_import_no_network_library_and_no_torch(folder):
 
 
 def test_an_answer_without_maps_and_explanations_loads_nothing_that_draws_or_explains():
-    drawing = {"captum", "matplotlib", "viz.prediction", "viz.evidence", "folium"}
-    assert python(f"import sys, infer.session; print(*(set(sys.modules) & {drawing}))") == ""
+    drawing = {"captum", "matplotlib", "viz.maps.prediction", "viz.maps.evidence", "folium"}
+    assert python(f"import sys, infer.predict; print(*(set(sys.modules) & {drawing}))") == ""
 
 
 @pytest.mark.parametrize("folder", [path.parent.name for path in sorted(ROOT.glob("*/__main__.py"))])

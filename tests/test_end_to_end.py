@@ -6,22 +6,22 @@ from dataclasses import replace
 import pytest
 import torch
 
+from dataset.manifest import read_manifest
 from fetch.config import DemoConfig, ThinConfig
-from fetch.demo import run as make_demo
+from fetch.demo.dataset import run as make_demo
 from fetch.thin import run as thin
 from infer.config import EvaluateConfig, InferConfig
-from infer.evaluation import main as evaluate
-from infer.model import load_model
-from infer.session import main as infer
+from infer.evaluate.run import main as evaluate
+from infer.predict import main as infer
+from infer.predictor import load_model
 from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
-from label_maps.manifest import read_manifest
 from tests.tiny import joint_config
-from train.calibration import main as calibrate
+from train.calibrate import main as calibrate
 from train.config import CalibrateConfig, LevelConfig
-from train.start import train_joint, train_level
+from train.tasks import train_joint, train_level
 from viz.config import CoverageConfig
-from viz.coverage_map import write_coverage
+from viz.maps.coverage import write_coverage
 
 pytestmark = pytest.mark.slow
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dataset.manifest import coordinates, read_manifest, write_manifest
 from fetch.balance import best_min_share, choose, quotas, run
 from fetch.config import BalanceConfig
 from fetch.subset import Subset, ids_hash, read_subset, write_subset
 from geocells import grid
-from label_maps.manifest import coordinates, read_manifest, write_manifest
 
 ROOT = Path(__file__).parent.parent
 PLACES = {"FR": (46.5, 2.5), "KE": (-1.0, 37.5), "AU": (-25.0, 135.0), "PE": (-12.0, -75.5)}

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from dataset.manifest import SCHEMA, read_manifest
 from fetch import ingest as ingest_module
 from fetch.config import IngestConfig
-from fetch.filters import measure
 from fetch.ingest import JOURNAL, Candidate, ingest, safe_id
+from fetch.quality import measure
 from fetch.rejected import Rejection, read_rejected, summary
 from fetch.report import counts_report, gini
-from label_maps.manifest import SCHEMA, read_manifest
 from plumbing.files import read_json, sha256
 
 CONFIG = IngestConfig()

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fetch.mapillary.config import MapillaryConfig
 from fetch.mapillary.plan import order, shuffled
 from fetch.mapillary.selection import wanted_cells
-from fetch.mapillary_config import MapillaryConfig
 from geocells import grid
 from geocells.land import land_table
 

@@ -13,19 +13,19 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from dataset.manifest import MANIFEST, SCHEMA, coordinates, read_manifest
 from fetch.config import PackConfig, ThinConfig
-from fetch.mapillary.command import run
+from fetch.mapillary.cli import run
+from fetch.mapillary.config import MapillaryConfig, RecheckConfig
 from fetch.mapillary.errors import Exhausted
 from fetch.mapillary.pictures import forward_view
 from fetch.mapillary.recheck import recheck
 from fetch.mapillary.tiles import OVERVIEW_ZOOM
-from fetch.mapillary_config import MapillaryConfig, RecheckConfig
 from fetch.pack import run as pack
 from fetch.rejected import read_rejected
 from fetch.thin import crowded
 from fetch.thin import run as run_thin
 from geocells import grid
-from label_maps.manifest import MANIFEST, SCHEMA, coordinates, read_manifest
 from tests.mapillary_kills import faults_of
 from tests.mapillary_stub import HTML, TOKEN, Stub, World
 

@@ -13,6 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fetch.mapillary.answers import Answer
+from fetch.mapillary.config import ServiceConfig
 from fetch.mapillary.errors import Retry
 from fetch.mapillary.sdk import decode, fetch_layer, image_address, tile_address
 from fetch.mapillary.tiles import (
@@ -25,7 +26,6 @@ from fetch.mapillary.tiles import (
     tile_xy,
 )
 from fetch.mapillary.transport import Transport
-from fetch.mapillary_config import ServiceConfig
 from geocells import grid
 from tests.mapillary_stub import TOKEN, Stub, World
 

@@ -4,18 +4,18 @@ import json
 
 import pytest
 
-from fetch.mapillary.command import run
-from fetch.mapillary_config import MapillaryConfig
+from dataset.manifest import read_manifest
+from fetch.mapillary.cli import run
+from fetch.mapillary.config import MapillaryConfig
 from infer.config import EvaluateConfig
-from infer.evaluation import main as evaluate
+from infer.evaluate.run import main as evaluate
 from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
-from label_maps.manifest import read_manifest
 from tests.mapillary_stub import TOKEN, Stub, World
 from tests.tiny import joint_config
-from train.calibration import main as calibrate
+from train.calibrate import main as calibrate
 from train.config import CalibrateConfig
-from train.start import train_joint
+from train.tasks import train_joint
 
 
 @pytest.mark.slow

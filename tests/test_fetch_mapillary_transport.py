@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 
 from fetch.mapillary.answers import Answer, check_status, read_json
-from fetch.mapillary.command import read_token, run
+from fetch.mapillary.api import Graph
+from fetch.mapillary.cli import read_token, run
+from fetch.mapillary.config import MapillaryConfig, ServiceConfig
 from fetch.mapillary.errors import CircuitOpen, Exhausted, Expired, Gone, QuotaSpent, Refused, Retry
-from fetch.mapillary.graph import Graph
 from fetch.mapillary.plan import plan
 from fetch.mapillary.sdk import image_address
 from fetch.mapillary.state import State
 from fetch.mapillary.survey import survey
 from fetch.mapillary.transport import Surface, Transport, scrub
-from fetch.mapillary_config import MapillaryConfig, ServiceConfig
 from tests.mapillary_kills import flags, run_with_kills
 from tests.mapillary_stub import HTML, TOKEN, Stub, World, _error
 

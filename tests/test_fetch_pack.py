@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from dataset.images import Pictures
+from dataset.manifest import coordinates, read_manifest, write_manifest
 from fetch import pack
 from fetch.config import PackConfig
-from infer.transform import InputTransform
-from label_maps.manifest import coordinates, read_manifest, write_manifest
-from label_maps.pictures import Pictures
+from infer.network.transform import InputTransform
 from plumbing.files import write_json
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dataset.groups import related_groups, storage_cells
 from fetch.splits import assign_splits
 from geocells import grid
-from label_maps.related import related_groups, storage_cells
 
 SHARES = {"calibration": 0.15, "test": 0.15}
 

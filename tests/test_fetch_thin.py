@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 from scipy.spatial import cKDTree
 
+from dataset.manifest import read_manifest
 from fetch.config import IngestConfig, ThinConfig
 from fetch.ingest import Candidate, ingest
 from fetch.rejected import Rejection, read_rejected
 from fetch.thin import beyond_cap, crowded, greedy, near_duplicates, run
 from geocells.sphere import EARTH_RADIUS_KM, chord, unit_vectors
-from label_maps.manifest import read_manifest
 
 LOOKS_OFF = {
     "min_luma": -1.0,

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from dataset.manifest import read_manifest, write_manifest
 from fetch.config import DemoConfig, StatusConfig, VerifyConfig
-from fetch.demo import run as demo
+from fetch.demo.dataset import run as demo
 from fetch.verify import BAD, run, status
-from label_maps.manifest import read_manifest, write_manifest
 
 ROOT = Path(__file__).parent.parent
 

@@ -8,10 +8,10 @@ from sklearn.linear_model import LogisticRegression
 
 from infer.claims import abstain
 from infer.config import InferConfig
-from infer.promises import Promises
-from infer.session import main
+from infer.decode.conformal import Promises
+from infer.predict import main
 from tests.tiny import PLACES, write_square
-from train.promises import fit_confidence
+from train.conformal import fit_confidence
 
 
 def record(*confidences):

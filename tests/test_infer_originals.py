@@ -7,12 +7,12 @@ from pathlib import PurePath
 import numpy as np
 import pytest
 
+from dataset.manifest import read_manifest, write_manifest
 from fetch import pack
 from fetch.config import PackConfig
 from infer.config import InferConfig
-from infer.loading import files_of, find_photos
-from infer.session import main
-from label_maps.manifest import read_manifest, write_manifest
+from infer.images import files_of, find_photos
+from infer.predict import main
 from plumbing.images import open_rgb
 from tests.tiny import PLACES, write_square
 

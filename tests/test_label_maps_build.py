@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dataset.manifest import content_hash, coordinates, read_manifest, write_manifest
 from geocells.hierarchy import UNKNOWN
 from label_maps.build import main
 from label_maps.config import LabelMapsConfig
 from label_maps.files import FOLDER, hierarchy_hash, read_hierarchy
-from label_maps.manifest import content_hash, coordinates, read_manifest, write_manifest
 from label_maps.run_folder import RUN, SPLIT, read_run, read_split
 
 

@@ -6,11 +6,11 @@ import shutil
 import pytest
 from torchvision.datasets import ImageFolder
 
+from dataset.manifest import coordinates, read_manifest
 from label_maps.build import main as make_label_maps
 from label_maps.config import FoldersConfig, LabelMapsConfig
 from label_maps.files import read_hierarchy
 from label_maps.folders import file_name, folder_name, main
-from label_maps.manifest import coordinates, read_manifest
 
 
 @pytest.fixture

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import torch
 
+from dataset.manifest import coordinates, read_manifest
 from geocells.hierarchy import UNKNOWN
 from infer.config import InferConfig
-from infer.model import load_model
-from infer.session import main as answer
+from infer.predict import main as answer
+from infer.predictor import load_model
 from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
 from label_maps.files import hierarchy_hash, read_hierarchy
-from label_maps.manifest import coordinates, read_manifest
 from tests.test_geocells_partitions import files  # noqa: F401
 from tests.tiny import joint_config
-from train.start import train_joint
+from train.tasks import train_joint
 
 FLAGS = {
     "quad_equal_area": {"levels": (1, 4)},

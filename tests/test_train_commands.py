@@ -17,8 +17,8 @@ ROOT = Path(__file__).parent.parent
 
 HELP = """
 import runpy, sys
-module = sys.argv[1]
-sys.argv = [module, "--help"]
+module, *verbs = sys.argv[1].split()
+sys.argv = [module, *verbs, "--help"]
 try:
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 except SystemExit as leaving:
@@ -31,14 +31,14 @@ print("loaded:", sorted(loaded))
 @pytest.mark.parametrize(
     "module",
     [
-        "infer",
-        "infer.evaluate",
-        "infer.app",
-        "label_maps",
-        "train.level",
-        "train.joint",
-        "train.refine",
-        "train.calibrate",
+        "infer predict",
+        "infer evaluate",
+        "infer serve",
+        "label_maps build",
+        "train level",
+        "train joint",
+        "train refine",
+        "train calibrate",
     ],
 )
 def test_help_needs_no_torch_and_names_the_command(module):
@@ -70,7 +70,7 @@ def test_infer_refuses_with_one_line_and_exit_code_2(tiny_run, tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     Path("text.jpg").write_text("a letter")
     run = [] if "--run" in argv else ["--run", tiny_run]
-    code, said = outcome(capsys, InferConfig, "python -m infer", "infer.session:main", [*argv, *run])
+    code, said = outcome(capsys, InferConfig, "python -m infer", "infer.predict:main", [*argv, *run])
     assert code == 2
     assert said.strip().splitlines()[-1].startswith("error: ")
     assert complaint in said
@@ -82,7 +82,7 @@ def test_infer_refuses_with_one_line_and_exit_code_2(tiny_run, tmp_path, monkeyp
 def test_infer_ends_with_exit_code_0_when_something_could_be_read(tiny, tiny_run, tmp_path, capsys):
     (tmp_path / "text.jpg").write_text("a letter")
     argv = [tiny / "images", tmp_path / "text.jpg", "--run", tiny_run, "--out", tmp_path / "out", "--no-maps"]
-    code, _ = outcome(capsys, InferConfig, "python -m infer", "infer.session:main", argv)
+    code, _ = outcome(capsys, InferConfig, "python -m infer", "infer.predict:main", argv)
     assert not code
     assert (tmp_path / "out" / "predictions.csv").is_file()
 
@@ -117,7 +117,7 @@ def test_a_full_disk_while_writing_a_checkpoint_is_one_line_and_exit_code_2(
     monkeypatch.setattr(Path, "write_bytes", full)
     argv = ["--data", tiny, "--run", run, "--arch", "shufflenet_v2_x0_5", "--weights", "none", "--image-size", "32"]
     argv += ["--workers", "0", "--device", "cpu", "--epochs", "1"]
-    code, said = outcome(capsys, JointConfig, "python -m train.joint", "train.start:train_joint", argv)
+    code, said = outcome(capsys, JointConfig, "python -m train joint", "train.tasks:train_joint", argv)
     assert code == 2
     assert said.strip().splitlines()[-1] == "error: [Errno 28] No space left on device"
     assert "Traceback" not in said
@@ -127,14 +127,14 @@ def test_a_full_disk_while_writing_a_checkpoint_is_one_line_and_exit_code_2(
 
 def test_a_flag_after_a_recipe_wins():
     argv = [str(ROOT / "train/recipes/demo.yaml"), "--data", "d", "--run", "r", "--epochs", "3", "--optim.lr", "0.5"]
-    config = parse(JointConfig, "python -m train.joint", argv)
+    config = parse(JointConfig, "python -m train joint", argv)
     assert (config.epochs, config.optim.lr, config.arch) == (3, 0.5, "resnet18")
 
 
 def test_the_published_recipe_is_the_default_of_a_level():
     recipe = parse(
         LevelConfig,
-        "python -m train.level",
+        "python -m train level",
         [str(ROOT / "train/recipes/geoguessr2.yaml"), "--data", "d", "--run", "r", "--level", "L3"],
     )
     assert recipe == LevelConfig(Path("d"), Path("r"), level="L3")

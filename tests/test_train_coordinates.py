@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geocells.sphere import distance_km, unit_vectors
-from infer.coordinates import CoordinateSpec
-from infer.posterior import Tree
+from infer.decode.posterior import Tree
+from infer.network.coordinate_head import CoordinateSpec
 from train.config import AugmentConfig, RegressConfig
 from train.coordinates import BothObjectives, CoordinateObjective, great_circle_rad
 from train.losses import Objective, Targets
-from train.start import train_regress
+from train.tasks import train_regress
 
 
 def objective(

@@ -13,7 +13,7 @@ import torch
 
 from plumbing.world import World
 from tests.tiny import joint_config
-from train.start import train_joint
+from train.tasks import train_joint
 
 ROOT = Path(__file__).parent.parent
 FLAGS = """

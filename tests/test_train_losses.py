@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from geocells.hierarchy import UNKNOWN
 from geocells.sphere import EARTH_RADIUS_KM, latlon_deg, unit_vectors
-from infer.posterior import Tree, chain
+from infer.decode.posterior import Tree, chain
 from train.losses import (
     Objective,
     Targets,

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from dataset.manifest import read_manifest
 from fetch.config import DemoConfig
-from fetch.demo import run as make_demo
+from fetch.demo.dataset import run as make_demo
 from infer.config import InferConfig
-from infer.session import main as infer
+from infer.predict import main as infer
 from label_maps.config import LabelMapsConfig
-from label_maps.manifest import read_manifest
 from plumbing.config import command, parse
 from tests.test_geocells_partitions import files  # noqa: F401
 from train.config import JointConfig, LevelConfig, RefineConfig, RegressConfig, SweepConfig
@@ -23,11 +23,11 @@ FOLDER = ROOT / "train" / "recipes"
 
 COMMANDS: dict[str, tuple[type, str]] = {
     "label_maps": (LabelMapsConfig, "label_maps.build:main"),
-    "train.level": (LevelConfig, "train.start:train_level"),
-    "train.joint": (JointConfig, "train.start:train_joint"),
-    "train.refine": (RefineConfig, "train.refining:main"),
-    "train.regress": (RegressConfig, "train.start:train_regress"),
-    "train.sweep": (SweepConfig, "train.sweeping:main"),
+    "train.level": (LevelConfig, "train.tasks:train_level"),
+    "train.joint": (JointConfig, "train.tasks:train_joint"),
+    "train.refine": (RefineConfig, "train.refine:main"),
+    "train.regress": (RegressConfig, "train.tasks:train_regress"),
+    "train.sweep": (SweepConfig, "train.sweep:main"),
 }
 
 CLAIMS: dict[str, tuple[str, dict[str, object]]] = {

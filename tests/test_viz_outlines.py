@@ -10,9 +10,9 @@ import shapely
 from PIL import Image
 
 from tests.test_viz_prediction import answer_at
-from viz.cells import CellLayer, outline_rings
-from viz.picture import prediction_png
-from viz.prediction import prediction_html
+from viz.maps.cells import CellLayer, outline_rings
+from viz.maps.png import prediction_png
+from viz.maps.prediction import prediction_html
 
 # Both rings run the same way around, as in some files.
 RING = shapely.Polygon([(0, 0), (30, 0), (30, 30), (0, 30)], [[(10, 10), (20, 10), (20, 20), (10, 20)]])

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geocells import grid
-from infer.network import load_network, save_network
-from infer.reliability import calibration_error, covered, error_if_perfect, reliability
+from infer.evaluate.calibration import calibration_error, covered, error_if_perfect, reliability
+from infer.network.network import load_network, save_network
 from label_maps.files import read_hierarchy
 from label_maps.run_folder import update_run
 from plumbing.files import read_json, write_json
@@ -19,12 +19,12 @@ from tests.browser import needs_chromium, screenshot, share_of
 from tests.test_viz_page import HOSTILE, assert_refers_to_no_network, loads
 from tests.tiny import PLACES
 from viz.config import ReportConfig
-from viz.line_chart import Line, Panel, panel_html, spread
-from viz.report_files import last_trainings, read_files, read_metrics
-from viz.report_maps import ERROR_COLOURS, error_colour, training_counts
-from viz.report_page import MADE_UP, report_html, write_report
-from viz.report_parts import area_words, bar
-from viz.report_training import CHECK_COLOUR, LEVEL_COLOURS, TRAIN_COLOUR
+from viz.report.files import last_trainings, read_files, read_metrics
+from viz.report.line_chart import Line, Panel, panel_html, spread
+from viz.report.maps import ERROR_COLOURS, error_colour, training_counts
+from viz.report.page import MADE_UP, report_html, write_report
+from viz.report.parts import area_words, bar
+from viz.report.training import CHECK_COLOUR, LEVEL_COLOURS, TRAIN_COLOUR
 
 
 def figure(value):

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from dataset.manifest import image_path, write_manifest
 from geocells import grid
-from label_maps.manifest import image_path, write_manifest
 from train.config import AugmentConfig, JointConfig, OptimConfig
 
 PLACES = {

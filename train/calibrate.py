@@ -1,7 +1,221 @@
-"""`python -m train.calibrate --data data/demo --run runs/demo`: probabilities that mean what they say."""
+"""Temperatures that make probabilities mean what they say, and the way of answering that scores best.
 
-from plumbing.config import command
+Every photograph used here lies in the calibration split. A temperature per level is fitted, for each way of combining
+levels, to the negative log likelihood of the very posterior that users get (Guo et al. 2017, section 4.2).
+"""
+
+import logging
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from dataset.groups import related_groups
+from dataset.images import Pictures
+from dataset.manifest import coordinates, placed, read_manifest
+from geocells.hierarchy import UNKNOWN
+from geocells.sphere import distance_km
+from infer.decode.conformal import CONFORMAL
+from infer.decode.posterior import FUSIONS, fuse
+from infer.evaluate.metrics import geoscore
+from infer.evaluate.run import split_photos, trained_ids
+from infer.images import photo_batches
+from infer.network.devices import pick_device
+from infer.predictor import TEMPERATURES, Model, Seen, load_model
+from plumbing.files import write_json, write_text
+from plumbing.progress import progress
+from plumbing.version import now_utc
 from train.config import CalibrateConfig
+from train.conformal import AT_ONCE, LEAST, Calibration, far_from, fit_all
 
-if __name__ == "__main__":
-    command(CalibrateConfig, "python -m train.calibrate", "train.calibration:main")
+log = logging.getLogger(__name__)
+
+CHOSEN_FROM = ("chain", "product")
+"""Fusions that may become a run's default; the published rule is there to compare with."""
+LIMITS = (0.05, 20.0)
+"""Temperatures outside are no calibration but a sign of too few photographs."""
+
+
+def main(config: CalibrateConfig) -> None:
+    """Fit, choose, write `temperatures.json` and print what was fitted."""
+    model = load_model(config.run, pick_device(config.device))
+    data = _unseen(model, config.data, config, config.max_photos)
+    # Before all that takes long, for what is wrong with it should be said at once.
+    elsewhere = _elsewhere(model, config, data)
+    if not (data.classes != UNKNOWN).any():
+        raise ValueError(
+            f"none of {len(data.classes)} photographs of the {config.split} split lies in a cell that {config.run} knows: "
+            "split the dataset again, or train on more places"
+        )
+    fitted = {fusion: fit_temperatures(model, data, fusion) for fusion in FUSIONS}
+    scores = {
+        fusion: {point: _score(model, data, fusion, temperatures, point) for point in model.point_methods}
+        for fusion, temperatures in fitted.items()
+    }
+    fusion, point = max(
+        ((fusion, point) for fusion in CHOSEN_FROM for point in model.point_methods),
+        key=lambda way: scores[way[0]][way[1]],
+    )
+    record = {
+        "model_hash": model.hash,
+        "split": config.split,
+        "photographs": len(data.latlon_deg),
+        "created_at_utc": now_utc(),
+        "fusion": fusion,
+        "point": point,
+        "temperatures": {f: dict(zip(model.hierarchy.level_names, t, strict=True)) for f, t in fitted.items()},
+        "nll": {f: _nll_before_after(model, data, f, t) for f, t in fitted.items()},
+        "geoscore": scores,
+    }
+    promises = fit_all(replace(model, temperatures=fitted, fusion=fusion), data, elsewhere)
+    # Interrupted here, a run has no promises rather than those of other temperatures.
+    (config.run / CONFORMAL).unlink(missing_ok=True)
+    write_json(config.run / TEMPERATURES, record)
+    for level, temperature in zip(model.hierarchy.level_names, fitted["seed"], strict=True):
+        # As the older project keeps them: one positive number a level, fitted to its own probabilities.
+        write_text(config.run / f"{level}_temperature.txt", f"{temperature}\n")
+    write_json(config.run / CONFORMAL, {"model_hash": model.hash, "fusion": fusion, **promises})
+    print(_table(record))
+
+
+def _unseen(model: Model, folder: Path, config: CalibrateConfig, most: int) -> Calibration:
+    """Return the logits of at most so many photographs of a dataset's split, none of which the run was trained on."""
+    photos = split_photos(folder, config.split)
+    overlap = photos["id"].isin(trained_ids(config.run))
+    if overlap.any():
+        raise ValueError(
+            f"{int(overlap.sum())} photographs of the {config.split} split of {folder} were trained on, such "
+            f"as {photos['id'][overlap].iloc[0]}: calibrate on photographs that the run has not seen"
+        )
+    if len(photos) > most:
+        photos = photos.iloc[np.linspace(0, len(photos) - 1, most).astype(int)].reset_index(drop=True)
+    return collect(model, folder, photos, config.batch_size, config.workers)
+
+
+def _elsewhere(model: Model, config: CalibrateConfig, usual: Calibration) -> Calibration | None:
+    """Return the photographs of the datasets from elsewhere, or the usual ones far from training ones; None where too few."""
+    if not config.elsewhere:
+        return far_from(_training_places(config), usual)
+    most = max(1, config.max_photos // len(config.elsewhere))
+    found = Calibration.joined([_unseen(model, folder, config, most) for folder in config.elsewhere])
+    if len(found.group) < LEAST:
+        raise ValueError(f"--elsewhere has {len(found.group)} photographs: {LEAST} at least are needed to promise by")
+    return found
+
+
+def _training_places(config: CalibrateConfig) -> NDArray[np.float64]:
+    """Return the (M, 2) places of the photographs that the run learned from, as far as the dataset holds them."""
+    photos, learned = (
+        read_manifest(config.data, ["id", "latitude", "longitude"], unplaced=True),
+        trained_ids(config.run),
+    )
+    found = photos[photos["id"].isin(learned)]
+    if len(found) < len(learned):
+        log.warning(
+            "%s holds %d of the %d training photographs of %s: what it promises for --places elsewhere %s",
+            *(config.data, len(found), len(learned), config.run),
+            "goes by these" if len(found) else "cannot be said",
+        )
+    return coordinates(found[placed(found)])
+
+
+def collect(model: Model, data: Path, photos: Any, batch_size: int, workers: int) -> Calibration:
+    """Return the logits of photographs; those that cannot be read are named and left out."""
+    parts: list[Seen] = []
+    read = []
+    batches = photo_batches(Pictures.of_dataset(data, photos), model.transform, batch_size, workers)
+    for batch in progress(batches, "reading logits", "batch", -(-len(photos) // batch_size)):
+        for _, reason in batch.unreadable:
+            log.warning("left out: %s", reason)
+        if len(batch.index):
+            parts.append(model.see(batch.pixels))
+            read.append(batch.index.numpy())
+    if not read:
+        raise ValueError(f"none of {len(photos)} photographs of {data} could be read")
+    truth = coordinates(photos)[np.concatenate(read)]
+    seen = Seen.joined(parts)
+    # Clones, for what is computed in inference mode cannot be learned from.
+    seen = replace(seen, logits=[level.clone() for level in seen.logits])
+    classes = torch.from_numpy(model.hierarchy.classes(truth)).to(model.device)
+    return Calibration(seen.logits, classes, truth, related_groups(photos)[np.concatenate(read)], seen)
+
+
+def fit_temperatures(model: Model, data: Calibration, fusion: str) -> tuple[float, ...]:
+    """Return one temperature for each level that minimise the NLL of the posterior, summed over levels, by L-BFGS."""
+    # The greedy rule cuts true cells off, where its likelihood is zero; it was published with each level's own fit.
+    rule = "own" if fusion == "seed" else fusion
+
+    # Within bounds: networks that tell nothing apart would send a temperature to infinity. Rounded, for the exponential of
+    # a bound's logarithm is not the bound.
+    bounds = [tuple(np.log(LIMITS))] * len(data.logits)
+    found = minimize(
+        partial(sum_nll, model, data, rule), np.zeros(len(bounds)), jac=True, method="L-BFGS-B", bounds=bounds
+    )
+    return tuple(float(t) for t in np.exp(found.x).round(9))
+
+
+def sum_nll(
+    model: Model, data: Calibration, rule: str, log_t: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64]]:
+    """Return the NLL of the true cells, and its (levels,) gradient by the logarithms of the temperatures.
+
+    It is the sum over levels of the mean over photographs whose true cell is a class. Photographs come in batches, for
+    the posteriors of all would be gigabytes that pass through memory at each operation.
+    """
+    count = (data.classes != UNKNOWN).sum(dim=0).clamp(min=1)
+    asked = torch.tensor(log_t, dtype=torch.float32, device=model.device, requires_grad=True)
+    total, gradient = 0.0, torch.zeros_like(asked, dtype=torch.float64)
+    for start in range(0, len(data.classes), AT_ONCE):
+        true = data.classes[start : start + AT_ONCE]
+        scaled = [z[start : start + AT_ONCE] / t for z, t in zip(data.logits, asked.exp(), strict=True)]
+        if rule == "own":
+            posterior = [torch.log_softmax(z, dim=1) for z in scaled]
+        else:
+            posterior = fuse(model.tree, scaled, (1.0,) * len(scaled), rule)
+        loss = asked.new_zeros(())
+        for level, log_probability in enumerate(posterior):
+            of_true = log_probability.gather(1, true[:, level, None].clamp(min=0))[:, 0]
+            loss = loss - torch.where(true[:, level] == UNKNOWN, 0, of_true).sum() / count[level]
+        total += loss.item()
+        gradient += torch.autograd.grad(loss, asked)[0]
+    return total, gradient.cpu().numpy()
+
+
+def _nll_before_after(model: Model, data: Calibration, fusion: str, fitted: tuple[float, ...]) -> dict[str, float]:
+    rule = "own" if fusion == "seed" else fusion
+    as_they_are, own = np.zeros(len(fitted)), np.log(fitted)
+    return {"before": sum_nll(model, data, rule, as_they_are)[0], "after": sum_nll(model, data, rule, own)[0]}
+
+
+@torch.inference_mode()
+def _score(model: Model, data: Calibration, fusion: str, temperatures: tuple[float, ...], point: str) -> float:
+    """Return the mean GeoScore of a way of answering."""
+    assert data.seen is not None, "collect keeps what the networks say"
+    answering, points = replace(model, point=point), []
+    for start in range(0, len(data.latlon_deg), AT_ONCE):
+        seen = data.seen.rows(slice(start, start + AT_ONCE))
+        points.append(answering.points(fuse(model.tree, seen.logits, temperatures, fusion), seen))
+    return float(geoscore(distance_km(np.concatenate(points), data.latlon_deg)).mean())
+
+
+def _table(record: dict[str, Any]) -> str:
+    levels, points = list(record["temperatures"]["chain"]), list(record["geoscore"]["chain"])
+    lines = [f"{record['photographs']:,} photographs of the {record['split']} split; GeoScore by point on the right"]
+    temperature_heads = "".join(f"{f'T {level}':>8}" for level in levels)
+    lines.append(
+        f"{'fusion':<10}{temperature_heads} {'NLL before':>12} {'after':>8}" + "".join(f"{p:>10}" for p in points)
+    )
+    for fusion in FUSIONS:
+        fitted = "".join(f"{record['temperatures'][fusion][level]:>8.3f}" for level in levels)
+        nll, scores = record["nll"][fusion], record["geoscore"][fusion]
+        lines.append(
+            f"{fusion:<10}{fitted} {nll['before']:>12.3f} {nll['after']:>8.3f}"
+            + "".join(f"{scores[point]:>10,.0f}" for point in points)
+        )
+    lines.append(f"this run answers by --fusion {record['fusion']} --point {record['point']} from now on")
+    return "\n".join(lines)

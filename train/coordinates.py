@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from infer.coordinates import CoordinateSpec, latlon_deg_of
+from infer.network.coordinate_head import CoordinateSpec, latlon_deg_of
 from train.losses import Objective, Targets
 
 

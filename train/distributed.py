@@ -9,8 +9,8 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from infer.devices import pick_device
-from infer.network import GeoNetwork
+from infer.network.devices import pick_device
+from infer.network.network import GeoNetwork
 from plumbing.world import World
 
 log = logging.getLogger(__name__)

@@ -11,9 +11,9 @@ from torch.nn import functional as F
 
 from geocells.hierarchy import UNKNOWN
 from geocells.sphere import EARTH_RADIUS_KM
-from infer.evaluation import class_ranks
-from infer.points import answer_points
-from infer.posterior import Tree, chain, family_log_softmax
+from infer.decode.point import answer_points
+from infer.decode.posterior import Tree, chain, family_log_softmax
+from infer.evaluate.run import class_ranks
 
 
 @dataclass(frozen=True, eq=False)

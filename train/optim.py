@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.optim import lr_scheduler as schedules
 
-from infer.network import GeoNetwork
+from infer.network.network import GeoNetwork
 from train.config import OptimConfig
 
 Scheduler = schedules.LRScheduler

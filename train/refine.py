@@ -1,7 +1,236 @@
-"""`python -m train.refine --data data/demo --run runs/demo`: coordinates inside cells."""
+"""A head that turns cells into coordinates learns on features that are computed once; the trunk stays as it is."""
 
-from plumbing.config import command
+import copy
+import json
+import logging
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from geocells.hierarchy import UNKNOWN, Hierarchy
+from geocells.sphere import EARTH_RADIUS_KM, unit_vectors
+from infer.images import photo_batches
+from infer.network.coordinate_head import vectors_of
+from infer.network.devices import pick_device
+from infer.network.network import GeoNetwork, load_network
+from infer.network.refiner import REFINE, Refiner, RefinerSpec, save_refiner, widened_boxes
+from infer.network.transform import InputTransform, normalise
+from infer.predictor import check_fits, network_files
+from label_maps.files import hierarchy_hash, read_hierarchy
+from plumbing.files import sha256
+from plumbing.progress import progress
+from plumbing.world import World
 from train.config import RefineConfig
+from train.coordinates import difference, great_circle_rad
+from train.data import LabelledPhotos
+from train.optim import after_epoch, after_step, build_schedule, optimizer_of
+from train.tasks import SPLITS_USED, labelled_splits
 
-if __name__ == "__main__":
-    command(RefineConfig, "python -m train.refine", "train.refining:main")
+log = logging.getLogger(__name__)
+
+LENGTH_KM = 100.0
+"""Unit of the great-circle loss: in radians its gradients inside a small cell would vanish beside Adam's epsilon."""
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Photographs whose cell a refiner knows.
+
+    Attributes:
+        features: (N, width) of the trunk.
+        cells: (N,) their true cells.
+        latlon_deg: (N, 2) their true coordinates.
+    """
+
+    features: Tensor
+    cells: Tensor
+    latlon_deg: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.cells)
+
+
+def main(config: RefineConfig) -> None:
+    """Compute features, train the head, and write it into the run unless it is there already."""
+    path = config.run / REFINE
+    if World.from_env().size > 1:
+        raise ValueError("train.refine runs in one process, for its head learns in seconds: start it without torchrun")
+    if path.is_file() and not config.overwrite:
+        raise ValueError(f"{path} exists: pass --overwrite to train it again, or another --run")
+    hierarchy, device = read_hierarchy(config.run), pick_device(config.device)
+    level = hierarchy.level_index(config.experts_at) if config.experts_at else hierarchy.depth - 1
+    trunk = network_files(config.run, hierarchy)[-1]
+    network, network_spec = load_network(trunk, device)
+    check_fits(trunk, network_spec, hierarchy)
+    photos = labelled_splits(config.data, config.run, hierarchy)
+    training, validation = (
+        examples(network, network_spec.transform, photos[split], level, config, device) for split in SPLITS_USED
+    )
+    spec = RefinerSpec(
+        kind=config.kind,
+        level=hierarchy.level_names[level],
+        cells=hierarchy.sizes()[level],
+        width=training.features.shape[1],
+        label_map_hash=hierarchy_hash(hierarchy),
+        trunk=trunk.name,
+        trunk_hash=sha256(trunk),
+    )
+    refiner = new_refiner(spec, hierarchy, training, config.seed)
+    history = learn(refiner, training, validation, config)
+    best = min(history, key=lambda line: line["val/loss"])
+    trained = {"epochs": int(best["epoch"]), "photographs": len(training), "metrics": best}
+    save_refiner(path, refiner, spec, trained)
+    _record(config.run, history)
+    print(_summary(path, spec, history[0], best, len(validation)))
+
+
+def new_refiner(spec: RefinerSpec, hierarchy: Hierarchy, training: Examples, seed: int) -> Refiner:
+    """Return a refiner that has learned nothing yet, with the boxes of its cells around their training photographs."""
+    torch.manual_seed(seed)
+    refiner = Refiner(spec).to(training.features.device)
+    level = hierarchy.level_index(spec.level)
+    boxes_deg = widened_boxes(hierarchy, level, training.latlon_deg)
+    refiner.place(boxes_deg, hierarchy.center_deg[hierarchy.rows(level)])
+    refiner.scale(training.features)
+    return refiner
+
+
+def examples(
+    network: GeoNetwork,
+    transform: InputTransform,
+    photos: LabelledPhotos,
+    level: int,
+    config: RefineConfig,
+    device: torch.device,
+) -> Examples:
+    """Return the features of the photographs whose cell is known; those that cannot be read are named and left out.
+
+    Raises:
+        ValueError: there are none.
+    """
+    known = np.flatnonzero((photos.classes[:, level] != UNKNOWN) & np.isfinite(photos.latlon_deg).all(axis=1))
+    found, read = [], []
+    batches = photo_batches(photos.pictures.rows(known), transform, config.batch_size, config.workers)
+    for batch in progress(batches, "computing features", "batch", -(-len(known) // config.batch_size)):
+        for _, reason in batch.unreadable:
+            log.warning("left out: %s", reason)
+        if len(batch.index):
+            found.append(_features(network, batch.pixels, device))
+            read.append(known[batch.index.numpy()])
+    if not read:
+        raise ValueError(f"of {len(photos)} photographs of {config.data} none can be read and lies in a known cell")
+    rows = np.concatenate(read)
+    cells = torch.from_numpy(photos.classes[rows, level]).to(device)
+    return Examples(torch.cat(found).clone(), cells, photos.latlon_deg[rows])
+
+
+@torch.inference_mode()
+def _features(network: GeoNetwork, pixels: Tensor, device: torch.device) -> Tensor:
+    """Return (B, width) features as `infer.predictor` computes them for answers."""
+    with torch.autocast(device.type, enabled=device.type == "cuda"):
+        return network.features(normalise(pixels.to(device))).float()
+
+
+def learn(refiner: Refiner, training: Examples, validation: Examples, config: RefineConfig) -> list[dict[str, float]]:
+    """Train a refiner, leave it with its best weights, and return what was measured after each epoch.
+
+    Epoch 0 is before any step, when it answers centres: what learning made worse is never kept.
+    """
+    optimizer = optimizer_of([{"params": list(refiner.head.parameters()), "lr": config.optim.lr}], config.optim)
+    steps = -(-len(training) // config.batch_size)
+    schedule = build_schedule(optimizer, config.optim, steps * config.epochs, steps)
+    history = [{"epoch": 0, **measure(refiner, validation, config)}]
+    best = copy.deepcopy(refiner.head.state_dict())
+    bar = progress(range(1, config.epochs + 1), "refining", "epoch")
+    for epoch in bar:
+        losses = []
+        for rows in _shuffled(len(training), config, epoch):
+            optimizer.zero_grad(set_to_none=True)
+            loss = loss_of(refiner, training, rows, config.coordinate_loss)
+            loss.backward()
+            if config.optim.clip:
+                torch.nn.utils.clip_grad_norm_(refiner.head.parameters(), config.optim.clip)
+            optimizer.step()
+            after_step(schedule)
+            losses.append(loss.detach())
+        line = {"epoch": epoch, "train/loss": float(torch.stack(losses).mean())}
+        line |= measure(refiner, validation, config)
+        if not math.isfinite(line["train/loss"] + line["val/loss"]):
+            raise ValueError(f"the loss is no longer a number in epoch {epoch}: lower --optim.lr or set --optim.clip 1")
+        history.append(line)
+        after_epoch(schedule, line["val/loss"])
+        bar.set_postfix(loss=f"{line['val/loss']:.4f}")
+        first = min(history, key=lambda past: past["val/loss"])["epoch"]
+        if first == epoch:
+            best = copy.deepcopy(refiner.head.state_dict())
+        if config.patience and epoch - first >= config.patience:
+            break
+    bar.close()
+    refiner.head.load_state_dict(best)
+    return history
+
+
+def _shuffled(count: int, config: RefineConfig, epoch: int) -> Iterator[Tensor]:
+    """Yield the rows of each step of an epoch; the same for the same seed."""
+    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
+    yield from torch.randperm(count, generator=generator).split(config.batch_size)
+
+
+def loss_of(refiner: Refiner, photos: Examples, rows: Tensor, loss: str) -> Tensor:
+    """Return the mean loss of some photographs in their true cells, a scalar."""
+    cells, features = photos.cells[rows.to(photos.cells.device)], photos.features[rows.to(photos.features.device)]
+    answered = refiner(features, cells[:, None])[:, 0]
+    truth_deg = torch.from_numpy(photos.latlon_deg[rows.numpy()]).float().to(cells.device)
+    if loss == "great_circle":
+        away_rad = great_circle_rad(vectors_of(refiner.latlon_deg(answered, cells)), vectors_of(truth_deg))
+        return (away_rad * (EARTH_RADIUS_KM / LENGTH_KM)).square().mean()
+    # Latitude and longitude count half each, as published.
+    return difference(answered, refiner.shares(truth_deg, cells), loss)
+
+
+@torch.inference_mode()
+def measure(refiner: Refiner, photos: Examples, config: RefineConfig) -> dict[str, float]:
+    """Return the loss, and the kilometres of coordinates in the true cells, by name."""
+    losses, points = [], []
+    for rows in torch.arange(len(photos)).split(config.batch_size):
+        losses.append(float(loss_of(refiner, photos, rows, config.coordinate_loss)) * len(rows))
+        index = rows.to(photos.cells.device)
+        vectors = refiner.vectors(photos.features[index], photos.cells[index, None])[:, 0]
+        points.append(vectors.cpu().numpy())
+    away = _away_km(np.concatenate(points), photos.latlon_deg)
+    return {
+        "val/loss": sum(losses) / len(photos),
+        "val/median_km_in_cell": float(np.median(away)),
+        "val/mean_km_in_cell": float(away.mean()),
+    }
+
+
+def _away_km(vectors: NDArray[np.float32], latlon_deg: NDArray[np.float64]) -> NDArray[np.float64]:
+    chord = np.linalg.norm(vectors - unit_vectors(latlon_deg), axis=1)
+    return 2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2, 1))
+
+
+def _record(run: Path, history: list[dict[str, float]]) -> None:
+    """Write how it went into metrics.jsonl, a line an epoch."""
+    with (run / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps({"name": Path(REFINE).stem, **line}) + "\n" for line in history)
+
+
+def _summary(path: Path, spec: RefinerSpec, before: dict[str, float], after: dict[str, float], photographs: int) -> str:
+    return "\n".join(
+        [
+            f"{photographs:,} photographs of the calibration split, in their true {spec.level} cells:",
+            *(
+                f"{name:<22} median {line['val/median_km_in_cell']:>8,.1f} km   mean {line['val/mean_km_in_cell']:>8,.1f} km"
+                for name, line in (("centre of the cell", before), (f"refined, epoch {after['epoch']:.0f}", after))
+            ),
+            f"wrote {path}; run `python -m train calibrate`, which scores --point refined beside the others",
+        ]
+    )

@@ -10,12 +10,12 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from geocells.sphere import distance_km
-from infer.metrics import geoscore
-from infer.transform import normalise
+from infer.evaluate.metrics import geoscore
+from infer.network.transform import normalise
 from plumbing.world import World
 from train.coordinates import AnyObjective
+from train.data import InOrder, LabelledPhotos, PixelSource, readable
 from train.distributed import gathered
-from train.photos import InOrder, LabelledPhotos, PixelSource, readable
 
 DIVERGED = "the last checkpoint is kept; lower --optim.lr, set --optim.clip 1, or --precision float32, and train with --overwrite"
 

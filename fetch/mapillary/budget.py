@@ -3,11 +3,11 @@
 import sqlite3
 from contextlib import closing
 
-from fetch.mapillary.graph import BATCH
+from fetch.mapillary.api import BATCH
+from fetch.mapillary.config import MapillaryConfig
 from fetch.mapillary.selection import wanted_cells
 from fetch.mapillary.state import STATE
 from fetch.mapillary.tiles import OVERVIEW_ZOOM, overview_tiles
-from fetch.mapillary_config import MapillaryConfig
 from geocells.land import land_table
 
 PICTURE_BYTES = 200_000

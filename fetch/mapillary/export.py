@@ -11,15 +11,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dataset.manifest import MANIFEST, SCHEMA, STORAGE_LEVEL, SURVEY, SURVEY_SCHEMA, write_manifest
 from fetch.ingest import DATASET, FORMAT_VERSION, MEASURES, MEASURES_SCHEMA, UNTHINNED
+from fetch.mapillary.config import MapillaryConfig
 from fetch.mapillary.facts import Facts
 from fetch.mapillary.state import State
-from fetch.mapillary_config import MapillaryConfig
 from fetch.rejected import Rejection, write_rejected
 from fetch.report import counts_report
 from fetch.splits import assign_splits
 from geocells import grid
-from label_maps.manifest import MANIFEST, SCHEMA, STORAGE_LEVEL, SURVEY, SURVEY_SCHEMA, write_manifest
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, write_json, write_text
 

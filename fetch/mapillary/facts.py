@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fetch.mapillary_config import MapillaryConfig
+from dataset.manifest import STORAGE_LEVEL
+from fetch.mapillary.config import MapillaryConfig
 from geocells import grid
 from geocells.sphere import distance_km
-from label_maps.manifest import STORAGE_LEVEL
 
 SUSPECT_M = 100.0
 """Where the position by GPS and the computed one lie farther apart, neither can be trusted."""

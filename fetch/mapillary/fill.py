@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from dataset.manifest import STORAGE_LEVEL
+from fetch.mapillary.config import MapillaryConfig
 from fetch.mapillary.errors import CircuitOpen
 from fetch.mapillary.facts import Facts
 from fetch.mapillary.plan import TAKE, numbered, order, shuffled
@@ -25,9 +27,7 @@ from fetch.mapillary.tiles import (
     tile_xy,
 )
 from fetch.mapillary.transport import Transport
-from fetch.mapillary_config import MapillaryConfig
 from geocells import grid
-from label_maps.manifest import STORAGE_LEVEL
 
 BATCH = 2000
 """Tiles after which the cells that they are for are worked on, so that days of tiles already show."""

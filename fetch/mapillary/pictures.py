@@ -13,16 +13,16 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import map_coordinates
 
-from fetch.filters import measure
+from dataset.manifest import image_path
 from fetch.ingest import JPEG_QUALITY
 from fetch.mapillary.answers import Answer, read_jpeg
+from fetch.mapillary.api import Graph
+from fetch.mapillary.config import MapillaryConfig
 from fetch.mapillary.errors import Damaged, Exhausted, Expired, Gone
 from fetch.mapillary.facts import Facts
-from fetch.mapillary.graph import Graph
 from fetch.mapillary.state import PARTIAL, State
 from fetch.mapillary.transport import Transport
-from fetch.mapillary_config import MapillaryConfig
-from label_maps.manifest import image_path
+from fetch.quality import measure
 from plumbing.images import open_rgb
 
 NEW_ADDRESSES = 3

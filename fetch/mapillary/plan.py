@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset.groups import codes
+from dataset.manifest import STORAGE_LEVEL
+from fetch.mapillary.config import MapillaryConfig
 from fetch.mapillary.selection import wanted_cells
 from fetch.mapillary.state import State
 from fetch.mapillary.survey import missing_tiles, read_tiles
 from fetch.mapillary.tiles import OVERVIEW_ZOOM, PIXEL_ZOOM, overview_pixels, pixel_cells
-from fetch.mapillary_config import MapillaryConfig
 from geocells import grid
-from label_maps.manifest import STORAGE_LEVEL
-from label_maps.related import codes
 from plumbing.config import as_plain
 
 TAKE = 5

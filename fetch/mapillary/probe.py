@@ -9,12 +9,12 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 
 from fetch.mapillary.answers import Answer, check_status, error_of, read_json
+from fetch.mapillary.config import MapillaryConfig
 from fetch.mapillary.errors import RequestError, Stop
 from fetch.mapillary.facts import Facts
 from fetch.mapillary.sdk import FIELDS, decode, image_address, tile_address
 from fetch.mapillary.tiles import OVERVIEW_ZOOM, Points, TileId, overview_pixels, read_points, tile_xy
 from fetch.mapillary.transport import Transport, scrub
-from fetch.mapillary_config import MapillaryConfig
 from plumbing.files import write_text
 from plumbing.version import now_utc
 

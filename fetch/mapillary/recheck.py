@@ -8,16 +8,16 @@ import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from dataset.manifest import read_manifest, write_manifest
 from fetch.ingest import DATASET, MEASURES, UNTHINNED
-from fetch.mapillary.command import ended, read_token
+from fetch.mapillary.api import BATCH, Graph
+from fetch.mapillary.cli import ended, read_token
+from fetch.mapillary.config import RecheckConfig
 from fetch.mapillary.errors import CircuitOpen
 from fetch.mapillary.export import ATTRIBUTION, SOURCE, attribution
-from fetch.mapillary.graph import BATCH, Graph
 from fetch.mapillary.state import STATE, State
 from fetch.mapillary.transport import Transport
-from fetch.mapillary_config import RecheckConfig
 from fetch.rejected import Rejection, read_rejected, write_rejected
-from label_maps.manifest import read_manifest, write_manifest
 from plumbing.files import atomic_path, read_json, write_json, write_text
 from plumbing.progress import progress
 

@@ -12,18 +12,18 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
-from fetch.mapillary.decide import Kept, Verdict, choose, judge
+from dataset.manifest import STORAGE_LEVEL
+from fetch.mapillary.api import PANORAMA_THUMBNAIL, THUMBNAIL, Graph
+from fetch.mapillary.config import MapillaryConfig
 from fetch.mapillary.errors import Exhausted, Gone, Stopping
 from fetch.mapillary.facts import Facts
-from fetch.mapillary.graph import PANORAMA_THUMBNAIL, THUMBNAIL, Graph
 from fetch.mapillary.pictures import Album
+from fetch.mapillary.rules import Kept, Verdict, choose, judge
 from fetch.mapillary.sdk import FIELDS
 from fetch.mapillary.state import State
 from fetch.mapillary.transport import Transport
 from fetch.mapillary.verdicts import commit, count_try, decide_again, settle
-from fetch.mapillary_config import MapillaryConfig
 from geocells import grid
-from label_maps.manifest import STORAGE_LEVEL
 from plumbing.progress import progress
 
 COLOURS = 4

@@ -18,8 +18,8 @@ from urllib.parse import parse_qsl
 import requests
 
 from fetch.mapillary.answers import Answer
+from fetch.mapillary.config import GRAPH_URL, TILES_URL
 from fetch.mapillary.transport import Transport
-from fetch.mapillary_config import GRAPH_URL, TILES_URL
 
 LAYERS = {"overview": "get_overview_layer", "sequence": "get_sequence_layer", "image": "get_image_layer"}
 

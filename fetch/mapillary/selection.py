@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fetch.mapillary_config import MapillaryConfig
+from dataset.manifest import STORAGE_LEVEL
+from fetch.mapillary.config import MapillaryConfig
 from geocells import grid
 from geocells.land import land_table
-from label_maps.manifest import STORAGE_LEVEL
 
 
 def wanted_cells(config: MapillaryConfig) -> NDArray[np.int64]:

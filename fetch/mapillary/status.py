@@ -1,9 +1,9 @@
 """Stage `status`: where things stand, in a few lines."""
 
+from fetch.mapillary.config import MapillaryConfig
 from fetch.mapillary.state import State
 from fetch.mapillary.survey import missing_tiles
 from fetch.mapillary.tiles import OVERVIEW_ZOOM
-from fetch.mapillary_config import MapillaryConfig
 
 
 def status(config: MapillaryConfig, state: State) -> str:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import timedelta
 
+from fetch.mapillary.config import MapillaryConfig
 from fetch.mapillary.errors import CircuitOpen, Exhausted
 from fetch.mapillary.sdk import tile_address
 from fetch.mapillary.selection import wanted_cells
 from fetch.mapillary.state import State
 from fetch.mapillary.tiles import OVERVIEW_ZOOM, Points, TileId, check_tile, overview_tiles, read_points
 from fetch.mapillary.transport import Transport
-from fetch.mapillary_config import MapillaryConfig
 from plumbing.progress import progress
 
 log = logging.getLogger(__name__)

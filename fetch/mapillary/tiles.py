@@ -7,10 +7,10 @@ from google.protobuf.message import DecodeError
 from mapbox_vector_tile.Mapbox import vector_tile_pb2
 from numpy.typing import ArrayLike, NDArray
 
+from dataset.manifest import STORAGE_LEVEL
 from fetch.mapillary.answers import Answer
 from fetch.mapillary.errors import Retry
 from geocells import grid
-from label_maps.manifest import STORAGE_LEVEL
 
 OVERVIEW_ZOOM, PIXEL_ZOOM, IMAGE_ZOOM = 5, 13, 14
 """The survey's tiles; what one pixel of their 256 x 256 grid is; where single pictures are points."""

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import urllib3
 
 from fetch.mapillary.answers import Answer, check_status
+from fetch.mapillary.config import ServiceConfig
 from fetch.mapillary.errors import CircuitOpen, Damaged, Exhausted, Retry, Stopping
-from fetch.mapillary_config import ServiceConfig
 from plumbing.addresses import is_loopback
 from plumbing.version import VERSION
 

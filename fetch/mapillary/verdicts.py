@@ -4,9 +4,9 @@ import json
 import logging
 from collections.abc import Sequence
 
-from fetch.mapillary.decide import Verdict
+from fetch.mapillary.config import MapillaryConfig
+from fetch.mapillary.rules import Verdict
 from fetch.mapillary.state import State
-from fetch.mapillary_config import MapillaryConfig
 from plumbing.config import as_plain
 
 TRIES = 3

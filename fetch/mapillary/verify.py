@@ -2,9 +2,9 @@
 
 import logging
 
+from fetch.mapillary.config import MapillaryConfig
 from fetch.mapillary.export import export
 from fetch.mapillary.state import PARTIAL, State
-from fetch.mapillary_config import MapillaryConfig
 from plumbing.files import sha256
 from plumbing.progress import progress
 

@@ -1,0 +1,99 @@
+"""Which photographs are related, so that what is said of one is half said of the others.
+
+Two photographs are related when they are of one sequence, lie within 100 m, are by one creator in one L8 cell, or
+are near-duplicates: within 200 m, difference hashes at most 4 bits apart. Groups of related ones are what splits are made
+of, what promises count, and what the audit of leaks looks for.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from dataset.manifest import STORAGE_LEVEL, coordinates, placed
+from dataset.nearby import alike_pairs, close_pairs, unique_rows
+from geocells import grid
+from geocells.sphere import chord, unit_vectors
+
+SAME_PLACE_KM = 0.1
+ALIKE_KM = 0.2
+ALIKE_BITS = 4
+
+
+def storage_cells(photos: pd.DataFrame) -> NDArray[np.int64]:
+    """Return the L8 cell of each photograph; a negative number for each country where no more is known."""
+    cell = grid.encode(np.nan_to_num(coordinates(photos)), STORAGE_LEVEL)
+    return np.where(placed(photos), cell, -2 - codes(photos, "country"))
+
+
+def place_vectors(photos: pd.DataFrame) -> NDArray[np.float64]:
+    """Return (N, 3) unit vectors; where only the country is known, one point for each, far from the sphere and others."""
+    vectors = unit_vectors(np.nan_to_num(coordinates(photos)))
+    country = codes(photos, "country")[:, None] + 2
+    return np.where(placed(photos)[:, None], vectors, [10.0, 0.0, 0.0] * country)
+
+
+def related_groups(photos: pd.DataFrame) -> NDArray[np.int64]:
+    """Return the connected group of each photograph.
+
+    Where only the country is known it stands for the cell and for the 200 m.
+
+    Args:
+        photos: `latitude`, `longitude` and, where known, `country`, `sequence_id`, `creator`, `dhash`.
+    """
+    vectors = place_vectors(photos)
+    edges = [_same(codes(photos, "sequence_id"))]
+    creator = codes(photos, "creator")
+    _, of_creator_and_cell = unique_rows(creator, storage_cells(photos))
+    edges.append(_same(np.where(creator < 0, -1, of_creator_and_cell)))
+    rows = np.flatnonzero(placed(photos))
+    first, member = unique_rows(vectors[rows])
+    edges.append(rows[_same(member)])
+    edges += _forests(close_pairs(vectors[rows[first]], float(chord(SAME_PLACE_KM))), rows[first], len(photos))
+    if "dhash" in photos and photos["dhash"].notna().any():
+        rows = np.flatnonzero(photos["dhash"].notna())
+        dhash = photos["dhash"].iloc[rows].to_numpy(dtype=np.uint64)
+        first, _ = unique_rows(vectors[rows], dhash)
+        pairs = alike_pairs(dhash[first], vectors[rows[first]], float(chord(ALIKE_KM)), ALIKE_BITS)
+        edges += _forests(pairs, rows[first], len(photos))
+    return _components(np.concatenate(edges), len(photos))
+
+
+def group_weights(group: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return how much each photograph counts where each group counts as one: one over the size of its group."""
+    _, member, size = np.unique(group, return_inverse=True, return_counts=True)
+    return 1 / size[member]
+
+
+def codes(photos: pd.DataFrame, column: str) -> NDArray[np.int64]:
+    """Return a number for each value of a column, -1 where it is missing or empty."""
+    if column not in photos:
+        return np.full(len(photos), -1)
+    values = photos[column].astype(object)
+    return pd.factorize(values.where(values.notna() & (values != "")))[0].astype(np.int64)
+
+
+def _same(codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return (M, 2) pairs that connect all rows of each code from 0 up."""
+    rows = np.argsort(codes, kind="stable")
+    rows = rows[codes[rows] >= 0]
+    together = codes[rows][1:] == codes[rows][:-1]
+    return np.column_stack([rows[:-1][together], rows[1:][together]])
+
+
+def _forests(blocks: Iterable[NDArray[np.int64]], row: NDArray[np.int64], rows: int) -> list[NDArray[np.int64]]:
+    """Return blocks of pairs, renumbered by `row`, as few pairs as connect the same; so memory stays bounded."""
+    forests = []
+    for pairs in blocks:
+        if len(pairs):
+            label = _components(row[pairs], rows)
+            forests.append(_same(label))
+    return forests
+
+
+def _components(pairs: NDArray[np.int64], rows: int) -> NDArray[np.int64]:
+    graph = coo_array((np.ones(len(pairs), dtype=bool), (pairs[:, 0], pairs[:, 1])), shape=(rows, rows))
+    return connected_components(graph, directed=False)[1].astype(np.int64)

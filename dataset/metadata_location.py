@@ -1,0 +1,72 @@
+"""Where a file says it was taken, in whatever place: EXIF, XMP, or a comment. The network sees none of them."""
+
+import io
+import re
+from pathlib import Path
+
+from PIL import Image
+
+from dataset.exif import read_metadata
+
+LatLon = tuple[float, float]
+
+XMP_COORDINATE = r"exif:GPS{}(?:=[\"']|>)\s*([^\"'<]+)"
+DEGREES = re.compile(r"^(\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?))?(?:,(\d+(?:\.\d+)?))?\s*([NSEW])$")
+PAIR = re.compile(r"(?<![\d.])([-+]?\d{1,2}\.\d{2,})\s*[,; ]\s*([-+]?\d{1,3}\.\d{2,})(?![\d.])")
+
+
+def stated_places(source: Path) -> dict[str, LatLon]:
+    """Return latitude and longitude by where a file states them: `EXIF`, `XMP`, `comment`; never raises."""
+    found = {"EXIF": read_metadata(source).latlon_deg}
+    try:
+        content = source.read_bytes()
+        found |= {"XMP": _in_xmp(_xmp(content)), "comment": _in_text(_comment(content))}
+    except OSError:
+        return {}
+    return {where: place for where, place in found.items() if place is not None}
+
+
+def _xmp(content: bytes) -> str:
+    """Return the XMP packet; it is plain text wherever a format keeps it."""
+    start = content.find(b"<x:xmpmeta")
+    end = content.find(b"</x:xmpmeta>", start)
+    return content[start:end].decode("utf-8", "replace") if 0 <= start < end else ""
+
+
+def _in_xmp(text: str) -> LatLon | None:
+    values = [re.search(XMP_COORDINATE.format(name), text) for name in ("Latitude", "Longitude")]
+    lat, lon = (_degrees(match.group(1).strip()) if match else None for match in values)
+    return _on_earth(lat, lon)
+
+
+def _degrees(text: str) -> float | None:
+    """Return degrees of `48,51.5N`, `48,51,30N` (the XMP specification) or a plain number."""
+    if match := DEGREES.match(text):
+        *parts, side = match.groups()
+        value = sum(float(part) / 60**place for place, part in enumerate(parts) if part)
+        return -value if side in "SW" else value
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _comment(content: bytes) -> str:
+    try:
+        with Image.open(io.BytesIO(content)) as picture:
+            parts = [picture.info.get(key) for key in ("comment", "Comment", "Description")]
+    # What a hostile or torn file makes a decoder raise is not a closed list.
+    except Exception:
+        return ""
+    return " ".join(p.decode("utf-8", "replace") if isinstance(p, bytes) else str(p) for p in parts if p)
+
+
+def _in_text(text: str) -> LatLon | None:
+    match = PAIR.search(text)
+    return _on_earth(float(match.group(1)), float(match.group(2))) if match else None
+
+
+def _on_earth(lat: float | None, lon: float | None) -> LatLon | None:
+    if lat is None or lon is None or not (abs(lat) <= 90 and abs(lon) <= 180):
+        return None
+    return lat, lon

@@ -1,0 +1,313 @@
+"""Whether probabilities and promises mean what they say: reliability of the best cells, coverage of regions.
+
+Here each group of related photographs (`dataset.groups`) counts as one, as it does in what is promised: photographs of one
+journey are not so many trials, and an interval that takes them for independent is too narrow.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import beta
+from torch import Tensor
+
+from dataset.groups import group_weights
+from geocells.hierarchy import UNKNOWN
+from geocells.sphere import EARTH_RADIUS_KM
+from infer.decode.conformal import SMOOTH, Promises
+from infer.decode.density import Surface
+from infer.decode.posterior import fuse, likeliest
+from infer.decode.raster import Raster
+from infer.decode.region import needed_mass, region_cells
+from infer.predictor import Model
+
+BINS = 15
+DRAWS = 200
+COVERAGES = (0.5, 0.9)
+SEARCH_KM2 = (1e4, 3e4, 1e5, 3e5, 1e6, 3e6, 1e7, 3e7, 1e8)
+LEAST = 20
+"""Groups of fewer photographs have no figure of their own."""
+
+
+def reliability(
+    confidence: NDArray[np.float64], right: NDArray[np.bool_], counts: NDArray[np.float64], bins: int = BINS
+) -> list[dict[str, float]]:
+    """Return a reliability diagram: n, mean confidence and share right of bins of equal mass, least sure first.
+
+    Args:
+        confidence: (N,) chance, as said, that the best cell is right.
+        right: (N,) whether it is.
+        counts: (N,) how much each photograph counts; `n` of a bin is the sum.
+        bins: how many.
+    """
+    order = np.argsort(confidence, kind="stable")
+    # The middle of what a photograph counts decides, so that no bin is empty for rounding.
+    until = np.cumsum(counts[order])
+    place = ((until - counts[order] / 2) / until[-1] * bins).astype(int)
+    parts = np.split(order, np.flatnonzero(np.diff(place)) + 1)
+    weigh = [(rows, float(counts[rows].sum())) for rows in parts]
+    return [
+        {
+            "n": total,
+            "confidence": float(counts[rows] @ confidence[rows]) / total,
+            "right": float(counts[rows] @ right[rows]) / total,
+        }
+        for rows, total in weigh
+    ]
+
+
+def calibration_error(
+    confidence: NDArray[np.float64], right: NDArray[np.bool_], counts: NDArray[np.float64], bins: int = BINS
+) -> float:
+    """Return the expected calibration error: the mean over photographs of |confidence - right| of their bins.
+
+    Source: Naeini et al. 2015; bins of equal mass as in Nguyen and O'Connor 2015.
+    """
+    diagram = reliability(confidence, right, counts, bins)
+    total = sum(row["n"] for row in diagram)
+    return sum(row["n"] * abs(row["confidence"] - row["right"]) for row in diagram) / total
+
+
+def error_if_perfect(confidence: NDArray[np.float64], counts: NDArray[np.float64], seed: int = 0) -> dict[str, float]:
+    """Return mean and 95th percentile of the error that confidences would have were each exactly true.
+
+    Few photographs a bin scatter: no model can be expected to lie below that mean.
+    """
+    rng = np.random.default_rng(seed)
+    errors = [calibration_error(confidence, rng.random(len(confidence)) < confidence, counts) for _ in range(DRAWS)]
+    return {"mean": float(np.mean(errors)), "p95": float(np.quantile(errors, 0.95))}
+
+
+def covered(hits: NDArray[np.bool_], related: NDArray[np.int64]) -> dict[str, float]:
+    """Return a share, where each group counts as one, with the exact binomial 95 % interval of so many groups.
+
+    The interval is that of Clopper and Pearson. Photographs of a group differ, so their share scatters less than a single
+    one of each group would: the interval is rather too wide.
+
+    Args:
+        hits: (N,) what is counted.
+        related: (N,) numbers of groups of related photographs.
+    """
+    counts = group_weights(related)
+    n = float(counts.sum())
+    value = float(counts @ hits) / n
+    k = value * n
+    low = float(beta.ppf(0.025, k, n - k + 1)) if k > 1e-9 else 0.0
+    high = float(beta.ppf(0.975, k + 1, n - k)) if n - k > 1e-9 else 1.0
+    return {"n": len(hits), "groups": round(n), "value": value, "low": low, "high": high}
+
+
+def coverage_by_group(
+    hits: NDArray[np.bool_], groups: ArrayLike, related: NDArray[np.int64]
+) -> dict[str, dict[str, float]]:
+    """Return the coverage of each group of at least `LEAST` photographs: a kept average can hide a broken promise."""
+    names, member = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    count = np.bincount(member)
+    return {
+        str(names[g]): covered(hits[member == g], related[member == g])
+        for g in np.argsort(-count, kind="stable")
+        if count[g] >= LEAST
+    }
+
+
+def circle_radius_km(distance_km: NDArray[np.float64], coverage: float, counts: NDArray[np.float64]) -> float:
+    """Return the radius of the circle around the answer that would cover as much of what these photographs count."""
+    return float(np.quantile(distance_km, coverage, weights=counts, method="inverted_cdf"))
+
+
+def circle_area_km2(radius_km: float) -> float:
+    """Return the area of a circle on the sphere."""
+    return float(2 * np.pi * EARTH_RADIUS_KM**2 * (1 - np.cos(radius_km / EARTH_RADIUS_KM)))
+
+
+def searched_area(
+    mass: NDArray[np.floating], area_km2: NDArray[np.float64], true_cell: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return the area of all cells at least as dense as the true one: what is searched until the place is found.
+
+    Args:
+        mass: (N, C) probabilities of cells.
+        area_km2: (C,).
+        true_cell: (N,) cells; for UNKNOWN the area is infinite.
+    """
+    density = mass / area_km2
+    own = density[np.arange(len(true_cell)), np.maximum(true_cell, 0)]
+    area = np.where(density >= own[:, None], area_km2, 0).sum(axis=1)
+    return np.where(true_cell == UNKNOWN, np.inf, area)
+
+
+class TrustMeter:
+    """Collects what reliability and coverage are computed from, a batch at a time."""
+
+    def __init__(self, model: Model, promises: Promises | None, coverages: Sequence[float] = COVERAGES) -> None:
+        """Prepare to measure a model's probabilities and, where it has some, its promises."""
+        self.model, self.promises, self.coverages = model, promises, coverages
+        self.best: list[dict[str, list[NDArray]]] = [
+            {"raw": [], "raw_right": [], "best": [], "right": [], "learned": []} for _ in model.hierarchy.level_names
+        ]
+        self.chosen = {} if promises is None else {coverage: promises.choose(coverage) for coverage in coverages}
+        self.needed: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
+        self.area: dict[float, list[NDArray[np.float64]]] = defaultdict(list)
+        self.searched: list[NDArray[np.float64]] = []
+        self.surface = (
+            Surface(Raster.of(model.hierarchy), promises.weights, model.device)
+            if promises is not None and SMOOTH in promises.needed
+            else None
+        )
+
+    @torch.inference_mode()
+    def add(
+        self,
+        logits: Sequence[Tensor],
+        posterior: Sequence[Tensor],
+        classes: NDArray[np.int64],
+        latlon_deg: NDArray[np.float64],
+    ) -> None:
+        """Add photographs with their (B, levels) true classes and (B, 2) places."""
+        raw = fuse(self.model.tree, logits, (1.0,) * len(logits), self.model.fusion)
+        for level, kept in enumerate(self.best):
+            for which, right, tree in (("raw", "raw_right", raw), ("best", "right", posterior)):
+                best, cell = likeliest(tree[level])
+                kept[which].append(best)
+                kept[right].append((cell == classes[:, level]) & (classes[:, level] != UNKNOWN))
+            kept["learned"].append(self.model.hierarchy.learned(level, cell))
+        kinds = {name for name, _ in self._possible().values()} | ({SMOOTH} if self.surface is not None else set())
+        for name in sorted(kinds):
+            cells = self._cells(name, posterior, classes, latlon_deg)
+            mass, area_km2, _ = cells
+            needed = needed_mass(*cells)
+            # No region is without its densest cells, however much they hold.
+            densest = needed_mass(mass, area_km2, (mass / area_km2).argmax(axis=1))
+            self.needed[name].append(np.where(needed <= densest, 0.0, needed))
+            if name == SMOOTH:
+                self.searched.append(searched_area(*cells))
+            for coverage, (chosen, quantile) in self._possible().items():
+                if chosen == name:
+                    areas = [[area_km2[region_cells(m, area_km2, q)].sum() for q in (quantile, coverage)] for m in mass]
+                    self.area[coverage].append(np.array(areas))
+
+    def _possible(self) -> dict[float, tuple[str, float]]:
+        return {coverage: chosen for coverage, chosen in self.chosen.items() if chosen}
+
+    def _cells(
+        self, name: str, posterior: Sequence[Tensor], classes: NDArray[np.int64], latlon_deg: NDArray[np.float64]
+    ) -> tuple[NDArray[np.floating], NDArray[np.float64], NDArray[np.int64]]:
+        """Return (B, C) probabilities, (C,) areas and (B,) true cells of the land, or of a level's known cells."""
+        if name == SMOOTH and self.surface is not None:
+            raster = self.surface.raster
+            mass = self.surface.spread(posterior[-1].exp().float()).cpu().numpy()
+            return mass / mass.sum(axis=1, keepdims=True), raster.area_km2, raster.find(latlon_deg)
+        hierarchy, level = self.model.hierarchy, self.model.hierarchy.level_index(name)
+        mass = posterior[level].exp().double().cpu().numpy()
+        return mass, hierarchy.area_km2[hierarchy.rows(level)], classes[:, level]
+
+    def levels(self, related: NDArray[np.int64]) -> dict[str, Any]:
+        """Return per level the calibration error before and after, and the reliability diagrams.
+
+        Args:
+            related: (N,) numbers of groups of related photographs.
+        """
+        counts = group_weights(related)
+        return {
+            name: self._level(name, {key: np.concatenate(parts) for key, parts in kept.items()}, counts)
+            for name, kept in zip(self.model.hierarchy.level_names, self.best, strict=True)
+        }
+
+    def _level(self, name: str, kept: Mapping[str, NDArray], counts: NDArray[np.float64]) -> dict[str, Any]:
+        stages = {
+            "before": (kept["raw"], kept["raw_right"]),
+            "after_temperatures": (kept["best"], kept["right"]),
+        }
+        if self.promises is not None:
+            stages["after"] = (self.promises.sure(name, kept["best"], kept["learned"]), kept["right"])
+        last = stages[list(stages)[-1]][0]
+        return {
+            **{f"ece_{stage}": calibration_error(*pair, counts) for stage, pair in stages.items()},
+            "ece_if_perfect": error_if_perfect(last, counts),
+            "reliability": {stage: reliability(*pair, counts) for stage, pair in stages.items()},
+        }
+
+    def recall_by_area(self) -> dict[str, float]:
+        """Return the share of photographs whose place is found within each area of `SEARCH_KM2`, best cells first."""
+        if not self.searched:
+            return {}
+        area = np.concatenate(self.searched)
+        return {f"{limit:g}": float((area <= limit).mean()) for limit in SEARCH_KM2}
+
+    def not_promised(self) -> list[float]:
+        """Return the coverages that no kind of cells can promise."""
+        return [coverage for coverage, chosen in self.chosen.items() if chosen is None]
+
+    def regions(
+        self, away_km: NDArray[np.float64], groups: Mapping[str, ArrayLike], related: NDArray[np.int64]
+    ) -> dict[str, Any]:
+        """Return coverage and area of the promised regions, beside uncalibrated ones and circles around the answers.
+
+        Coverages that are `not_promised` are left out; `cells` says of what the others consist, land or a level's known cells.
+
+        Args:
+            away_km: (N,) distances of the answers from the truth.
+            groups: by what is grouped, the group of each photograph.
+            related: (N,) numbers of groups of related photographs.
+        """
+        report: dict[str, Any] = {}
+        counts = group_weights(related)
+        for coverage, (name, quantile) in self._possible().items():
+            needed, area = np.concatenate(self.needed[name]), np.concatenate(self.area[coverage])
+            hits, plain = needed <= quantile + 1e-6, needed <= coverage
+            # A circle that covers as many as the regions do: what one number for all photographs would cost.
+            held = covered(hits, related)
+            radius = circle_radius_km(away_km, held["value"], counts)
+            report[f"{coverage:g}"] = {
+                "cells": "land" if name == SMOOTH else name,
+                "covered": held,
+                "covered_of_photographs": _each_photograph(hits, related),
+                "median_area_km2": float(np.median(area[:, 0])),
+                "mean_area_km2": float(area[:, 0].mean()),
+                "uncalibrated": {
+                    "covered": covered(plain, related),
+                    "median_area_km2": float(np.median(area[:, 1])),
+                },
+                "circle_of_equal_coverage": {"radius_km": radius, "area_km2": circle_area_km2(radius)},
+                "groups": {by: coverage_by_group(hits, of, related) for by, of in groups.items()},
+            }
+        return report
+
+
+def _each_photograph(hits: NDArray[np.bool_], related: NDArray[np.int64], seed: int = 0) -> dict[str, float]:
+    """Return a share where each photograph counts as one, with a 95 % bootstrap interval that draws whole groups."""
+    _, member = np.unique(related, return_inverse=True)
+    count = np.bincount(member)
+    total = np.bincount(member, hits)
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(0, len(count), (1000, len(count)))
+    shares = total[drawn].sum(axis=1) / count[drawn].sum(axis=1)
+    low, high = np.quantile(shares, [0.025, 0.975])
+    return {"value": float(hits.mean()), "low": float(low), "high": float(high)}
+
+
+def trust_lines(report: Mapping[str, Any]) -> list[str]:
+    """Return the lines of an evaluation's table on calibration and regions."""
+    lines = [f"{'level':<12} {'ECE before':>12} {'temperatures':>13} {'after':>8} {'were it perfect':>16}"]
+    for name, level in report["calibration"].items():
+        after = f"{level['ece_after']:.3f}" if "ece_after" in level else ""
+        lines.append(
+            f"{name:<12} {level['ece_before']:>12.3f} {level['ece_after_temperatures']:>13.3f} {after:>8} "
+            f"{level['ece_if_perfect']['mean']:>16.3f}"
+        )
+    lines += [
+        f"{coverage:.0%} regions cannot be promised: too few calibration photographs, or too many where no cell is known"
+        for coverage in report["not_promised"]
+    ]
+    for coverage, region in report["regions"].items():
+        hits, circle = region["covered"], region["circle_of_equal_coverage"]
+        of = "" if region.get("cells", "land") == "land" else f" of known {region['cells']} cells"
+        lines.append(
+            f"{float(coverage):.0%} regions{of} cover {hits['value']:.1%} [{hits['low']:.1%}, {hits['high']:.1%}] of "
+            f"{hits['groups']:,} groups of related photographs; median {region['median_area_km2']:,.0f} km², where a circle "
+            f"takes {circle['area_km2']:,.0f} km²"
+        )
+    return lines

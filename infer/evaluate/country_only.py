@@ -1,0 +1,55 @@
+"""How often the country is right of photographs of which no more than the country is known."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dataset.manifest import placed, read_manifest
+from geocells.hierarchy import Hierarchy
+from infer.evaluate.metrics import mean_interval
+from label_maps.labels import COUNTRY
+
+
+def unplaced_photos(data: Path, split: str) -> pd.DataFrame:
+    """Return the rows of a split that have a country and no coordinates."""
+    photos = read_manifest(data, unplaced=True)
+    return photos[~placed(photos) & (photos["split"] == split)].reset_index(drop=True)
+
+
+def only_countries(data: Path, split: str) -> bool:
+    """Say whether a split has photographs, and of all of them no more than the country is known."""
+    photos = read_manifest(data, ["latitude", "split"], unplaced=True)
+    photos = photos[photos["split"] == split]
+    return len(photos) > 0 and not placed(photos).any()
+
+
+def country_figures(hierarchy: Hierarchy, ranks: NDArray[np.int64], seed: int) -> dict[str, Any]:
+    """Return top-1 and top-10 of the country with intervals; a country that is no class is never right.
+
+    Args:
+        hierarchy: the cells, with a level of countries.
+        ranks: (N, levels) how many other classes are at least as probable, as `infer.evaluate.run.Measured` has it.
+        seed: of the bootstrap.
+    """
+    level = hierarchy.level_index(COUNTRY)
+    rank, classes = ranks[:, level], hierarchy.sizes()[level]
+    known = rank < classes
+    right = {f"top_{k}": mean_interval(((rank < k) & known).astype(np.float64), seed) for k in (1, 10)}
+    return {**right, "photographs": len(rank), "classes": classes, "in_a_known_country": float(known.mean())}
+
+
+def country_lines(figures: Mapping[str, Any] | None) -> list[str]:
+    """Return what to read of these figures; nothing where there are none."""
+    if not figures:
+        return []
+    first, tenth = (
+        f"{v['value']:.1%} [{v['low']:.1%}, {v['high']:.1%}]" for v in (figures["top_1"], figures["top_10"])
+    )
+    return [
+        f"country of {figures['photographs']:,} more photographs without coordinates: top-1 {first}, top-10 {tenth}, "
+        f"country known {figures['in_a_known_country']:.1%}"
+    ]

@@ -1,0 +1,105 @@
+"""Photographs of a test that are too close to training ones for its figures to mean anything."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from dataset.groups import ALIKE_BITS, ALIKE_KM, SAME_PLACE_KM
+from dataset.manifest import STORAGE_LEVEL, coordinates
+from dataset.nearby import hamming
+from geocells import grid
+from geocells.sphere import chord, unit_vectors
+
+CONTAMINATED = 0.005
+"""Above this share of leaking photographs a result is stamped."""
+
+
+def find_leaks(test: pd.DataFrame, train: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
+    """Mark the test photographs that are related to a training one, by kind of relation.
+
+    The kinds are those of `dataset.groups`, and the same photograph (id or content).
+
+    Args:
+        test: rows of a manifest.
+        train: rows of a manifest; columns that are absent or empty relate nothing.
+    """
+    return {
+        "same photograph": _shares(test, train, "id") | _shares(test, train, "sha256"),
+        "same sequence": _shares(test, train, "sequence_id"),
+        "same place": _near(test, train),
+        "same creator in a cell": _shares(_with_cell(test), _with_cell(train), "creator_in_cell"),
+        "near-duplicate": _alike(test, train),
+    }
+
+
+def leak_report(found: Mapping[str, NDArray[np.bool_]]) -> dict[str, Any]:
+    """Return how many photographs leak in which way, and whether that contaminates a result."""
+    any_kind = np.any(list(found.values()), axis=0)
+    share = float(any_kind.mean()) if len(any_kind) else 0.0
+    kinds = {kind: int(marks.sum()) for kind, marks in found.items()}
+    return {"photographs": int(any_kind.sum()), "share": share, "contaminated": share > CONTAMINATED, "kinds": kinds}
+
+
+def leak_line(report: Mapping[str, Any]) -> str:
+    """Return a leak report in words; how many training photographs it knew of is part of it."""
+    of, known = report.get("training_photographs", 0), report.get("compared_with", 0)
+    if of and not known:
+        return (
+            f"leak audit not made: none of {of:,} training photographs is at hand; name their dataset with --trained-on"
+        )
+    if known < of:
+        return f"{_leaks_found(report)} (compared with {known:,} of {of:,}: name their dataset with --trained-on)"
+    return _leaks_found(report)
+
+
+def _leaks_found(report: Mapping[str, Any]) -> str:
+    kinds = ", ".join(f"{kind} {count:,}" for kind, count in report["kinds"].items() if count)
+    if not kinds:
+        return "leak audit: no photograph is related to a training one"
+    stamp = "CONTAMINATED" if report["contaminated"] else "leak audit"
+    return f"{stamp}: {report['photographs']:,} photographs ({report['share']:.2%}) relate to training ones: {kinds}"
+
+
+def _shares(test: pd.DataFrame, train: pd.DataFrame, column: str) -> NDArray[np.bool_]:
+    """Mark the test rows whose value, if they have one, a training row has too."""
+    if column not in test or column not in train:
+        return np.zeros(len(test), dtype=bool)
+    known = train[column].dropna()
+    return (test[column].isin(set(known[known != ""])) & test[column].notna()).to_numpy(dtype=bool)
+
+
+def _with_cell(photos: pd.DataFrame) -> pd.DataFrame:
+    if "creator" not in photos:
+        return photos
+    cell = grid.encode(coordinates(photos), STORAGE_LEVEL).astype(str)
+    joined = photos["creator"].astype(object) + " " + pd.Series(cell, index=photos.index, dtype=object)
+    return photos.assign(creator_in_cell=joined.where(photos["creator"].notna() & (photos["creator"] != "")))
+
+
+def _near(test: pd.DataFrame, train: pd.DataFrame) -> NDArray[np.bool_]:
+    if not len(train) or not len(test):
+        return np.zeros(len(test), dtype=bool)
+    distance, _ = cKDTree(unit_vectors(coordinates(train))).query(unit_vectors(coordinates(test)))
+    return distance <= float(chord(SAME_PLACE_KM)) * (1 + 1e-9)
+
+
+def _alike(test: pd.DataFrame, train: pd.DataFrame) -> NDArray[np.bool_]:
+    mark = np.zeros(len(test), dtype=bool)
+    if "dhash" not in test or "dhash" not in train:
+        return mark
+    ours, theirs = (np.flatnonzero(photos["dhash"].notna()) for photos in (test, train))
+    if not len(ours) or not len(theirs):
+        return mark
+    tree = cKDTree(unit_vectors(coordinates(train.iloc[theirs])))
+    near = tree.query_ball_point(unit_vectors(coordinates(test.iloc[ours])), float(chord(ALIKE_KM)))
+    own = test["dhash"].iloc[ours].to_numpy(dtype=np.uint64)
+    other = train["dhash"].iloc[theirs].to_numpy(dtype=np.uint64)
+    row = np.repeat(np.arange(len(ours)), [len(found) for found in near])
+    partner = np.concatenate([np.array(found, dtype=np.int64) for found in near])
+    alike = hamming(own[row], other[partner]) <= ALIKE_BITS
+    mark[ours[np.unique(row[alike])]] = True
+    return mark

@@ -1,0 +1,372 @@
+"""`python -m infer evaluate`: how good a run is, beside chance and, on the demo planet, beside an oracle."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dataset.groups import related_groups
+from dataset.images import Pictures
+from dataset.manifest import SPLITS, content_hash, coordinates, placed, read_manifest
+from geocells import grid
+from geocells.hierarchy import UNKNOWN
+from geocells.land import TABLE_LEVEL, land_table
+from geocells.partitions.macro import MACRO_REGIONS, region_of_cells
+from geocells.sphere import EARTH_RADIUS_KM, distance_km
+from infer.config import EvaluateConfig
+from infer.decode.conformal import read_promises
+from infer.decode.point import POINTS
+from infer.decode.posterior import sum_up
+from infer.evaluate.baselines import best_constant, chance, clue_oracle, read_clues
+from infer.evaluate.benchmarks import published_lines
+from infer.evaluate.calibration import TrustMeter, trust_lines
+from infer.evaluate.country_only import country_figures, country_lines, only_countries, unplaced_photos
+from infer.evaluate.leakage import find_leaks, leak_line, leak_report
+from infer.evaluate.metrics import RADII_KM, distance_figures, macro_average, mean_interval, paired_differences, slices
+from infer.explain.retrieval import Neighbours, open_neighbours, unit_features
+from infer.images import photo_batches
+from infer.network.devices import pick_device
+from infer.predictor import Model, load_model
+from label_maps.labels import COUNTRY, truth_of
+from label_maps.run_folder import read_split
+from plumbing.files import write_json, write_text
+from plumbing.progress import progress
+from plumbing.version import VERSION, git_commit, now_utc
+
+log = logging.getLogger(__name__)
+
+TOP = (1, 10)
+ERROR_LEVEL = 5
+"""Level of the cells that errors are told for: 1,024 over the world, as a small map shows them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What a model answered for the photographs of a split.
+
+    Attributes:
+        points_deg: (N, 2) answers.
+        ranks: (N, levels) how many other cells were at least as probable as the true one; the number of classes where
+            the hierarchy does not hold the true cell.
+        read: (N,) rows of the photographs that could be read.
+        neighbours_deg: (N, 2) where the most similar training photographs were taken; None where it was not asked for.
+    """
+
+    points_deg: NDArray[np.float64]
+    ranks: NDArray[np.int64]
+    read: NDArray[np.int64]
+    neighbours_deg: NDArray[np.float64] | None = None
+
+
+def main(config: EvaluateConfig) -> None:
+    """Measure, print and write."""
+    if only_countries(config.data, config.split):
+        evaluate_countries(config)
+        return
+    photos = split_photos(config.data, config.split)
+    model = load_model(config.run, pick_device(config.device)).with_choices(config.fusion, config.point)
+    learned = trained_ids(config.run)
+    contaminated = int(photos["id"].isin(learned).sum())
+    if contaminated:
+        log.warning(
+            "%d of %d photographs were trained on: these figures say nothing of new ones", contaminated, len(photos)
+        )
+    meter = TrustMeter(model, read_promises(config.run, model.hash, model.fusion, config.places))
+    neighbours = _neighbours(model, config) if config.baselines else None
+    measured = measure(model, config.data, photos, config.batch_size, config.workers, meter, neighbours)
+    photos = photos.iloc[measured.read]
+    related = related_groups(photos)
+    away_km = distance_km(measured.points_deg, coordinates(photos))
+    answers = {"model": measured.points_deg, **baselines(config.data, photos, config.seed)}
+    if measured.neighbours_deg is not None:
+        prior = np.repeat(cell_prior(model)[None], len(photos), axis=0)
+        answers |= {"cell prior": prior, "neighbour": measured.neighbours_deg}
+    report = {
+        "run": model.name,
+        "model_hash": model.hash,
+        "fusion": model.fusion,
+        "point": model.point,
+        "split": config.split,
+        "split_hash": content_hash(photos),
+        "photographs": len(photos),
+        "trained_on": contaminated,
+        "leaks": _leaks(photos, config.trained_on or config.data, learned),
+        "benchmark": config.benchmark,
+        "against": _against(config, photos, away_km),
+        "earth_radius_km": EARTH_RADIUS_KM,
+        "geoscore_scale_km": config.geoscore_scale_km,
+        "created_at_utc": now_utc(),
+        "version": VERSION,
+        "git_commit": git_commit(),
+        "answers": _figures(answers, photos, config),
+        "levels": _levels(model, measured, config.seed),
+        "stated_countries": _stated_countries(model, config),
+        "calibration": meter.levels(related),
+        "places": config.places,
+        "regions": meter.regions(away_km, _groups(photos), related),
+        "not_promised": meter.not_promised(),
+        "recall_by_area_km2": meter.recall_by_area(),
+        "slices": _slices(measured.points_deg, photos, model),
+        "cells": {"level": ERROR_LEVEL, "median_km": cell_errors(away_km, coordinates(photos))},
+    }
+    out = config.out or config.run / f"evaluation_{config.split}.json"
+    write_json(out, report)
+    write_text(out.with_suffix(".txt"), table(report) + "\n")
+    print(table(report))
+    print(f"all figures: {out}; this table: {out.with_suffix('.txt')}")
+
+
+def evaluate_countries(config: EvaluateConfig) -> None:
+    """Measure countries alone, where a split has no photographs with coordinates; write countries_SPLIT.json."""
+    model = load_model(config.run, pick_device(config.device)).with_choices(config.fusion, None)
+    figures = _stated_countries(model, config)
+    if figures is None:
+        raise ValueError(
+            f"of the {config.split} split of {config.data} only countries are known, and {config.run} has no level of "
+            "them: make it with `python -m label_maps build --partition admin`"
+        )
+    out = config.out or config.run / f"countries_{config.split}.json"
+    about = {"run": model.name, "model_hash": model.hash, "fusion": model.fusion, "split": config.split}
+    write_json(out, {**about, "created_at_utc": now_utc(), "version": VERSION, "stated_countries": figures})
+    print("\n".join([*country_lines(figures), f"all figures: {out}"]))
+
+
+def _stated_countries(model: Model, config: EvaluateConfig) -> dict[str, Any] | None:
+    """Return how often the country is right of photographs of which no more is known; None where there are none."""
+    photos = unplaced_photos(config.data, config.split)
+    if not len(photos) or COUNTRY not in model.hierarchy.level_names:
+        return None
+    measured = measure(model, config.data, photos, config.batch_size, config.workers)
+    trained = int(photos["id"].iloc[measured.read].isin(trained_ids(config.run)).sum())
+    return {**country_figures(model.hierarchy, measured.ranks, config.seed), "trained_on": trained}
+
+
+def _leaks(photos: pd.DataFrame, data: Path, learned: set[str]) -> dict[str, Any]:
+    """Return the audit of photographs against those of a dataset that a run was trained on."""
+    training = read_manifest(data, unplaced=True)
+    training = training[training["id"].isin(learned)]
+    found = find_leaks(photos, training[placed(training)])
+    return {**leak_report(found), "training_photographs": len(learned), "compared_with": len(training)}
+
+
+def _against(config: EvaluateConfig, photos: pd.DataFrame, away_km: NDArray[np.float64]) -> dict[str, Any] | None:
+    """Return by how much the run differs from another on the same photographs."""
+    if config.against is None:
+        return None
+    model = load_model(config.against, pick_device(config.device))
+    other = measure(model, config.data, photos, config.batch_size, config.workers)
+    theirs = distance_km(other.points_deg, coordinates(photos)[other.read])
+    differences = paired_differences(away_km[other.read], theirs, config.seed, config.geoscore_scale_km)
+    return {"run": model.name, "model_hash": model.hash, "photographs": len(theirs), **differences}
+
+
+def split_photos(data: Path, split: str) -> pd.DataFrame:
+    """Return the rows of a split.
+
+    Raises:
+        ValueError: there is no such split, or it holds nothing.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"--split is one of {', '.join(SPLITS)}, got {split!r}")
+    photos = read_manifest(data)
+    chosen = photos[photos["split"] == split].reset_index(drop=True)
+    if not len(chosen):
+        raise ValueError(f"the {split} split of {data} holds none of its {len(photos)} photographs")
+    return chosen
+
+
+def trained_ids(run: Path) -> set[str]:
+    """Return the ids that a run was trained on."""
+    return {photo for photo, split in read_split(run).items() if split == "train"}
+
+
+def measure(
+    model: Model,
+    data: Path,
+    photos: pd.DataFrame,
+    batch_size: int,
+    workers: int,
+    meter: TrustMeter | None = None,
+    neighbours: Neighbours | None = None,
+) -> Measured:
+    """Answer for the photographs of a manifest; those that cannot be read are named and left out."""
+    truth, classes = truth_of(model.hierarchy, photos)
+    points, ranks, read, nearest = [], [], [], []
+    batches = photo_batches(Pictures.of_dataset(data, photos), model.transform, batch_size, workers)
+    for batch in progress(batches, "answering", "batch", -(-len(photos) // batch_size)):
+        for _, reason in batch.unreadable:
+            log.warning("left out: %s", reason)
+        if len(batch.index):
+            rows, seen = batch.index.numpy(), model.see(batch.pixels)
+            posterior = model.posterior(seen.logits)
+            points.append(model.points(posterior, seen))
+            ranks.append(class_ranks(posterior, classes[rows]))
+            read.append(rows)
+            if neighbours is not None:
+                nearest.append(neighbours.places(unit_features(seen)))
+            if meter is not None:
+                meter.add(seen.logits, posterior, classes[rows], truth[rows])
+    if not read:
+        raise ValueError(f"none of {len(photos)} photographs of {data} could be read")
+    alike = np.concatenate(nearest) if nearest else None
+    return Measured(np.concatenate(points), np.concatenate(ranks), np.concatenate(read), alike)
+
+
+def class_ranks(scores: list[Tensor], classes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return (B, levels) how many other classes score as high as the true one; all classes where it is UNKNOWN."""
+    columns = []
+    for score, true in zip(scores, torch.from_numpy(classes).to(scores[0].device).T, strict=True):
+        own = score.gather(1, true.clamp(min=0)[:, None])
+        # Ties count against it: who finds all classes equal, or none a number, knows nothing.
+        columns.append(torch.where(true == UNKNOWN, score.shape[1], (~(score < own)).sum(dim=1) - 1))
+    return torch.stack(columns, dim=1).cpu().numpy()
+
+
+def baselines(data: Path, photos: pd.DataFrame, seed: int) -> dict[str, NDArray[np.float64]]:
+    """Return the answers of chance, of one place for all, and, where the dataset has clues, of who reads them."""
+    everything = read_manifest(data, ["id", "latitude", "longitude", "split"])
+    train, calibration = (everything[everything["split"] == split] for split in ("train", "calibration"))
+    if not len(train):
+        return {}
+    constant = best_constant(coordinates(train))
+    answers = {
+        "chance": chance(coordinates(train), len(photos), seed),
+        "one place": np.repeat(constant[None], len(photos), axis=0),
+    }
+    shown = read_clues(data, photos["id"])
+    known, fitted = read_clues(data, train["id"]), read_clues(data, calibration["id"])
+    if shown and known and fitted and len(calibration):
+        oracle = clue_oracle(known.region, coordinates(train), shown.shown, fitted.shown, coordinates(calibration))
+        answers["clue oracle"] = oracle
+    return answers
+
+
+def _neighbours(model: Model, config: EvaluateConfig) -> Neighbours:
+    data = config.trained_on or config.data
+    return open_neighbours(model, config.run, data, config.batch_size, config.workers)
+
+
+def cell_prior(model: Model) -> NDArray[np.float64]:
+    """Return the (2,) point that a run answers when all it knows is how many training photographs each cell has."""
+    rows = model.hierarchy.rows(model.hierarchy.depth - 1)
+    count = torch.from_numpy(model.hierarchy.train_count[rows]).to(model.device)
+    # A coordinate of a network's own takes a picture.
+    decoder = model if model.point in POINTS else model.with_choices(None, "geoscore")
+    return decoder.points(sum_up(model.tree, (count / count.sum()).log().float()[None]))[0]
+
+
+def cell_errors(away_km: NDArray[np.float64], truth_deg: NDArray[np.float64]) -> dict[str, float]:
+    """Return the median error of the photographs in each cell of the quad grid at `ERROR_LEVEL`."""
+    cells, member = np.unique(grid.encode(truth_deg, ERROR_LEVEL), return_inverse=True)
+    names = grid.format_ids(cells, ERROR_LEVEL)
+    return {name: round(float(np.median(away_km[member == k])), 3) for k, name in enumerate(names)}
+
+
+def _figures(
+    answers: Mapping[str, NDArray[np.float64]], photos: pd.DataFrame, config: EvaluateConfig
+) -> dict[str, Any]:
+    truth = coordinates(photos)
+    return {
+        name: distance_figures(distance_km(points, truth), config.seed, config.geoscore_scale_km)
+        for name, points in answers.items()
+    }
+
+
+def _levels(model: Model, measured: Measured, seed: int) -> dict[str, Any]:
+    """Return per level top-1 and top-10 of the posterior, and the share of photographs whose true cell is a class."""
+    levels: dict[str, Any] = {}
+    for column, (name, size) in enumerate(zip(model.hierarchy.level_names, model.hierarchy.sizes(), strict=True)):
+        ranks = measured.ranks[:, column]
+        levels[name] = {f"top_{k}": mean_interval(((ranks < k) & (ranks < size)).astype(np.float64), seed) for k in TOP}
+        levels[name] |= {"classes": size, "in_a_known_cell": float((ranks < size).mean())}
+    return levels
+
+
+def _slices(points_deg: NDArray[np.float64], photos: pd.DataFrame, model: Model) -> dict[str, Any]:
+    """Return figures by country, by band of latitude, and by how many training photographs the region has."""
+    truth = coordinates(photos)
+    away = distance_km(points_deg, truth)
+    groups = _groups(photos)
+    by_country = slices(away, groups["country"])
+    return {
+        "country": by_country,
+        "country_macro_average": macro_average({c: g for c, g in by_country.items() if c != "at sea"}),
+        "latitude": slices(away, groups["latitude"]),
+        "training_photographs_nearby": slices(away, _coverage_decile(truth, model)),
+    }
+
+
+def _groups(photos: pd.DataFrame) -> dict[str, list[str]]:
+    """Return the country, the part of the world and the band of latitude that each photograph lies in."""
+    truth = coordinates(photos)
+    part = region_of_cells()[grid.encode(truth, TABLE_LEVEL)]
+    country = land_table().country[grid.encode(truth, TABLE_LEVEL)]
+    south = 30 * np.floor(np.minimum(truth[:, 0], 89.9) / 30).astype(int)
+    return {
+        "country": np.where(country == "", "at sea", country).tolist(),
+        "part of the world": [MACRO_REGIONS[p][0] for p in part],
+        "latitude": [f"{s} to {s + 30}" for s in south],
+    }
+
+
+def _coverage_decile(truth_deg: NDArray[np.float64], model: Model) -> list[str]:
+    """Return, for each photograph, the decile of training photographs in its cell of the second finest level."""
+    hierarchy, level = model.hierarchy, max(0, model.hierarchy.depth - 2)
+    classes = hierarchy.classes(truth_deg)[:, level]
+    count = np.where(classes == UNKNOWN, 0, hierarchy.train_count[hierarchy.rows(level)][classes.clip(0)])
+    edges = np.unique(np.quantile(count, np.linspace(0, 1, 11)))
+    decile = np.clip(np.searchsorted(edges, count, side="right") - 1, 0, max(0, len(edges) - 2))
+    return [f"{edges[d]:.0f} to {edges[min(d + 1, len(edges) - 1)]:.0f}" for d in decile]
+
+
+ORDER = ("chance", "one place", "cell prior", "neighbour", "model", "clue oracle")
+
+
+def table(report: Mapping[str, Any]) -> str:
+    """Return the figures of a report as text."""
+    head = f"{'':<12} {'GeoScore':>22} {'median km':>24} {'mean km':>8}" + "".join(
+        f"{f'≤{r} km':>10}" for r in RADII_KM
+    )
+    lines = [
+        f"{report['run']} on the {report['split']} split: n = {report['photographs']:,}, split {report['split_hash'][:12]}, "
+        f"fusion {report['fusion']}, point {report['point']}; [95 % bootstrap interval]",
+        head,
+    ]
+    for name in (n for n in ORDER if n in report["answers"]):
+        figures = report["answers"][name]
+        shares = "".join(f"{figures[f'within_{r}km']['value']:>10.1%}" for r in RADII_KM)
+        lines.append(
+            f"{name:<12} {_with_interval(figures['geoscore']):>22} {_with_interval(figures['median_km']):>24} "
+            f"{figures['mean_km']['value']:>8,.0f}{shares}"
+        )
+    lines.append(f"{'level':<12} {'classes':>8} {'top-1':>20} {'top-10':>20} {'true cell known':>16}")
+    for name, level in report["levels"].items():
+        first, tenth = (
+            f"{v['value']:.1%} [{v['low']:.1%}, {v['high']:.1%}]" for v in (level["top_1"], level["top_10"])
+        )
+        lines.append(f"{name:<12} {level['classes']:>8,} {first:>20} {tenth:>20} {level['in_a_known_cell']:>16.1%}")
+    lines += [*country_lines(report.get("stated_countries")), *trust_lines(report)]
+    if against := report["against"]:
+        median, mean = (_with_interval(against[name]) for name in ("median_km", "mean_km"))
+        lines.append(
+            f"against {against['run']}: GeoScore {_with_interval(against['geoscore'])}, median error {median} km, "
+            f"mean {mean} km; {against['nearer']['value']:.1%} of photographs nearer"
+        )
+    lines += [leak_line(report["leaks"]), *published_lines(report["benchmark"])]
+    macro = report["slices"]["country_macro_average"]
+    if macro:
+        lines.append(
+            f"macro average over countries: GeoScore {macro['geoscore']:,.0f}, median {macro['median_km']:,.0f} km"
+        )
+    return "\n".join(lines)
+
+
+def _with_interval(figure: Mapping[str, float]) -> str:
+    return f"{figure['value']:,.0f} [{figure['low']:,.0f}, {figure['high']:,.0f}]"

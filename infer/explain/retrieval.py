@@ -1,0 +1,178 @@
+"""The most similar training photographs: by the features of the network that knows the finest cells.
+
+Their features are computed once for each run and dataset, and kept in the run folder.
+"""
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from dataset.images import Pictures
+from dataset.manifest import content_hash, coordinates, read_manifest
+from geocells.sphere import distance_km
+from infer.images import photo_batches
+from infer.predictor import Model, Seen
+from label_maps.run_folder import read_split
+from plumbing.files import atomic_path
+from plumbing.progress import progress
+
+log = logging.getLogger(__name__)
+
+FEATURES, PHOTOGRAPHS = "neighbours.npy", "neighbours.parquet"
+COUNT = 6
+"""Similar photographs beside an answer."""
+BLOCK = 65_536
+"""Photographs compared at a time, which bounds memory."""
+COLUMNS = ["id", "path", "latitude", "longitude", "split", "creator", "licence", "shard", "offset", "size"]
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """Training photographs and what the network makes of them.
+
+    Attributes:
+        data: the dataset folder.
+        photos: (N,) rows of its manifest.
+        features: (N, width) float16 of length one, mapped from their file.
+    """
+
+    data: Path
+    photos: pd.DataFrame
+    features: NDArray[np.float16]
+
+    def nearest(self, features: ArrayLike, count: int = COUNT) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return, for (M, width) features, the (M, count) rows most similar and their cosines, the highest first."""
+        wanted = np.asarray(features, dtype=np.float32)
+        rows = np.zeros((len(wanted), 0), dtype=np.int64)
+        cosines = np.zeros((len(wanted), 0), dtype=np.float32)
+        for start in range(0, len(self.features), BLOCK):
+            block = wanted @ self.features[start : start + BLOCK].astype(np.float32).T
+            place = np.broadcast_to(np.arange(start, start + block.shape[1]), block.shape)
+            rows, cosines = np.hstack([rows, place]), np.hstack([cosines, block])
+            order = np.argsort(-cosines, axis=1, kind="stable")[:, :count]
+            rows, cosines = np.take_along_axis(rows, order, 1), np.take_along_axis(cosines, order, 1)
+        return rows, cosines
+
+    def places(self, features: ArrayLike) -> NDArray[np.float64]:
+        """Return (M, 2) where the photographs most similar to (M, width) features were taken."""
+        rows, _ = self.nearest(features, count=1)
+        return coordinates(self.photos)[rows[:, 0]]
+
+    def records(self, features: ArrayLike, point_deg: ArrayLike) -> list[dict[str, Any]]:
+        """Return what predictions.json says of the photographs most similar to one of (width,) features.
+
+        Args:
+            features: of the photograph.
+            point_deg: (2,) the answered point, from which their distances are.
+        """
+        rows, cosines = self.nearest(np.asarray(features)[None])
+        found = self.photos.iloc[rows[0]]
+        away_km = distance_km(coordinates(found), point_deg)
+        return [
+            {
+                "id": photo.id,
+                "latitude": round(photo.latitude, 6),
+                "longitude": round(photo.longitude, 6),
+                "similarity": round(float(cosine), 4),
+                "distance_km": round(float(away), 3),
+                "licence": _text(photo.licence),
+                "creator": _text(photo.creator),
+                "path": str(self.data / str(photo.path)),
+            }
+            for photo, cosine, away in zip(found.itertuples(), cosines[0], away_km, strict=True)
+        ]
+
+    def pictures(self, ids: list[str]) -> Pictures:
+        """Return where the pictures of photographs lie, in the order of their ids."""
+        return Pictures.of_dataset(self.data, self.photos.set_index("id", drop=False).loc[ids])
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def unit_features(seen: Seen) -> NDArray[np.float32]:
+    """Return (B, width) features of length one of what is seen on photographs."""
+    return torch.nn.functional.normalize(seen.features, dim=1).cpu().numpy()
+
+
+def open_neighbours(model: Model, run: Path, data: Path, batch_size: int, workers: int) -> Neighbours:
+    """Return the training photographs of a run, from its folder where they lie there for these very weights.
+
+    Raises:
+        ValueError: the dataset holds none of the photographs that the run was trained on.
+    """
+    photos = _trained(run, data)
+    about = {"model_hash": model.hash, "photographs_hash": content_hash(photos)}
+    kept = _kept(run, about)
+    if kept is None:
+        make_index(model, run, data, photos, about, batch_size, workers)
+        kept = _kept(run, about)
+    assert kept is not None, "it has just been written"
+    features = np.load(run / FEATURES, mmap_mode="r")
+    return Neighbours(data, photos.set_index("id", drop=False).loc[kept].reset_index(drop=True), features[: len(kept)])
+
+
+def _trained(run: Path, data: Path) -> pd.DataFrame:
+    learned = {photo for photo, split in read_split(run).items() if split == "train"}
+    photos = read_manifest(data, COLUMNS)
+    photos = photos[photos["id"].isin(learned)].reset_index(drop=True)
+    if not len(photos):
+        raise ValueError(
+            f"{data} holds none of the {len(learned):,} photographs that {run} was trained on: pass its dataset (--data)"
+        )
+    return photos
+
+
+def _kept(run: Path, about: dict[str, str]) -> list[str] | None:
+    """Return the ids of the features in a run folder; None where there are none of these weights and photographs."""
+    if not (run / PHOTOGRAPHS).is_file() or not (run / FEATURES).is_file():
+        return None
+    try:
+        table = pq.read_table(run / PHOTOGRAPHS)
+        stored = json.loads((table.schema.metadata or {}).get(b"about", b"{}"))
+    except (pa.ArrowException, OSError, ValueError):
+        log.warning("%s cannot be read and is made again", run / PHOTOGRAPHS)
+        return None
+    if stored != about:
+        log.info("%s is of other weights or photographs and is made again", run / PHOTOGRAPHS)
+        return None
+    ids: list[str] = table.column("id").to_pylist()
+    return ids
+
+
+def make_index(
+    model: Model, run: Path, data: Path, photos: pd.DataFrame, about: dict[str, str], batch_size: int, workers: int
+) -> None:
+    """Write the features of photographs, then their ids, which say that all is there."""
+    (run / PHOTOGRAPHS).unlink(missing_ok=True)
+    batches = photo_batches(Pictures.of_dataset(data, photos), model.transform, batch_size, workers)
+    read: list[int] = []
+    with atomic_path(run / FEATURES) as partial:
+        features = None
+        for batch in progress(batches, "features of training photographs", "batch", -(-len(photos) // batch_size)):
+            for _, reason in batch.unreadable:
+                log.warning("left out: %s", reason)
+            if not len(batch.index):
+                continue
+            found = unit_features(model.see(batch.pixels))
+            if features is None:
+                shape = (len(photos), found.shape[1])
+                features = np.lib.format.open_memmap(partial, "w+", np.float16, shape)
+            features[len(read) : len(read) + len(found)] = found
+            read += batch.index.tolist()
+        if features is None:
+            raise ValueError(f"none of {len(photos)} training photographs of {data} could be read")
+        features.flush()
+    ids = pa.table({"id": pa.array(photos["id"].iloc[read], pa.string())})
+    with atomic_path(run / PHOTOGRAPHS) as partial:
+        pq.write_table(ids.replace_schema_metadata({"about": json.dumps(about)}), partial)

@@ -1,0 +1,214 @@
+"""`python -m infer --bulk`: answers for more photographs than anybody opens one by one, as Parquet parts.
+
+Photographs are cut into parts in their order; under torchrun each process answers every so many-th part. A part that lies
+there whole is not done again, however many processes go on. Read together, `pandas.read_parquet(OUT)` gives the table: one
+row for each photograph, unreadable ones with their reason.
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+
+from dataset.images import Pictures
+from dataset.manifest import MANIFEST
+from infer.answer import model_warnings
+from infer.config import InferConfig
+from infer.decode.prior import Prior, make_prior, restrict
+from infer.images import PhotoBatch, dataset_rows, evenly, find_photos, photo_batches
+from infer.network.devices import pick_device
+from infer.predictor import Model, load_model
+from plumbing.files import atomic_path, read_json, write_json
+from plumbing.progress import progress
+from plumbing.world import World
+
+log = logging.getLogger(__name__)
+
+PART = 2048
+"""Photographs in a part; so many are at most done again after an interruption."""
+RECORD = "_bulk.json"
+"""What the parts of a folder were made by and of; readers of Parquet folders pass over names that begin so."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bulk:
+    """Photographs to answer for, as arrays, for there may be millions.
+
+    Attributes:
+        pictures: where they lie.
+        names: (N,) their files, also of those that are packed.
+        ids: (N,) their ids in a dataset; null of others.
+    """
+
+    pictures: Pictures
+    names: pa.ChunkedArray
+    ids: pa.ChunkedArray
+
+    @classmethod
+    def of(cls, config: InferConfig) -> "Bulk":
+        """Return what a config names.
+
+        Raises:
+            ValueError: something does not exist or holds no photographs.
+        """
+        each = [_of_dataset(p, config.split) if (p / MANIFEST).is_file() else _of_files(p) for p in config.photos]
+        found = cls(
+            Pictures.joined([one.pictures for one in each]),
+            pa.chunked_array([chunk for one in each for chunk in one.names.chunks], pa.large_string()),
+            pa.chunked_array([chunk for one in each for chunk in one.ids.chunks], pa.large_string()),
+        )
+        if config.limit is None or config.limit >= len(found.pictures):
+            return found
+        kept = evenly(list(range(len(found.pictures))), config.limit)
+        return cls(found.pictures.rows(kept), found.names.take(kept), found.ids.take(kept))
+
+    def hash(self) -> str:
+        """Return by what the same photographs are known again."""
+        digest = hashlib.sha256()
+        for chunk in self.names.chunks:
+            digest.update("\n".join(chunk.to_pylist()).encode())
+        return digest.hexdigest()
+
+
+def _of_dataset(data: Path, split: str) -> Bulk:
+    rows = dataset_rows(data, split)
+    if not len(rows):
+        raise ValueError(f"{data} holds no photographs of the {split} split")
+    names, ids = (pa.array(texts, pa.large_string()) for texts in ([f"{data}/{p}" for p in rows["path"]], rows["id"]))
+    return Bulk(Pictures.of_dataset(data, rows), pa.chunked_array([names]), pa.chunked_array([ids]))
+
+
+def _of_files(given: Path) -> Bulk:
+    paths = [str(photo.path) for photo in find_photos([given], tables=True)]
+    ids = pa.nulls(len(paths), pa.large_string())
+    return Bulk(
+        Pictures.of_files(paths), pa.chunked_array([pa.array(paths, pa.large_string())]), pa.chunked_array([ids])
+    )
+
+
+def run(config: InferConfig) -> None:
+    """Answer for this process's share of the photographs.
+
+    Raises:
+        ValueError: the folder holds parts of other photographs or another model.
+    """
+    world = World.from_env()
+    if not world.first:
+        logging.getLogger().setLevel(logging.WARNING)
+    bulk = Bulk.of(config)
+    model = load_model(config.run, pick_device(_device(config.device, world)))
+    model = model.with_choices(config.fusion, config.point, bool(config.within or config.exclude))
+    prior = make_prior(model.hierarchy, config.within, config.exclude)
+    _begin(config, model, prior, bulk, world)
+    count = len(bulk.pictures)
+    parts = [range(start, min(start + PART, count)) for start in range(0, count, PART)]
+    files = [config.out / f"part-{number:06d}-of-{len(parts):06d}.parquet" for number in range(len(parts))]
+    own = range(world.rank, len(parts), world.size)
+    left = [number for number in own if not files[number].is_file()]
+    photographs = sum(len(parts[number]) for number in left)
+    bar = progress(range(photographs), "answering", "photograph", photographs, quiet=not world.first)
+    answered = _answered(model, prior, bulk, [parts[number] for number in left], config)
+    for number, answers in zip(left, answered, strict=True):
+        with atomic_path(files[number]) as partial:
+            pq.write_table(_table(model, prior, bulk, parts[number], answers), partial, compression="zstd")
+        bar.update(len(parts[number]))
+    bar.close()
+    before = sum(len(parts[number]) for number in own) - photographs
+    log.info("%s: %s photographs answered%s", config.out, f"{photographs:,}", f", {before:,} before" if before else "")
+
+
+def _device(name: str, world: World) -> str:
+    """Return the device of a process: with several on a machine, each takes the GPU of its local rank."""
+    spread = world.size > 1 and name in ("auto", "cuda") and torch.cuda.is_available()
+    return f"cuda:{world.local_rank}" if spread else name
+
+
+def _begin(config: InferConfig, model: Model, prior: Prior | None, bulk: Bulk, world: World) -> None:
+    """Refuse to mix answers."""
+    about = {
+        "run": model.name,
+        "model_hash": model.hash,
+        "fusion": model.fusion,
+        "point": model.point,
+        "temperatures": list(model.temperatures[model.fusion]),
+        "prior": prior.words if prior else None,
+        "prior_hash": hashlib.sha256(prior.leaf.tobytes()).hexdigest() if prior else None,
+        "photographs": len(bulk.pictures),
+        "photographs_hash": bulk.hash(),
+        "part": PART,
+    }
+    path = config.out / RECORD
+    if path.is_file():
+        if read_json(path) != about:
+            raise ValueError(f"{config.out} holds answers of other photographs or flags: choose another --out")
+    elif world.first:
+        write_json(path, about)
+
+
+@dataclass(frozen=True, eq=False)
+class _Answers:
+    """Answers of a part, filled batch by batch; NaN and -1 where a photograph could not be read."""
+
+    points_deg: NDArray[np.float64]
+    best: NDArray[np.int64]
+    probability: NDArray[np.float64]
+    problems: dict[int, str] = field(default_factory=dict)
+
+
+def _answered(
+    model: Model, prior: Prior | None, bulk: Bulk, parts: list[range], config: InferConfig
+) -> Iterator[_Answers]:
+    """Yield the answers of each part; workers go on with the next one while this is written."""
+    cut = [[part[at : at + config.batch_size] for at in range(0, len(part), config.batch_size)] for part in parts]
+    flat = [batch for batches in cut for batch in batches]
+    loaded = photo_batches(bulk.pictures, model.transform, config.batch_size, config.workers, flat)
+    for part, batches in zip(parts, cut, strict=True):
+        shape = (len(part), model.hierarchy.depth)
+        answers = _Answers(np.full((len(part), 2), np.nan), np.full(shape, -1), np.full(shape, np.nan))
+        for _ in batches:
+            _fill(answers, next(loaded), part.start, model, prior)
+        yield answers
+
+
+def _fill(answers: _Answers, batch: PhotoBatch, start: int, model: Model, prior: Prior | None) -> None:
+    answers.problems.update((index - start, reason) for index, reason in batch.unreadable)
+    if not len(batch.index):
+        return
+    rows = batch.index.numpy() - start
+    seen = model.see(batch.pixels)
+    posterior = model.posterior(seen.logits)
+    if prior is not None:
+        posterior, _ = restrict(model.tree, posterior, prior)
+    answers.points_deg[rows] = model.points(posterior, seen)
+    # One reading from the device for each level, not for each photograph.
+    for depth, level in enumerate(posterior):
+        log_probability, best = level.max(dim=1)
+        answers.best[rows, depth] = best.cpu().numpy()
+        answers.probability[rows, depth] = log_probability.exp().cpu().numpy()
+
+
+def _table(model: Model, prior: Prior | None, bulk: Bulk, part: range, answers: _Answers) -> pa.Table:
+    """Return a part's answers as they are written; missing values are null."""
+    unread = np.isnan(answers.points_deg[:, 0])
+    columns: dict[str, Any] = {
+        "input": bulk.names.slice(part.start, len(part)),
+        "id": bulk.ids.slice(part.start, len(part)),
+        "latitude": pa.array(answers.points_deg[:, 0], mask=unread),
+        "longitude": pa.array(answers.points_deg[:, 1], mask=unread),
+    }
+    for depth, name in enumerate(model.hierarchy.level_names):
+        texts = np.array(model.hierarchy.name[model.hierarchy.rows(depth)], dtype=object)
+        columns[f"{name}_cell"] = pa.array(texts[answers.best[:, depth]], pa.string(), mask=unread)
+        columns[f"{name}_probability"] = pa.array(answers.probability[:, depth].astype(np.float32), mask=unread)
+    columns["problem"] = pa.array([answers.problems.get(row) for row in range(len(part))], pa.string())
+    warnings = "; ".join([*model_warnings(model), *([prior.words] if prior else [])])
+    columns["warnings"] = pa.array([warnings] * len(part), pa.string())
+    return pa.table(columns)

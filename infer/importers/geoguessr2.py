@@ -1,0 +1,402 @@
+"""`python -m infer import geoguessr2`: files of the older "Hierarchical Geolocation Classifier" as a run that predicts.
+
+Its quirks are known and handled: either path separator, state dicts bare or wrapped, classes not ordered by parent,
+parents without children, children without parents, stale ids. What contradicts itself is refused by name.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from geocells import grid
+from geocells.hierarchy import Hierarchy
+from geocells.partitions import QuadPartition
+from geocells.sphere import group_means
+from infer.config import ImportConfig
+from infer.decode.posterior import FUSIONS
+from infer.network.network import GeoNetwork, NetworkSpec, read_state, save_network
+from infer.predictor import TEMPERATURES, model_hash, network_files
+from label_maps.files import hierarchy_hash, write_hierarchy
+from label_maps.run_folder import begin_run, read_run
+from plumbing.files import write_json, write_text
+from plumbing.progress import progress
+from plumbing.version import now_utc
+
+log = logging.getLogger(__name__)
+
+NEVER = -1e30
+"""Logit of a class that the older networks do not have: no softmax gives it anything beside another class."""
+
+EMPTY_CELLS = "empty_cells.txt"
+
+
+@dataclass(frozen=True, eq=False)
+class OldLevel:
+    """The classes of one level, in their old order.
+
+    Attributes:
+        number: of the level in the grid.
+        source: the file they come from.
+        cells: (classes,) numbers in the grid.
+    """
+
+    number: int
+    source: Path
+    cells: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class NewLevel:
+    """The classes of one level in our order.
+
+    Attributes:
+        cells: (classes,) numbers in the grid.
+        above: (classes,) class of the parent; -1 at the coarsest level.
+        old: (classes,) old class of each, -1 for one added below a parent that had no child.
+        dropped: how many old classes had no parent that is a class, so that no rule could reach them.
+    """
+
+    cells: NDArray[np.int64]
+    above: NDArray[np.int64]
+    old: NDArray[np.int64]
+    dropped: int
+
+
+def main(config: ImportConfig) -> None:
+    """Check that the older files agree, write a run folder of them and say what was done."""
+    if any(config.run.glob("*.safetensors")):
+        raise ValueError(f"{config.run} holds networks already: choose another --run")
+    old = read_levels(config.old)
+    check_children(config.old, old)
+    photos = read_photos(config.old, old[-1].number)
+    new = in_our_order(old, photos)
+    hierarchy = _hierarchy(old, new, photos)
+    states = [read_state(find(config.old, f"hierarchy_L{level.number}.pth")) for level in old]
+    networks = [
+        convert(state, config.arch, level, ours, hierarchy_hash(hierarchy))
+        for state, level, ours in zip(states, old, new, strict=True)
+    ]
+    temperatures = {f"L{level.number}": read_temperature(config.old, level.number) for level in old}
+    empty = read_empty_cells(config.old, old[-1].number)
+    write_hierarchy(config.run, hierarchy)
+    begin_run(config.run, hierarchy, photos, {"partition": "quad", "imported": True}, {"source": "older project"})
+    pairs = list(zip(old, networks, strict=True))
+    for level, (network, spec) in progress(pairs, "converting", "network", len(pairs)):
+        save_network(config.run / f"L{level.number}.safetensors", network, spec, {"imported_from": "older project"})
+    _write_temperatures(config.run, hierarchy, temperatures)
+    if empty:
+        write_text(config.run / EMPTY_CELLS, "".join(f"{cell}\n" for cell in empty))
+    print(_table(old, new, hierarchy, temperatures))
+    print(f"{len(photos):,} photographs in metadata.csv, {len(empty):,} cells known to be empty")
+    print(
+        f"try: python -m infer predict PHOTO --run {config.run} --fusion seed   (the published rule; chain is the default)"
+    )
+
+
+def find(old: Path, name: str) -> Path:
+    """Return the file of a name anywhere below a folder.
+
+    Raises:
+        ValueError: there is none, or more than one.
+    """
+    found = sorted(old.rglob(name))
+    if len(found) != 1:
+        where = f"; found {found[0]} and {found[1]}" if found else ""
+        raise ValueError(f"{old} must hold {name} once, it holds {len(found)} of them{where}")
+    return found[0]
+
+
+def read_plain(path: Path) -> Any:
+    """Read a `.pth` file of plain values; no code in it is ever run.
+
+    Raises:
+        ValueError: it cannot be read, or holds more than plain values.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle's own errors share no base with the others
+        raise ValueError(f"{path} cannot be read, or holds more than plain values ({type(error).__name__})") from None
+
+
+def read_levels(old: Path) -> list[OldLevel]:
+    """Return the levels by their label maps, coarse to fine.
+
+    Raises:
+        ValueError: there are none, or one is no map from paths of its level to 0, 1, 2 and so on.
+    """
+    if not old.is_dir():
+        raise ValueError(f"{old} is no folder: name the folder of the older project")
+    names = {path.name for path in old.rglob("label_map_L*.pth")}
+    numbers = sorted(int(name[11:-4]) for name in names if name[11:-4].isdecimal())
+    if not numbers:
+        raise ValueError(f"{old} holds no label_map_L*.pth: name the folder of the older project")
+    return [_read_level(find(old, f"label_map_L{number}.pth"), number) for number in numbers]
+
+
+def _read_level(path: Path, number: int) -> OldLevel:
+    content = read_plain(path)
+    if not isinstance(content, Mapping) or not content:
+        raise ValueError(f"{path} is no map from folders to classes")
+    cells = np.full(len(content), -1, dtype=np.int64)
+    for text, index in content.items():
+        try:
+            cell, level = grid.parse_id(_slashes(str(text)))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        if level != number:
+            raise ValueError(f"{path} has {text!r}, a cell of L{level}, among the classes of L{number}")
+        if not isinstance(index, int) or not 0 <= index < len(cells) or cells[index] >= 0:
+            raise ValueError(f"{path} numbers {text!r} {index!r}: {len(cells)} classes are 0 to {len(cells) - 1}, once")
+        cells[index] = cell
+    if len(np.unique(cells)) < len(cells):
+        raise ValueError(f"{path} names a cell twice, with different separators")
+    return OldLevel(number, path, cells)
+
+
+def _slashes(text: str) -> str:
+    return text.strip().replace("\\", "/").removeprefix("./").strip("/")
+
+
+def check_children(old: Path, levels: list[OldLevel]) -> None:
+    """Refuse maps of children that contradict the cells of the classes.
+
+    Raises:
+        ValueError: a child is not inside its parent, is listed twice or left out, or a class does not exist.
+    """
+    for above, below in pairwise(levels):
+        path = find(old, f"l{above.number}_to_l{below.number}.pth")
+        listed = read_plain(path)
+        try:
+            pairs = [(int(p), int(c)) for p, children in listed.items() for c in children]
+        except (AttributeError, TypeError, ValueError):
+            raise ValueError(f"{path} is no map from classes to lists of classes") from None
+        inside = grid.parent(below.cells, below.number, above.number)
+        truth = {(p, c) for p, cell in enumerate(above.cells.tolist()) for c in np.flatnonzero(inside == cell).tolist()}
+        wrong, lacking = sorted(set(pairs) - truth), sorted(truth - set(pairs))
+        if wrong:
+            raise ValueError(
+                f"{path} gives class {wrong[0][0]} of L{above.number} the child {wrong[0][1]} of L{below.number}, which "
+                f"by {above.source.name} and {below.source.name} is no cell inside it ({len(wrong)} such)"
+            )
+        if lacking or len(pairs) > len(truth):
+            what = f"leaves out {len(lacking)} children, such as {lacking[0]}" if lacking else "lists a child twice"
+            raise ValueError(f"{path} {what}: it is not of {above.source.name} and {below.source.name}")
+
+
+def in_our_order(old: list[OldLevel], photos: pd.DataFrame) -> list[NewLevel]:
+    """Return the classes ordered by parent, then by cell.
+
+    A class whose parent is no class is dropped: no rule could reach it. A parent without children gets one, the cell
+    in which its photographs lie, so that every level has all of the probability; it never wins against a real class.
+    """
+    levels: list[NewLevel] = []
+    for depth, level in enumerate(old):
+        cells, known = level.cells, np.arange(len(level.cells))
+        if not depth:
+            order = np.argsort(cells)
+            levels.append(NewLevel(cells[order], np.full(len(cells), -1), order, 0))
+            continue
+        upper = levels[-1].cells
+        inside = grid.parent(cells, level.number, old[depth - 1].number)
+        kept = np.isin(inside, upper)
+        bare = upper[~np.isin(upper, inside)]
+        cells = np.r_[cells[kept], _stand_ins(bare, old[depth - 1].number, level.number, photos)]
+        known = np.r_[known[kept], np.full(len(bare), -1)]
+        place = {cell: k for k, cell in enumerate(upper.tolist())}
+        above = np.array([place[cell] for cell in grid.parent(cells, level.number, old[depth - 1].number).tolist()])
+        order = np.lexsort((cells, above))
+        levels.append(NewLevel(cells[order], above[order], known[order], int((~kept).sum())))
+    return levels
+
+
+def _stand_ins(parents: NDArray[np.int64], level: int, below: int, photos: pd.DataFrame) -> NDArray[np.int64]:
+    """Return a cell inside each parent: that of the middle of its photographs, or of itself."""
+    middles = _middles(parents, level, photos)
+    inside = grid.encode(middles, below)
+    # The spherical mean may lie beyond the edge of a cell beside a pole.
+    strayed = grid.parent(inside, below, level) != parents
+    return np.where(strayed, grid.children(parents, level, below)[..., 0], inside)
+
+
+def _middles(cells: NDArray[np.int64], level: int, photos: pd.DataFrame) -> NDArray[np.float64]:
+    """Return the mean of the photographs of each cell, the middle of a cell without any."""
+    points = photos[["latitude", "longitude"]].to_numpy(dtype=np.float64)
+    own = grid.encode(points, level)
+    order = np.argsort(cells)
+    place = np.minimum(np.searchsorted(cells, own, sorter=order), max(len(cells) - 1, 0))
+    known = cells[order[place]] == own if len(cells) else np.zeros(len(own), dtype=bool)
+    means = group_means(points[known], order[place[known]] if len(cells) else place[known], len(cells))
+    return np.where(np.isnan(means), grid.center_deg(cells, level), means)
+
+
+def _hierarchy(old: list[OldLevel], new: list[NewLevel], photos: pd.DataFrame) -> Hierarchy:
+    partition = QuadPartition(tuple(level.number for level in old))
+    starts = np.cumsum([0, 0, *(len(level.cells) for level in new)])
+    points = photos[["latitude", "longitude"]].to_numpy(dtype=np.float64)
+    depths = range(len(new))
+    counts = []
+    for level, ours in zip(old, new, strict=True):
+        own, count = np.unique(grid.encode(points, level.number), return_counts=True)
+        found = dict(zip(own.tolist(), count.tolist(), strict=True))
+        counts.append(np.array([found.get(cell, 0) for cell in ours.cells.tolist()], dtype=np.int64))
+    return Hierarchy(
+        partition=partition,
+        level=np.repeat(np.arange(len(new)), [len(level.cells) for level in new]).astype(np.int8),
+        parent=np.concatenate([np.where(n.above < 0, -1, n.above + starts[d]) for d, n in enumerate(new)]).astype(
+            np.int32
+        ),
+        key=np.concatenate([level.cells for level in new]),
+        name=tuple(name for d in depths for name in partition.names(new[d].cells, d)),
+        center_deg=np.concatenate([_middles(new[d].cells, old[d].number, photos) for d in depths]).round(6),
+        bounds_deg=np.concatenate([partition.bounds_deg(new[d].cells, d) for d in depths]),
+        area_km2=np.concatenate([partition.area_km2(new[d].cells, d) for d in depths]).round(3),
+        train_count=np.concatenate(counts),
+    )
+
+
+def convert(
+    state: dict[str, Tensor], arch: str, level: OldLevel, ours: NewLevel, label_map_hash: str
+) -> tuple[GeoNetwork, NetworkSpec]:
+    """Return an older network with its outputs in our order.
+
+    Raises:
+        ValueError: it is no network of that architecture, or has another number of outputs than there are classes.
+    """
+    file = f"hierarchy_L{level.number}.pth"
+    spec = NetworkSpec(arch, {f"L{level.number}": len(ours.cells)}, label_map_hash)
+    network = GeoNetwork(spec)
+    state = {name.removeprefix("_orig_mod.").removeprefix("module."): tensor for name, tensor in state.items()}
+    trunk = network.trunk.state_dict()
+    head = {name: tensor for name, tensor in state.items() if name not in trunk}
+    weight = next((tensor for name, tensor in head.items() if name.endswith("weight") and tensor.ndim == 2), None)
+    bias = next((tensor for name, tensor in head.items() if name.endswith("bias") and tensor.ndim == 1), None)
+    unlike = [name for name, own in trunk.items() if name not in state or state[name].shape != own.shape]
+    width = network.heads[f"L{level.number}"].state_dict()["weight"].shape[1]
+    if unlike or weight is None or bias is None or len(head) != 2 or weight.shape[1] != width:
+        why = (
+            f"{len(unlike)} of its tensors are missing, such as {unlike[0]}" if unlike else "its last layer is another"
+        )
+        raise ValueError(f"{file} is no {arch} with one linear layer at its end ({why}): name another --arch")
+    if len(weight) != len(level.cells) or len(bias) != len(level.cells):
+        raise ValueError(f"{file} has {len(weight)} outputs but {level.source.name} has {len(level.cells)} classes")
+    old = torch.from_numpy(ours.old)
+    network.trunk.load_state_dict({name: state[name] for name in trunk})
+    never = torch.tensor(NEVER, dtype=bias.dtype)
+    network.heads[f"L{level.number}"].load_state_dict(
+        {"weight": weight[old] * (old >= 0)[:, None], "bias": torch.where(old >= 0, bias[old], never)}
+    )
+    return network.eval(), spec
+
+
+def read_temperature(old: Path, level: int) -> float:
+    """Return the temperature of a level, 1 where it has none.
+
+    Raises:
+        ValueError: the file holds no positive number.
+    """
+    name = f"L{level}_temperature.txt"
+    if not list(old.rglob(name)):
+        log.warning("%s has no %s: 1 is used", old, name)
+        return 1.0
+    path = find(old, name)
+    try:
+        value = float(path.read_text())
+    except ValueError:
+        value = -1.0
+    if not 0 < value < np.inf:
+        raise ValueError(f"{path} holds no positive number")
+    return value
+
+
+def _write_temperatures(run: Path, hierarchy: Hierarchy, temperatures: dict[str, float]) -> None:
+    """Write the older temperatures, each fitted to its level alone, for every way of combining levels."""
+    record = {
+        "model_hash": model_hash(read_run(run), network_files(run, hierarchy)),
+        "split": None,
+        "photographs": None,
+        "created_at_utc": now_utc(),
+        "fusion": "chain",
+        "point": "geoscore",
+        "temperatures": dict.fromkeys((*FUSIONS, "own"), temperatures),
+    }
+    write_json(run / TEMPERATURES, record)
+
+
+def read_photos(old: Path, finest: int) -> pd.DataFrame:
+    """Return id, latitude, longitude and split of `metadata.csv`; empty where there is none.
+
+    Which photographs were held out was never written down, so all count as seen.
+
+    Raises:
+        ValueError: the table lacks a column or a coordinate.
+    """
+    if not list(old.rglob("metadata.csv")):
+        log.warning("%s has no metadata.csv: the middle of a cell is answered instead of that of its photographs", old)
+        return pd.DataFrame({"id": [], "latitude": [], "longitude": [], "split": []}).astype({"id": str, "split": str})
+    path = find(old, "metadata.csv")
+    try:
+        table = pd.read_csv(path, dtype={"filename": str, "grid_label": str}, keep_default_na=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no CSV file that can be read ({' '.join(str(error).split())})") from None
+    missing = [name for name in ("filename", "lat", "lon", "grid_label") if name not in table]
+    if missing:
+        raise ValueError(f"{path} has no column {missing[0]}: it needs filename,lat,lon,grid_label")
+    points = table[["lat", "lon"]].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
+    good = np.isfinite(points).all(axis=1) & (np.abs(points[:, 0]) <= 90)
+    if not good.all():
+        raise ValueError(f"{path} has {int((~good).sum())} rows without coordinates")
+    own = grid.format_ids(grid.encode(points, finest), finest)
+    said = [_slashes(text.replace("_", "/")) for text in table["grid_label"]]
+    apart = sum(a != b for a, b in zip(own, said, strict=True))
+    if apart:
+        log.warning(
+            "%s: %d of %d photographs do not lie in the cell they name; their coordinates count", path, apart, len(own)
+        )
+    photos = pd.DataFrame(
+        {"id": table["filename"], "latitude": points[:, 0], "longitude": points[:, 1], "split": "train"}
+    )
+    return photos.drop_duplicates("id", ignore_index=True)
+
+
+def read_empty_cells(old: Path, finest: int) -> list[str]:
+    """Return the cells of `empty_grids.txt`, without the stale ids of other levels."""
+    if not list(old.rglob("empty_grids.txt")):
+        return []
+    path = find(old, "empty_grids.txt")
+    lines = [_slashes(line) for line in path.read_text("utf-8", errors="replace").splitlines() if line.strip()]
+    kept = []
+    for line in lines:
+        try:
+            cell, level = grid.parse_id(line)
+        except ValueError:
+            continue
+        if level == finest:
+            kept.append(grid.format_id(cell, finest))
+    if len(kept) < len(lines):
+        log.warning(
+            "empty_grids.txt: %d of %d ids are none of L%d and were dropped", len(lines) - len(kept), len(lines), finest
+        )
+    return sorted(set(kept))
+
+
+def _table(old: list[OldLevel], new: list[NewLevel], hierarchy: Hierarchy, temperatures: dict[str, float]) -> str:
+    lines = [
+        f"{'level':>6} {'classes':>8} {'photographs':>12} {'T':>7}  dropped: no parent   added: parent had no child"
+    ]
+    for depth, (level, ours) in enumerate(zip(old, new, strict=True)):
+        count = int(hierarchy.train_count[hierarchy.rows(depth)].sum())
+        name = f"L{level.number}"
+        added = int((ours.old < 0).sum())
+        lines.append(
+            f"{name:>6} {len(ours.cells):>8,} {count:>12,} {temperatures[name]:>7.3f}  {ours.dropped:>18,}   {added:>26,}"
+        )
+    return "\n".join(lines)

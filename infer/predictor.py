@@ -1,0 +1,294 @@
+"""A run folder as a model: pixels in, one posterior over the tree out."""
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from geocells.hierarchy import Hierarchy
+from infer.decode.point import POINTS, REFINED, REGRESSED, answer_points, center_vectors, refined_points
+from infer.decode.posterior import FUSIONS, Tree, fuse
+from infer.network.coordinate_head import HEAD, CoordinateSpec, latlon_deg_of, point_logits
+from infer.network.network import GeoNetwork, NetworkSpec, load_network
+from infer.network.refiner import REFINE, Refiner, RefinerSpec, load_refiner
+from infer.network.transform import InputTransform, normalise
+from label_maps.files import hierarchy_hash, read_hierarchy
+from label_maps.run_folder import read_run
+from plumbing.files import read_json, sha256
+
+log = logging.getLogger(__name__)
+
+JOINT = "joint.safetensors"
+REGRESS = "regress.safetensors"
+TEMPERATURES = "temperatures.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What the networks say of photographs, before any probability.
+
+    Attributes:
+        logits: (B, classes) per level.
+        regressed: (B, 3) unit vectors of the coordinates that they answer; None where they answer none.
+        features: (B, width) of the network of the finest level.
+    """
+
+    logits: list[Tensor]
+    regressed: Tensor | None
+    features: Tensor
+
+    @classmethod
+    def joined(cls, parts: Sequence["Seen"]) -> "Seen":
+        """Return what is said of all photographs of several parts."""
+        regressed = [part.regressed for part in parts if part.regressed is not None]
+        return cls(
+            [torch.cat(level) for level in zip(*(part.logits for part in parts), strict=True)],
+            torch.cat(regressed) if regressed else None,
+            torch.cat([part.features for part in parts]),
+        )
+
+    def rows(self, rows: slice) -> "Seen":
+        """Return what is said of some of the photographs."""
+        regressed = None if self.regressed is None else self.regressed[rows]
+        return Seen([z[rows] for z in self.logits], regressed, self.features[rows])
+
+    def one_place(self) -> "Seen":
+        """Return what is said, on the mean, of photographs of one place, as of one."""
+        regressed = None if self.regressed is None else self.regressed.mean(dim=0, keepdim=True)
+        return Seen([z.mean(dim=0, keepdim=True) for z in self.logits], regressed, self.features.mean(0, keepdim=True))
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """Everything that answers.
+
+    Attributes:
+        name: of the run.
+        record: its `run.json`.
+        hash: SHA-256 over its weights and label maps, by which an answer names what gave it.
+        hierarchy: the cells.
+        tree: the same as tensors.
+        centers: per level, (classes, 3) unit vectors of the coordinates that stand for its cells.
+        networks: which have between them one head for each level, or a coordinate head alone.
+        coordinates: how the coordinate head of the last network is read; None where it has none.
+        refiner: what turns cells into coordinates inside them, and its spec, where the run has one.
+        transform: from a picture to their input.
+        temperatures: one for each level, by fusion; 1 where none was fitted.
+        calibrated: whether temperatures were fitted for these weights.
+        fusion: how levels are combined, by default.
+        point: how one point is chosen, by default.
+        device: where it computes.
+    """
+
+    name: str
+    record: dict[str, Any]
+    hash: str
+    hierarchy: Hierarchy
+    tree: Tree
+    centers: tuple[Tensor, ...]
+    networks: tuple[GeoNetwork, ...]
+    coordinates: CoordinateSpec | None
+    refiner: tuple[Refiner, RefinerSpec] | None
+    transform: InputTransform
+    temperatures: Mapping[str, tuple[float, ...]]
+    calibrated: bool
+    fusion: str
+    point: str
+    device: torch.device
+
+    @property
+    def point_methods(self) -> tuple[str, ...]:
+        """Return the ways to choose a point that this run has."""
+        own = ((REGRESSED, self.coordinates), (REFINED, self.refiner))
+        return POINTS + tuple(name for name, needed in own if needed is not None)
+
+    @torch.inference_mode()
+    def see(self, pixels: Tensor) -> Seen:
+        """Return what the networks say of (B, 3, size, size) uint8 pixels; each trunk is passed once."""
+        images = normalise(pixels.to(self.device))
+        outputs: dict[str, Tensor] = {}
+        with torch.autocast(self.device.type, enabled=self.device.type == "cuda"):
+            for network in self.networks:
+                features = network.features(images)
+                outputs |= network.answers(features)
+        if not all(torch.isfinite(z).all() for z in outputs.values()):
+            raise ValueError(f"the networks of {self.name} answer with what is no number: train them again")
+        regressed = self.coordinates.vectors(outputs[HEAD].float()) if self.coordinates else None
+        if regressed is not None and len(outputs) == 1:
+            logits = point_logits(regressed, self.centers)
+        else:
+            logits = [outputs[level].float() for level in self.hierarchy.level_names]
+        return Seen(logits, regressed, features.float())
+
+    def logits(self, pixels: Tensor) -> list[Tensor]:
+        """Return (B, classes) logits per level of (B, 3, size, size) uint8 pixels."""
+        return self.see(pixels).logits
+
+    @torch.inference_mode()
+    def posterior(self, logits: Sequence[Tensor]) -> list[Tensor]:
+        """Return the tree posterior, (B, classes) log probabilities per level."""
+        return fuse(self.tree, logits, self.temperatures[self.fusion], self.fusion)
+
+    def with_choices(self, fusion: str | None, point: str | None, bounded: bool = False) -> "Model":
+        """Return the model with another fusion or point where one is given.
+
+        Args:
+            fusion: how levels are combined.
+            point: how one point is chosen.
+            bounded: whether the place is known to lie in some area, which a regressed coordinate knows nothing of.
+
+        Raises:
+            ValueError: the run has no such point, or it cannot be bounded.
+        """
+        if bounded and point == REGRESSED:
+            raise ValueError("--point regressed cannot be held to --within and --exclude: choose another --point")
+        if bounded and point is None and self.point == REGRESSED:
+            point = "geoscore"
+        if point is not None and point not in self.point_methods:
+            lacks = {
+                REGRESSED: "no network that answers a coordinate: train `train joint --coordinate-weight 1`",
+                REFINED: "no refiner: train one with `python -m train refine`",
+            }
+            raise ValueError(
+                f"--point {point}: {self.name} has {lacks.get(point, 'no such point')}; its points are "
+                f"{', '.join(self.point_methods)}"
+            )
+        return replace(self, fusion=fusion or self.fusion, point=point or self.point)
+
+    @torch.inference_mode()
+    def points(self, posterior: Sequence[Tensor], seen: Seen | None = None) -> NDArray[np.float64]:
+        """Return (B, 2) answered latitudes and longitudes in degrees.
+
+        Args:
+            posterior: (B, classes) log probabilities per level.
+            seen: what the networks said of the same photographs, for the points `regressed` and `refined`.
+        """
+        if self.point in POINTS:
+            return answer_points(self.point, posterior[-1], self.centers[-1]).cpu().numpy()
+        assert seen is not None, f"the point {self.point} takes more than a posterior"
+        if self.point == REGRESSED:
+            assert seen.regressed is not None, "with_choices and load_model refuse what a run lacks"
+            return latlon_deg_of(seen.regressed.double()).cpu().numpy()
+        assert self.refiner is not None, "with_choices and load_model refuse what a run lacks"
+        refiner, spec = self.refiner
+        level = self.hierarchy.level_index(spec.level)
+        points = refined_points(
+            posterior[level], self.centers[level], lambda cells: refiner.vectors(seen.features, cells)
+        )
+        return points.cpu().numpy()
+
+
+def load_model(run: Path, device: torch.device) -> Model:
+    """Load a run folder; its label maps, weights and temperatures must belong together.
+
+    Raises:
+        ValueError: something is missing, damaged or of another run; the message says what and what to do.
+    """
+    record = read_run(run)
+    hierarchy = read_hierarchy(run)
+    files = network_files(run, hierarchy)
+    loaded = [load_network(path, device) for path in files]
+    for path, (_, spec) in zip(files, loaded, strict=True):
+        check_fits(path, spec, hierarchy)
+    coordinates = loaded[-1][1].coordinates
+    unanswered = set(hierarchy.level_names).difference(*(spec.classes for _, spec in loaded))
+    if unanswered and not (coordinates and files == [run / REGRESS]):
+        raise ValueError(
+            f"{', '.join(path.name for path in files)} of {run} have no head for {', '.join(sorted(unanswered))}: "
+            "train them with `python -m train joint` or `python -m train level`"
+        )
+    transforms = {spec.transform for _, spec in loaded}
+    if len(transforms) > 1:
+        raise ValueError(
+            f"the networks of {run} want pictures of different sizes: train them with the same --image-size"
+        )
+    refiner = load_refiner(run, hierarchy, files[-1], device)
+    digest = model_hash(record, [*files, run / REFINE] if refiner else files)
+    calibration = read_temperatures(run, digest)
+    return Model(
+        name=record["name"],
+        record=record,
+        hash=digest,
+        hierarchy=hierarchy,
+        tree=Tree.of(hierarchy, device),
+        centers=center_vectors(hierarchy, device),
+        networks=tuple(network for network, _ in loaded),
+        coordinates=coordinates,
+        refiner=refiner,
+        transform=transforms.pop(),
+        temperatures={fusion: _temperatures(calibration, fusion, hierarchy) for fusion in FUSIONS},
+        calibrated=bool(calibration),
+        fusion=calibration.get("fusion", "chain"),
+        point=calibration.get("point", "geoscore"),
+        device=device,
+    )
+
+
+def model_hash(record: Mapping[str, Any], files: Sequence[Path]) -> str:
+    """Return the SHA-256 over the label maps and weights of a run."""
+    return hashlib.sha256("".join([record["label_map_hash"], *map(sha256, files)]).encode()).hexdigest()
+
+
+def _temperatures(calibration: Mapping[str, Any], fusion: str, hierarchy: Hierarchy) -> tuple[float, ...]:
+    try:
+        fitted = calibration.get("temperatures", {}).get(fusion, {})
+        return tuple(float(fitted.get(level, 1.0)) for level in hierarchy.level_names)
+    except (AttributeError, TypeError, ValueError):
+        raise ValueError(f"{TEMPERATURES} of the run is damaged: run `python -m train calibrate` again") from None
+
+
+def network_files(run: Path, hierarchy: Hierarchy) -> list[Path]:
+    """Return the weights that answer: the joint network where there is one, else one of each level, else that of a point.
+
+    Raises:
+        ValueError: a level has none.
+    """
+    if (run / JOINT).is_file():
+        return [run / JOINT]
+    files = [run / f"{level}.safetensors" for level in hierarchy.level_names]
+    if (run / REGRESS).is_file() and not any(path.is_file() for path in files):
+        return [run / REGRESS]
+    missing = [path.stem for path in files if not path.is_file()]
+    if missing:
+        raise ValueError(
+            f"{run} has no network for {', '.join(missing)}: train with `python -m train joint`, or each level with "
+            f"`python -m train level --level {missing[0]}`"
+        )
+    return files
+
+
+def check_fits(path: Path, spec: NetworkSpec, hierarchy: Hierarchy) -> None:
+    """Refuse a network whose classes are not those of the label maps.
+
+    Raises:
+        ValueError: numbers or hashes of classes differ.
+    """
+    again = "pass the run it was trained on (--run), or train again with `python -m train joint` or `train level`"
+    sizes = dict(zip(hierarchy.level_names, hierarchy.sizes(), strict=True))
+    for level, count in spec.classes.items():
+        if sizes.get(level) != count:
+            known = f"{sizes[level]}" if level in sizes else "no such level"
+            raise ValueError(f"{path} knows {count} classes of {level} but label_map_{level}.json has {known}: {again}")
+    if spec.label_map_hash != hierarchy_hash(hierarchy):
+        raise ValueError(f"{path} was trained on label maps with other classes than {path.parent} holds: {again}")
+
+
+def read_temperatures(run: Path, model_hash: str) -> dict[str, Any]:
+    """Return what `train calibrate` fitted for these very weights, or nothing, with a warning."""
+    if not (run / TEMPERATURES).is_file():
+        log.warning("%s is not calibrated, its probabilities may be too sure: run `python -m train calibrate`", run)
+        return {}
+    content: dict[str, Any] = read_json(run / TEMPERATURES)
+    if not isinstance(content, dict) or content.get("model_hash") != model_hash:
+        log.warning(
+            "%s was fitted for other weights and is left aside: run `python -m train calibrate`", run / TEMPERATURES
+        )
+        return {}
+    return content

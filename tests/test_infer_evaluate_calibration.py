@@ -1,0 +1,132 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infer.evaluate.calibration import (
+    _each_photograph,
+    calibration_error,
+    circle_area_km2,
+    circle_radius_km,
+    coverage_by_group,
+    covered,
+    error_if_perfect,
+    reliability,
+    trust_lines,
+)
+
+RNG = np.random.default_rng(0)
+
+
+def alone(count):
+    """Each photograph is a group by itself."""
+    return np.arange(count)
+
+
+def ones(count):
+    """Each photograph counts as one."""
+    return np.ones(count)
+
+
+def test_confidence_that_is_true_has_next_to_no_error_and_no_less_than_chance_allows():
+    confidence = RNG.uniform(size=50_000)
+    right = RNG.random(50_000) < confidence
+    perfect = error_if_perfect(confidence, ones(50_000))
+    assert calibration_error(confidence, right, ones(50_000)) < perfect["p95"] * 1.3 < 0.02
+
+
+def test_the_error_is_the_gap_of_one_who_is_always_too_sure():
+    assert calibration_error(np.full(300, 0.9), np.arange(300) % 2 == 0, ones(300)) == pytest.approx(0.4)
+
+
+def test_bins_hold_equally_many_photographs_least_sure_first():
+    diagram = reliability(RNG.uniform(size=150), np.ones(150, dtype=bool), ones(150))
+    assert [row["n"] for row in diagram] == [10] * 15
+    assert np.all(np.diff([row["confidence"] for row in diagram]) > 0)
+
+
+def test_few_photographs_have_as_many_bins_as_they_fill():
+    assert sum(row["n"] for row in reliability(np.array([0.5, 0.6]), np.array([True, False]), ones(2))) == 2
+
+
+def test_the_interval_of_a_coverage_is_the_exact_binomial_one():
+    # 95 % interval of 9 in 10 by Clopper and Pearson, from the table of their paper's R implementation binom.test.
+    found = covered(np.arange(10) < 9, alone(10))
+    assert (found["low"], found["high"]) == pytest.approx((0.5549839, 0.9974714), abs=1e-6)
+
+
+def test_an_average_that_hides_a_broken_promise_is_seen_by_group():
+    hits = np.array([True] * 90 + [False] * 30)
+    groups = coverage_by_group(hits, ["north"] * 90 + ["south"] * 30, alone(120))
+    assert groups["north"]["value"] == 1
+    assert groups["south"]["value"] == 0
+
+
+def test_small_groups_have_no_figure():
+    assert coverage_by_group(np.ones(5, dtype=bool), ["x"] * 5, alone(5)) == {}
+
+
+def test_a_circle_of_half_the_circumference_is_the_whole_earth():
+    assert circle_area_km2(20015.0868) == pytest.approx(510_065_621.7, rel=1e-6)
+
+
+def test_the_radius_covers_the_wanted_share():
+    away = RNG.exponential(500, 10_001)
+    assert np.mean(away <= circle_radius_km(away, 0.9, ones(10_001))) == pytest.approx(0.9, abs=1e-3)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 4)), min_size=1, max_size=30))
+def test_a_group_counts_as_one_photograph_however_many_it_has(drawn):
+    hits, group = (np.array(column) for column in zip(*drawn, strict=True))
+    found = covered(hits, group)
+    shares = [hits[group == g].mean() for g in np.unique(group)]
+    assert found["value"] == pytest.approx(np.mean(shares))
+    assert (found["n"], found["groups"]) == (len(hits), len(shares))
+    assert found["low"] <= found["value"] + 1e-9
+    assert found["value"] <= found["high"] + 1e-9
+    # Each photograph three times over is no more evidence.
+    thrice = covered(np.tile(hits, 3), np.tile(group, 3))
+    assert [thrice[key] for key in ("value", "low", "high")] == pytest.approx(
+        [found[key] for key in ("value", "low", "high")]
+    )
+
+
+def test_the_interval_of_photographs_one_by_one_draws_whole_groups():
+    # Forty groups of ten that agree are forty trials, not four hundred.
+    hits, group = np.repeat(np.arange(40) % 2 == 0, 10), np.repeat(np.arange(40), 10)
+    together, apart = _each_photograph(hits, group), _each_photograph(hits, alone(400))
+    assert together["value"] == apart["value"] == 0.5
+    width = [found["high"] - found["low"] for found in (together, apart)]
+    assert width == pytest.approx([2 * 1.96 * 0.5 / 40**0.5, 2 * 1.96 * 0.5 / 400**0.5], rel=0.1)
+
+
+def test_what_a_photograph_counts_is_how_often_it_is_there():
+    confidence, right, times = RNG.uniform(size=40), RNG.random(40) < 0.5, RNG.integers(1, 5, 40)
+    repeated = [np.repeat(column, times) for column in (confidence, right)]
+    # With one bin, for where bins end a photograph that is there often is cut in two.
+    counted = calibration_error(confidence, right, times.astype(float), bins=1)
+    assert counted == pytest.approx(calibration_error(*repeated, ones(times.sum()), bins=1))
+    (bin_of_all,) = reliability(confidence, right, times.astype(float), bins=1)
+    assert bin_of_all["n"] == times.sum()
+
+
+@given(st.lists(st.floats(0.01, 3), min_size=1, max_size=60), st.integers(1, 20))
+def test_bins_are_never_empty_and_together_hold_everything(counts, bins):
+    counts = np.array(counts)
+    diagram = reliability(np.linspace(0, 1, len(counts)), np.ones(len(counts), dtype=bool), counts, bins)
+    assert 1 <= len(diagram) <= min(bins, len(counts))
+    assert sum(row["n"] for row in diagram) == pytest.approx(counts.sum(), abs=1e-4)
+
+
+def test_the_table_counts_groups_of_related_photographs():
+    land = {
+        "covered": covered(np.arange(100) < 90, alone(100)),
+        "median_area_km2": 1000.0,
+        "circle_of_equal_coverage": {"area_km2": 2000.0},
+    }
+    level = {**land, "cells": "L5", "covered": covered(np.arange(100) < 90, alone(100) // 10)}
+    report = {"calibration": {}, "not_promised": [0.99], "regions": {"0.5": land, "0.9": level}}
+    lines = trust_lines(report)[1:]
+    assert lines[0].startswith("99% regions cannot be promised")
+    assert lines[1].startswith("50% regions cover 90.0% [82.4%, 95.1%] of 100 groups of related photographs")
+    assert lines[2].startswith("90% regions of known L5 cells cover 90.0% [55.5%, 99.7%] of 10 groups")

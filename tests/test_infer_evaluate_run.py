@@ -1,0 +1,270 @@
+"""How good a run is, beside chance and, where clues are known, beside an oracle."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataset.manifest import CLUES, coordinates, read_manifest, write_manifest
+from geocells.hierarchy import UNKNOWN
+from geocells.sphere import distance_km
+from infer.claims import Claims
+from infer.config import EvaluateConfig
+from infer.decode.conformal import CONFORMAL, RegionFinder, read_promises
+from infer.evaluate.calibration import TrustMeter
+from infer.evaluate.run import class_ranks, main, measure, split_photos, table
+from infer.predictor import Model, load_model
+from train.calibrate import collect
+
+CPU = torch.device("cpu")
+
+
+def evaluate(tiny, run, out, **flags):
+    """Run the command and return what it wrote."""
+    main(EvaluateConfig(data=tiny, run=run, out=out, workers=0, device="cpu", **flags))
+    return json.loads(out.read_text())
+
+
+@pytest.fixture
+def oracle_model(tiny, monkeypatch):
+    """Make every model answer the truth, for it reads the colours."""
+    photos = read_manifest(tiny)
+
+    def truth(self, pixels):
+        colours = {path: self.transform.pixels(tiny / path).float().mean(dim=(1, 2)) for path in photos["path"]}
+        known = torch.stack(list(colours.values()))
+        nearest = torch.cdist(pixels.float().mean(dim=(2, 3)), known).argmin(dim=1).numpy()
+        classes = self.hierarchy.classes(coordinates(photos)[nearest])
+        sizes = self.hierarchy.sizes()
+        logits = [40.0 * torch.nn.functional.one_hot(torch.from_numpy(classes[:, d]), n) for d, n in enumerate(sizes)]
+        return replace(seen(self, pixels), logits=logits)
+
+    seen = Model.see
+    monkeypatch.setattr(Model, "see", truth)
+
+
+def test_a_model_that_answers_the_truth_is_perfect(tiny, tiny_run, tmp_path, oracle_model):
+    report = evaluate(tiny, tiny_run, tmp_path / "e.json")
+    figures = report["answers"]["model"]
+    assert report["photographs"] == 12
+    assert figures["within_200km"]["value"] == 1.0
+    assert figures["median_km"]["value"] < 100
+    assert figures["geoscore"]["value"] > 4600
+    for level in report["levels"].values():
+        assert (level["top_1"]["value"], level["top_10"]["value"], level["in_a_known_cell"]) == (1.0, 1.0, 1.0)
+
+
+def test_figures_are_those_of_the_answers(tiny, tiny_run, tmp_path):
+    report = evaluate(tiny, tiny_run, tmp_path / "e.json", split="calibration", point="top", fusion="product")
+    photos = split_photos(tiny, "calibration")
+    measured = measure(load_model(tiny_run, CPU).with_choices("product", "top"), tiny, photos, 5, 0)
+    away = distance_km(measured.points_deg, coordinates(photos))
+    assert report["answers"]["model"]["mean_km"]["value"] == pytest.approx(away.mean(), rel=1e-4)
+    assert (report["fusion"], report["point"], report["split"]) == ("product", "top", "calibration")
+
+
+def test_the_report_says_what_was_measured_on_what(tiny, tiny_run, tmp_path, capsys):
+    report = evaluate(tiny, tiny_run, tmp_path / "e.json")
+    assert set(report) >= {
+        *("run", "model_hash", "fusion", "point", "split", "split_hash", "photographs", "trained_on", "version"),
+        *("earth_radius_km", "geoscore_scale_km", "created_at_utc", "answers", "levels", "slices"),
+    }
+    assert report["earth_radius_km"] == 6371.0088
+    assert report["trained_on"] == 0
+    printed = capsys.readouterr().out
+    assert "on the test split: n = 12" in printed
+    assert report["split_hash"][:12] in printed
+    assert str(tmp_path / "e.json") in printed
+    for figure in (*report["answers"]["model"].values(), report["levels"]["L3"]["top_1"]):
+        assert figure["low"] <= figure["value"] <= figure["high"]
+
+
+def test_chance_stands_beside_the_model_and_the_oracle_only_where_clues_are_known(tiny, tiny_run, tmp_path):
+    assert set(evaluate(tiny, tiny_run, tmp_path / "e.json")["answers"]) == {"model", "chance", "one place"}
+    data = shutil.copytree(tiny, tmp_path / "data")
+    ids = read_manifest(data)["id"]
+    clue = np.random.default_rng(0).random(len(ids))
+    pd.DataFrame({"id": ids, "sky": clue, "sky_region": clue}).to_parquet(data / CLUES)
+    report = evaluate(data, tiny_run, tmp_path / "e.json")
+    assert set(report["answers"]) == {"model", "chance", "one place", "clue oracle"}
+    lines = table(report).splitlines()
+    assert [line.split()[0] for line in lines[2:6]] == ["chance", "one", "model", "clue"]
+
+
+def test_without_a_file_named_the_report_lies_in_the_run(tiny, tiny_run, tmp_path):
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    main(EvaluateConfig(data=tiny, run=run, split="calibration", workers=0, device="cpu"))
+    assert json.loads((run / "evaluation_calibration.json").read_text())["photographs"] == 12
+
+
+def test_figures_on_training_photographs_come_with_a_warning(tiny, tiny_run, tmp_path, caplog):
+    report = evaluate(tiny, tiny_run, tmp_path / "e.json", split="train")
+    assert report["trained_on"] == 36
+    assert "36 of 36 photographs were trained on" in caplog.text
+
+
+def test_photographs_that_were_trained_on_are_known_in_whatever_split_they_are_now(tiny, tiny_run, tmp_path):
+    data = shutil.copytree(tiny, tmp_path / "data")
+    photos = read_manifest(data)
+    photos.loc[photos["id"] == "paris-0", "split"] = "test"
+    write_manifest(data, photos)
+    assert evaluate(data, tiny_run, tmp_path / "e.json")["trained_on"] == 1
+
+
+def test_photographs_that_cannot_be_read_are_named_and_left_out(tiny, tiny_run, tmp_path, caplog):
+    data = shutil.copytree(tiny, tmp_path / "data")
+    gone, torn = split_photos(data, "test")["path"][[0, 5]]
+    (data / gone).unlink()
+    (data / torn).write_bytes(b"nothing")
+    report = evaluate(data, tiny_run, tmp_path / "e.json")
+    assert report["photographs"] == 10
+    assert gone in caplog.text
+    assert torn in caplog.text
+
+
+def test_a_split_of_which_nothing_can_be_read_is_refused_and_nothing_written(tiny, tiny_run, tmp_path):
+    data = shutil.copytree(tiny, tmp_path / "data")
+    shutil.rmtree(data / "images")
+    with pytest.raises(ValueError, match=r"none of 12 photographs of .* could be read"):
+        evaluate(data, tiny_run, tmp_path / "e.json")
+    assert not (tmp_path / "e.json").exists()
+
+
+def test_a_split_that_is_not_there_is_refused(tiny, tmp_path):
+    with pytest.raises(ValueError, match="--split is one of train, calibration, test, got 'val'"):
+        split_photos(tiny, "val")
+    photos = read_manifest(tiny)
+    write_manifest(tmp_path, photos[photos["split"] != "test"])
+    with pytest.raises(ValueError, match=r"the test split of .* holds none of its 48 photographs"):
+        split_photos(tmp_path, "test")
+
+
+def test_slices_are_by_country_by_band_and_by_coverage(tiny, tiny_run, tmp_path, oracle_model):
+    sliced = evaluate(tiny, tiny_run, tmp_path / "e.json", split="train")["slices"]
+    assert {"FR": 6, "KE": 6}.items() <= {name: s["n"] for name, s in sliced["country"].items()}.items()
+    assert sliced["latitude"]["-30 to 0"]["n"] == 18
+    assert sum(s["n"] for s in sliced["training_photographs_nearby"].values()) == 36
+    assert sliced["country_macro_average"]["geoscore"] > 4500
+
+
+def test_cells_that_the_run_does_not_know_are_no_hits(tiny, tiny_run, tmp_path, oracle_model):
+    data = shutil.copytree(tiny, tmp_path / "data")
+    photos = read_manifest(data)
+    away = (photos["split"] == "test") & photos["id"].str.startswith(("paris", "lima"))
+    photos.loc[away, "latitude"] = 70.0
+    write_manifest(data, photos)
+    report = evaluate(data, tiny_run, tmp_path / "e.json")
+    assert report["levels"]["L8"]["in_a_known_cell"] == pytest.approx(8 / 12)
+    assert report["levels"]["L8"]["top_10"]["value"] == pytest.approx(8 / 12)
+
+
+@given(st.integers(1, 8), st.integers(0, 99))
+def test_ranks_count_the_classes_that_score_higher(size, number):
+    rng = np.random.default_rng(number)
+    score, true = rng.permutation(size).astype(float), int(rng.integers(0, size))
+    ranks = class_ranks([torch.from_numpy(score[None])], np.array([[true]]))
+    assert ranks.tolist() == [[sum(score > score[true])]]
+
+
+def test_unknown_cells_rank_after_all_classes():
+    scores = [torch.tensor([[0.3, 0.2], [0.3, 0.2]])]
+    assert class_ranks(scores, np.array([[UNKNOWN], [0]])).tolist() == [[2], [0]]
+
+
+@pytest.mark.parametrize("score", [0.0, float("-inf"), float("nan")])
+def test_who_scores_all_classes_alike_has_found_none(score):
+    assert class_ranks([torch.full((1, 4), score)], np.array([[2]])).tolist() == [[3]]
+
+
+def test_same_seed_same_report(tiny, tiny_run, tmp_path):
+    one, other = (evaluate(tiny, tiny_run, tmp_path / f"{n}.json", seed=3) for n in "ab")
+    assert {**one, "created_at_utc": ""} == {**other, "created_at_utc": ""}
+
+
+def test_a_smaller_map_is_scored_on_its_own_scale(tiny, tiny_run, tmp_path):
+    world, region = (
+        evaluate(tiny, tiny_run, tmp_path / "e.json", geoscore_scale_km=s)["answers"]["chance"]["geoscore"]["value"]
+        for s in (1492.7, 149.27)
+    )
+    assert region < world
+
+
+@pytest.mark.parametrize("flags", [{"geoscore_scale_km": 0}, {"geoscore_scale_km": -1}, {"batch_size": 0}])
+def test_flags_that_cannot_work_are_refused(tmp_path, flags):
+    with pytest.raises(ValueError, match=r"--geoscore-scale-km must be above 0|--batch-size must be 1 or more"):
+        EvaluateConfig(data=tmp_path, run=tmp_path, **flags)
+
+
+def test_how_sure_an_answer_is_goes_by_the_training_photographs_of_its_best_cell(tiny, calibrated, tmp_path):
+    run = shutil.copytree(calibrated, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
+    model = load_model(run, CPU)
+    # Cells of as many training photographs as their number, and a confidence that knows nothing else.
+    counts = np.arange(1, len(model.hierarchy.key) + 1)
+    model = replace(model, hierarchy=replace(model.hierarchy, train_count=counts))
+    promises = read_promises(run, model.hash, model.fusion)
+    weights = dict.fromkeys(promises.confidence, (0.0, 0.0, -1.0, 0.5))
+    promises = replace(promises, confidence=weights)
+    data = collect(model, tiny, split_photos(tiny, "test"), 8, 0)
+    posterior = model.posterior(data.logits)
+    meter = TrustMeter(model, promises)
+    meter.add(data.logits, posterior, data.classes.numpy(), data.latlon_deg)
+    claims = Claims(model, None, promises, None, None, 0)
+    for level, found in enumerate(meter.levels(np.arange(12)).values()):
+        rows = model.hierarchy.rows(level).start + posterior[level].argmax(dim=1).numpy()
+        said = 1 / (1 + np.exp(1 - 0.5 * np.log(counts[rows])))
+        diagram = found["reliability"]["after"]
+        assert [row["confidence"] for row in diagram] == pytest.approx(np.sort(said))
+        record = {"levels": [{"level": name} for name in model.hierarchy.level_names], "stated": [], "warnings": []}
+        claims.extend(record, [z[0] for z in posterior], [], None)
+        assert record["levels"][level]["confidence"] == pytest.approx(said[0], abs=1e-4)
+
+
+def test_a_coverage_that_falls_back_to_a_level_is_measured_there_and_one_that_nothing_keeps_is_said(
+    tiny, calibrated, tmp_path, capsys
+):
+    run = shutil.copytree(calibrated, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
+    content = json.loads((run / CONFORMAL).read_text())
+    needs = content["promises"]["usual"]["needed_mass"]
+    # As if most calibration photographs lay at sea.
+    few = {"groups": 12, "masses": needs["smooth"]["masses"][:7], "related": [1] * 7}
+    needs |= dict.fromkeys(("smooth", "L8", "L5"), few)
+    (run / CONFORMAL).write_text(json.dumps(content))
+    report = evaluate(tiny, run, tmp_path / "e.json")
+    assert {coverage: region["cells"] for coverage, region in report["regions"].items()} == {"0.5": "land", "0.9": "L3"}
+    assert report["not_promised"] == []
+    assert "90% regions of known L3 cells cover" in capsys.readouterr().out
+    # What an answer's region is made of is what was measured.
+    model, photos = load_model(run, torch.device("cpu")), split_photos(tiny, "test")
+    promises = read_promises(run, model.hash, model.fusion)
+    finder = RegionFinder(model.hierarchy, promises, model.device, (0.9,))
+    regions = [own[0] for own in finder.regions(model.posterior(collect(model, tiny, photos, 8, 0).logits))]
+    assert {region["level"] for region in regions} == {"L3"}
+    assert report["regions"]["0.9"]["median_area_km2"] == pytest.approx(
+        np.median([region["area_km2"] for region in regions]), rel=1e-3
+    )
+    held = [
+        shapely.covers(shapely.geometry.shape(region["geometry"]), shapely.Point(lon, lat))
+        for region, (lat, lon) in zip(regions, coordinates(photos), strict=True)
+    ]
+    assert report["regions"]["0.9"]["covered_of_photographs"]["value"] == np.mean(held)
+    # A region has at least the densest cell, though it hold more than is needed.
+    none = {"groups": 12, "masses": [], "related": []}
+    needs |= dict.fromkeys(("smooth", "L8", "L5"), none)
+    needs["L3"] = {"groups": 12, "masses": [0.0] * 12, "related": [1] * 12}
+    (run / CONFORMAL).write_text(json.dumps(content))
+    report = evaluate(tiny, run, tmp_path / "e.json")
+    covered = report["regions"]["0.9"]["covered_of_photographs"]["value"]
+    assert 0 < covered == report["levels"]["L3"]["top_1"]["value"]
+    content["promises"]["usual"]["needed_mass"] = {"smooth": none}
+    (run / CONFORMAL).write_text(json.dumps(content))
+    report = evaluate(tiny, run, tmp_path / "e.json")
+    assert report["regions"] == {}
+    assert report["not_promised"] == [0.5, 0.9]
+    assert "50% regions cannot be promised" in capsys.readouterr().out

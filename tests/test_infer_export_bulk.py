@@ -1,0 +1,235 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from dataset.manifest import read_manifest
+from fetch import pack
+from fetch.config import PackConfig
+from infer import predict as session
+from infer.config import InferConfig
+from infer.export import bulk
+from infer.predictor import TEMPERATURES, load_model
+from plumbing.files import read_json, write_json
+
+ROOT = Path(__file__).parent.parent
+
+
+def answered(photos: Path, run: Path, out: Path, **flags) -> pd.DataFrame:
+    session.main(
+        InferConfig(photos=(photos,), run=run, out=out, bulk=True, device="cpu", workers=0, split="all", **flags)
+    )
+    return pd.read_parquet(out)
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "PART", 7)
+
+
+def test_every_photograph_has_one_row_with_a_place_and_a_cell_of_each_level(tiny, tiny_run, tmp_path) -> None:
+    table = answered(tiny, tiny_run, tmp_path / "out")
+    assert len(table) == table["input"].nunique() == 60
+    assert table["latitude"].between(-90, 90).all()
+    assert table["longitude"].between(-180, 180).all()
+    assert {"L1_cell", "L3_cell", "L5_cell", "L8_cell"} <= set(table)
+    assert (table["L8_probability"] <= table["L1_probability"] + 1e-6).all()
+
+
+def test_several_processes_answer_every_photograph_once_and_as_one_would(
+    tiny, tiny_run, tmp_path, monkeypatch, small_parts
+) -> None:
+    alone = answered(tiny, tiny_run, tmp_path / "alone").sort_values("input", ignore_index=True)
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    for rank in ("0", "1", "2"):
+        monkeypatch.setenv("RANK", rank)
+        together = answered(tiny, tiny_run, tmp_path / "together")
+    together = together.sort_values("input", ignore_index=True)
+    pd.testing.assert_frame_equal(together, alone, rtol=1e-4, atol=1e-4)
+
+
+def test_parts_that_are_there_are_not_made_again(tiny, tiny_run, tmp_path, small_parts) -> None:
+    out = tmp_path / "out"
+    answered(tiny, tiny_run, out)
+    parts = sorted(out.glob("*.parquet"))
+    assert len(parts) == 9
+    parts[4].unlink()
+    before = {path: path.stat().st_mtime_ns for path in parts if path.exists()}
+    assert len(answered(tiny, tiny_run, out)) == 60
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_answers_of_other_photographs_are_not_mixed(tiny, tiny_run, tmp_path) -> None:
+    answered(tiny, tiny_run, tmp_path / "out")
+    with pytest.raises(ValueError, match="choose another --out"):
+        answered(tiny, tiny_run, tmp_path / "out", limit=5)
+
+
+def test_answers_of_other_temperatures_are_not_mixed(tiny, tiny_run, tmp_path) -> None:
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    answered(tiny, run, tmp_path / "out", fusion="chain", point="top")
+    record = {"model_hash": load_model(run, torch.device("cpu")).hash, "fusion": "chain", "point": "top"}
+    write_json(run / TEMPERATURES, {**record, "temperatures": {"chain": {"L3": 2.0}}})
+    with pytest.raises(ValueError, match="holds answers of other photographs or flags"):
+        answered(tiny, run, tmp_path / "out", fusion="chain", point="top")
+
+
+def test_a_packed_dataset_without_its_files_is_answered_alike(tiny, tiny_run, tmp_path) -> None:
+    pack.run(PackConfig(data=tiny, out=tmp_path / "packed"))
+    from_files = answered(tiny, tiny_run, tmp_path / "a").sort_values("L8_probability", ignore_index=True)
+    from_shards = answered(tmp_path / "packed", tiny_run, tmp_path / "b").sort_values(
+        "L8_probability", ignore_index=True
+    )
+    columns = ["latitude", "longitude", "L8_cell", "L8_probability"]
+    pd.testing.assert_frame_equal(from_files[columns], from_shards[columns])
+
+
+def test_a_table_of_paths_is_answered_and_an_unreadable_file_keeps_its_row_and_reason(tiny, tiny_run, tmp_path) -> None:
+    photo = next(tiny.rglob("*.jpg"))
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    pd.DataFrame({"image_path": [str(photo), "broken.jpg"]}).to_csv(tmp_path / "photos.csv", index=False)
+    table = answered(tmp_path / "photos.csv", tiny_run, tmp_path / "out").set_index("input")
+    assert table.loc[str(photo), "problem"] is None or pd.isna(table.loc[str(photo), "problem"])
+    assert "not a picture" in table.loc[str(tmp_path / "broken.jpg"), "problem"]
+    assert pd.isna(table.loc[str(tmp_path / "broken.jpg"), "latitude"])
+
+
+def test_a_table_without_paths_is_refused(tiny_run, tmp_path) -> None:
+    pd.DataFrame({"picture": ["a.jpg"]}).to_csv(tmp_path / "photos.csv", index=False)
+    with pytest.raises(ValueError, match="has no column of paths"):
+        answered(tmp_path / "photos.csv", tiny_run, tmp_path / "out")
+
+
+def test_without_bulk_a_table_is_a_file_that_is_no_photograph(tiny, tiny_run, tmp_path, caplog) -> None:
+    photo = next(tiny.rglob("*.jpg"))
+    pd.DataFrame({"path": [str(photo)]}).to_csv(tmp_path / "index.csv", index=False)
+    given = (photo, tmp_path / "index.csv")
+    session.main(InferConfig(photos=given, run=tiny_run, out=tmp_path / "out", device="cpu", maps=False))
+    assert "index.csv: not a picture that can be read" in caplog.text
+
+
+def test_an_interrupted_answering_goes_on_with_any_number_of_processes(
+    tiny, tiny_run, tmp_path, monkeypatch, small_parts
+) -> None:
+    alone = answered(tiny, tiny_run, tmp_path / "alone")
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    monkeypatch.setenv("RANK", "1")
+    first = answered(tiny, tiny_run, tmp_path / "out")
+    assert 0 < len(first) < 60
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    monkeypatch.setenv("RANK", "0")
+    pd.testing.assert_frame_equal(answered(tiny, tiny_run, tmp_path / "out"), alone, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_two_processes_at_once_answer_every_photograph_once(tiny, tiny_run, tmp_path) -> None:
+    out = tmp_path / "out"
+    flags = [str(tiny), "--run", str(tiny_run), "--out", str(out), "--split", "all", "--bulk", "--device", "cpu"]
+    code = (
+        "from infer import bulk, session; from infer.config import InferConfig; from plumbing.config import command\n"
+    )
+    code += "bulk.PART = 7; command(InferConfig, 'infer', 'infer.predict:main')"
+    ranks = [{"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank)} for rank in range(2)]
+    started = [
+        subprocess.Popen([sys.executable, "-c", code, *flags], cwd=ROOT, env={**os.environ, **rank}) for rank in ranks
+    ]
+    assert [process.wait() for process in started] == [0, 0]
+    table = pd.read_parquet(out)
+    assert sorted(table["id"]) == sorted(read_manifest(tiny)["id"])
+    assert sorted(path.name for path in out.iterdir())[0] == "_bulk.json"
+
+
+def test_rows_keep_the_order_and_the_ids_of_the_manifest_and_say_what_is_to_be_known(tiny, tiny_run, tmp_path) -> None:
+    table = answered(tiny, tiny_run, tmp_path / "out")
+    photos = read_manifest(tiny)
+    assert table["id"].tolist() == photos["id"].tolist()
+    assert table["input"].tolist() == [str(tiny / path) for path in photos["path"]]
+    assert table["warnings"].unique().tolist() == ["not calibrated: the probabilities may be too sure"]
+
+
+def test_answers_are_those_of_the_files_that_people_open(tiny, tiny_run, tmp_path) -> None:
+    table = answered(tiny, tiny_run, tmp_path / "bulk", limit=5)
+    session.main(
+        InferConfig(
+            photos=(tiny,), run=tiny_run, out=tmp_path, device="cpu", workers=0, split="all", limit=5, maps=False
+        )
+    )
+    people = pd.read_csv(tmp_path / "predictions.csv")
+    assert people["input"].tolist() == table["input"].tolist()
+    assert people["L8_cell"].tolist() == table["L8_cell"].tolist()
+    np.testing.assert_allclose(people[["latitude", "longitude"]], table[["latitude", "longitude"]], atol=1e-4)
+    np.testing.assert_allclose(people["L1_probability"], table["L1_probability"], atol=1e-4)
+
+
+def test_what_is_known_of_the_place_narrows_every_answer(tiny, tiny_run, tmp_path) -> None:
+    table = answered(tiny, tiny_run, tmp_path / "out", within=("FR",))
+    assert table["L8_cell"].nunique() == 1
+    np.testing.assert_allclose(table["L8_probability"], 1, atol=1e-5)
+    assert table["warnings"].str.contains("within FR").all()
+    with pytest.raises(ValueError, match="choose another --out"):
+        answered(tiny, tiny_run, tmp_path / "out")
+
+
+def test_several_datasets_in_files_and_in_shards_are_answered_together(tiny, tiny_run, tmp_path) -> None:
+    pack.run(PackConfig(data=tiny, out=tmp_path / "packed"))
+    session.main(
+        InferConfig(
+            photos=(tmp_path / "packed", next(tiny.rglob("*.jpg")), tiny, tmp_path / "packed"),
+            run=tiny_run,
+            out=tmp_path / "out",
+            bulk=True,
+            device="cpu",
+            workers=0,
+            split="calibration",
+        )
+    )
+    table = pd.read_parquet(tmp_path / "out")
+    packed, alone, files, again = table[:12], table[12:13], table[13:25], table[25:]
+    columns = ["id", "latitude", "longitude", "L8_cell"]
+    assert alone["id"].isna().all()
+    for other in (files, again):
+        pd.testing.assert_frame_equal(
+            packed[columns].reset_index(drop=True), other[columns].reset_index(drop=True), rtol=1e-4
+        )
+
+
+def test_flags_of_single_answers_are_refused(tiny, tiny_run) -> None:
+    with pytest.raises(ValueError, match="leave out --same-place, --confidence, or --bulk"):
+        InferConfig(photos=(tiny,), run=tiny_run, bulk=True, same_place=True, confidence=0.5)
+
+
+def test_a_packed_dataset_can_be_answered_one_by_one_with_its_pictures_beside_the_maps(
+    tiny, tiny_run, tmp_path
+) -> None:
+    pack.run(PackConfig(data=tiny, out=tmp_path / "packed"))
+    out = tmp_path / "out"
+    session.main(InferConfig(photos=(tmp_path / "packed",), run=tiny_run, out=out, device="cpu", workers=0, limit=2))
+    records = read_json(out / "predictions.json")
+    assert [Path(record["input"]).name for record in records] == ["paris-8.jpg", "new-york-8.jpg"]
+    for record in records:
+        assert Path(record["input"]).read_bytes() == next(tiny.rglob(Path(record["input"]).name)).read_bytes()
+        assert (out / f"{Path(record['input']).stem}.html").is_file()
+
+
+def test_a_shard_cut_short_leaves_its_photographs_out_by_name(tiny, tiny_run, tmp_path, caplog) -> None:
+    pack.run(PackConfig(data=tiny, out=tmp_path / "packed"))
+    shard = next((tmp_path / "packed" / "shards").glob("test-*.tar"))
+    os.truncate(shard, shard.stat().st_size // 2)
+    table = answered(tmp_path / "packed", tiny_run, tmp_path / "bulk").set_index("id")
+    unread = table["problem"].notna()
+    assert 0 < unread.sum() < 12
+    assert table.loc[unread, "latitude"].isna().all()
+    assert table.loc[unread, "problem"].str.contains("cut short").all()
+    session.main(
+        InferConfig(
+            photos=(tmp_path / "packed",), run=tiny_run, out=tmp_path / "out", device="cpu", workers=0, maps=False
+        )
+    )
+    assert "is cut short" in caplog.text
+    assert len(read_json(tmp_path / "out" / "predictions.json")) == 12 - unread.sum()

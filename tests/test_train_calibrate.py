@@ -1,0 +1,299 @@
+"""Temperatures that make probabilities mean what they say, and the way of answering that scores best."""
+
+import json
+import shutil
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from dataset.groups import group_weights, related_groups
+from dataset.manifest import read_manifest, write_manifest
+from geocells.hierarchy import UNKNOWN
+from infer.decode.conformal import CONFORMAL, read_promises
+from infer.decode.posterior import FUSIONS, Tree, chain, product
+from infer.evaluate.run import split_photos
+from infer.predictor import TEMPERATURES, load_model
+from label_maps.build import main as make_label_maps
+from label_maps.config import LabelMapsConfig
+from plumbing.files import write_json
+from tests.tiny import joint_config
+from train.calibrate import Calibration, collect, fit_temperatures, main, sum_nll
+from train.config import CalibrateConfig
+from train.conformal import fit_confidence, fit_promises
+from train.tasks import train_joint
+
+CPU = torch.device("cpu")
+TREE = Tree((torch.arange(4).repeat_interleave(3), torch.arange(12).repeat_interleave(2)), (4, 12, 24))
+MODEL = SimpleNamespace(tree=TREE, device=CPU)
+
+
+def synthetic(scales, rule=chain, count=6000):
+    """Photographs whose truth is drawn from the posterior of logits that were then scaled, level by level."""
+    generator = torch.Generator().manual_seed(0)
+    logits = [2 * torch.randn(count, size, generator=generator) for size in TREE.sizes]
+    leaf = torch.multinomial(rule(TREE, logits)[-1].exp(), 1, generator=generator)[:, 0]
+    middle = TREE.parent_class[1][leaf]
+    classes = torch.stack([TREE.parent_class[0][middle], middle, leaf], dim=1)
+    scaled = [z * scale for z, scale in zip(logits, scales, strict=True)]
+    return Calibration(scaled, classes, np.zeros((count, 2)), np.arange(count))
+
+
+def nll(data, rule, temperatures):
+    return sum_nll(MODEL, data, rule, np.log(temperatures))[0]
+
+
+@pytest.mark.parametrize("scales", [(1.0, 1.0, 1.0), (3.0, 0.5, 2.0), (0.3, 5.0, 1.0)])
+def test_the_temperature_of_scaled_logits_is_the_scale(scales):
+    assert fit_temperatures(MODEL, synthetic(scales), "chain") == pytest.approx(scales, rel=0.12)
+
+
+def test_the_temperature_of_each_level_is_found_through_their_product():
+    fitted = fit_temperatures(MODEL, synthetic((3.0, 0.5, 2.0), product), "product")
+    assert fitted == pytest.approx((3.0, 0.5, 2.0), rel=0.25)
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("scales", [(1.0, 1.0, 1.0), (5.0, 5.0, 5.0), (0.1, 0.1, 0.1)])
+def test_no_calibration_makes_the_likelihood_worse(fusion, scales):
+    data, rule = synthetic(scales, count=300), "own" if fusion == "seed" else fusion
+    fitted = fit_temperatures(MODEL, data, fusion)
+    assert nll(data, rule, fitted) <= nll(data, rule, (1.0, 1.0, 1.0)) + 1e-4
+    for level in range(3):
+        for factor in (0.8, 1.25):
+            other = [min(20.0, max(0.05, t * factor)) if level == k else t for k, t in enumerate(fitted)]
+            assert nll(data, rule, fitted) <= nll(data, rule, other) + 1e-4
+
+
+def test_the_likelihood_is_that_of_the_posterior_users_get():
+    data = synthetic((1.0, 1.0, 1.0), count=600)
+    posterior = chain(TREE, data.logits)
+    expected = sum(-p.gather(1, c[:, None]).mean() for p, c in zip(posterior, data.classes.T, strict=True))
+    assert nll(data, "chain", (1.0, 1.0, 1.0)) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_photographs_of_unknown_cells_count_at_the_levels_that_know_them():
+    data = synthetic((1.0, 1.0, 1.0), count=600)
+    classes = data.classes.clone()
+    classes[:300, 2] = UNKNOWN
+    posterior = chain(TREE, data.logits)
+    expected = sum(-p.gather(1, c[:, None]).mean() for p, c in zip(posterior[:2], classes.T[:2], strict=True))
+    expected -= posterior[2][300:].gather(1, classes[300:, 2:]).mean()
+    partly = Calibration(data.logits, classes, data.latlon_deg, data.group)
+    assert nll(partly, "chain", (1.0, 1.0, 1.0)) == pytest.approx(float(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize("rule", ["chain", "product", "own"])
+def test_the_gradient_of_the_likelihood_is_its_slope(rule):
+    data = synthetic((1.5, 0.7, 1.0), count=600)
+    classes = data.classes.clone()
+    classes[::3, 2] = UNKNOWN
+    partly = Calibration(data.logits, classes, data.latlon_deg, data.group)
+    at, step = np.log([0.8, 1.3, 1.1]), 1e-2
+    _, gradient = sum_nll(MODEL, partly, rule, at)
+    for level, along in enumerate(step * np.eye(3)):
+        slope = (sum_nll(MODEL, partly, rule, at + along)[0] - sum_nll(MODEL, partly, rule, at - along)[0]) / (2 * step)
+        assert gradient[level] == pytest.approx(slope, rel=1e-2, abs=1e-3)
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_temperatures_of_perfect_and_of_useless_logits_stay_within_limits(fusion):
+    data, rule = synthetic((1.0, 1.0, 1.0), count=200), "own" if fusion == "seed" else fusion
+    true = [torch.nn.functional.one_hot(c, n) for c, n in zip(data.classes.T, TREE.sizes, strict=True)]
+    perfect = Calibration([5.0 * z for z in true], data.classes, data.latlon_deg, data.group)
+    fitted = fit_temperatures(MODEL, perfect, fusion)
+    assert all(0.05 <= t <= 1.01 for t in fitted)
+    assert nll(perfect, rule, fitted) < 1e-3
+    wrong = Calibration([-5.0 * z for z in true], data.classes, data.latlon_deg, data.group)
+    assert max(fit_temperatures(MODEL, wrong, fusion)) == 20.0
+
+
+@pytest.fixture
+def run(tiny_run, tmp_path):
+    return shutil.copytree(tiny_run, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
+
+
+def calibrate(data, run, **flags):
+    main(CalibrateConfig(data, run, workers=0, device="cpu", **flags))
+    return json.loads((run / TEMPERATURES).read_text())
+
+
+def test_what_is_fitted_is_written_printed_and_used(tiny, run, capsys):
+    record = calibrate(tiny, run)
+    model = load_model(run, CPU)
+    assert record["photographs"] == 12
+    assert model.calibrated
+    assert (model.fusion, model.point) == (record["fusion"], record["point"])
+    for fusion in FUSIONS:
+        assert model.temperatures[fusion] == tuple(record["temperatures"][fusion].values())
+        assert record["nll"][fusion]["after"] <= record["nll"][fusion]["before"] + 1e-4
+    printed = capsys.readouterr().out
+    assert "12 photographs of the calibration split" in printed
+    assert f"this run answers by --fusion {record['fusion']} --point {record['point']} from now on" in printed
+
+
+def test_the_way_of_answering_that_scores_best_is_chosen_and_never_the_published_rule(tiny, run):
+    record = calibrate(tiny, run)
+    scores = {(f, p): s for f in ("chain", "product") for p, s in record["geoscore"][f].items()}
+    assert record["geoscore"][record["fusion"]][record["point"]] == max(scores.values())
+    assert set(record["geoscore"]) == set(FUSIONS)
+
+
+def test_calibrating_twice_is_calibrating_once(tiny, run):
+    one, other = calibrate(tiny, run), calibrate(tiny, run)
+    assert {**one, "created_at_utc": ""} == {**other, "created_at_utc": ""}
+
+
+def test_interrupted_before_the_promises_it_leaves_none_of_other_temperatures(tiny, run, monkeypatch):
+    calibrate(tiny, run)
+    assert (run / CONFORMAL).is_file()
+
+    def full(path, record):
+        if path.name == CONFORMAL:
+            raise OSError("no space left on device")
+        write_json(path, record)
+
+    monkeypatch.setattr("train.calibrate.write_json", full)
+    with pytest.raises(OSError, match="no space"):
+        calibrate(tiny, run)
+    assert (run / TEMPERATURES).is_file()
+    assert not (run / CONFORMAL).exists()
+
+
+def test_a_dataset_without_the_training_photographs_cannot_say_what_lies_elsewhere(tiny, run, tmp_path, caplog):
+    data = shutil.copytree(tiny, tmp_path / "data")
+    photos = read_manifest(data)
+    write_manifest(data, photos[photos["split"] == "calibration"])
+    calibrate(data, run)
+    assert "elsewhere" not in json.loads((run / CONFORMAL).read_text())["promises"]
+    assert "holds 0 of the 36 training photographs" in caplog.text
+
+
+def test_promises_count_a_group_of_related_photographs_once(tiny, run):
+    model = load_model(run, CPU)
+    data = collect(model, tiny, split_photos(tiny, "calibration"), 8, 0)
+    # The second half of the groups has three photographs for each one that there was.
+    member = np.unique(data.group, return_inverse=True)[1]
+    often = data.rows(np.repeat(np.arange(12), np.where(member > member.max() / 2, 3, 1)))
+    assert len(often.group) > 12
+    once, more = fit_promises(model, data), fit_promises(model, often)
+    assert more.weights == pytest.approx(once.weights, abs=1e-4)
+    for level, weights in once.confidence.items():
+        assert more.confidence[level] == pytest.approx(weights, abs=1e-2)
+    for name, needs in once.needed.items():
+        assert [more.needed[name].quantile(c) for c in (0.3, 0.5, 0.8)] == pytest.approx(
+            [needs.quantile(c) for c in (0.3, 0.5, 0.8)], abs=1e-3
+        )
+
+
+def test_confidence_is_fitted_with_the_training_photographs_of_best_cells(tiny, run):
+    model = load_model(run, CPU)
+    data = collect(model, tiny, split_photos(tiny, "calibration"), 8, 0)
+    posterior, counts = model.posterior(data.logits), np.ones(len(model.hierarchy.key), dtype=np.int64)
+    for level, log_probability in enumerate(posterior):
+        # Every other best cell is right, and has many training photographs.
+        cell = log_probability.argmax(dim=1)
+        data.classes[:, level] = torch.where(cell % 2 == 1, cell, UNKNOWN)
+        counts[model.hierarchy.rows(level)][1::2] = 400
+    model = replace(model, hierarchy=replace(model.hierarchy, train_count=counts))
+    fitted = fit_promises(model, data).confidence
+    for level, name in enumerate(model.hierarchy.level_names):
+        best, cell = (t.double().numpy() for t in posterior[level].max(dim=1))
+        learned = counts[model.hierarchy.rows(level)][cell.astype(int)]
+        right = cell == data.classes[:, level].numpy()
+        expected = fit_confidence(np.exp(best), learned, right, group_weights(data.group))
+        assert fitted[name] == pytest.approx(expected, abs=1e-3)
+    assert max(weights[3] for weights in fitted.values()) > 0.1
+
+
+def test_photographs_of_other_places_say_what_is_promised_there(tiny, run, tmp_path):
+    elsewhere = shutil.copytree(tiny, tmp_path / "elsewhere")
+    photos = read_manifest(tiny)
+    # Stand-ins: the calibration photographs and thrice those of the test split, as if of four datasets.
+    write_manifest(elsewhere, photos[photos["split"] == "test"].assign(split="calibration"))
+    calibrate(tiny, run, elsewhere=(tiny, elsewhere, elsewhere, elsewhere))
+    promises = json.loads((run / CONFORMAL).read_text())["promises"]
+    assert promises["usual"]["photographs"] == 12
+    assert promises["elsewhere"]["photographs"] == 48
+    usual, there = (promises[places]["needed_mass"]["L1"] for places in ("usual", "elsewhere"))
+    # Groups of one dataset are not those of another, whatever their numbers.
+    test_groups = len(np.unique(related_groups(photos[photos["split"] == "test"])))
+    assert there["groups"] == usual["groups"] + 3 * test_groups
+
+
+def test_too_few_photographs_of_other_places_are_refused_before_anything_is_fitted(tiny, run, monkeypatch):
+    monkeypatch.setattr("train.calibrate.fit_temperatures", None)
+    with pytest.raises(ValueError, match="--elsewhere has 12 photographs: 30 at least are needed"):
+        calibrate(tiny, run, elsewhere=(tiny,))
+    assert not (run / CONFORMAL).exists()
+
+
+def test_photographs_from_elsewhere_that_were_trained_on_are_refused(tiny, run, tmp_path):
+    elsewhere = shutil.copytree(tiny, tmp_path / "elsewhere")
+    write_manifest(elsewhere, read_manifest(tiny).assign(split="calibration"))
+    with pytest.raises(ValueError, match=r"36 photographs of the calibration split of .*elsewhere were trained on"):
+        calibrate(tiny, run, elsewhere=(elsewhere,))
+
+
+@pytest.mark.parametrize("name", [TEMPERATURES, CONFORMAL])
+def test_a_damaged_record_is_one_line_that_says_what_to_do(tiny, run, name):
+    calibrate(tiny, run)
+    content = json.loads((run / name).read_text())
+    broken = {"temperatures": ["a"]} if name == TEMPERATURES else {"promises": {"usual": {}}}
+    (run / name).write_text(json.dumps({**content, **broken}))
+
+    def read():
+        model = load_model(run, CPU)
+        read_promises(run, model.hash, model.fusion)
+
+    with pytest.raises(ValueError, match=rf"{name} .*damaged.* run `python -m train calibrate` again"):
+        read()
+
+
+def test_photographs_that_were_trained_on_are_refused_and_nothing_is_written(tiny, run, tmp_path):
+    with pytest.raises(ValueError, match=r"36 photographs of the train split of .* were trained on, such as .*-\d: "):
+        calibrate(tiny, run, split="train")
+    data = shutil.copytree(tiny, tmp_path / "data")
+    photos = read_manifest(data)
+    photos.loc[photos["id"] == "lima-0", "split"] = "calibration"
+    write_manifest(data, photos)
+    with pytest.raises(
+        ValueError, match=r"1 photographs of the calibration split of .* were trained on, such as lima-0"
+    ):
+        calibrate(data, run)
+    assert not (run / TEMPERATURES).exists()
+
+
+def test_at_most_so_many_photographs_are_used_drawn_evenly(tiny, run):
+    assert calibrate(tiny, run, max_photos=5)["photographs"] == 5
+
+
+def test_photographs_that_cannot_be_read_are_named(tiny, run, tmp_path, caplog):
+    data = shutil.copytree(tiny, tmp_path / "data")
+    photos = read_manifest(data)
+    gone = photos["path"][photos["split"] == "calibration"].iloc[0]
+    (data / gone).write_bytes(b"")
+    assert calibrate(data, run)["photographs"] == 11
+    assert f"{gone}: the file is empty (0 bytes)" in caplog.text
+
+
+def test_photographs_of_which_the_run_knows_no_cell_cannot_calibrate_it(tiny, tmp_path):
+    data, run = shutil.copytree(tiny, tmp_path / "data"), tmp_path / "run"
+    photos = read_manifest(data)
+    write_manifest(data, photos[photos["id"].str.startswith("paris")])
+    make_label_maps(LabelMapsConfig(data, run))
+    train_joint(joint_config(data, run, epochs=1, batch_size=3))
+    write_manifest(data, photos[photos["id"].str.startswith("lima")])
+    with pytest.raises(
+        ValueError, match=r"none of 2 photographs of the calibration split lies in a cell that .* knows"
+    ):
+        calibrate(data, run)
+    assert not (run / TEMPERATURES).exists()
+
+
+@pytest.mark.parametrize("flags", [{"max_photos": 0}, {"batch_size": 0}, {"workers": -1}])
+def test_flags_that_cannot_work_are_refused(tmp_path, flags):
+    with pytest.raises(ValueError, match="must be 1 or more, --workers 0 or more"):
+        CalibrateConfig(tmp_path, tmp_path, **flags)

@@ -1,0 +1,322 @@
+"""How good a run is: what its evaluations found, figure by figure and by where photographs are from."""
+
+import re
+from collections.abc import Iterator, Mapping
+from html import escape
+from typing import Any
+
+from viz.report.line_chart import Line, Panel, panel_html
+from viz.report.parts import BEST_GEOSCORE, area_words, bar, kilometres, measured, missing, note, section, table
+
+ANSWERS = {
+    "chance": "Chance",
+    "one place": "One place",
+    "cell prior": "Cell prior",
+    "neighbour": "Neighbour",
+    "model": "This run",
+    "clue oracle": "Clue oracle",
+}
+"""By how well they know the place; others follow."""
+DIFFERENCES = {
+    "geoscore": "GeoScore higher by",
+    "median_km": "Median error, km",
+    "mean_km": "Mean error, km",
+    "nearer": "Answer nearer",
+}
+FIGURES = {"geoscore": "GeoScore, of 5,000", "median_km": "Median error", "mean_km": "Mean error"}
+GROUPS = {"training_photographs_nearby": "Photographs", "latitude": "Degrees north", "country": "Country"}
+"""Ways of grouping that come first, and the heads of their tables."""
+SLICED = {"n", "geoscore", "median_km"}
+SHOWN_GROUPS = 12
+STAGES = {
+    "before": ("raw", "#8794a1"),
+    "after_temperatures": ("scaled", "#d1495b"),
+    "after": ("final", "#0b5cad"),
+}
+"""What a probability went through: nothing, temperatures, and what makes of it the chance of being right."""
+DRAWN = {
+    "answers",
+    "levels",
+    "slices",
+    "calibration",
+    "regions",
+    "not_promised",
+    "recall_by_area_km2",
+    "against",
+    "trained_on",
+    "cells",
+}
+HEAD = {"run", "split", "photographs"}
+
+Report = Mapping[str, Any]
+
+
+def quality_sections(evaluations: Mapping[str, Report]) -> str:
+    """Return a section for each evaluation as HTML."""
+    if not evaluations:
+        command = "python -m infer evaluate --data DATASET --run RUN --split test"
+        return section("How good it is", missing("It was not evaluated; measure it with", command))
+    return "".join(_evaluation(name, report) for name, report in evaluations.items())
+
+
+def _evaluation(file: str, report: Report) -> str:
+    title = f"How good it is: {report['split']} split, {report['photographs']:,} photographs"
+    slices = report.get("slices") or {}
+    return section(
+        title,
+        _warning(report),
+        _answers(report["answers"]),
+        _against(report.get("against") or {}),
+        _levels(report.get("levels") or {}),
+        _slices(slices),
+        _calibration(report.get("calibration") or {}),
+        _regions(report.get("regions") or {}),
+        _search(report.get("recall_by_area_km2") or {}),
+        _rest(file, {key: value for key, value in report.items() if key not in DRAWN | HEAD}),
+    )
+
+
+def _warning(report: Report) -> str:
+    """Return what makes the figures say less than they seem to: photographs that are, or are close to, training ones."""
+    known, leaks = report.get("trained_on") or 0, report.get("leaks") or {}
+    said = ""
+    if known:
+        said += _warned(f"{known:,} of these photographs were trained on: the figures say nothing of new ones.")
+    if leaks.get("compared_with", 0) < leaks.get("training_photographs", 0):
+        compared, of = leaks["compared_with"], leaks["training_photographs"]
+        said += _warned(
+            f"The leak audit knew {compared:,} of {of:,} training photographs: it says nothing of the others."
+        )
+    if leaks.get("contaminated"):
+        said += _warned(f"{leaks['photographs']:,} of these photographs are related to training ones: {_kinds(leaks)}.")
+    for coverage in report.get("not_promised") or ():
+        said += _warned(f"No regions can be promised to hold {coverage:.0%} of such photographs.")
+    return said
+
+
+def _warned(text: str) -> str:
+    return f'<p class="warning">{escape(text)}</p>'
+
+
+def _kinds(leaks: Report) -> str:
+    return ", ".join(f"{kind} {count:,}" for kind, count in leaks["kinds"].items() if count)
+
+
+def _against(other: Report) -> str:
+    """Return by how much the run differs from another on the same photographs."""
+    if not other:
+        return ""
+    differences = {name: value for name, value in other.items() if isinstance(value, Mapping)}
+    rows = [
+        [
+            escape(DIFFERENCES.get(name, name)),
+            *(_difference(name, float(value[key])) for key in ("value", "low", "high")),
+        ]
+        for name, value in differences.items()
+    ]
+    title = f"Against {other['run']}, on the same {other['photographs']:,} photographs"
+    return f"<h3>{escape(title)}</h3>{table(['', 'This run', 'from', 'to'], rows)}"
+
+
+def _difference(name: str, value: float) -> str:
+    return f"{value:.1%}" if name == "nearer" else f"{value:+,.0f}"
+
+
+def _answers(answers: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the figures of the run beside chance and, on the demo planet, beside the oracle that reads its clues."""
+    names = [*(name for name in ANSWERS if name in answers), *(name for name in answers if name not in ANSWERS)]
+    rows = [
+        [escape(figure_words(figure)), *(measured(figure, answers[name][figure]) for name in names)]
+        for figure in answers["model"]
+    ]
+    said = note(
+        "Below each figure: 95 % bootstrap interval. Chance answers with the place of a training photograph at random."
+    )
+    if "one place" in answers:
+        said += note("One place is the best single answer to all photographs.")
+    if "neighbour" in answers:
+        said += note(
+            "Cell prior is the run's answer when all it knows is how many training photographs each cell has; neighbour is "
+            "the place of the training photograph with the most similar features."
+        )
+    if "clue oracle" in answers:
+        said += note("The clue oracle reads exactly what a made-up picture shows: what can be had on the demo planet.")
+    return table(["", *(ANSWERS.get(name, name) for name in names)], rows) + said
+
+
+def figure_words(name: str) -> str:
+    """Return what a figure is, in words, from its name."""
+    within = re.fullmatch(r"within_(\d+)km", name)
+    return f"Within {int(within[1]):,} km" if within else FIGURES.get(name, name.replace("_", " "))
+
+
+def _levels(levels: Mapping[str, Mapping[str, Any]]) -> str:
+    if not levels:
+        return ""
+    rows = [
+        [
+            escape(name),
+            f"{level['classes']:,}",
+            measured("top_1", level["top_1"]),
+            measured("top_10", level["top_10"]),
+            f"{level['in_a_known_cell']:.1%}{bar(level['in_a_known_cell'])}",
+        ]
+        for name, level in levels.items()
+    ]
+    head = ["Level", "Classes", "Best cell right", "Among best 10", "True cell is a class"]
+    return f"<h3>By level</h3>{table(head, rows)}"
+
+
+def _slices(slices: Mapping[str, Any]) -> str:
+    """Return figures by group, a table for each way of grouping; what is no group of figures is left to the mean."""
+    tables = {by: of for by, of in slices.items() if _is_grouped(of)}
+    ordered = sorted(tables.items(), key=lambda item: list(GROUPS).index(item[0]) if item[0] in GROUPS else len(GROUPS))
+    parts = "".join(_sliced(by, of) for by, of in ordered)
+    macro = slices.get("country_macro_average")
+    said = ""
+    if macro:
+        mean_km = kilometres(macro["median_km"])
+        said = note(f"Mean over countries: GeoScore {macro['geoscore']:,.0f}, median error {mean_km}.")
+    return f'<div class="slices">{parts}</div>{said}'
+
+
+def _is_grouped(of: Any) -> bool:
+    return (
+        isinstance(of, Mapping) and bool(of) and all(isinstance(g, Mapping) and g.keys() >= SLICED for g in of.values())
+    )
+
+
+def _sliced(by: str, groups: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return a table of groups, in order of their numbers where they have some, or else the largest first."""
+    head = GROUPS.get(by, by.replace("_", " ").capitalize())
+    rows = list(groups.items())
+    if all(re.match(r"-?\d", name) for name in groups):
+        rows.sort(key=lambda item: _first_number(item[0]), reverse=by == "latitude")
+    shown, others = dict(rows[:SHOWN_GROUPS]), dict(rows[SHOWN_GROUPS:])
+    more = f"<details><summary>{len(others)} more</summary>{_slice_table(head, others)}</details>" if others else ""
+    return f"<div><h3>By {escape(by.replace('_', ' '))}</h3>{_slice_table(head, shown)}{more}</div>"
+
+
+def _first_number(text: str) -> float:
+    found = re.match(r"-?\d+", text)
+    return float(found[0]) if found else 0.0
+
+
+def _slice_table(of: str, groups: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = [
+        [
+            escape(name),
+            f"{group['n']:,}",
+            kilometres(group["median_km"]),
+            f"{group['geoscore']:,.0f}{bar(group['geoscore'] / BEST_GEOSCORE)}",
+        ]
+        for name, group in groups.items()
+    ]
+    return table([of, "n", "Median error", "GeoScore"], rows)
+
+
+def _calibration(levels: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return whether probabilities mean what they say: a table of errors and a reliability diagram of each level."""
+    if not levels:
+        return ""
+    stages = [stage for stage in STAGES if any(f"ece_{stage}" in level for level in levels.values())]
+    rows = [
+        [
+            escape(name),
+            *(_share(level.get(f"ece_{stage}")) for stage in stages),
+            _share((level.get("ece_if_perfect") or {}).get("mean")),
+        ]
+        for name, level in levels.items()
+    ]
+    head = ["Level", *(STAGES[stage][0] for stage in stages), "if perfect"]
+    drawn = "".join(
+        panel_html(_reliability(name, level["reliability"]))
+        for name, level in levels.items()
+        if level.get("reliability")
+    )
+    return (
+        f"<h3>Do probabilities mean what they say?</h3>{table(head, rows, 'Expected calibration error of the best cell')}"
+        f'<div class="panels">{drawn}</div>'
+        f"{note('Raw: as the network says; scaled: with temperatures; final: what the run reports as how sure it is.')}"
+        f"{note('On the dashed diagonal, cells given 70 % are right 70 % of the time; below it, the run is too sure.')}"
+    )
+
+
+def _share(value: Any) -> str:
+    return "" if value is None else f"{float(value):.1%}"
+
+
+def _reliability(level: str, stages: Mapping[str, Any]) -> Panel:
+    lines = [Line("", "#8794a1", [(0, 0), (1, 1)], dashed=True, dots=False)]
+    for stage in (stage for stage in STAGES if stage in stages):
+        words, colour = STAGES[stage]
+        lines.append(Line(words, colour, [(row["confidence"], row["right"]) for row in stages[stage]]))
+    return Panel(f"{level}: share right", "probability given", lines, (0, 1), (0, 1), "{:.0%}".format, "{:.0%}".format)
+
+
+def _regions(regions: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return whether regions hold the place as often as they promise, and how large they are."""
+    if not regions:
+        return ""
+    rows = [
+        [
+            f"{float(promised):.0%}" + _of_known(region),
+            measured("covered", region["covered"]),
+            _share((region.get("covered_of_photographs") or {}).get("value")),
+            _share(((region.get("uncalibrated") or {}).get("covered") or {}).get("value")),
+            area_words(region["median_area_km2"]) if "median_area_km2" in region else "",
+            area_words(region["circle_of_equal_coverage"]["area_km2"]) if "circle_of_equal_coverage" in region else "",
+        ]
+        for promised, region in regions.items()
+    ]
+    head = ["Promised", "Hold the place", "Of all photographs", "Uncalibrated", "Median km²", "One circle, km²"]
+    groups = "".join(_region_groups(promised, region.get("groups") or {}) for promised, region in regions.items())
+    more = f"<details><summary>by group</summary>{groups}</details>" if groups else ""
+    counted = "Related photographs, as of one journey or creator and cell, count as one, but in the third column."
+    said = "One circle around each answer, of the size that would hold the place as often, takes the area on the right."
+    return f"<h3>Do regions keep their promise?</h3>{table(head, rows)}{more}{note(f'{counted} {said}')}"
+
+
+def _of_known(region: Mapping[str, Any]) -> str:
+    """Return what a region is made of where that is not all land."""
+    return "" if region.get("cells", "land") == "land" else f", of known {escape(str(region['cells']))} cells"
+
+
+def _region_groups(promised: str, groups: Mapping[str, Mapping[str, Any]]) -> str:
+    return "".join(
+        table(
+            [by.capitalize(), "n", "Hold the place"],
+            [[escape(name), f"{hits['n']:,}", measured("covered", hits)] for name, hits in of.items()],
+            f"{float(promised):.0%} regions by {by}",
+        )
+        for by, of in groups.items()
+        if of
+    )
+
+
+def _search(recall: Mapping[str, float]) -> str:
+    """Return how many places are found by who searches the likeliest cells first, up to an area."""
+    if not recall:
+        return ""
+    rows = [[f"{float(area):,.0f}", f"{share:.1%}{bar(share)}"] for area, share in recall.items()]
+    return f"<h3>Who searches the best cells first finds the place</h3>{table(['Within km²', 'of the time'], rows)}"
+
+
+def _rest(file: str, values: Report) -> str:
+    """Return whatever else an evaluation says, by the names it has in the file."""
+    rows = [[escape(name), escape(value)] for name, value in _flat(values)]
+    if not rows:
+        return ""
+    inside = f"<summary>everything else in {escape(file)}</summary>{table(['', ''], rows)}"
+    return f'<details class="rest">{inside}</details>'
+
+
+def _flat(values: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(values, Mapping):
+        for key, value in values.items():
+            yield from _flat(value, f"{name} / {key}" if name else str(key))
+    elif isinstance(values, list) and any(isinstance(value, Mapping | list) for value in values):
+        for k, value in enumerate(values):
+            yield from _flat(value, f"{name} / {k}")
+    else:
+        yield name, f"{values:.6g}" if isinstance(values, float) else str(values)

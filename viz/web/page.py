@@ -1,0 +1,152 @@
+"""One map as one page: Leaflet, styles and data inside it, so that it opens from disk without a network."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import folium
+from branca.element import Element, Figure
+from folium.template import Template
+from xstatic.pkg import leaflet
+
+from viz.config import check_tiles
+
+OCEAN, BARE_LAND = "#a9cfe6", "#d3d2ce"
+
+PLAIN, MERCATOR = "EPSG4326", "EPSG3857"
+"""Projections: plain degrees, which show the poles and all cells alike, and Web Mercator, which tiles need."""
+
+WEB = Path(__file__).parent
+
+
+class _Verbatim(Element):
+    # An Element takes its text for a template, in which somebody's `{{` would be code.
+    _template = Template("{{ this.text }}")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+
+
+@dataclass(frozen=True)
+class Page:
+    """What is on a page beside the map.
+
+    Attributes:
+        title: as text.
+        data: what the scripts find in `data`; plain values.
+        script: file of `viz/web/`, run after `cells.js`.
+        start: function of that script that takes the map.
+        above: HTML before the map, escaped by the caller.
+        below: HTML after it, likewise.
+        body_class: class of the body.
+    """
+
+    title: str
+    data: Mapping[str, Any]
+    script: str
+    start: str
+    above: str = ""
+    below: str = ""
+    body_class: str = ""
+
+
+def map_page(page: Page, crs: str = PLAIN, tiles: str | None = None, scale: bool = False) -> str:
+    """Return a page with one map as HTML; same input, same bytes.
+
+    Args:
+        page: what is on it.
+        crs: projection; with tiles it is Web Mercator.
+        tiles: address of background tiles, for which the page then needs the network.
+        scale: show a bar of kilometres.
+
+    Raises:
+        ValueError: `tiles` is no address of tiles.
+    """
+    world = folium.Map(
+        tiles=None,
+        crs=MERCATOR if tiles else crs,
+        control_scale=scale,
+        prefer_canvas=True,
+        zoom_snap=0.25,
+        attribution_control=bool(tiles),
+        max_bounds_viscosity=0.8,
+    )
+    # What folium would load from other machines.
+    world.default_js, world.default_css = [], []
+    if tiles:
+        check_tiles(tiles)
+        folium.TileLayer(tiles, attr=escape(f"Tiles: {urlsplit(tiles).hostname}")).add_to(world)
+    figure = world.get_root()
+    assert isinstance(figure, Figure)
+    _number(figure)
+    figure.title = escape(page.title)
+    figure.header.add_child(_Verbatim(_head(tiles)), name="head")
+    figure.html.add_child(_Verbatim(page.above), name="above")
+    world.render()
+    figure.html.add_child(_Verbatim(f"{page.below}{_data(page.data)}"), name="below")
+    figure.script.add_child(_Verbatim(_program(page, world.get_name())), name="program")
+    html = figure.render().replace("<html>", '<html lang="en">', 1)
+    return re.sub(r"[ \t]+$", "", html.replace("<body>", f'<body class="{page.body_class}">', 1), flags=re.MULTILINE)
+
+
+def _number(figure: Element) -> None:
+    """Number the elements in their order, where folium draws names at random."""
+    waiting = [figure]
+    for number, element in enumerate(waiting):
+        element._id = str(number)
+        waiting.extend(element._children.values())
+
+
+def _head(tiles: str | None) -> str:
+    # The browser itself is told to load nothing: what slips into a page one day is refused, not fetched.
+    pictures = "data:" + (f" {_origin(tiles)}" if tiles else "")
+    policy = f"default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src {pictures}"
+    script, style = _leaflet()
+    return (
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">\n'
+        f"<style>\n{style}\n</style>\n<script>\n{script}\n</script>\n<style>\n{_web('page.css')}</style>\n"
+    )
+
+
+def _origin(tiles: str) -> str:
+    parts = urlsplit(tiles)
+    return f"{parts.scheme}://{parts.netloc.replace('{s}', '*')}"
+
+
+@cache
+def _leaflet() -> tuple[str, str]:
+    """Return Leaflet's script and style without what a browser would load beside them."""
+    folder = Path(leaflet.BASE_DIR)
+    script = (folder / "leaflet.js").read_text(encoding="utf-8")
+    style = (folder / "leaflet.css").read_text(encoding="utf-8")
+    script = re.sub(r"//# sourceMappingURL=\S+", "", script).replace("https://leafletjs.com", "leafletjs.com")
+    # The pictures of its layer switch and of its default marker; we use neither.
+    style = re.sub(r"/\*.*?\*/", "", re.sub(r"url\([^)]*\)", "none", style), flags=re.DOTALL)
+    return script.strip(), re.sub(r"\n\s*\n+", "\n", style).strip()
+
+
+@cache
+def _web(name: str) -> str:
+    return (WEB / name).read_text(encoding="utf-8")
+
+
+def _data(values: Mapping[str, Any]) -> str:
+    text = json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    # Inside <script> only `</script` and `<!--` end or change the mode; without any `<` there is neither.
+    return f'<script type="application/json" id="data">{text.replace("<", chr(92) + "u003c")}</script>'
+
+
+def _program(page: Page, map_name: str) -> str:
+    return f"{_web('cells.js')}\n{_web(page.script)}\n{page.start}({map_name});"
+
+
+def swatches(items: Sequence[tuple[str, str]]) -> str:
+    """Return entries of a legend as HTML: colours and the words beside them."""
+    return "".join(f'<span><i style="background:{colour}"></i>{escape(words)}</span>' for colour, words in items)
