@@ -31,7 +31,7 @@ from infer.decode.region import needed_mass, region_cells
 from infer.evaluate.calibration import COVERAGES, TrustMeter, covered
 from infer.evaluate.metrics import distance_figures
 from infer.evaluate.run import split_photos
-from infer.predictor import Model, load_model
+from infer.model import Model, load_model
 from train.calibrate import collect
 from train.conformal import Calibration
 

@@ -32,7 +32,7 @@ from fetch.demo.dataset import Planet, make_planet
 from fetch.demo.planet import NAMES
 from geocells.sphere import distance_km
 from infer.explain.occlusion import APART_KM, contrast, heat_map
-from infer.predictor import Model, load_model
+from infer.model import Model, load_model
 from plumbing.files import read_json
 from plumbing.progress import progress
 

@@ -34,7 +34,7 @@ from dataset.manifest import coordinates
 from geocells.sphere import distance_km
 from infer.evaluate.metrics import RADII_KM, geoscore, mean_interval, median_difference
 from infer.evaluate.run import baselines, measure, split_photos
-from infer.predictor import Model, load_model
+from infer.model import Model, load_model
 from plumbing.files import atomic_path, write_json
 
 SCALED = Path("train/recipes/demo.yaml")
@@ -252,7 +252,7 @@ def photos_per_second(model: Model) -> float:
     times = []
     for _ in range(6):
         started_at = time.perf_counter()
-        seen = model.see(pixels)
+        seen = model.outputs(pixels)
         model.points(model.posterior(seen.logits), seen)
         times.append(time.perf_counter() - started_at)
     return BATCH / float(np.median(times[1:]))

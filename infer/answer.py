@@ -12,8 +12,8 @@ from torch import Tensor
 from dataset.metadata_location import stated_places
 from geocells.sphere import distance_km
 from infer.decode.posterior import KeptCells, adaptive_top_k
+from infer.model import Model
 from infer.place_names import nearest_places
-from infer.predictor import Model
 from plumbing.files import sha256
 from plumbing.version import VERSION
 

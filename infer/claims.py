@@ -14,7 +14,7 @@ from infer.config import ClaimConfig
 from infer.decode.conformal import Promises, RegionFinder, read_promises
 from infer.decode.posterior import likeliest
 from infer.decode.prior import Prior, make_prior, restrict
-from infer.predictor import Model
+from infer.model import Model
 
 Record = dict[str, Any]
 

@@ -21,8 +21,8 @@ from infer.export.formats import write_format, write_sidecars
 from infer.export.strip import write_stripped
 from infer.export.tables import Record, photographs_of, write_answers
 from infer.images import Photo, evenly, files_of, find_photos, photo_batches, unique_names, unpacked
+from infer.model import Model, NetworkOutput, load_model
 from infer.network.devices import pick_device
-from infer.predictor import Model, Seen, load_model
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, write_text
 from plumbing.progress import progress
@@ -152,7 +152,7 @@ def answers(photos: list[Photo], model: Model, config: InferConfig) -> Iterator[
             yield photos[i], record, evidence
 
 
-def one_place(photos: list[Path], seen: Seen, claims: Claims, config: InferConfig) -> Record:
+def one_place(photos: list[Path], seen: NetworkOutput, claims: Claims, config: InferConfig) -> Record:
     """Return the record of what is seen on N photographs of one place."""
     model, temperature = claims.model, config.same_place_temperature
     posterior = model.posterior(seen.logits)
@@ -168,20 +168,20 @@ def one_place(photos: list[Path], seen: Seen, claims: Claims, config: InferConfi
     return record
 
 
-def seen_together(photos: list[Photo], model: Model, config: InferConfig) -> Iterator[tuple[list[int], Seen]]:
+def seen_together(photos: list[Photo], model: Model, config: InferConfig) -> Iterator[tuple[list[int], NetworkOutput]]:
     """Yield which photographs were read together and what is seen on them; with --same-place, all at once."""
-    found: list[tuple[list[int], Seen]] = []
+    found: list[tuple[list[int], NetworkOutput]] = []
     paths = [photo.path for photo in photos]
     for batch in photo_batches(Pictures.of_files(paths), model.transform, config.batch_size, config.workers):
         for _, reason in batch.unreadable:
             log.warning("left out: %s", reason)
         if not len(batch.index):
             continue
-        found.append((batch.index.tolist(), model.see(batch.pixels)))
+        found.append((batch.index.tolist(), model.outputs(batch.pixels)))
         if not config.same_place:
             yield found.pop()
     if found:
-        yield [i for index, _ in found for i in index], Seen.joined([seen for _, seen in found])
+        yield [i for index, _ in found for i in index], NetworkOutput.joined([seen for _, seen in found])
 
 
 def write_maps(stem: Path, photo: Photo, record: Record, evidence: Evidence, model: Model, tiles: str | None) -> None:

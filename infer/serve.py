@@ -11,9 +11,9 @@ from typing import Any
 from infer.claims import Claims
 from infer.config import AppConfig, InferConfig
 from infer.images import Photo
+from infer.model import Model, load_model
 from infer.network.devices import pick_device
 from infer.predict import answers, write_maps
-from infer.predictor import Model, load_model
 from plumbing.addresses import is_loopback
 
 log = logging.getLogger(__name__)

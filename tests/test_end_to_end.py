@@ -12,8 +12,8 @@ from fetch.demo.dataset import run as make_demo
 from fetch.thin import run as thin
 from infer.config import EvaluateConfig, InferConfig
 from infer.evaluate.run import main as evaluate
+from infer.model import load_model
 from infer.predict import main as infer
-from infer.predictor import load_model
 from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
 from tests.tiny import joint_config

@@ -20,7 +20,7 @@ from infer.config import EvaluateConfig
 from infer.decode.conformal import CONFORMAL, RegionFinder, read_promises
 from infer.evaluate.calibration import TrustMeter
 from infer.evaluate.run import class_ranks, main, measure, split_photos, table
-from infer.predictor import Model, load_model
+from infer.model import Model, load_model
 from train.calibrate import collect
 
 CPU = torch.device("cpu")

@@ -16,8 +16,8 @@ from infer.answer import Listing, answer_record
 from infer.config import InferConfig
 from infer.explain.evidence import uncropped
 from infer.explain.occlusion import APART_KM, contrast, elsewhere, explain, heat_map
+from infer.model import load_model
 from infer.predict import main
-from infer.predictor import load_model
 from tests.tiny import PLACES, write_square
 from viz.maps.evidence import AGAINST, FOR, heat_png
 

@@ -18,9 +18,9 @@ from infer.config import EvaluateConfig, InferConfig
 from infer.evaluate.run import cell_errors, cell_prior
 from infer.evaluate.run import main as evaluate
 from infer.explain.retrieval import COUNT, FEATURES, PHOTOGRAPHS, Neighbours, open_neighbours, unit_features
+from infer.model import load_model
 from infer.network.network import load_network, save_network
 from infer.predict import main
-from infer.predictor import load_model
 from tests.tiny import PLACES, write_square
 
 CPU = torch.device("cpu")
@@ -47,7 +47,7 @@ def pixels_as_features(run, data):
 
 
 def seen(model, path):
-    return unit_features(model.see(model.transform.pixels(path)[None]))
+    return unit_features(model.outputs(model.transform.pixels(path)[None]))
 
 
 @settings(deadline=None)

@@ -15,7 +15,7 @@ from fetch.config import PackConfig
 from infer import predict as session
 from infer.config import InferConfig
 from infer.export import bulk
-from infer.predictor import TEMPERATURES, load_model
+from infer.model import TEMPERATURES, load_model
 from plumbing.files import read_json, write_json
 
 ROOT = Path(__file__).parent.parent

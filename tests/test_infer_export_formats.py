@@ -13,9 +13,9 @@ from infer.claims import same_place_record
 from infer.config import InferConfig
 from infer.export.formats import _xmp_degrees, write_format, write_sidecars
 from infer.export.tables import as_csv, as_geojson
+from infer.model import load_model
 from infer.network.devices import pick_device
 from infer.predict import main
-from infer.predictor import load_model
 from tests.tiny import PLACES, write_square
 
 BOXES = shapely.MultiPolygon([shapely.box(170, -20, 180, -10), shapely.box(-180, -20, -170, -10)])

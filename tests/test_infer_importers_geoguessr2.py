@@ -16,7 +16,7 @@ from geocells import grid
 from infer.config import ImportConfig
 from infer.decode.posterior import fuse
 from infer.importers.geoguessr2 import EMPTY_CELLS, main
-from infer.predictor import load_model
+from infer.model import load_model
 from label_maps.run_folder import read_split
 
 ARCH = "shufflenet_v2_x0_5"

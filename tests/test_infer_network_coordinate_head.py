@@ -15,10 +15,10 @@ from geocells.sphere import distance_km, latlon_deg, unit_vectors
 from infer.config import EvaluateConfig, InferConfig
 from infer.decode.point import REGRESSED
 from infer.evaluate.run import main as evaluate
+from infer.model import NetworkOutput, load_model
 from infer.network.coordinate_head import CoordinateSpec, latlon_deg_of, point_logits, vectors_of
 from infer.network.network import load_network
 from infer.predict import main as infer
-from infer.predictor import Seen, load_model
 from label_maps.files import read_hierarchy
 from tests.tiny import joint_config
 from train.calibrate import main as calibrate
@@ -65,14 +65,14 @@ def test_logits_of_a_point_fall_by_one_each_thousand_kilometres():
 
 
 def test_photographs_are_seen_alike_together_and_apart():
-    seen = Seen([torch.randn(5, 3), torch.randn(5, 4)], torch.randn(5, 3), torch.randn(5, 2))
-    again = Seen.joined([seen.rows(slice(0, 2)), seen.rows(slice(2, 5))])
+    seen = NetworkOutput([torch.randn(5, 3), torch.randn(5, 4)], torch.randn(5, 3), torch.randn(5, 2))
+    again = NetworkOutput.joined([seen.rows(slice(0, 2)), seen.rows(slice(2, 5))])
     for one, other in zip(
         [*seen.logits, seen.features, seen.regressed], [*again.logits, again.features, again.regressed], strict=True
     ):
         torch.testing.assert_close(one, other)
     torch.testing.assert_close(seen.one_place().regressed[0], seen.regressed.mean(dim=0))
-    assert Seen.joined([Seen(seen.logits, None, seen.features)]).regressed is None
+    assert NetworkOutput.joined([NetworkOutput(seen.logits, None, seen.features)]).regressed is None
 
 
 @pytest.fixture(scope="module", params=["vector", "standardised"])
@@ -91,7 +91,7 @@ def regress_run(request, tiny, tiny_run, tmp_path_factory):
 def test_a_run_of_a_coordinate_alone_answers_the_levels_by_how_far_their_cells_are(regress_run, tiny):
     model = load_model(regress_run, CPU)
     pixels = torch.stack([model.transform.pixels(path) for path in sorted(tiny.glob("images/**/*.jpg"))[:6]])
-    seen = model.see(pixels)
+    seen = model.outputs(pixels)
     points = model.with_choices(None, REGRESSED).points(model.posterior(seen.logits), seen)
     hierarchy = read_hierarchy(regress_run)
     for level, logits in enumerate(seen.logits):

@@ -14,8 +14,8 @@ from geocells.partitions import QuadPartition
 from geocells.partitions.macro import MacroPartition, published_boxes
 from geocells.sphere import distance_km, latlon_deg, unit_vectors
 from infer.decode.point import CELLS_REFINED, answer_points, refined_points
+from infer.model import load_model
 from infer.network.refiner import REFINE, Refiner, RefinerSpec, save_refiner, widened_boxes
-from infer.predictor import load_model
 from label_maps.files import hierarchy_hash, read_hierarchy
 from plumbing.files import sha256
 
@@ -175,7 +175,7 @@ def test_a_run_with_a_refiner_has_its_point_and_another_hash(tiny_run, run):
     assert plain.point_methods == ("top", "mean", "median", "geoscore")
     assert model.point_methods == ("top", "mean", "median", "geoscore", "refined")
     assert plain.hash != model.hash
-    seen = model.see(torch.randint(0, 255, (3, 3, 32, 32), dtype=torch.uint8))
+    seen = model.outputs(torch.randint(0, 255, (3, 3, 32, 32), dtype=torch.uint8))
     posterior = model.posterior(seen.logits)
     refined = model.with_choices(None, "refined").points(posterior, seen)
     assert distance_km(refined, model.points(posterior)).max() < 0.1

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from infer.config import AppConfig, InferConfig
+from infer.model import load_model
 from infer.predict import main as answer
-from infer.predictor import load_model
 from infer.serve import answer_page, framed
 
 ROOT = Path(__file__).parent.parent

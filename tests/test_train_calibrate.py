@@ -15,7 +15,7 @@ from geocells.hierarchy import UNKNOWN
 from infer.decode.conformal import CONFORMAL, read_promises
 from infer.decode.posterior import FUSIONS, Tree, chain, product
 from infer.evaluate.run import split_photos
-from infer.predictor import TEMPERATURES, load_model
+from infer.model import TEMPERATURES, load_model
 from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
 from plumbing.files import write_json

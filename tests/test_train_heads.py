@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from infer.images import read_pixels
+from infer.model import load_model
 from infer.network.coordinate_head import HEAD
 from infer.network.network import load_network, read_trained
 from infer.network.transform import normalise
-from infer.predictor import load_model
 from label_maps.files import read_hierarchy
 from tests.tiny import joint_config
 from train import heads as readout
@@ -144,6 +144,6 @@ def test_such_a_run_answers_and_is_refined_like_any_other(tiny, run):
     train_joint(config_of(tiny, run))
     refine(RefineConfig(tiny, run, epochs=1, workers=0, device="cpu"))
     model = load_model(run, CPU).with_choices(None, "refined")
-    seen = model.see(torch.zeros(2, 3, 32, 32, dtype=torch.uint8))
+    seen = model.outputs(torch.zeros(2, 3, 32, 32, dtype=torch.uint8))
     assert seen.features.shape == (2, 960 * 2)
     assert model.points(model.posterior(seen.logits), seen).shape == (2, 2)

@@ -9,8 +9,8 @@ from label_maps.run_folder import update_run
 from plumbing.config import parse
 from tests.tiny import joint_config
 from train import sweep as sweeping
-from train.config import JointConfig, LevelConfig, LevelSweepConfig, OptimConfig, SweepConfig
 from train.__main__ import sweep_config as config_of
+from train.config import JointConfig, LevelConfig, LevelSweepConfig, OptimConfig, SweepConfig
 
 RECIPES = Path(__file__).parent.parent / "train" / "recipes"
 

@@ -25,8 +25,8 @@ from infer.decode.posterior import FUSIONS, fuse
 from infer.evaluate.metrics import geoscore
 from infer.evaluate.run import split_photos, trained_ids
 from infer.images import photo_batches
+from infer.model import TEMPERATURES, Model, NetworkOutput, load_model
 from infer.network.devices import pick_device
-from infer.predictor import TEMPERATURES, Model, Seen, load_model
 from plumbing.files import write_json, write_text
 from plumbing.progress import progress
 from plumbing.version import now_utc
@@ -126,19 +126,19 @@ def _training_places(config: CalibrateConfig) -> NDArray[np.float64]:
 
 def collect(model: Model, data: Path, photos: Any, batch_size: int, workers: int) -> Calibration:
     """Return the logits of photographs; those that cannot be read are named and left out."""
-    parts: list[Seen] = []
+    parts: list[NetworkOutput] = []
     read = []
     batches = photo_batches(Pictures.of_dataset(data, photos), model.transform, batch_size, workers)
     for batch in progress(batches, "reading logits", "batch", -(-len(photos) // batch_size)):
         for _, reason in batch.unreadable:
             log.warning("left out: %s", reason)
         if len(batch.index):
-            parts.append(model.see(batch.pixels))
+            parts.append(model.outputs(batch.pixels))
             read.append(batch.index.numpy())
     if not read:
         raise ValueError(f"none of {len(photos)} photographs of {data} could be read")
     truth = coordinates(photos)[np.concatenate(read)]
-    seen = Seen.joined(parts)
+    seen = NetworkOutput.joined(parts)
     # Clones, for what is computed in inference mode cannot be learned from.
     seen = replace(seen, logits=[level.clone() for level in seen.logits])
     classes = torch.from_numpy(model.hierarchy.classes(truth)).to(model.device)

@@ -24,7 +24,7 @@ from infer.decode.density import COMPONENTS, Surface, fit_weights
 from infer.decode.posterior import likeliest
 from infer.decode.raster import Raster
 from infer.decode.region import needed_mass
-from infer.predictor import Model, Seen
+from infer.model import Model, NetworkOutput
 from plumbing.progress import progress
 from plumbing.version import now_utc
 
@@ -49,7 +49,7 @@ class Calibration:
     classes: Tensor
     latlon_deg: NDArray[np.float64]
     group: NDArray[np.int64]
-    seen: Seen | None = None
+    seen: NetworkOutput | None = None
 
     def rows(self, chosen: NDArray[np.int64]) -> "Calibration":
         """Return some of the photographs, without what else the networks say of them."""

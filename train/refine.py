@@ -16,12 +16,12 @@ from torch import Tensor
 from geocells.hierarchy import UNKNOWN, Hierarchy
 from geocells.sphere import EARTH_RADIUS_KM, unit_vectors
 from infer.images import photo_batches
+from infer.model import check_fits, network_files
 from infer.network.coordinate_head import vectors_of
 from infer.network.devices import pick_device
 from infer.network.network import GeoNetwork, load_network
 from infer.network.refiner import REFINE, Refiner, RefinerSpec, save_refiner, widened_boxes
 from infer.network.transform import InputTransform, normalise
-from infer.predictor import check_fits, network_files
 from label_maps.files import hierarchy_hash, read_hierarchy
 from plumbing.files import sha256
 from plumbing.progress import progress
@@ -133,7 +133,7 @@ def examples(
 
 @torch.inference_mode()
 def _features(network: GeoNetwork, pixels: Tensor, device: torch.device) -> Tensor:
-    """Return (B, width) features as `infer.predictor` computes them for answers."""
+    """Return (B, width) features as `infer.model` computes them for answers."""
     with torch.autocast(device.type, enabled=device.type == "cuda"):
         return network.features(normalise(pixels.to(device))).float()
 

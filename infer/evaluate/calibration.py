@@ -22,7 +22,7 @@ from infer.decode.density import Surface
 from infer.decode.posterior import fuse, likeliest
 from infer.decode.raster import Raster
 from infer.decode.region import needed_mass, region_cells
-from infer.predictor import Model
+from infer.model import Model
 
 BINS = 15
 DRAWS = 200

@@ -32,8 +32,8 @@ from infer.evaluate.leakage import find_leaks, leak_line, leak_report
 from infer.evaluate.metrics import RADII_KM, distance_figures, macro_average, mean_interval, paired_differences, slices
 from infer.explain.retrieval import Neighbours, open_neighbours, unit_features
 from infer.images import photo_batches
+from infer.model import Model, load_model
 from infer.network.devices import pick_device
-from infer.predictor import Model, load_model
 from label_maps.labels import COUNTRY, truth_of
 from label_maps.run_folder import read_split
 from plumbing.files import write_json, write_text
@@ -204,7 +204,7 @@ def measure(
         for _, reason in batch.unreadable:
             log.warning("left out: %s", reason)
         if len(batch.index):
-            rows, seen = batch.index.numpy(), model.see(batch.pixels)
+            rows, seen = batch.index.numpy(), model.outputs(batch.pixels)
             posterior = model.posterior(seen.logits)
             points.append(model.points(posterior, seen))
             ranks.append(class_ranks(posterior, classes[rows]))

@@ -14,7 +14,7 @@ from dataset.images import Pictures
 from infer.explain.occlusion import explain
 from infer.explain.retrieval import Neighbours, unit_features
 from infer.images import Photo
-from infer.predictor import Model, Seen
+from infer.model import Model, NetworkOutput
 from plumbing.images import open_rgb
 
 NEIGHBOUR_SIDE = 200
@@ -34,7 +34,12 @@ class Evidence:
 
 
 def add_evidence(
-    record: dict[str, Any], photo: Photo, log_leaf: Tensor, seen: Seen, model: Model, neighbours: Neighbours | None
+    record: dict[str, Any],
+    photo: Photo,
+    log_leaf: Tensor,
+    seen: NetworkOutput,
+    model: Model,
+    neighbours: Neighbours | None,
 ) -> Evidence:
     """Add `explanation` and `neighbours` to a photograph's record and return what is drawn of them.
 

@@ -11,7 +11,7 @@ from torchvision.transforms.v2 import functional
 
 from geocells.sphere import distance_km
 from infer.evaluate.metrics import RADII_KM
-from infer.predictor import Model
+from infer.model import Model
 
 METHOD = "occlusion by the blurred picture"
 APART_KM = float(RADII_KM[3])

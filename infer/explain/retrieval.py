@@ -20,7 +20,7 @@ from dataset.images import Pictures
 from dataset.manifest import content_hash, coordinates, read_manifest
 from geocells.sphere import distance_km
 from infer.images import photo_batches
-from infer.predictor import Model, Seen
+from infer.model import Model, NetworkOutput
 from label_maps.run_folder import read_split
 from plumbing.files import atomic_path
 from plumbing.progress import progress
@@ -100,7 +100,7 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def unit_features(seen: Seen) -> NDArray[np.float32]:
+def unit_features(seen: NetworkOutput) -> NDArray[np.float32]:
     """Return (B, width) features of length one of what is seen on photographs."""
     return torch.nn.functional.normalize(seen.features, dim=1).cpu().numpy()
 
@@ -164,7 +164,7 @@ def make_index(
                 log.warning("left out: %s", reason)
             if not len(batch.index):
                 continue
-            found = unit_features(model.see(batch.pixels))
+            found = unit_features(model.outputs(batch.pixels))
             if features is None:
                 shape = (len(photos), found.shape[1])
                 features = np.lib.format.open_memmap(partial, "w+", np.float16, shape)

@@ -24,8 +24,8 @@ from infer.answer import model_warnings
 from infer.config import InferConfig
 from infer.decode.prior import Prior, make_prior, restrict
 from infer.images import PhotoBatch, dataset_rows, evenly, find_photos, photo_batches
+from infer.model import Model, load_model
 from infer.network.devices import pick_device
-from infer.predictor import Model, load_model
 from plumbing.files import atomic_path, read_json, write_json
 from plumbing.progress import progress
 from plumbing.world import World
@@ -183,7 +183,7 @@ def _fill(answers: _Answers, batch: PhotoBatch, start: int, model: Model, prior:
     if not len(batch.index):
         return
     rows = batch.index.numpy() - start
-    seen = model.see(batch.pixels)
+    seen = model.outputs(batch.pixels)
     posterior = model.posterior(seen.logits)
     if prior is not None:
         posterior, _ = restrict(model.tree, posterior, prior)

@@ -31,7 +31,7 @@ TEMPERATURES = "temperatures.json"
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class NetworkOutput:
     """What the networks say of photographs, before any probability.
 
     Attributes:
@@ -45,7 +45,7 @@ class Seen:
     features: Tensor
 
     @classmethod
-    def joined(cls, parts: Sequence["Seen"]) -> "Seen":
+    def joined(cls, parts: Sequence["NetworkOutput"]) -> "NetworkOutput":
         """Return what is said of all photographs of several parts."""
         regressed = [part.regressed for part in parts if part.regressed is not None]
         return cls(
@@ -54,15 +54,17 @@ class Seen:
             torch.cat([part.features for part in parts]),
         )
 
-    def rows(self, rows: slice) -> "Seen":
+    def rows(self, rows: slice) -> "NetworkOutput":
         """Return what is said of some of the photographs."""
         regressed = None if self.regressed is None else self.regressed[rows]
-        return Seen([z[rows] for z in self.logits], regressed, self.features[rows])
+        return NetworkOutput([z[rows] for z in self.logits], regressed, self.features[rows])
 
-    def one_place(self) -> "Seen":
+    def one_place(self) -> "NetworkOutput":
         """Return what is said, on the mean, of photographs of one place, as of one."""
         regressed = None if self.regressed is None else self.regressed.mean(dim=0, keepdim=True)
-        return Seen([z.mean(dim=0, keepdim=True) for z in self.logits], regressed, self.features.mean(0, keepdim=True))
+        return NetworkOutput(
+            [z.mean(dim=0, keepdim=True) for z in self.logits], regressed, self.features.mean(0, keepdim=True)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +112,7 @@ class Model:
         return POINTS + tuple(name for name, needed in own if needed is not None)
 
     @torch.inference_mode()
-    def see(self, pixels: Tensor) -> Seen:
+    def outputs(self, pixels: Tensor) -> NetworkOutput:
         """Return what the networks say of (B, 3, size, size) uint8 pixels; each trunk is passed once."""
         images = normalise(pixels.to(self.device))
         outputs: dict[str, Tensor] = {}
@@ -125,11 +127,11 @@ class Model:
             logits = point_logits(regressed, self.centers)
         else:
             logits = [outputs[level].float() for level in self.hierarchy.level_names]
-        return Seen(logits, regressed, features.float())
+        return NetworkOutput(logits, regressed, features.float())
 
     def logits(self, pixels: Tensor) -> list[Tensor]:
         """Return (B, classes) logits per level of (B, 3, size, size) uint8 pixels."""
-        return self.see(pixels).logits
+        return self.outputs(pixels).logits
 
     @torch.inference_mode()
     def posterior(self, logits: Sequence[Tensor]) -> list[Tensor]:
@@ -163,7 +165,7 @@ class Model:
         return replace(self, fusion=fusion or self.fusion, point=point or self.point)
 
     @torch.inference_mode()
-    def points(self, posterior: Sequence[Tensor], seen: Seen | None = None) -> NDArray[np.float64]:
+    def points(self, posterior: Sequence[Tensor], seen: NetworkOutput | None = None) -> NDArray[np.float64]:
         """Return (B, 2) answered latitudes and longitudes in degrees.
 
         Args:

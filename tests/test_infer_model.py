@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from dataset.manifest import read_manifest, write_manifest
+from infer.model import load_model
 from infer.network.devices import pick_device
 from infer.network.network import GeoNetwork, NetworkSpec, load_network, save_network
 from infer.network.transform import InputTransform
-from infer.predictor import load_model
 from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
 from label_maps.files import hierarchy_hash, read_hierarchy
