@@ -1,1 +1,48 @@
-"""The network, from logits to a place, and how well that works."""
+"""Where a photograph was taken: from a run folder and pixels to a `Prediction`.
+
+Read `prediction` (the answer), `predictor` (photographs to predictions), `model` (a run folder: pixels to a posterior),
+then `network/` (trunks, heads, weights), `decode/` (posterior, point, region, prior), `evaluate/` (how good a run is),
+`explain/` (what an answer rests on), `export/` (files of answers) and `importers/` (runs of other projects' files).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from infer.prediction import Cell, LevelPrediction, MetadataLocation, Prediction, Provenance, Region
+    from infer.predictor import Predictions, Predictor, load
+
+__all__ = [
+    "Cell",
+    "LevelPrediction",
+    "MetadataLocation",
+    "Prediction",
+    "Predictions",
+    "Predictor",
+    "Provenance",
+    "Region",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for only then: torch takes seconds, and `import infer` should not."""
+    if name not in __all__:
+        raise AttributeError(f"module 'infer' has no attribute {name!r}")
+    from importlib import import_module
+
+    home = "infer.predictor" if name in ("Predictions", "Predictor", "load") else "infer.prediction"
+    return getattr(import_module(home), name)
+
+
+def page_of(prediction: Prediction) -> str:
+    """Return the offline page of an answer.
+
+    The pages belong to viz, which stands above this folder; a notebook that imports infer alone still shows its map. So
+    this one function finds them by name, as `__main__` wires them for the commands.
+    """
+    from importlib import import_module
+
+    page: str = import_module("viz.maps.prediction").prediction_html(prediction)
+    return page

@@ -1,0 +1,69 @@
+"""What the pages of an answer are drawn from beside the answer itself: the photograph, outlines of cells, a heat map."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from PIL import Image
+
+from geocells.hierarchy import Hierarchy
+from infer.decode.region import cell_outline
+from plumbing.images import open_rgb
+
+THUMBNAIL_SIDE = 480
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """What is drawn of an answer.
+
+    Attributes:
+        source: the photograph: a file, its bytes, or an opened picture.
+        hierarchy: the cells, for their outlines.
+        heat: (H, W) over the whole photograph, in nats; None where no explanation was asked for.
+        similar_jpeg: a small picture of each similar photograph; None where it cannot be read.
+    """
+
+    source: Path | bytes | Image.Image
+    hierarchy: Hierarchy
+    heat: NDArray[np.float64] | None = field(default=None, repr=False)
+    similar_jpeg: Sequence[bytes | None] = field(default=(), repr=False)
+
+    def thumbnail_jpeg(self, side: int = THUMBNAIL_SIDE) -> bytes | None:
+        """Return the photograph as a small JPEG without metadata; None where it is gone by now."""
+        try:
+            return small_jpeg(self.source, side)
+        except ValueError:
+            return None
+
+    def outlines(self, level_name: str, cells: Sequence[str]) -> list[shapely.Geometry | None]:
+        """Return the outline of each cell of a level, (longitude, latitude); None for one that is its box."""
+        depth = self.hierarchy.level_index(level_name)
+        rows = self.hierarchy.rows(depth)
+        known = {name: rows.start + k for k, name in enumerate(self.hierarchy.name[rows])}
+        keys = self.hierarchy.key[[known[cell] for cell in cells]].tolist()
+        return [cell_outline(self.hierarchy.partition, key, depth) for key in keys]
+
+
+def small_jpeg(source: Path | bytes | Image.Image, side: int) -> bytes:
+    """Return a small JPEG of a picture, without its metadata.
+
+    Args:
+        source: a file, the bytes of one, or an opened picture.
+        side: the longer one at most, in pixels.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    encoded = io.BytesIO()
+    if isinstance(source, Image.Image):
+        picture = source.convert("RGB")
+        picture.thumbnail((side, side))
+    else:
+        picture = open_rgb(source, side)
+    picture.save(encoded, "JPEG", quality=80)
+    return encoded.getvalue()

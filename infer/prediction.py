@@ -1,0 +1,473 @@
+"""The answer for one photograph, or for several of one place: frozen, typed, the same wherever it is shown.
+
+`Predictor.predict` makes a `Prediction` once and nothing edits it. `predictions.json` is `to_dict`, and `from_dict`
+reads it back. Latitude comes first, in degrees; GeoJSON alone has longitude first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from infer.drawing import Drawing
+
+FORMAT = 2
+"""Of predictions.json. Files of version 0.1.0 have no number and are refused with a line."""
+NOTICE = "A hypothesis, not proof."
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A geocell with its probability.
+
+    Attributes:
+        id: text of the cell, such as `0/1/2`, or the name of a country.
+        probability: of the posterior, 0 to 1; not calibrated by itself, see `LevelPrediction.confidence`.
+        latitude: of the coordinate that stands for the cell, the mean of its training photographs.
+        longitude: likewise.
+        training_photographs: how many the cell had.
+        bounds: south, west, north, east in degrees; east below west spans the antimeridian.
+    """
+
+    id: str
+    probability: float
+    latitude: float
+    longitude: float
+    training_photographs: int
+    bounds: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class LevelPrediction:
+    """The most probable cells of one level.
+
+    Attributes:
+        level: such as `L3` or `country`.
+        cells: the most probable first.
+        unlisted_probability: what all cells that are not listed have together.
+        confidence: calibrated probability that the best cell is the true one; None where the run is not calibrated.
+    """
+
+    level: str
+    cells: tuple[Cell, ...]
+    unlisted_probability: float
+    confidence: float | None = None
+
+    @property
+    def best(self) -> Cell:
+        """Return the most probable cell."""
+        return self.cells[0]
+
+    def top(self, count: int) -> tuple[Cell, ...]:
+        """Return the `count` most probable cells."""
+        return self.cells[:count]
+
+
+@dataclass(frozen=True)
+class Country:
+    """A country with its share of the probability.
+
+    Attributes:
+        code: ISO 3166-1 alpha-2.
+        name: in English.
+        share: 0 to 1.
+    """
+
+    code: str
+    name: str
+    share: float
+
+
+@dataclass(frozen=True)
+class Region:
+    """A conformal prediction region.
+
+    Attributes:
+        coverage: how often such regions hold the true place, as fitted on the calibration split.
+        level: whose cells make it up.
+        cells: how many.
+        area_km2: of all of it.
+        probability: of the posterior inside.
+        countries: with their shares of that probability, the largest first.
+        geometry: GeoJSON MultiPolygon, longitude first.
+    """
+
+    coverage: float
+    level: str
+    cells: int
+    area_km2: float
+    probability: float
+    countries: tuple[Country, ...]
+    geometry: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Place:
+    """The town nearest to the point.
+
+    Attributes:
+        name: of the town and its state.
+        country_code: ISO 3166-1 alpha-2.
+        country: its name in English.
+        distance_km: from the point.
+    """
+
+    name: str
+    country_code: str
+    country: str
+    distance_km: float
+
+
+@dataclass(frozen=True)
+class MetadataLocation:
+    """Where the file itself, or its dataset, says that it was taken; the network never sees it.
+
+    Attributes:
+        source: `EXIF`, `XMP`, `comment` or `dataset`.
+        latitude: in degrees.
+        longitude: in degrees.
+        distance_km: from the point; None where no point is answered.
+        region_coverage: coverage of the largest region, if there is one.
+        in_region: whether that region holds the location.
+        input: of several photographs of one place, the one that says so.
+    """
+
+    source: str
+    latitude: float
+    longitude: float
+    distance_km: float | None = None
+    region_coverage: float | None = None
+    in_region: bool | None = None
+    input: str | None = None
+
+
+@dataclass(frozen=True)
+class AreaPrior:
+    """What was known beside the photograph.
+
+    Attributes:
+        area: in words, such as `within DE`.
+        probability_inside: that the model itself put there before the area was known.
+    """
+
+    area: str
+    probability_inside: float
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """One of several photographs of one place.
+
+    Attributes:
+        input: its name.
+        sha256: of its file, or of its pixels where it has none.
+        agreement: probability that it puts where the others together think likely; None for a single photograph.
+        contradicts: whether it disagrees with the others.
+    """
+
+    input: str
+    sha256: str
+    agreement: float | None
+    contradicts: bool
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What the heat map of a photograph compares.
+
+    Attributes:
+        cell: the finest cell that is answered.
+        against: the most probable cell elsewhere; None where the run knows none so far away.
+        method: how the map was computed.
+    """
+
+    cell: str
+    against: str | None
+    method: str
+
+
+@dataclass(frozen=True)
+class SimilarPhotograph:
+    """A training photograph with similar features.
+
+    Attributes:
+        id: in its dataset.
+        latitude: in degrees.
+        longitude: in degrees.
+        similarity: cosine of the features.
+        distance_km: from the point.
+        licence: of the picture, where known.
+        creator: of the picture, where known.
+        path: of the picture.
+    """
+
+    id: str
+    latitude: float
+    longitude: float
+    similarity: float
+    distance_km: float
+    licence: str | None
+    creator: str | None
+    path: str
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What gave an answer, so that it can be checked.
+
+    Attributes:
+        run: name of the run.
+        model_hash: SHA-256 over its weights and label maps.
+        version: of this software.
+        created_at_utc: when the run was begun.
+        answered_at_utc: when it answered.
+        git_commit: of this software, where it is known.
+        fusion: how levels were combined.
+        temperatures: of each level.
+        options: of this answer.
+    """
+
+    run: str
+    model_hash: str
+    version: str
+    created_at_utc: str
+    answered_at_utc: str
+    git_commit: str | None
+    fusion: str
+    temperatures: Mapping[str, float]
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Where a photograph was taken, and how sure that is.
+
+    Rely first on the region and the calibrated confidence, then on the point.
+
+    Attributes:
+        input: name of the file; `image 3` for the third image that came without one.
+        sha256: of the file, or of the pixels of an image without one.
+        headline: the answer in one line, no finer than may be relied on.
+        answer_level: the finest level that is answered; None where even the coarsest is not confident enough.
+        confidence: calibrated probability that the best cell of the answered level is right; None where the run is not
+            calibrated.
+        latitude: of the point in degrees; None where `confidence` was asked for and the finest level does not reach it.
+        longitude: likewise.
+        point_method: how the point was chosen.
+        point_note: why the point lies outside the best cell; empty where it lies inside.
+        place: the town nearest to the point; None without a point.
+        countries: with their shares of the posterior, the largest first.
+        levels: by name, coarse to fine.
+        regions: by coverage.
+        metadata: where the file and its dataset say that it was taken.
+        prior: what was known beside the photograph, if anything.
+        photographs: of one place, where several were answered together.
+        explanation: what the heat map compares, where it was asked for.
+        similar: training photographs, where they were asked for.
+        warnings: what to know before relying on the answer.
+        provenance: what gave it.
+        drawing: what its pages are drawn from beside all this; not stored and not compared.
+
+    Example:
+        >>> p = Prediction.example()
+        >>> p.levels["L3"].top(1)[0].id
+        '0/1/2'
+        >>> Prediction.from_dict(p.to_dict()) == p
+        True
+    """
+
+    input: str
+    sha256: str
+    headline: str
+    answer_level: str | None
+    confidence: float | None
+    latitude: float | None
+    longitude: float | None
+    point_method: str
+    point_note: str
+    place: Place | None
+    countries: tuple[Country, ...]
+    levels: Mapping[str, LevelPrediction]
+    regions: Mapping[float, Region]
+    metadata: tuple[MetadataLocation, ...]
+    prior: AreaPrior | None
+    photographs: tuple[Photograph, ...]
+    explanation: Explanation | None
+    similar: tuple[SimilarPhotograph, ...]
+    warnings: tuple[str, ...]
+    provenance: Provenance
+    drawing: Drawing | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def point(self) -> tuple[float, float] | None:
+        """Return latitude and longitude in degrees; None where no point is answered."""
+        return None if self.latitude is None or self.longitude is None else (self.latitude, self.longitude)
+
+    @property
+    def finest(self) -> LevelPrediction:
+        """Return the finest level."""
+        return list(self.levels.values())[-1]
+
+    @property
+    def answered(self) -> LevelPrediction | None:
+        """Return the level that is answered; None where none is confident enough."""
+        return None if self.answer_level is None else self.levels[self.answer_level]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the answer as plain values that JSON can hold."""
+        plain = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "drawing"}
+        plain["levels"] = [_plain(level) for level in self.levels.values()]
+        plain["regions"] = [_plain(region) for region in self.regions.values()]
+        return {"format": FORMAT, **plain}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Prediction:
+        """Return the answer that `to_dict` wrote.
+
+        Raises:
+            ValueError: it was written by another version, or is damaged.
+        """
+        if not isinstance(content, Mapping) or content.get("format") != FORMAT:
+            raise ValueError(
+                f"this is not an answer of format {FORMAT} (it says {_said_format(content)}): predict again with this version"
+            )
+        try:
+            return cls(**_values(content))
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"the answer is damaged ({error!r}): predict again") from None
+
+    def to_row(self) -> dict[str, Any]:
+        """Return one row of a table: what predictions.csv says, by column."""
+        exif = next((place for place in self.metadata if place.source == "EXIF"), None)
+        truth = next((place for place in self.metadata if place.source == "dataset"), None)
+        row: dict[str, Any] = {
+            "input": self.input,
+            "headline": self.headline,
+            "answer_level": self.answer_level,
+            "confidence": self.confidence,
+            "latitude": self.latitude,
+            "longitude": self.longitude,
+            "method": self.point_method,
+            "place": self.place.name if self.place else None,
+            "country_code": self.place.country_code if self.place else None,
+        }
+        for region in self.regions.values():
+            row[f"region_{region.coverage * 100:g}_km2"] = region.area_km2
+        for name, level in self.levels.items():
+            row |= {f"{name}_cell": level.best.id, f"{name}_confidence": level.confidence}
+        for name, place in (("exif", exif), ("true", truth)):
+            row |= {f"{name}_latitude": place.latitude if place else None}
+            row |= {f"{name}_longitude": place.longitude if place else None}
+            row |= {f"{name}_distance_km": place.distance_km if place else None}
+        warnings = "; ".join((NOTICE.rstrip("."), *self.warnings))
+        return {**row, "warnings": warnings, "sha256": self.sha256, "model_hash": self.provenance.model_hash}
+
+    def to_geojson(self) -> dict[str, Any]:
+        """Return a feature collection (RFC 7946): the point, where there is one, and each region."""
+        row = {key: value for key, value in self.to_row().items() if key not in ("latitude", "longitude")}
+        point = None if self.point is None else {"type": "Point", "coordinates": [self.longitude, self.latitude]}
+        features = [{"type": "Feature", "geometry": point, "properties": {"kind": "point", **row}}]
+        for region in sorted(self.regions.values(), key=lambda region: region.coverage):
+            about = {"kind": "region", "input": self.input, "coverage": region.coverage, "area_km2": region.area_km2}
+            about |= {"countries": [country.name for country in region.countries], "warnings": row["warnings"]}
+            features.append({"type": "Feature", "geometry": dict(region.geometry), "properties": about})
+        return {"type": "FeatureCollection", "features": features}
+
+    def to_html(self) -> str:
+        """Return the offline page of the answer."""
+        from infer import page_of
+
+        return page_of(self)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the page in a frame."""
+        from html import escape
+
+        return (
+            f'<iframe sandbox="allow-scripts" title="{escape(self.headline)}" style="width:100%;height:640px;border:0" '
+            f'srcdoc="{escape(self.to_html())}"></iframe>'
+        )
+
+    @classmethod
+    def example(cls) -> Prediction:
+        """Return a made-up answer, for trying what reads answers."""
+        bounds = (0.0, 45.0, 22.5, 90.0)
+        cell = Cell("0/1/2", 0.7, 11.0, 60.0, 12, bounds)
+        box = [[45.0, 0.0], [90.0, 0.0], [90.0, 22.5], [45.0, 22.5], [45.0, 0.0]]
+        country = Country("IN", "India", 1.0)
+        geometry = {"type": "MultiPolygon", "coordinates": [[box]]}
+        return cls(
+            input="photo.jpg",
+            sha256="0" * 64,
+            headline="Most likely India",
+            answer_level="L3",
+            confidence=0.6,
+            latitude=11.0,
+            longitude=60.0,
+            point_method="geoscore",
+            point_note="",
+            place=Place("Mumbai, Maharashtra", "IN", "India", 1600.0),
+            countries=(country,),
+            levels={"L3": LevelPrediction("L3", (cell,), 0.3, 0.6)},
+            regions={0.9: Region(0.9, "L3", 1, 12e6, 0.7, (country,), geometry)},
+            metadata=(MetadataLocation("EXIF", 12.0, 61.0, 155.7, 0.9, True),),
+            prior=AreaPrior("within IN", 0.2),
+            photographs=(),
+            explanation=None,
+            similar=(),
+            warnings=("an example",),
+            provenance=Provenance(
+                "example", "0" * 64, "0", "2026-01-01", "2026-01-01", None, "chain", {"L3": 1.0}, {"coverage": [0.9]}
+            ),
+        )
+
+
+def _said_format(content: Any) -> Any:
+    return content.get("format", "nothing, as version 0.1.0 did") if isinstance(content, Mapping) else type(content)
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: _plain(content) for name, content in asdict(value).items()}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(content) for key, content in value.items()}
+    return [_plain(content) for content in value] if isinstance(value, list | tuple) else value
+
+
+def _values(content: Mapping[str, Any]) -> dict[str, Any]:
+    values = {f.name: content[f.name] for f in fields(Prediction) if f.name != "drawing"}
+    levels = [_level(level) for level in content["levels"]]
+    regions = [_region(region) for region in content["regions"]]
+    return {
+        **values,
+        "place": _optional(Place, content["place"]),
+        "countries": _each(Country, content["countries"]),
+        "levels": {level.level: level for level in levels},
+        "regions": {region.coverage: region for region in regions},
+        "metadata": _each(MetadataLocation, content["metadata"]),
+        "prior": _optional(AreaPrior, content["prior"]),
+        "photographs": _each(Photograph, content["photographs"]),
+        "explanation": _optional(Explanation, content["explanation"]),
+        "similar": _each(SimilarPhotograph, content["similar"]),
+        "warnings": tuple(content["warnings"]),
+        "provenance": Provenance(**content["provenance"]),
+    }
+
+
+def _level(content: Mapping[str, Any]) -> LevelPrediction:
+    cells = tuple(Cell(**{**cell, "bounds": tuple(cell["bounds"])}) for cell in content["cells"])
+    return LevelPrediction(**{**content, "cells": cells})
+
+
+def _region(content: Mapping[str, Any]) -> Region:
+    return Region(**{**content, "countries": _each(Country, content["countries"])})
+
+
+def _each(kind: Any, contents: Sequence[Mapping[str, Any]]) -> Any:
+    return tuple(kind(**content) for content in contents)
+
+
+def _optional(kind: Any, content: Mapping[str, Any] | None) -> Any:
+    return None if content is None else kind(**content)
