@@ -1,16 +1,17 @@
-# make demo: the whole pipeline on the demo planet.   make test: the tests.   make check: what CI runs.
+# make demo: the whole pipeline on the synthetic demo planet.   make test: the tests.   make check: what CI runs.
+# make pictures: screenshots of the demo's pages for README and docs (needs Chromium).
 PYTHON ?= python3
 PY := .venv/bin/python
 DATA := data/demo
 RUN := runs/demo
 
-.PHONY: demo test check install clean
+.PHONY: demo test check install pictures clean
 .DELETE_ON_ERROR:
 
 demo: predictions/demo/predictions.json $(RUN)/coverage.html $(RUN)/report.html
 	@cat $(RUN)/evaluation_test.txt
 	@echo
-	@echo "The demo planet is made up; these figures say nothing of real photographs. Open in a browser:"
+	@echo "The demo planet is synthetic: these figures say nothing about real photographs. Open in a browser:"
 	@echo "  coverage    $(RUN)/coverage.html"
 	@echo "  prediction  $$(ls predictions/demo/*.html | head -n 1)   (and $$(ls predictions/demo/*.html | wc -l) in all)"
 	@echo "  report      $(RUN)/report.html"
@@ -57,6 +58,9 @@ $(RUN)/coverage.html: $(DATA)/unthinned.parquet
 
 predictions/demo/predictions.json: $(RUN)/temperatures.json
 	$(PY) -m infer predict $(DATA) --split test --limit 4 --run $(RUN) --out predictions/demo
+
+pictures: demo
+	$(PY) -m bench.pictures --run $(RUN) --predictions predictions/demo --out docs/pictures
 
 clean:
 	rm -rf data/demo runs/demo predictions/demo
