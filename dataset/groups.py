@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from dataset.manifest import STORAGE_LEVEL, coordinates, placed
+from dataset.manifest import coordinates, has_coordinates
 from dataset.nearby import alike_pairs, close_pairs, unique_rows
 from geocells import grid
 from geocells.sphere import chord, unit_vectors
@@ -25,18 +25,18 @@ ALIKE_BITS = 4
 
 def storage_cells(photos: pd.DataFrame) -> NDArray[np.int64]:
     """Return the L8 cell of each photograph; a negative number for each country where no more is known."""
-    cell = grid.encode(np.nan_to_num(coordinates(photos)), STORAGE_LEVEL)
-    return np.where(placed(photos), cell, -2 - codes(photos, "country"))
+    cell = grid.encode(np.nan_to_num(coordinates(photos)), grid.TABLE_LEVEL)
+    return np.where(has_coordinates(photos), cell, -2 - codes(photos, "country"))
 
 
 def place_vectors(photos: pd.DataFrame) -> NDArray[np.float64]:
     """Return (N, 3) unit vectors; where only the country is known, one point for each, far from the sphere and others."""
     vectors = unit_vectors(np.nan_to_num(coordinates(photos)))
     country = codes(photos, "country")[:, None] + 2
-    return np.where(placed(photos)[:, None], vectors, [10.0, 0.0, 0.0] * country)
+    return np.where(has_coordinates(photos)[:, None], vectors, [10.0, 0.0, 0.0] * country)
 
 
-def related_groups(photos: pd.DataFrame) -> NDArray[np.int64]:
+def leakage_groups(photos: pd.DataFrame) -> NDArray[np.int64]:
     """Return the connected group of each photograph.
 
     Where only the country is known it stands for the cell and for the 200 m.
@@ -49,7 +49,7 @@ def related_groups(photos: pd.DataFrame) -> NDArray[np.int64]:
     creator = codes(photos, "creator")
     _, of_creator_and_cell = unique_rows(creator, storage_cells(photos))
     edges.append(_same(np.where(creator < 0, -1, of_creator_and_cell)))
-    rows = np.flatnonzero(placed(photos))
+    rows = np.flatnonzero(has_coordinates(photos))
     first, member = unique_rows(vectors[rows])
     edges.append(rows[_same(member)])
     edges += _forests(close_pairs(vectors[rows[first]], float(chord(SAME_PLACE_KM))), rows[first], len(photos))

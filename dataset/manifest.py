@@ -22,8 +22,6 @@ SURVEY = "survey.parquet"
 
 SPLITS = ("train", "calibration", "test")
 HASH_BLOCK = 250_000
-STORAGE_LEVEL = 8
-"""Level of the cell whose digits are the folders below `images/`."""
 
 SCHEMA = pa.schema(
     [
@@ -69,7 +67,7 @@ SURVEY_SCHEMA = pa.schema(
         ("photographs", pa.int32()),
     ]
 )
-"""Columns of survey.parquet: text of a cell of `STORAGE_LEVEL`; how many squares of a few kilometres in it have
+"""Columns of survey.parquet: text of a cell of `grid.TABLE_LEVEL`; how many squares of a few kilometres in it have
 pictures; `ok`, `short`, `open` (not finished), `error`; why it is not ok; how many photographs the dataset has."""
 
 
@@ -77,8 +75,8 @@ def image_path(photo_id: str, latlon_deg: NDArray[np.float64], country: str | No
     """Return where a dataset keeps a picture, relative to its folder: browsable by cell, or by country without one."""
     if np.isnan(latlon_deg).any():
         return f"images/{country}/{photo_id}.jpg"
-    cell = grid.encode(latlon_deg, STORAGE_LEVEL)
-    return f"images/{grid.format_id(int(cell), STORAGE_LEVEL)}/{photo_id}.jpg"
+    cell = grid.encode(latlon_deg, grid.TABLE_LEVEL)
+    return f"images/{grid.format_id(int(cell), grid.TABLE_LEVEL)}/{photo_id}.jpg"
 
 
 def write_manifest(data: Path, photos: pd.DataFrame) -> None:
@@ -100,42 +98,48 @@ def write_manifest(data: Path, photos: pd.DataFrame) -> None:
         pq.write_table(table, partial, compression="zstd")
 
 
-def read_manifest(data: Path, columns: list[str] | None = None, unplaced: bool = False) -> pd.DataFrame:
-    """Read the manifest of a dataset folder.
+def read_manifest(data: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read all rows of the manifest of a dataset folder, country-only photographs too.
 
     Args:
         data: the dataset folder.
         columns: those wanted, all when None.
-        unplaced: also photographs without coordinates, of which only the country is known; most that is done with
-            photographs needs coordinates.
 
     Raises:
-        ValueError: there is no dataset, it is empty, or it lacks a column.
+        ValueError: there is not a dataset, it is empty, or it lacks a column.
     """
     path = data / MANIFEST
     if not path.is_file():
-        raise ValueError(f"{data} is no dataset, it has no {MANIFEST}: make one with `python -m fetch demo|import`")
+        raise ValueError(f"{data} is not a dataset, it has no {MANIFEST}: make one with `python -m fetch demo|import`")
     wanted = SCHEMA.names if columns is None else columns
     try:
         there = pq.read_schema(path).names
-        read = [name for name in there if columns is None or name in (*columns, "latitude")]
-        table = pq.read_table(path, columns=read)
+        table = pq.read_table(path, columns=[name for name in there if columns is None or name in columns])
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path} cannot be read ({error}): make the dataset again with `python -m fetch`") from None
     missing = [name for name in wanted if name not in (*there, *ADDED_LATER)]
     if missing:
         raise ValueError(f"{path} lacks the column {missing[0]}: make the dataset again with `python -m fetch`")
     if not len(table):
-        raise ValueError(f"{data} holds no photographs: nothing can be done with an empty dataset")
-    if not unplaced and "latitude" in read and table["latitude"].null_count:
-        table = table.filter(table["latitude"].is_valid())
-        if not len(table):
-            raise ValueError(
-                f"{data} holds only photographs without coordinates, of which no more than the country is known: import "
-                "some that have them"
-            )
+        raise ValueError(f"{data} holds no photographs: import some with `python -m fetch import`")
     photos = table.to_pandas()
     photos = photos.assign(**{name: None for name in wanted if name not in photos})
+    return photos if columns is None else photos[columns]
+
+
+def read_located(data: Path, columns: list[str] | None = None) -> pd.DataFrame:
+    """Read the rows of a manifest that have coordinates, as `read_manifest` reads all.
+
+    Raises:
+        ValueError: as `read_manifest`, or no photograph has coordinates.
+    """
+    photos = read_manifest(data, None if columns is None else [*dict.fromkeys([*columns, "latitude"])])
+    here = has_coordinates(photos)
+    if not here.any():
+        raise ValueError(
+            f"{data} holds {len(photos):,} photographs, all of them country-only: import some that have coordinates"
+        )
+    photos = photos if here.all() else photos[here].reset_index(drop=True)
     return photos if columns is None else photos[columns]
 
 
@@ -144,8 +148,8 @@ def coordinates(photos: pd.DataFrame) -> NDArray[np.float64]:
     return photos[["latitude", "longitude"]].to_numpy(dtype=np.float64)
 
 
-def placed(photos: pd.DataFrame) -> NDArray[np.bool_]:
-    """Return which rows of a manifest have coordinates; of the others only the country is known."""
+def has_coordinates(photos: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which rows of a manifest have coordinates; the others are country-only."""
     return photos["latitude"].notna().to_numpy()
 
 

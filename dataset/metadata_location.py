@@ -15,7 +15,7 @@ DEGREES = re.compile(r"^(\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?))?(?:,(\d+(?:\.\d+)?))
 PAIR = re.compile(r"(?<![\d.])([-+]?\d{1,2}\.\d{2,})\s*[,; ]\s*([-+]?\d{1,3}\.\d{2,})(?![\d.])")
 
 
-def stated_places(source: Path) -> dict[str, LatLon]:
+def metadata_locations(source: Path) -> dict[str, LatLon]:
     """Return latitude and longitude by where a file states them: `EXIF`, `XMP`, `comment`; never raises."""
     found = {"EXIF": read_metadata(source).latlon_deg}
     try:

@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dataset.manifest import content_hash, coordinates, placed, read_manifest
+from dataset.manifest import content_hash, coordinates, has_coordinates, read_manifest
 from fetch.config import BalanceConfig
 from fetch.report import gini
 from fetch.subset import Subset, ids_hash, pictures_hash, write_subset
 from geocells import grid
-from geocells.land import TABLE_LEVEL, land_table
+from geocells.land import land_table
 
 MIN_SHARE = 0.0075
 TRIED = 500
@@ -35,9 +35,9 @@ def run(config: BalanceConfig) -> None:
     """Write a list, and say how places are spread before and after.
 
     Raises:
-        ValueError: there is no dataset, the table of shares cannot be used, or no group is large enough.
+        ValueError: there is not a dataset, the table of shares cannot be used, or no group is large enough.
     """
-    photos = read_manifest(config.data, unplaced=True)
+    photos = read_manifest(config.data)
     group, target = targets(config, photos)
     have = np.bincount(group[group >= 0], minlength=len(target))
     min_share = config.min_share
@@ -78,7 +78,7 @@ def targets(config: BalanceConfig, photos: pd.DataFrame) -> tuple[NDArray[np.int
 
 def _cells(photos: pd.DataFrame, level: int) -> NDArray[np.object_]:
     """Return the cell of each photograph, empty where its coordinates are not known."""
-    here = placed(photos)
+    here = has_coordinates(photos)
     cells, row = np.unique(grid.encode(coordinates(photos[here]), level), return_inverse=True)
     names = np.full(len(photos), "", dtype=object)
     names[here] = np.array(grid.format_ids(cells, level), dtype=object)[row]
@@ -87,9 +87,9 @@ def _cells(photos: pd.DataFrame, level: int) -> NDArray[np.object_]:
 
 def _countries(photos: pd.DataFrame) -> NDArray[np.object_]:
     """Return the country with most land in each photograph's L8 cell, or the stated one; empty on the high sea."""
-    here = placed(photos)
+    here = has_coordinates(photos)
     names = photos["country"].fillna("").to_numpy(dtype=object, copy=True)
-    names[here] = land_table().country[grid.encode(coordinates(photos[here]), TABLE_LEVEL)]
+    names[here] = land_table().country[grid.encode(coordinates(photos[here]), grid.TABLE_LEVEL)]
     return names
 
 

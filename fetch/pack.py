@@ -44,7 +44,7 @@ CHANGED = ["sha256", "width", "height", "modification"]
 
 def run(config: PackConfig) -> None:
     """Pack a dataset, or what is left of it, and write its manifest with shards, offsets and sizes."""
-    photos = read_manifest(config.data, unplaced=True)
+    photos = read_manifest(config.data)
     out = config.out or config.data
     about: dict[str, Any] = {"short_side": config.short_side, "quality": config.quality, "shard_mb": config.shard_mb}
     about |= {"dataset_hash": content_hash(photos), "pictures": pictures_hash(photos)}
@@ -96,14 +96,14 @@ def _is_done(out: Path, about: dict[str, Any]) -> bool:
             f"{out / FOLDER} holds shards of other photographs or settings: delete it or choose another --out"
         )
     if "packed" in known:
-        return pictures_hash(read_manifest(out, unplaced=True)) == known["packed"] and not _absent(out)
+        return pictures_hash(read_manifest(out)) == known["packed"] and not _absent(out)
     write_json(path, about)
     return False
 
 
 def _absent(data: Path) -> list[str]:
     """Return the shards that a manifest names and that are not there."""
-    shards = read_manifest(data, ["shard"], unplaced=True)["shard"].unique()
+    shards = read_manifest(data, ["shard"])["shard"].unique()
     return [name for name in shards if not (data / str(name)).is_file()]
 
 
@@ -246,7 +246,7 @@ def pre_sized(content: bytes, short_side: int, quality: int) -> tuple[bytes, tup
 
 def check_shards(data: Path) -> list[str]:
     """Return what is wrong with the shards of a dataset, a line each: missing, cut short, or other pictures in them."""
-    photos = read_manifest(data, ["id", "path", "sha256", *PLACE], unplaced=True)
+    photos = read_manifest(data, ["id", "path", "sha256", *PLACE])
     photos = photos[photos["shard"].notna()].sort_values(["shard", "offset"])
     pictures = Pictures.of_dataset(data, photos)
     wrong: dict[str, list[str]] = {}

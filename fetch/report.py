@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dataset.manifest import SPLITS, coordinates, placed
+from dataset.manifest import SPLITS, coordinates, has_coordinates
 from geocells import grid
-from geocells.land import TABLE_LEVEL, land_table
+from geocells.land import land_table
 from geocells.partitions import DEFAULT_LEVELS
 
 
@@ -15,18 +15,18 @@ def counts_report(photos: pd.DataFrame) -> str:
     split = photos["split"].value_counts()
     lines = ["photographs " + "   ".join(f"{name} {int(split.get(name, 0)):,}" for name in SPLITS)]
     lines.append("level   cells of all  largest  smallest  Gini")
-    only_country = photos[~placed(photos)]
+    only_country = photos[~has_coordinates(photos)]
     if len(only_country):
         lines.append(
             f"{len(only_country):,} of them with no more than one of {only_country['country'].nunique():,} countries"
         )
-        photos = photos[placed(photos)]
+        photos = photos[has_coordinates(photos)]
     if not len(photos):
         return "\n".join(lines)
     for level in DEFAULT_LEVELS:
         count = np.unique(grid.encode(coordinates(photos), level), return_counts=True)[1]
         lines.append(f"L{level:<3}{len(count):>9,}{4**level:>7,}{count.max():>9,}{count.min():>10,}{gini(count):>6.2f}")
-    country = land_table().country[grid.encode(coordinates(photos), TABLE_LEVEL)]
+    country = land_table().country[grid.encode(coordinates(photos), grid.TABLE_LEVEL)]
     lines.append(f"about {len(np.unique(country[country != ''])):,} countries (each L8 cell counts for one)")
     return "\n".join(lines)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dataset.groups import related_groups, storage_cells
-from dataset.manifest import SPLITS, placed
+from dataset.groups import leakage_groups, storage_cells
+from dataset.manifest import SPLITS, has_coordinates
 
 log = logging.getLogger(__name__)
 
@@ -23,15 +23,15 @@ def assign_splits(photos: pd.DataFrame, shares: Mapping[str, float], hold_out: s
     Args:
         photos: `id`, `latitude`, `longitude` and, where known, `sequence_id`, `creator`, `dhash`.
         shares: wanted shares of `calibration` and `test`, met as well as whole groups allow; the rest is `train`.
-        hold_out: `groups`, see `related_groups`; or `cell`, whole L8 cells (a sequence may then be cut at the border
+        hold_out: `groups`, see `leakage_groups`; or `cell`, whole L8 cells (a sequence may then be cut at the border
             of a cell; photographs of which only the country is known are then held out one by one).
         seed: same seed, same splits.
     """
     if not len(photos):
         return np.array([], dtype="<U11")
-    group = related_groups(photos) if hold_out == "groups" else storage_cells(photos)
+    group = leakage_groups(photos) if hold_out == "groups" else storage_cells(photos)
     if hold_out == "cell":
-        group = np.where(placed(photos), group, -1 - np.arange(len(photos)))
+        group = np.where(has_coordinates(photos), group, -1 - np.arange(len(photos)))
     group, size = np.unique(group, return_inverse=True, return_counts=True)[1:]
     held_out = [shares.get("test", 0.0), shares.get("calibration", 0.0)]
     wanted = [share * len(photos) for share in held_out if share > 0]

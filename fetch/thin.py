@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
 from dataset.groups import ALIKE_KM, codes, place_vectors, storage_cells
-from dataset.manifest import SCHEMA, coordinates, placed, read_manifest, write_manifest
+from dataset.manifest import SCHEMA, coordinates, has_coordinates, read_manifest, write_manifest
 from dataset.nearby import alike_pairs, close_pairs, hamming, unique_rows
 from fetch.config import LooksConfig, ThinConfig
 from fetch.ingest import DATASET, MEASURES, UNTHINNED
@@ -31,7 +31,7 @@ def run(config: ThinConfig) -> None:
     """Thin a dataset, starting from all its photographs.
 
     Raises:
-        ValueError: there is no dataset, its photographs were never measured, or none would be left.
+        ValueError: there is not a dataset, its photographs were never measured, or none would be left.
     """
     photos = _all_photos(config.data)
     kept, rejections = thin(photos, _measures(config.data, photos), config)
@@ -82,7 +82,7 @@ def thin(photos: pd.DataFrame, measures: pd.DataFrame, config: ThinConfig) -> tu
         leave(rest, by >= 0, "near-duplicates of a better picture", hamming(dhash, dhash[by]), config.duplicate_bits)
         rest = np.flatnonzero(kept)
     if config.min_distance_m > 0:
-        rest = rest[placed(photos.iloc[rest])]
+        rest = rest[has_coordinates(photos.iloc[rest])]
         latlon_deg = coordinates(photos.iloc[rest])
         by = crowded(latlon_deg, rank[rest], config.min_distance_m)
         metres = 1000 * distance_km(latlon_deg, latlon_deg[by])
@@ -93,8 +93,8 @@ def thin(photos: pd.DataFrame, measures: pd.DataFrame, config: ThinConfig) -> tu
         ("creator", "beyond the best of a creator", config.max_creator_share),
     ):
         if limit is not None:
-            per_cell, group, cap = _cell_caps(photos.iloc[rest], column, limit)
-            leave(rest, beyond_cap(group, rank[rest], cap), reason, per_cell, limit)
+            measured, group, cap = _cell_caps(photos.iloc[rest], column, limit)
+            leave(rest, beyond_cap(group, rank[rest], cap), reason, measured, limit)
             rest = np.flatnonzero(kept)
     return kept, [rejections[row] for row in sorted(rejections)]
 
@@ -178,17 +178,20 @@ def near_duplicates(photos: pd.DataFrame, rank: NDArray[np.int64], bits: int) ->
 
 def _cell_caps(
     photos: pd.DataFrame, column: str, limit: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return for each row how many its sequence or creator has in its L8 cell, which that is, and how many may stay.
+) -> tuple[NDArray[np.number], NDArray[np.int64], NDArray[np.int64]]:
+    """Return for each row what its sequence or creator has of its L8 cell, which group that is, and how many may stay.
 
-    A creator's limit is a share of the cell's photographs, counted before any goes; a sequence's is a number.
+    Both a creator's limit and what it has are shares of the cell's photographs, counted before any is left out; a
+    sequence's are numbers of photographs.
     """
     owner, cell = codes(photos, column), storage_cells(photos)
     _, member = unique_rows(owner, cell)
     _, of_cell, per_cell = np.unique(cell, return_inverse=True, return_counts=True)
-    cap = np.floor(limit * per_cell[of_cell]) if column == "creator" else np.full(len(photos), limit)
-    group = np.where(owner < 0, -1, member)
-    return np.bincount(member)[member], group, np.maximum(1, cap).astype(np.int64)
+    count, group = np.bincount(member)[member], np.where(owner < 0, -1, member)
+    if column == "creator":
+        share = count / per_cell[of_cell]
+        return share, group, np.maximum(1, np.floor(limit * per_cell[of_cell])).astype(np.int64)
+    return count, group, np.full(len(photos), int(limit))
 
 
 def beyond_cap(group: NDArray[np.int64], rank: NDArray[np.int64], cap: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -221,7 +224,7 @@ def _stack(blocks: Iterable[NDArray[np.int64]]) -> NDArray[np.int64]:
 
 def _all_photos(data: Path) -> pd.DataFrame:
     """Return the manifest and what thinning left out of it before, by id."""
-    photos = read_manifest(data, unplaced=True)
+    photos = read_manifest(data)
     if (data / UNTHINNED).is_file():
         before = pq.read_table(data / UNTHINNED).to_pandas()
         photos = pd.concat([photos, before[~before["id"].isin(photos["id"])]], ignore_index=True)

@@ -29,9 +29,9 @@ def run(config: VerifyConfig) -> int:
     """Hold every picture against the manifest; print those that do not agree and return the exit code.
 
     Raises:
-        ValueError: there is no dataset.
+        ValueError: there is not a dataset.
     """
-    photos = read_manifest(config.data, ["id", "path", "sha256", "shard"], unplaced=True)
+    photos = read_manifest(config.data, ["id", "path", "sha256", "shard"])
     packed = photos["shard"].notna()
     rows = photos[~packed].to_dict("records")
     bad: list[tuple[str, str]] = []
@@ -76,20 +76,31 @@ def status(config: StatusConfig) -> None:
     """Print what a dataset holds.
 
     Raises:
-        ValueError: there is no dataset.
+        ValueError: there is not a dataset.
     """
-    photos = read_manifest(config.data, unplaced=True)
+    photos = read_manifest(config.data)
     print(counts_report(photos))
     for column in ("source", "licence"):
         print(f"{column:<12}" + (_counts(photos[column]) or "not known"))
     print(f"{'creators':<12}{photos['creator'].nunique():,}   sequences {photos['sequence_id'].nunique():,}")
-    files = [path for path in (config.data / "images").rglob("*") if path.is_file()]
-    size = sum(path.stat().st_size for path in files)
-    print(f"{'disk':<12}{len(files):,} pictures stored, {size / 1e6:,.1f} MB")
+    print(f"{'disk':<12}{_stored(config.data, photos)}")
     rejected = read_rejected(config.data)
     print(f"{'rejected':<12}{summary(rejected, len(photos) + len(rejected))}")
     if (config.data / UNTHINNED).is_file():
         print("thinned: `python -m fetch thin` begins again from all that was stored")
+
+
+def _stored(data: Path, photos: pd.DataFrame) -> str:
+    """Return how many pictures lie in files and in shards, and how large they are."""
+    files = [path for path in (data / "images").rglob("*") if path.is_file()]
+    packed = photos[photos["shard"].notna()]
+    found = []
+    if files or not len(packed):
+        found.append(f"{len(files):,} pictures in files, {sum(path.stat().st_size for path in files) / 1e6:,.1f} MB")
+    if len(packed):
+        size = packed["size"].sum() / 1e6
+        found.append(f"{len(packed):,} pictures in {packed['shard'].nunique():,} shards, {size:,.1f} MB")
+    return "; ".join(found)
 
 
 def _counts(values: pd.Series) -> str:

@@ -12,6 +12,9 @@ from geocells.sphere import check_latlon
 
 MAX_LEVEL = 16
 
+TABLE_LEVEL = 8
+"""Level of all tables of the world: land and countries, the folders of pictures, the cells that Mapillary fills."""
+
 # Bits of x spread to the even places of an int64 (the usual magic numbers of Morton codes).
 _SPREAD = (
     (8, 0x00FF00FF00FF00FF),

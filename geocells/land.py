@@ -13,11 +13,9 @@ import shapely
 from numpy.typing import NDArray
 
 from geocells import grid
+from geocells.grid import TABLE_LEVEL as TABLE_LEVEL
 
 TABLE = Path(__file__).parent / "data" / "land_l8.npz"
-TABLE_LEVEL = 8
-"""Level of the cells of the shipped table."""
-
 MAX_LAND_LEVEL = 12
 """Finest level of an answer that has one value for each cell of the world (16.8 million of them)."""
 

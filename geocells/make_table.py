@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from geocells import grid
 from geocells.config import TableConfig
 from geocells.country_codes import ALPHA2_OF_NAME, alpha2_of_adm0_a3
-from geocells.land import TABLE_LEVEL, cell_boxes, shares, touching_land
+from geocells.land import cell_boxes, shares, touching_land
 from geocells.natural_earth import read_polygons
 from plumbing.files import atomic_path
 
@@ -25,9 +25,9 @@ NEAREST_DEG = 10.0
 def make_table(config: TableConfig) -> int:
     """Compute the table and write it, whole or not at all."""
     land = np.concatenate([read_polygons(path)[0] for path in config.natural_earth])
-    touched = touching_land(land, TABLE_LEVEL)
-    cell, _, part = shares(shapely.make_valid(land), TABLE_LEVEL)
-    share = np.minimum(np.bincount(cell, part, 4**TABLE_LEVEL), 1)
+    touched = touching_land(land, grid.TABLE_LEVEL)
+    cell, _, part = shares(shapely.make_valid(land), grid.TABLE_LEVEL)
+    share = np.minimum(np.bincount(cell, part, 4**grid.TABLE_LEVEL), 1)
     country = np.where(touched, _country(config, touched), "")
     names, index = np.unique(country, return_inverse=True)
     # A cell that touches land keeps at least 1/255, so that the table answers "any touch" exactly.
@@ -49,20 +49,20 @@ def _country(config: TableConfig, touched: NDArray[np.bool_]) -> NDArray[np.str_
     country = np.where(country == "", _dominant(outlines, of_outline), country)
     lost = np.flatnonzero(touched & (country == ""))
     found, nearest = shapely.STRtree(np.concatenate([regions, outlines])).query_nearest(
-        cell_boxes(lost, TABLE_LEVEL), max_distance=NEAREST_DEG, all_matches=False
+        cell_boxes(lost, grid.TABLE_LEVEL), max_distance=NEAREST_DEG, all_matches=False
     )
     country[lost[found]] = np.array(of_region + of_outline)[nearest]
-    country[grid.bounds_deg(np.arange(4**TABLE_LEVEL), TABLE_LEVEL)[:, 2] <= ANTARCTIC_NORTH_DEG] = "AQ"
+    country[grid.bounds_deg(np.arange(4**grid.TABLE_LEVEL), grid.TABLE_LEVEL)[:, 2] <= ANTARCTIC_NORTH_DEG] = "AQ"
     return country
 
 
 def _dominant(areas: NDArray[np.object_], codes: list[str]) -> NDArray[np.str_]:
     """Return the code with most area in each cell, '' where there is none."""
     names, owner = np.unique(codes, return_inverse=True)
-    cell, area, part = shares(shapely.make_valid(areas), TABLE_LEVEL)
+    cell, area, part = shares(shapely.make_valid(areas), grid.TABLE_LEVEL)
     pair, where = np.unique(cell * len(names) + owner[area], return_inverse=True)
     order = np.argsort(np.bincount(where, part))
-    country = np.zeros(4**TABLE_LEVEL, dtype="U2")
+    country = np.zeros(4**grid.TABLE_LEVEL, dtype="U2")
     # Of several values written to one place numpy keeps the last, here the largest.
     country[pair[order] // len(names)] = names[pair[order] % len(names)]
     return country

@@ -58,6 +58,12 @@ def chord(distance_km: ArrayLike) -> NDArray[np.float64]:
     return 2 * np.sin(np.clip(np.asarray(distance_km) / (2 * EARTH_RADIUS_KM), 0, np.pi / 2))
 
 
+def arc_km(chord: ArrayLike) -> NDArray[np.float64]:
+    """Return great-circle distances from chords, the straight distances between unit vectors; the inverse of `chord`."""
+    # From the chord: single precision keeps metres nearby, where the arc cosine of a product would lose kilometres.
+    return 2 * EARTH_RADIUS_KM * np.arcsin(np.clip(np.asarray(chord) / 2, 0, 1))
+
+
 def spherical_mean(points_deg: ArrayLike, weights: ArrayLike | None = None) -> NDArray[np.float64]:
     """Return the mean of points on the sphere: the direction of the mean unit vector.
 

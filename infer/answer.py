@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dataset.metadata_location import stated_places
+from dataset.metadata_location import metadata_locations
 from geocells.sphere import distance_km
 from infer.decode.posterior import KeptCells, adaptive_top_k
 from infer.model import Model
@@ -85,7 +85,7 @@ def _stated(photo: Path, point_deg: NDArray[np.float64]) -> dict[str, dict[str, 
             "longitude": place[1],
             "distance_km": round(float(distance_km(place, point_deg)), 3),
         }
-        for source, place in stated_places(photo).items()
+        for source, place in metadata_locations(photo).items()
     }
 
 

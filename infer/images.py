@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from dataset.images import Pictures
-from dataset.manifest import MANIFEST, coordinates, placed, read_manifest
+from dataset.manifest import MANIFEST, coordinates, has_coordinates, read_manifest
 from infer.network.transform import InputTransform
 from plumbing.files import atomic_path
 from plumbing.images import PICTURE_SUFFIXES
@@ -156,14 +156,14 @@ def _pictures_below(folder: Path, out: Path | None) -> list[Path]:
 def dataset_rows(data: Path, split: str) -> pd.DataFrame:
     """Return the rows of a split of a dataset, or of `all`, with what finding their pictures takes."""
     columns = ["id", "path", "latitude", "longitude", "split", "shard", "offset", "size"]
-    photos = read_manifest(data, columns, unplaced=True)
+    photos = read_manifest(data, columns)
     return photos if split == "all" else photos[photos["split"] == split]
 
 
 def _of_dataset(data: Path, split: str) -> list[Photo]:
     photos = dataset_rows(data, split)
     pictures = Pictures.of_dataset(data, photos)
-    places = zip(coordinates(photos).tolist(), placed(photos).tolist(), strict=True)
+    places = zip(coordinates(photos).tolist(), has_coordinates(photos).tolist(), strict=True)
     truths = [(lat_deg, lon_deg) if known else None for (lat_deg, lon_deg), known in places]
     rows = zip(photos["path"], truths, photos["shard"].notna(), strict=True)
     return [

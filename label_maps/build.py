@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dataset.manifest import DATASET, content_hash, coordinates, placed, read_manifest
+from dataset.manifest import DATASET, content_hash, coordinates, has_coordinates, read_manifest
 from geocells.hierarchy import UNKNOWN, Hierarchy, build_hierarchy
 from label_maps.config import LabelMapsConfig
 from label_maps.files import hierarchy_hash, write_hierarchy
@@ -21,9 +21,9 @@ log = logging.getLogger(__name__)
 
 def main(config: LabelMapsConfig) -> None:
     """Build the hierarchy, write it into the run folder and print its classes."""
-    photos = read_manifest(config.data, ["id", "latitude", "longitude", "country", "split"], unplaced=True)
-    learned, located = photos[photos["split"] == "train"], photos[placed(photos)]
-    nowhere = photos["id"][~placed(photos) & photos["country"].isna()]
+    photos = read_manifest(config.data, ["id", "latitude", "longitude", "country", "split"])
+    learned, located = photos[photos["split"] == "train"], photos[has_coordinates(photos)]
+    nowhere = photos["id"][~has_coordinates(photos) & photos["country"].isna()]
     if len(nowhere):
         raise ValueError(f"{nowhere.iloc[0]} of {config.data} has neither coordinates nor a country: import it again")
     if not len(learned):
@@ -48,7 +48,7 @@ def main(config: LabelMapsConfig) -> None:
         begin_run(config.run, hierarchy, photos, settings, read_json(about) if about.is_file() else {})
     print(_table(hierarchy, coordinates(located[located["split"] == "test"]), len(training)))
     if len(training) < len(learned):
-        print(_of_stated(hierarchy, learned[~placed(learned)]))
+        print(_of_stated(hierarchy, learned[~has_coordinates(learned)]))
     for remark in remarks(config, partition, training):
         print(remark)
 

@@ -1,12 +1,17 @@
 """`python -m label_maps folders`: a dataset as one flat folder of pictures a class, by links."""
 
+import hashlib
 import logging
 import os
 import shutil
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+
 from dataset.images import Pictures
-from dataset.manifest import coordinates, read_manifest
+from dataset.manifest import coordinates, read_located
 from geocells.hierarchy import UNKNOWN
 from label_maps.config import FoldersConfig
 from label_maps.files import read_hierarchy
@@ -22,21 +27,20 @@ def main(config: FoldersConfig) -> None:
     """Make OUT/CLASS/ID.jpg of every photograph whose cell is a class, and say how many were left out."""
     hierarchy = read_hierarchy(config.run)
     depth = hierarchy.level_index(config.level)
-    photos = read_manifest(config.data, COLUMNS)
+    photos = read_located(config.data, COLUMNS)
     photos = photos if config.split == "all" else photos[photos["split"] == config.split]
     if not len(photos):
         raise ValueError(f"{config.data} has no photographs in its {config.split} split")
     number = hierarchy.classes(coordinates(photos))[:, depth]
     names = [folder_name(name) for name in hierarchy.name[hierarchy.rows(depth)]]
-    known = photos[number != UNKNOWN]
-    rows = zip(known.itertuples(index=False), number[number != UNKNOWN].tolist(), strict=True)
+    known, classes = photos[number != UNKNOWN], number[number != UNKNOWN]
     pictures = Pictures.of_dataset(config.data, known)
-    for row, (photo, k) in enumerate(progress(rows, "linking", "photograph", len(known))):
-        _place(pictures, row, config, config.out / names[k] / file_name(photo.id, photo.path))
-    classes = len(set(number[number != UNKNOWN].tolist()))
-    print(f"{len(known):,} photographs in {classes:,} folders of {config.out}")
+    files = file_names(known["id"], known["path"])
+    for row, k in enumerate(progress(classes.tolist(), "linking", "photograph", len(known))):
+        _place(pictures, row, config, config.out / names[k] / files[row])
+    print(f"{len(known):,} photographs in {len(np.unique(classes)):,} folders of {config.out}")
     if len(known) < len(photos):
-        print(f"{len(photos) - len(known):,} left out: their cell is no class of {config.level}")
+        print(f"{len(photos) - len(known):,} left out: their cell is not a class of {config.level}")
 
 
 def folder_name(name: str) -> str:
@@ -44,10 +48,28 @@ def folder_name(name: str) -> str:
     return "_".join(part.strip(". ") or "_" for part in name.replace("\\", "/").split("/"))
 
 
-def file_name(photo_id: str, path: str) -> str:
-    """Return the name of a photograph's file, safe whatever its id."""
-    safe = "".join(c if c.isalnum() or c in "-_.," else "_" for c in photo_id).strip(".") or "_"
-    return f"{safe}{Path(path).suffix or '.jpg'}"
+def file_names(ids: Iterable[str], paths: Iterable[str]) -> list[str]:
+    """Return the names of photographs' files, safe whatever their ids and unique, also where case does not count.
+
+    Ids that would become one name get a hash of the id behind it, except one that is a safe name as it is.
+    """
+    plain = [
+        (str(photo_id), _safe_name(str(photo_id)), Path(path).suffix or ".jpg")
+        for photo_id, path in zip(ids, paths, strict=True)
+    ]
+    count = Counter(f"{safe}{suffix}".casefold() for _, safe, suffix in plain)
+    names, taken = [], set()
+    for photo_id, safe, suffix in plain:
+        name = f"{safe}{suffix}"
+        if count[name.casefold()] > 1 and (safe != photo_id or name.casefold() in taken):
+            name = f"{safe}-{hashlib.blake2b(photo_id.encode(), digest_size=6).hexdigest()}{suffix}"
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def _safe_name(photo_id: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_.," else "_" for c in photo_id).strip(".") or "_"
 
 
 def _place(pictures: Pictures, row: int, config: FoldersConfig, target: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dataset.manifest import coordinates, placed
+from dataset.manifest import coordinates, has_coordinates
 from geocells.hierarchy import UNKNOWN, Hierarchy
 from geocells.partitions import Partition
 
@@ -18,7 +18,7 @@ def truth_of(hierarchy: Hierarchy, photos: pd.DataFrame) -> tuple[NDArray[np.flo
     Where only the country is known, its class is, the coordinates are that class's centre, and the classes of other levels
     are UNKNOWN; all of it UNKNOWN and not a number where the hierarchy does not hold the country.
     """
-    here, points = placed(photos), coordinates(photos)
+    here, points = has_coordinates(photos), coordinates(photos)
     if here.all():
         return points, hierarchy.classes(points)
     points = points.copy()
@@ -43,7 +43,7 @@ def standing_in(partition: Partition, photos: pd.DataFrame) -> NDArray[np.float6
 
     if not isinstance(partition, AdminPartition):
         return np.zeros((0, 2))
-    here = placed(photos)
+    here = has_coordinates(photos)
     seen = partition.keys(coordinates(photos[here]))[:, 0] if here.any() else np.zeros(0, dtype=np.int64)
     number = {text: k for k, text in enumerate(partition.texts[0].tolist())}
     country = photos["country"][~here].map(number).dropna().to_numpy(dtype=np.int64)
@@ -58,12 +58,12 @@ def with_stated(hierarchy: Hierarchy, photos: pd.DataFrame) -> NDArray[np.int64]
         photos: training photographs.
     """
     count = hierarchy.train_count.copy()
-    if COUNTRY not in hierarchy.level_names or placed(photos).all():
+    if COUNTRY not in hierarchy.level_names or has_coordinates(photos).all():
         return count
     rows = hierarchy.rows(hierarchy.level_index(COUNTRY))
-    stated = photos["country"][~placed(photos)].value_counts()
+    stated = photos["country"][~has_coordinates(photos)].value_counts()
     extra = np.array([stated.get(name, 0) for name in hierarchy.name[rows]], dtype=np.int64)
-    located = hierarchy.classes(coordinates(photos[placed(photos)]))[:, hierarchy.level_index(COUNTRY)]
+    located = hierarchy.classes(coordinates(photos[has_coordinates(photos)]))[:, hierarchy.level_index(COUNTRY)]
     of_places = np.bincount(located[located != UNKNOWN], minlength=len(extra))
     count[rows] = of_places + extra
     return count

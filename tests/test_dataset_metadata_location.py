@@ -5,7 +5,7 @@ import piexif
 import pytest
 from PIL import Image
 
-from dataset.metadata_location import stated_places
+from dataset.metadata_location import metadata_locations
 from infer.export.strip import write_stripped
 from plumbing.images import open_rgb
 
@@ -43,22 +43,22 @@ def saved(path, **extra):
 )
 def test_coordinates_in_xmp_are_found(tmp_path, words, place):
     path = saved(tmp_path / "a.jpg", xmp=XMP.format(words).encode())
-    assert stated_places(path)["XMP"] == pytest.approx(place)
+    assert metadata_locations(path)["XMP"] == pytest.approx(place)
 
 
 def test_coordinates_in_a_comment_are_found(tmp_path):
     path = saved(tmp_path / "a.jpg", comment="taken at 48.8584, 2.2945 by me")
-    assert stated_places(path) == {"comment": (48.8584, 2.2945)}
+    assert metadata_locations(path) == {"comment": (48.8584, 2.2945)}
 
 
 def test_a_comment_with_other_numbers_states_no_place(tmp_path):
-    assert stated_places(saved(tmp_path / "a.jpg", comment="f/2.8, 1.25 s, 95.75, 300.25")) == {}
+    assert metadata_locations(saved(tmp_path / "a.jpg", comment="f/2.8, 1.25 s, 95.75, 300.25")) == {}
 
 
 def test_every_source_is_told_apart(tmp_path):
     words = 'exif:GPSLatitude="10,0N" exif:GPSLongitude="20,0E"'
     path = saved(tmp_path / "a.jpg", exif=gps(), xmp=XMP.format(words).encode(), comment="30.55,40.55")
-    assert stated_places(path) == {
+    assert metadata_locations(path) == {
         "EXIF": pytest.approx((48.5, 2.25)),
         "XMP": (10, 20),
         "comment": (30.55, 40.55),
@@ -67,7 +67,7 @@ def test_every_source_is_told_apart(tmp_path):
 
 def test_a_file_that_is_no_picture_states_nothing(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"\xff\xd8 nothing")
-    assert stated_places(tmp_path / "a.jpg") == {}
+    assert metadata_locations(tmp_path / "a.jpg") == {}
 
 
 @pytest.mark.parametrize("progressive", [False, True])
@@ -77,7 +77,7 @@ def test_a_stripped_jpeg_has_the_same_pixels_and_no_metadata(tmp_path, progressi
     path = saved(tmp_path / "a.jpg", **extra)
     before = path.read_bytes()
     copy = write_stripped(path, tmp_path / "out")
-    assert stated_places(copy) == {}
+    assert metadata_locations(copy) == {}
     assert b"Exif" not in copy.read_bytes()
     assert b"30.55" not in copy.read_bytes()
     assert np.array_equal(np.asarray(open_rgb(copy)), np.asarray(open_rgb(path)))

@@ -184,7 +184,7 @@ def test_addresses_that_hold_nothing_are_one_clear_line(subset, tmp_path):
     (tmp_path / "no.zip").write_bytes(b"no zip")
     for address, words in (
         (tmp_path / "gone", "no such folder"),
-        (tmp_path / "empty", "is no dataset"),
+        (tmp_path / "empty", "is not a dataset"),
         (tmp_path / "no.zip", "cannot be opened"),
         ("http://example.org/x", "--from must be an https address"),
         ("nonsense://x", "cannot be opened"),
@@ -192,7 +192,7 @@ def test_addresses_that_hold_nothing_are_one_clear_line(subset, tmp_path):
         with pytest.raises(ValueError, match=words) as refusal:
             run(config(subset, address, tmp_path / "d"))
         assert "\n" not in str(refusal.value)
-    with loopback() as server, pytest.raises(ValueError, match="is no dataset"):
+    with loopback() as server, pytest.raises(ValueError, match="is not a dataset"):
         run(config(subset, server.url, tmp_path / "d"))
 
 

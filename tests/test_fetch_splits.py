@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset.groups import related_groups, storage_cells
+from dataset.groups import leakage_groups, storage_cells
 from fetch.splits import assign_splits
 from geocells import grid
 
@@ -39,7 +39,7 @@ def at(*places: tuple[float, float], **columns: list) -> pd.DataFrame:
 
 
 def together(photos: pd.DataFrame) -> bool:
-    return len(set(related_groups(photos).tolist())) == 1
+    return len(set(leakage_groups(photos).tolist())) == 1
 
 
 # A thousandth of a degree of latitude is 111 m.
@@ -77,7 +77,7 @@ def test_places_chain():
 def test_a_creator_relates_photographs_of_one_cell_only():
     far = at(HERE, north(20_000), (-30.0, 150.0), creator=["c", "c", "c"])
     assert storage_cells(far)[0] == storage_cells(far)[1]
-    group = related_groups(far)
+    group = leakage_groups(far)
     assert group[0] == group[1] != group[2]
 
 
@@ -94,7 +94,7 @@ def test_near_duplicates_are_4_bits_and_200_metres(metres, bits, same):
 def test_no_group_is_divided(hold_out, count, seed):
     photos = world(count, seed)
     split = assign_splits(photos, SHARES, hold_out, seed)
-    group = related_groups(photos) if hold_out == "groups" else grid.encode(photos[["latitude", "longitude"]], 8)
+    group = leakage_groups(photos) if hold_out == "groups" else grid.encode(photos[["latitude", "longitude"]], 8)
     assert pd.DataFrame({"group": group, "split": split}).groupby("group")["split"].nunique().max() == 1
 
 

@@ -127,7 +127,7 @@ def test_importing_again_brings_back_what_was_thinned(tmp_path):
 
 
 def test_a_folder_that_was_never_measured_is_refused(looks, tmp_path):
-    with pytest.raises(ValueError, match="no dataset"):
+    with pytest.raises(ValueError, match="not a dataset"):
         run(ThinConfig(data=tmp_path / "none"))
     (looks / "measures.parquet").unlink()
     with pytest.raises(ValueError, match="never measured"):
@@ -152,6 +152,13 @@ def test_caps_are_off_until_asked_for_and_count_per_cell(tmp_path):
     kept, left = thinned(data, **OFF, max_creator_share=0.3)
     assert sorted(photo[0] for photo in kept) == ["p"] * 3 + ["q"] * 3
     assert set(left.values()) == {"beyond the best of a creator"}
+
+
+def test_a_creators_share_is_written_beside_the_share_allowed(tmp_path):
+    photos = [(f"p{i}", (48.0 + i / 100, 2.0), street(i), {"creator": "c" if i < 6 else f"c{i}"}) for i in range(8)]
+    data = dataset(tmp_path / "d", *photos)
+    thinned(data, **OFF, max_creator_share=0.5)
+    assert [(r.value, r.threshold) for r in read_rejected(data) if r.stage == "thin"] == [("0.75", "0.5")] * 2
 
 
 def by_trying(rank: np.ndarray, pairs: set[frozenset[int]]) -> list[bool]:

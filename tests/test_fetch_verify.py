@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from dataset.manifest import read_manifest, write_manifest
-from fetch.config import DemoConfig, StatusConfig, VerifyConfig
+from fetch.config import DemoConfig, PackConfig, StatusConfig, VerifyConfig
 from fetch.demo.dataset import run as demo
+from fetch.pack import run as pack
 from fetch.verify import BAD, run, status
 
 ROOT = Path(__file__).parent.parent
@@ -70,12 +71,19 @@ def test_status_says_how_many_where_and_how_much(data, capsys):
     status(StatusConfig(data=data))
     said = capsys.readouterr().out
     size = sum(path.stat().st_size for path in (data / "images").rglob("*.jpg"))
-    assert f"60 pictures stored, {size / 1e6:,.1f} MB" in said
+    assert f"60 pictures in files, {size / 1e6:,.1f} MB" in said
     assert "demo planet (synthetic) 60" in said
     assert "left 0 of 60" in said
 
 
 def test_where_there_is_no_dataset_both_say_so(tmp_path):
     for action, config in ((run, VerifyConfig(data=tmp_path)), (status, StatusConfig(data=tmp_path))):
-        with pytest.raises(ValueError, match="is no dataset"):
+        with pytest.raises(ValueError, match="is not a dataset"):
             action(config)
+
+
+def test_status_counts_the_pictures_of_shards(data, tmp_path, capsys):
+    pack(PackConfig(data=data, out=tmp_path / "packed"))
+    status(StatusConfig(data=tmp_path / "packed"))
+    size = read_manifest(tmp_path / "packed")["size"].sum()
+    assert f"60 pictures in 3 shards, {size / 1e6:,.1f} MB" in capsys.readouterr().out

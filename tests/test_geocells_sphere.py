@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from geocells.sphere import (
     EARTH_AREA_KM2,
     EARTH_RADIUS_KM,
+    arc_km,
     box_area_km2,
     chord,
     distance_km,
@@ -120,6 +121,14 @@ def test_distances_broadcast():
 def test_a_chord_is_the_straight_distance_between_unit_vectors(a, b):
     straight = np.linalg.norm(unit_vectors(a) - unit_vectors(b))
     assert chord(distance_km(a, b)) == pytest.approx(straight, abs=1e-12)
+
+
+@given(places, places)
+def test_the_arc_of_a_chord_is_the_great_circle_distance(a, b):
+    straight = np.linalg.norm(unit_vectors(a) - unit_vectors(b))
+    assert arc_km(straight) == pytest.approx(distance_km(a, b), abs=0.2)
+    assert arc_km(chord(100.0)) == pytest.approx(100.0, rel=1e-12)
+    assert arc_km(2.0000001) == HALF_TURN_KM
 
 
 def test_a_chord_is_never_longer_than_the_diameter():

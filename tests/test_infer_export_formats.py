@@ -8,7 +8,7 @@ import shapely
 import torch
 from PIL import Image
 
-from dataset.metadata_location import stated_places
+from dataset.metadata_location import metadata_locations
 from infer.claims import same_place_record
 from infer.config import InferConfig
 from infer.export.formats import _xmp_degrees, write_format, write_sidecars
@@ -115,7 +115,7 @@ def test_side_cars_say_the_place_and_only_sure_photographs_without_coordinates_h
     records = [record(), record("unsure.jpg", 0.3), record("known.jpg", 0.9, stated), record("deep/a.jpg")]
     written = write_sidecars(tmp_path, records, 0.5)
     assert [path.name for path in written] == ["a.jpg.xmp", "abababab-a.jpg.xmp"]
-    assert stated_places(written[0])["XMP"] == pytest.approx((-18.5, 178.25))
+    assert metadata_locations(written[0])["XMP"] == pytest.approx((-18.5, 178.25))
     assert "hypothesis" in written[0].read_text()
 
 
@@ -146,7 +146,7 @@ def planted(tmp_path):
 def test_planted_coordinates_give_the_same_logits(planted, tiny_run):
     model = load_model(tiny_run, pick_device("cpu"))
     ours, theirs = (model.logits(model.transform.pixels(path)[None]) for path in planted)
-    assert set(stated_places(planted[1])) == {"EXIF", "XMP", "comment"}
+    assert set(metadata_locations(planted[1])) == {"EXIF", "XMP", "comment"}
     assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
@@ -191,7 +191,7 @@ def test_every_file_asked_for_is_written_and_originals_stay_as_they_are(planted,
     assert {path.name for path in out.iterdir()} >= {
         f"predictions.{name}" for name in ("json", "parquet", "kml", "gpkg")
     }
-    assert stated_places(out / "stripped" / "planted.jpg") == {}
+    assert metadata_locations(out / "stripped" / "planted.jpg") == {}
     assert plain["stated"] == []
     assert [place["source"] for place in given["stated"]] == ["EXIF", "XMP", "comment"]
     assert given["audit"]["flags"]["formats"] == ["parquet", "kml", "gpkg"]

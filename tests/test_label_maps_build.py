@@ -121,7 +121,7 @@ def test_a_dataset_without_a_training_place_begins_no_run(tmp_path, table, compl
 
 
 def test_a_folder_without_a_manifest_is_no_dataset(tmp_path):
-    with pytest.raises(ValueError, match=r"is no dataset, it has no manifest\.parquet"):
+    with pytest.raises(ValueError, match=r"is not a dataset, it has no manifest\.parquet"):
         main(LabelMapsConfig(tmp_path, tmp_path / "run"))
 
 

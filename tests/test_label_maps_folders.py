@@ -6,11 +6,11 @@ import shutil
 import pytest
 from torchvision.datasets import ImageFolder
 
-from dataset.manifest import coordinates, read_manifest
+from dataset.manifest import coordinates, read_manifest, write_manifest
 from label_maps.build import main as make_label_maps
 from label_maps.config import FoldersConfig, LabelMapsConfig
 from label_maps.files import read_hierarchy
-from label_maps.folders import file_name, folder_name, main
+from label_maps.folders import file_names, folder_name, main
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_photographs_outside_all_classes_are_counted(tiny, tmp_path, capsys):
     content["classes"].pop()
     path.write_text(json.dumps(content))
     main(FoldersConfig(data=tiny, run=run, level="L8", out=tmp_path / "out"))
-    assert capsys.readouterr().out.splitlines()[-1] == "10 left out: their cell is no class of L8"
+    assert capsys.readouterr().out.splitlines()[-1] == "10 left out: their cell is not a class of L8"
 
 
 def test_an_unknown_level_and_a_missing_picture_are_refused(tiny, run, tmp_path):
@@ -74,5 +74,23 @@ def test_names_of_folders_and_files_stay_inside():
     assert folder_name("0/1/2") == "0_1_2"
     assert folder_name("../x") == "__x"
     assert folder_name("FR/Côtes-d'Armor") == "FR_Côtes-d'Armor"
-    assert "/" not in file_name("../../etc/passwd", "images/a.jpg")
-    assert file_name("...", "a.png") == "_.png"
+    assert file_names(["../../etc/passwd", "..."], ["images/a.jpg", "a.png"]) == ["_.._etc_passwd.jpg", "_.png"]
+
+
+def test_two_ids_that_become_one_file_name_are_two_files(tiny, run, tmp_path, capsys):
+    shutil.copytree(tiny, tmp_path / "data")
+    photos = read_manifest(tmp_path / "data")
+    photos.loc[:1, "id"] = ["a/b", "a_b"]
+    write_manifest(tmp_path / "data", photos)
+    for _ in range(2):
+        main(FoldersConfig(data=tmp_path / "data", run=run, level="L3", out=tmp_path / "out"))
+    assert len(list((tmp_path / "out").glob("*/*"))) == len(photos)
+    assert len(list((tmp_path / "out").glob("*/a_b.jpg"))) == 1
+    assert capsys.readouterr().out.startswith(f"{len(photos)} photographs in")
+
+
+def test_names_of_files_are_unique_also_where_case_does_not_count():
+    names = file_names(["A", "a", "a?", "b"], ["x.jpg"] * 4)
+    assert len({name.casefold() for name in names}) == 4
+    assert (names[0], names[3]) == ("A.jpg", "b.jpg")
+    assert file_names(["b", "a?"], ["x.jpg"] * 2) == ["b.jpg", "a_.jpg"]

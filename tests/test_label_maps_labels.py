@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from dataset.groups import related_groups
-from dataset.manifest import content_hash, coordinates, placed, read_manifest, write_manifest
+from dataset.groups import leakage_groups
+from dataset.manifest import content_hash, coordinates, has_coordinates, read_located, read_manifest, write_manifest
 from fetch.config import ImportConfig, PackConfig, StatusConfig, ThinConfig, VerifyConfig
 from fetch.pack import run as pack
 from fetch.rejected import read_rejected
@@ -40,7 +40,7 @@ from train.tasks import labelled_splits, train_joint, train_level
 COUNTRY_OF = {"paris": "FR", "nairobi": "KE", "sydney": "AU", "new-york": "US", "lima": "PE", "suva": "FJ"}
 
 
-def add_unplaced(data, countries, each=10, seed=1):
+def add_country_only(data, countries, each=10, seed=1):
     """Add photographs to a dataset that have a country and no coordinates; their colour tells it."""
     rng = np.random.default_rng(seed)
     colours = {COUNTRY_OF[name]: colour for name, (_, _, colour) in PLACES.items()}
@@ -51,7 +51,7 @@ def add_unplaced(data, countries, each=10, seed=1):
             write_square(data / path, colours.get(country, (128, 128, 128)), rng)
             row = {"id": f"only-{country}-{number}", "path": path, "country": country}
             rows.append({**row, "split": SPLITS[number % 10], "source": "tiny"})
-    write_manifest(data, pd.concat([read_manifest(data, unplaced=True), pd.DataFrame(rows)], ignore_index=True))
+    write_manifest(data, pd.concat([read_manifest(data), pd.DataFrame(rows)], ignore_index=True))
     return data
 
 
@@ -60,23 +60,23 @@ def mixed(tiny, tmp_path_factory):
     """The tiny dataset with ten photographs more of France and ten of Mali, of which no more is known."""
     folder = tmp_path_factory.mktemp("mixed") / "data"
     shutil.copytree(tiny, folder)
-    return add_unplaced(folder, ["FR", "ML"])
+    return add_country_only(folder, ["FR", "ML"])
 
 
-def test_only_who_asks_for_them_gets_photographs_without_coordinates(mixed):
-    assert len(read_manifest(mixed)) == 60
-    everything = read_manifest(mixed, unplaced=True)
+def test_located_photographs_are_those_with_coordinates_and_the_manifest_has_all(mixed):
+    assert len(read_located(mixed)) == 60
+    everything = read_manifest(mixed)
     assert len(everything) == 80
-    assert set(everything["country"][~placed(everything)]) == {"FR", "ML"}
-    assert len(read_manifest(mixed, ["path"])) == 60
-    assert read_manifest(mixed, ["path"]).columns.tolist() == ["path"]
+    assert set(everything["country"][~has_coordinates(everything)]) == {"FR", "ML"}
+    assert len(read_located(mixed, ["path"])) == 60
+    assert read_located(mixed, ["path"]).columns.tolist() == ["path"]
 
 
 def test_a_dataset_of_nothing_else_says_so_to_who_needs_coordinates(tmp_path):
     row = {"id": "a", "path": "images/FR/a.jpg", "country": "FR", "split": "train"}
     write_manifest(tmp_path, pd.DataFrame([row]))
-    with pytest.raises(ValueError, match="no more than the country is known"):
-        read_manifest(tmp_path)
+    with pytest.raises(ValueError, match="1 photographs, all of them country-only: import some that have"):
+        read_located(tmp_path)
     with pytest.raises(ValueError, match="use --partition admin"):
         make_label_maps(LabelMapsConfig(tmp_path, tmp_path / "run"))
 
@@ -86,16 +86,16 @@ def test_an_older_manifest_without_the_column_is_read_as_ever(tiny, tmp_path):
     table = pq.read_table(tiny / "manifest.parquet")
     pq.write_table(table.drop_columns(["country", "modification"]), tmp_path / "data" / "manifest.parquet")
     assert read_manifest(tmp_path / "data")["country"].isna().all()
-    assert read_manifest(tmp_path / "data", ["country", "id"], unplaced=True).columns.tolist() == ["country", "id"]
+    assert read_manifest(tmp_path / "data", ["country", "id"]).columns.tolist() == ["country", "id"]
     make_label_maps(LabelMapsConfig(tmp_path / "data", tmp_path / "run"))
     assert len(labelled_splits(tmp_path / "data", tmp_path / "run", read_hierarchy(tmp_path / "run"))["train"]) == 36
 
 
 def test_the_hash_tells_stated_countries_apart_and_is_as_it_was_without_them(mixed, tiny):
-    everything = read_manifest(mixed, unplaced=True)
+    everything = read_manifest(mixed)
     other = everything.assign(country=everything["country"].replace("ML", "BF"))
     assert content_hash(other) != content_hash(everything)
-    assert content_hash(everything[placed(everything)]) == content_hash(read_manifest(tiny))
+    assert content_hash(everything[has_coordinates(everything)]) == content_hash(read_manifest(tiny))
 
 
 def test_a_country_without_places_is_a_class_and_nothing_below_it_is_known(mixed, tmp_path, capsys):
@@ -107,7 +107,7 @@ def test_a_country_without_places_is_a_class_and_nothing_below_it_is_known(mixed
     assert (count["FR"], count["ML"], count["KE"]) == (12, 6, 6)
     mali = hierarchy.center_deg[hierarchy.name.index("ML")]
     assert distance_km(mali, (17.4, -4.0)) < 500
-    points, classes = truth_of(hierarchy, read_manifest(mixed, unplaced=True))
+    points, classes = truth_of(hierarchy, read_manifest(mixed))
     assert [hierarchy.name[k] for k in classes[[0, 60, 70], 0]] == ["FR", "FR", "ML"]
     np.testing.assert_array_equal(points[70], mali)
 
@@ -122,8 +122,8 @@ def test_regions_are_not_known_of_them_and_other_grids_leave_them_out(mixed, tmp
     admin = LabelMapsConfig(mixed, tmp_path / "admin", partition="admin", countries=files[0], regions=files[1])
     make_label_maps(admin)
     make_label_maps(LabelMapsConfig(mixed, tmp_path / "quad"))
-    everything = read_manifest(mixed, unplaced=True)
-    only = everything[~placed(everything) & (everything["country"] == "FR")]
+    everything = read_manifest(mixed)
+    only = everything[~has_coordinates(everything) & (everything["country"] == "FR")]
     _, classes = truth_of(read_hierarchy(tmp_path / "admin"), only)
     assert (classes[:, 0] != UNKNOWN).all()
     assert (classes[:, 1] == UNKNOWN).all()
@@ -140,8 +140,8 @@ def test_the_level_of_countries_learns_from_them_alone(tiny, tmp_path, loss):
     data = tmp_path / "data"
     shutil.copytree(tiny, data)
     # France has no coordinates at all: what is red is known from countries only.
-    photos = add_unplaced(data, ["FR"], each=30)
-    table = read_manifest(photos, unplaced=True)
+    photos = add_country_only(data, ["FR"], each=30)
+    table = read_manifest(photos)
     write_manifest(data, table[~table["id"].str.startswith("paris")])
     run = tmp_path / "run"
     make_label_maps(LabelMapsConfig(data, run, partition="admin"))
@@ -193,8 +193,8 @@ def test_evaluation_tells_how_often_their_country_is_right(mixed, tmp_path, caps
 def test_a_split_of_countries_alone_is_evaluated_by_country(mixed, tmp_path, capsys):
     data, run = tmp_path / "data", tmp_path / "run"
     shutil.copytree(mixed, data)
-    everything = read_manifest(data, unplaced=True)
-    write_manifest(data, everything[~placed(everything)])
+    everything = read_manifest(data)
+    write_manifest(data, everything[~has_coordinates(everything)])
     make_label_maps(LabelMapsConfig(data, run, partition="admin"))
     train_joint(joint_config(data, run, batch_size=4))
     evaluate(EvaluateConfig(data=data, run=run, workers=0, device="cpu"))
@@ -223,7 +223,7 @@ def test_splits_keep_creators_and_lookalikes_of_a_country_together():
         ],
         columns=["id", "country", "creator", "dhash"],
     ).assign(latitude=np.nan, longitude=np.nan, dhash=lambda t: t["dhash"].astype("uint64"))  # fmt: skip
-    group = related_groups(photos)
+    group = leakage_groups(photos)
     same = {frozenset(photos["id"][group == g]) for g in group}
     assert same == {frozenset("abd"), frozenset("ce"), frozenset("f")}
     many = pd.DataFrame({"id": [f"p{k}" for k in range(200)], "country": "FR", "latitude": np.nan, "longitude": np.nan})
@@ -251,9 +251,9 @@ def test_a_table_of_countries_is_imported_and_what_is_in_doubt_is_listed(table, 
     caplog.set_level("INFO")
     out = tmp_path / "out"
     do_import(ImportConfig(source=table, out=out, country_column="land"))
-    photos = read_manifest(out, unplaced=True).set_index("id")
+    photos = read_manifest(out).set_index("id")
     assert photos["country"].fillna("").to_dict() == {"both": "FR", "place": "", "name": "KZ", "code": "NA"}
-    assert sorted(photos.index[placed(photos)]) == ["both", "place"]
+    assert sorted(photos.index[has_coordinates(photos)]) == ["both", "place"]
     assert photos.loc["name", "path"] == "images/KZ/name.jpg"
     assert {r.id: (r.reason, r.value) for r in read_rejected(out)} == {
         "doubt": ("with a country that is ambiguous", "Congo"),
@@ -266,7 +266,7 @@ def test_a_table_of_countries_is_imported_and_what_is_in_doubt_is_listed(table, 
 
 def test_without_the_flag_they_are_left_out_as_before(table, tmp_path):
     do_import(ImportConfig(source=table, out=tmp_path / "out"))
-    assert read_manifest(tmp_path / "out", unplaced=True)["id"].tolist() == ["both", "place"]
+    assert read_manifest(tmp_path / "out")["id"].tolist() == ["both", "place"]
 
 
 def test_a_wrong_column_and_a_folder_are_refused(table, tmp_path):
@@ -281,13 +281,13 @@ def test_a_table_needs_no_columns_of_coordinates_and_every_command_keeps_its_pho
     table.write_text(text)
     data = tmp_path / "out"
     do_import(ImportConfig(source=table, out=data, country_column="land"))
-    assert len(read_manifest(data, unplaced=True)) == 4
-    assert "null" in read_manifest(data, unplaced=True)["id"].tolist()
+    assert len(read_manifest(data)) == 4
+    assert "null" in read_manifest(data)["id"].tolist()
     loose = {"min_luma": 0, "max_luma": 255, "min_luma_std": 0, "min_colourfulness": 0, "min_sharpness": 0}
     thin(ThinConfig(data=data, duplicate_bits=-1, **loose))
     pack(PackConfig(data=data, out=tmp_path / "packed", short_side=16))
     for folder in (data, tmp_path / "packed"):
-        assert len(read_manifest(folder, unplaced=True)) == 4
+        assert len(read_manifest(folder)) == 4
         assert verify(VerifyConfig(data=folder)) == 0
         status(StatusConfig(data=folder))
         assert "4 of them with no more than one of 4 countries" in capsys.readouterr().out
@@ -299,8 +299,8 @@ def test_the_real_photographs_with_a_country_alone_are_taken(shared_data, tmp_pa
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         do_import(ImportConfig(source=source, out=tmp_path / "data", country_column="country", max_side=64))
-    photos = read_manifest(tmp_path / "data", unplaced=True).set_index("source_id")
-    only = photos[~placed(photos)]
+    photos = read_manifest(tmp_path / "data").set_index("source_id")
+    only = photos[~has_coordinates(photos)]
     wanted = listed[listed["latitude"] == ""].set_index("id")["country"]
     assert len(only) >= 30
     assert only["country"].to_dict() == wanted.to_dict()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from dataset.groups import group_weights, related_groups
+from dataset.groups import group_weights, leakage_groups
 from dataset.manifest import read_manifest, write_manifest
 from geocells.hierarchy import UNKNOWN
 from infer.decode.conformal import CONFORMAL, read_promises
@@ -219,7 +219,7 @@ def test_photographs_of_other_places_say_what_is_promised_there(tiny, run, tmp_p
     assert promises["elsewhere"]["photographs"] == 48
     usual, there = (promises[places]["needed_mass"]["L1"] for places in ("usual", "elsewhere"))
     # Groups of one dataset are not those of another, whatever their numbers.
-    test_groups = len(np.unique(related_groups(photos[photos["split"] == "test"])))
+    test_groups = len(np.unique(leakage_groups(photos[photos["split"] == "test"])))
     assert there["groups"] == usual["groups"] + 3 * test_groups
 
 

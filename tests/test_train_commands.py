@@ -94,7 +94,7 @@ def test_infer_ends_with_exit_code_0_when_something_could_be_read(tiny, tiny_run
         (["--levels", "3", "17"], "level L17 does not exist"),
         (["--levels", "5", "3"], "coarse to fine"),
         (["--min-images", "0"], "--min-images must be 1 or more"),
-        (["--data", "nowhere"], "nowhere is no dataset"),
+        (["--data", "nowhere"], "nowhere is not a dataset"),
     ],
 )
 def test_label_maps_refuses_with_one_line_and_exit_code_2(tiny, tmp_path, capsys, flags, complaint):

@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from dataset.groups import related_groups
+from dataset.groups import leakage_groups
 from dataset.images import Pictures
-from dataset.manifest import coordinates, placed, read_manifest
+from dataset.manifest import coordinates, has_coordinates, read_manifest
 from geocells.hierarchy import UNKNOWN
 from geocells.sphere import distance_km
 from infer.decode.conformal import CONFORMAL
@@ -111,7 +111,7 @@ def _elsewhere(model: Model, config: CalibrateConfig, usual: Calibration) -> Cal
 def _training_places(config: CalibrateConfig) -> NDArray[np.float64]:
     """Return the (M, 2) places of the photographs that the run learned from, as far as the dataset holds them."""
     photos, learned = (
-        read_manifest(config.data, ["id", "latitude", "longitude"], unplaced=True),
+        read_manifest(config.data, ["id", "latitude", "longitude"]),
         trained_ids(config.run),
     )
     found = photos[photos["id"].isin(learned)]
@@ -121,7 +121,7 @@ def _training_places(config: CalibrateConfig) -> NDArray[np.float64]:
             *(config.data, len(found), len(learned), config.run),
             "goes by these" if len(found) else "cannot be said",
         )
-    return coordinates(found[placed(found)])
+    return coordinates(found[has_coordinates(found)])
 
 
 def collect(model: Model, data: Path, photos: Any, batch_size: int, workers: int) -> Calibration:
@@ -142,7 +142,7 @@ def collect(model: Model, data: Path, photos: Any, batch_size: int, workers: int
     # Clones, for what is computed in inference mode cannot be learned from.
     seen = replace(seen, logits=[level.clone() for level in seen.logits])
     classes = torch.from_numpy(model.hierarchy.classes(truth)).to(model.device)
-    return Calibration(seen.logits, classes, truth, related_groups(photos)[np.concatenate(read)], seen)
+    return Calibration(seen.logits, classes, truth, leakage_groups(photos)[np.concatenate(read)], seen)
 
 
 def fit_temperatures(model: Model, data: Calibration, fusion: str) -> tuple[float, ...]:

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from torchvision.transforms import v2
 
 from dataset.images import Pictures
-from dataset.manifest import placed
+from dataset.manifest import has_coordinates
 from geocells.hierarchy import UNKNOWN, Hierarchy
 from geocells.sphere import unit_vectors
 from infer.images import read_pixels
@@ -55,7 +55,7 @@ class LabelledPhotos:
             levels: what is to be learned; a photograph without coordinates stays where it has a class at one of them.
         """
         points, classes = truth_of(hierarchy, photos)
-        here = placed(photos)
+        here = has_coordinates(photos)
         if here.all():
             return cls(Pictures.of_dataset(data, photos), points, classes)
         kept = here | (classes[:, list(levels)] != UNKNOWN).any(axis=1)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from dataset.manifest import content_hash, coordinates, read_manifest
+from dataset.manifest import content_hash, coordinates, read_located, read_manifest
 from geocells.hierarchy import Hierarchy
 from geocells.sphere import unit_vectors
 from infer.decode.posterior import Tree
@@ -106,7 +106,7 @@ def train_regress(config: RegressConfig, trackers: tuple[Tracker, ...] = ()) -> 
 
 def _coordinate_spec(data: Path, kind: str) -> CoordinateSpec:
     """Return how a head is read that answers coordinates of a dataset's training photographs."""
-    photos = read_manifest(data, ["latitude", "longitude", "split"])
+    photos = read_located(data, ["latitude", "longitude", "split"])
     places = coordinates(photos[photos["split"] == "train"])
     mean, std = places.mean(axis=0).tolist(), np.maximum(places.std(axis=0), 1e-3).tolist()
     return CoordinateSpec(kind, (mean[0], mean[1]), (std[0], std[1]))
@@ -288,7 +288,7 @@ def labelled_splits(
         ValueError: they are not those that the run was begun with, or a split holds next to none.
     """
     columns = ["id", "path", "latitude", "longitude", "country", "split", "shard", "offset", "size"]
-    photos = read_manifest(data, columns, unplaced=True)
+    photos = read_manifest(data, columns)
     if content_hash(photos) != read_run(run)["dataset_hash"]:
         raise ValueError(
             f"the photographs of {data} are not those that {run} was begun with: begin another run with "

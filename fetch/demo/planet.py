@@ -11,9 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 from geocells import grid
 from geocells.sphere import EARTH_RADIUS_KM, latlon_deg, unit_vectors
 
-LAND_LEVEL = 8
-"""Level of the table of land shares."""
-
 WAVES = 8
 CITIES = 400
 RURAL_SHARE = 0.4
@@ -181,7 +178,7 @@ def draw_places(seed: int, land_share: NDArray[np.floating], count: int, places_
 
 def on_land(points_deg: ArrayLike, land_share: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Say which points lie in an L8 cell of which at least half is land; a coast is as coarse as that."""
-    return land_share[grid.encode(points_deg, LAND_LEVEL)] >= 0.5
+    return land_share[grid.encode(points_deg, grid.TABLE_LEVEL)] >= 0.5
 
 
 def _wave_sums(
@@ -205,7 +202,7 @@ def _even_points(count: int) -> NDArray[np.float64]:
 
 def _habitable(seed: int, land_share: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return (65536,) relative numbers of people: land area, less towards the poles, far from even."""
-    lat_lon = grid.center_deg(np.arange(4**LAND_LEVEL), LAND_LEVEL)
+    lat_lon = grid.center_deg(np.arange(4**grid.TABLE_LEVEL), grid.TABLE_LEVEL)
     lat = lat_lon[:, 0]
     mild = np.clip((np.where(lat > 0, 72, 58) - np.abs(lat)) / 15, 0, 1)
     people = make_fields(seed + 7919, [6_000, 1_500])(lat_lon).sum(-1)
@@ -223,7 +220,7 @@ def _cities(
 
 
 def _points_in_cells(rng: np.random.Generator, weight: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    box = grid.bounds_deg(rng.choice(len(weight), count, p=weight), LAND_LEVEL)
+    box = grid.bounds_deg(rng.choice(len(weight), count, p=weight), grid.TABLE_LEVEL)
     return box[:, :2] + rng.random((count, 2)) * (box[:, 2:] - box[:, :2])
 
 

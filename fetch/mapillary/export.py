@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataset.manifest import MANIFEST, SCHEMA, STORAGE_LEVEL, SURVEY, SURVEY_SCHEMA, write_manifest
+from dataset.manifest import MANIFEST, SCHEMA, SURVEY, SURVEY_SCHEMA, write_manifest
 from fetch.ingest import DATASET, FORMAT_VERSION, MEASURES, MEASURES_SCHEMA, UNTHINNED
 from fetch.mapillary.config import MapillaryConfig
 from fetch.mapillary.facts import Facts
@@ -69,7 +69,7 @@ def write_survey(out: Path, state: State) -> None:
         "select cell, pixels, state, reason, (select count(*) from candidate c where c.cell = cell.cell and "
         "c.state = 'accepted') from cell where pixels > 0 or state not in ('empty', 'open') order by cell"
     )
-    names = grid.format_ids(np.array([row[0] for row in rows], dtype=np.int64), STORAGE_LEVEL)
+    names = grid.format_ids(np.array([row[0] for row in rows], dtype=np.int64), grid.TABLE_LEVEL)
     columns = [[name, *row[1:]] for name, row in zip(names, rows, strict=True)]
     table = pa.Table.from_pylist([dict(zip(SURVEY_SCHEMA.names, row, strict=True)) for row in columns], SURVEY_SCHEMA)
     with atomic_path(out / SURVEY) as partial:

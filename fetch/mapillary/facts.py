@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from dataset.manifest import STORAGE_LEVEL
 from fetch.mapillary.config import MapillaryConfig
 from geocells import grid
 from geocells.sphere import distance_km
@@ -79,7 +78,7 @@ class Facts:
     @property
     def cell(self) -> int:
         """Return the storage cell in which the picture lies."""
-        return int(grid.encode((self.lat, self.lon), STORAGE_LEVEL))
+        return int(grid.encode((self.lat, self.lon), grid.TABLE_LEVEL))
 
 
 def _latlon(geometry: Any) -> tuple[float, float] | None:

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from dataset.manifest import STORAGE_LEVEL
 from fetch.mapillary.config import MapillaryConfig
 from fetch.mapillary.errors import CircuitOpen
 from fetch.mapillary.facts import Facts
@@ -88,7 +87,7 @@ def _squares(config: MapillaryConfig, state: State, cells: list[int]) -> dict[in
     """Return the tiles below the survey's pixels that touch cells of which no picture is known."""
     if not cells:
         return {}
-    wanted = np.zeros(4**STORAGE_LEVEL, dtype=bool)
+    wanted = np.zeros(4**grid.TABLE_LEVEL, dtype=bool)
     wanted[cells] = True
     found: dict[int, list[tuple[int, TileId]]] = defaultdict(list)
     for x, y, points in read_tiles(state, OVERVIEW_ZOOM, "overview"):
@@ -113,7 +112,9 @@ def _fetch(config: MapillaryConfig, state: State, transport: Transport) -> None:
 
     def extract(tile: TileId, body: bytes) -> bytes:
         points = read_points(body, "image")
-        cell = grid.encode(place_deg(points.xy[:, 0] + tile[1], points.xy[:, 1] + tile[2], IMAGE_ZOOM), STORAGE_LEVEL)
+        cell = grid.encode(
+            place_deg(points.xy[:, 0] + tile[1], points.xy[:, 1] + tile[2], IMAGE_ZOOM), grid.TABLE_LEVEL
+        )
         usable = np.isin(cell, sorted(cells[tile])) & (points.captured_ms >= since) & (points.captured_ms < until)
         if config.pano == "drop":
             usable &= ~points.is_pano

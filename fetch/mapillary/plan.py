@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.groups import codes
-from dataset.manifest import STORAGE_LEVEL
 from fetch.mapillary.config import MapillaryConfig
 from fetch.mapillary.selection import wanted_cells
 from fetch.mapillary.state import State
@@ -90,7 +89,7 @@ def read_survey(config: MapillaryConfig, state: State) -> Survey:
     """Return the candidates of all surveyed tiles that panorama and date do not rule out."""
     since, until = config.captured_ms()
     parts: list[tuple[NDArray[Any], ...]] = []
-    pixels = np.zeros(4**STORAGE_LEVEL, dtype=np.int64)
+    pixels = np.zeros(4**grid.TABLE_LEVEL, dtype=np.int64)
     for x, y, points in read_tiles(state, OVERVIEW_ZOOM, "overview"):
         pixel = overview_pixels(points, x, y)
         middle, ends = pixel_cells(pixel)

@@ -31,7 +31,7 @@ def run(config: RecheckConfig) -> int:
     """Remove deleted pictures from a dataset, and return the exit code.
 
     Raises:
-        ValueError: it is no dataset, or has no pictures of Mapillary.
+        ValueError: it is not a dataset, or has no pictures of Mapillary.
     """
     return ended(lambda: recheck(config, read_token(config)))
 
@@ -42,7 +42,7 @@ def recheck(config: RecheckConfig, token: str) -> dict[int, str]:
     Raises:
         Stop: the service refuses, or some pictures could not be asked about; those known to be gone are removed.
     """
-    photos = read_manifest(config.data, unplaced=True)
+    photos = read_manifest(config.data)
     if (config.data / UNTHINNED).is_file():
         photos = pd.concat([photos, pq.read_table(config.data / UNTHINNED).to_pandas()]).drop_duplicates("id")
     ours = photos[photos["source"] == SOURCE]
@@ -107,7 +107,7 @@ def _remove(data: Path, photos: pd.DataFrame, gone: dict[int, str]) -> None:
         finally:
             state.close()
     ids = photos["id"].tolist()
-    manifest = read_manifest(data, unplaced=True)
+    manifest = read_manifest(data)
     kept = manifest[~manifest["id"].isin(ids)]
     write_manifest(data, kept)
     for name in (UNTHINNED, MEASURES):

@@ -15,7 +15,7 @@ from fetch.config import LooksConfig
 from fetch.mapillary.config import MapillaryConfig
 from fetch.mapillary.facts import Facts, objection
 from fetch.thin import looks, thin
-from geocells.sphere import EARTH_RADIUS_KM, distance_km, unit_vectors
+from geocells.sphere import arc_km, distance_km, unit_vectors
 
 MEASURED = ("luma_mean", "luma_std", "sharpness", "colourfulness", "extreme_share")
 
@@ -205,8 +205,7 @@ def _xyz(latlon_deg: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
 
 
 def _nearest_m(xyz: NDArray[np.float64], facts: Facts) -> float:
-    """Return how far the nearest of several points is."""
+    """Return the distance of the nearest of (N, 3) unit vectors in metres; infinite where there are none."""
     if not len(xyz):
         return float("inf")
-    chord = float(np.linalg.norm(xyz - _xyz([(facts.lat, facts.lon)]), axis=-1).min())
-    return 2000 * EARTH_RADIUS_KM * float(np.arcsin(min(1.0, chord / 2)))
+    return 1000 * float(arc_km(np.linalg.norm(xyz - _xyz([(facts.lat, facts.lon)]), axis=-1).min()))

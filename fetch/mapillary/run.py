@@ -12,7 +12,6 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
-from dataset.manifest import STORAGE_LEVEL
 from fetch.mapillary.api import PANORAMA_THUMBNAIL, THUMBNAIL, Graph
 from fetch.mapillary.config import MapillaryConfig
 from fetch.mapillary.errors import Exhausted, Gone, Stopping
@@ -144,7 +143,7 @@ class Run:
             with self.state.transaction() as db:
                 db.execute("update cell set closed_phase = ? where cell = ?", [phase, cell])
             return None
-        around = sorted({cell, *grid.neighbours(cell, STORAGE_LEVEL).tolist()})
+        around = sorted({cell, *grid.neighbours(cell, grid.TABLE_LEVEL).tolist()})
         return Round(cell, need, window, [Kept.from_row(row) for row in self.state.kept(around)])
 
     def _describe(self, images: list[int], rounds: Sequence[Round], urls: dict[int, str]) -> None:

@@ -3,7 +3,6 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset.manifest import STORAGE_LEVEL
 from fetch.mapillary.config import MapillaryConfig
 from geocells import grid
 from geocells.land import land_table
@@ -15,7 +14,7 @@ def wanted_cells(config: MapillaryConfig) -> NDArray[np.int64]:
     Raises:
         ValueError: a name is no cell or no country, or nothing is left.
     """
-    wanted = np.ones(4**STORAGE_LEVEL, dtype=bool)
+    wanted = np.ones(4**grid.TABLE_LEVEL, dtype=bool)
     if config.cells:
         named = np.zeros_like(wanted)
         for text in config.cells:
@@ -39,13 +38,13 @@ def wanted_cells(config: MapillaryConfig) -> NDArray[np.int64]:
 def _below(text: str) -> NDArray[np.int64]:
     """Return the storage cells of a cell of the same or a coarser level."""
     cell, level = grid.parse_id(text)
-    if level > STORAGE_LEVEL:
-        raise ValueError(f"--cells {text} is finer than level {STORAGE_LEVEL}")
-    return grid.children(cell, level, STORAGE_LEVEL)
+    if level > grid.TABLE_LEVEL:
+        raise ValueError(f"--cells {text} is finer than level {grid.TABLE_LEVEL}")
+    return grid.children(cell, level, grid.TABLE_LEVEL)
 
 
 def _touching(bbox: tuple[float, float, float, float]) -> NDArray[np.bool_]:
     south, west, north, east = bbox
-    low_lat, low_lon, high_lat, high_lon = grid.bounds_deg(np.arange(4**STORAGE_LEVEL), STORAGE_LEVEL).T
+    low_lat, low_lon, high_lat, high_lon = grid.bounds_deg(np.arange(4**grid.TABLE_LEVEL), grid.TABLE_LEVEL).T
     around = (high_lon > west) | (low_lon < east) if west > east else (high_lon > west) & (low_lon < east)
     return around & (high_lat > south) & (low_lat < north)

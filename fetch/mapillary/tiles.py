@@ -7,7 +7,6 @@ from google.protobuf.message import DecodeError
 from mapbox_vector_tile.Mapbox import vector_tile_pb2
 from numpy.typing import ArrayLike, NDArray
 
-from dataset.manifest import STORAGE_LEVEL
 from fetch.mapillary.answers import Answer
 from fetch.mapillary.errors import Retry
 from geocells import grid
@@ -117,7 +116,7 @@ def overview_tiles(cells: NDArray[np.int64]) -> list[TileId]:
     """Return the tiles of the survey that touch storage cells, in reading order."""
     if not len(cells):
         return []
-    south, west, north, east = grid.bounds_deg(cells, STORAGE_LEVEL).T
+    south, west, north, east = grid.bounds_deg(cells, grid.TABLE_LEVEL).T
     inside = 1e-9
     corners = [
         np.stack([lat, lon], axis=-1) for lat in (south + inside, north - inside) for lon in (west, east - inside)
@@ -130,5 +129,7 @@ def overview_tiles(cells: NDArray[np.int64]) -> list[TileId]:
 def pixel_cells(xy: NDArray[np.int64], zoom: int = PIXEL_ZOOM) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the storage cell of the middle of each (N, 2) pixel, and (N, 2) the northernmost and southernmost."""
     x, y = xy[:, 0] + 0.5, xy[:, 1].astype(np.float64)
-    middle, top, bottom = (grid.encode(place_deg(x, y + part, zoom), STORAGE_LEVEL) for part in (0.5, 1e-6, 1 - 1e-6))
+    middle, top, bottom = (
+        grid.encode(place_deg(x, y + part, zoom), grid.TABLE_LEVEL) for part in (0.5, 1e-6, 1 - 1e-6)
+    )
     return middle, np.stack([top, bottom], axis=-1)

@@ -77,7 +77,7 @@ def _check_out(config: ImportConfig) -> None:
         if before is None:
             raise ValueError(f"{out} is a dataset that was not imported: name another folder with --out, or delete it")
     elif not (out / JOURNAL).is_file() and not (out / DOWNLOADS).is_dir():
-        raise ValueError(f"{out} holds other files and is no dataset: name an empty or a new folder with --out")
+        raise ValueError(f"{out} holds other files and is not a dataset: name an empty or a new folder with --out")
 
 
 def _excluded(path: Path | None) -> set[str]:

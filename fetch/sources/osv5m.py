@@ -66,7 +66,7 @@ def _check_out(config: Osv5mConfig) -> None:
         if before != config.repo:
             raise ValueError(f"{out} is a dataset of another source: name another folder with --out, or delete it")
     elif out.is_dir() and {path.name for path in out.iterdir()} - {STORE, JOURNAL, "images"}:
-        raise ValueError(f"{out} holds other files and is no dataset: name an empty or a new folder with --out")
+        raise ValueError(f"{out} holds other files and is not a dataset: name an empty or a new folder with --out")
 
 
 def side_of(path: str) -> str:

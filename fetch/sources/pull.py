@@ -143,14 +143,14 @@ def _check_out(config: PullConfig, subset: Subset) -> None:
     if (out / DATASET).is_file() and read_json(out / DATASET).get(SUBSET) != ids_hash(subset.ids):
         raise ValueError(f"{out} is a dataset that was not made from this list: name another folder with --out")
     if out.is_dir() and not (out / DATASET).is_file() and {path.name for path in out.iterdir()} - {"images"}:
-        raise ValueError(f"{out} holds other files and is no dataset: name an empty or a new folder with --out")
+        raise ValueError(f"{out} holds other files and is not a dataset: name an empty or a new folder with --out")
 
 
 def _rows(source: Source, subset: Subset, config: PullConfig) -> pd.DataFrame:
     """Return the rows of the dataset's manifest that the list names."""
     photos = _table(source, MANIFEST)
     if photos is None:
-        raise ValueError(f"--from {config.source} is no dataset: it has no {MANIFEST} that can be read")
+        raise ValueError(f"--from {config.source} is not a dataset: it has no {MANIFEST} that can be read")
     photos = photos.reindex(columns=SCHEMA.names)
     photos = photos[photos["id"].isin(subset.ids)].reset_index(drop=True)
     missing = set(subset.ids) - set(photos["id"])

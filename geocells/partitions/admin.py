@@ -11,8 +11,9 @@ import shapely
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import KDTree
 
+from geocells import grid
 from geocells.country_codes import ALPHA2_OF_NAME, alpha2_of_adm0_a3
-from geocells.land import TABLE_LEVEL, cell_boxes, land_table
+from geocells.land import cell_boxes, land_table
 from geocells.natural_earth import read_polygons
 from geocells.outlines import area_km2, boxes_deg, middles_deg, polygonal, span_deg
 from geocells.partitions.base import check_keys
@@ -197,7 +198,7 @@ def shipped_countries(assign: Assign = "polygons") -> AdminPartition:
     country = land_table().country
     cells = np.flatnonzero(country != "")
     names, owner = np.unique(country[cells], return_inverse=True)
-    boxes = cell_boxes(cells, TABLE_LEVEL)
+    boxes = cell_boxes(cells, grid.TABLE_LEVEL)
     areas = np.array([shapely.union_all(boxes[owner == k]) for k in range(len(names))], dtype=object)
     return AdminPartition(areas, np.arange(len(names)), (names.astype(str),), assign)
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import KDTree
 
 from geocells import grid
-from geocells.land import TABLE_LEVEL, cell_boxes, land_table
+from geocells.land import cell_boxes, land_table
 from geocells.outlines import span_deg
 from geocells.partitions.base import check_keys
 from geocells.sphere import box_area_km2, unit_vectors
@@ -78,7 +78,7 @@ class MacroPartition:
     def keys(self, latlon_deg: ArrayLike) -> NDArray[np.int64]:
         """Return (N, 1) keys of (N, 2) points."""
         points = np.asarray(latlon_deg, dtype=np.float64).reshape(-1, 2)
-        return region_of_cells()[grid.encode(points, TABLE_LEVEL)][:, None]
+        return region_of_cells()[grid.encode(points, grid.TABLE_LEVEL)][:, None]
 
     def parents(self, keys: NDArray[np.int64], depth: int) -> NDArray[np.int64]:
         """Return nothing of use: there is no level above."""
@@ -95,14 +95,14 @@ class MacroPartition:
 
     def area_km2(self, keys: NDArray[np.int64], depth: int) -> NDArray[np.float64]:
         """Return the areas of regions, land only."""
-        cells = np.arange(4**TABLE_LEVEL)
-        land = land_table().share * box_area_km2(grid.bounds_deg(cells, TABLE_LEVEL))
+        cells = np.arange(4**grid.TABLE_LEVEL)
+        land = land_table().share * box_area_km2(grid.bounds_deg(cells, grid.TABLE_LEVEL))
         return np.bincount(region_of_cells(), land, len(MACRO_REGIONS)).astype(np.float64)[keys]
 
     def outline(self, key: int, depth: int) -> shapely.Geometry | None:
         """Return a region as the L8 cells of its countries that touch land."""
         cells = np.flatnonzero((land_table().share > 0) & (region_of_cells() == key))
-        return shapely.union_all(cell_boxes(cells, TABLE_LEVEL))
+        return shapely.union_all(cell_boxes(cells, grid.TABLE_LEVEL))
 
 
 def published_boxes() -> NDArray[np.float64]:
@@ -128,7 +128,7 @@ def region_of_cells() -> NDArray[np.int64]:
     number = {code: k for k, (_, codes, _) in enumerate(MACRO_REGIONS) for code in codes.split()}
     codes, which = np.unique(table.country, return_inverse=True)
     region = np.array([number.get(str(code), RARE) for code in codes])[which]
-    middles = unit_vectors(grid.center_deg(np.arange(4**TABLE_LEVEL), TABLE_LEVEL))
+    middles = unit_vectors(grid.center_deg(np.arange(4**grid.TABLE_LEVEL), grid.TABLE_LEVEL))
     land = np.flatnonzero(table.share > 0)
     sea = np.flatnonzero(table.share == 0)
     region[sea] = region[land[KDTree(middles[land]).query(middles[sea])[1]]]

@@ -8,23 +8,23 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dataset.manifest import placed, read_manifest
+from dataset.manifest import has_coordinates, read_manifest
 from geocells.hierarchy import Hierarchy
 from infer.evaluate.metrics import mean_interval
 from label_maps.labels import COUNTRY
 
 
-def unplaced_photos(data: Path, split: str) -> pd.DataFrame:
+def country_only_photos(data: Path, split: str) -> pd.DataFrame:
     """Return the rows of a split that have a country and no coordinates."""
-    photos = read_manifest(data, unplaced=True)
-    return photos[~placed(photos) & (photos["split"] == split)].reset_index(drop=True)
+    photos = read_manifest(data)
+    return photos[~has_coordinates(photos) & (photos["split"] == split)].reset_index(drop=True)
 
 
 def only_countries(data: Path, split: str) -> bool:
     """Say whether a split has photographs, and of all of them no more than the country is known."""
-    photos = read_manifest(data, ["latitude", "split"], unplaced=True)
+    photos = read_manifest(data, ["latitude", "split"])
     photos = photos[photos["split"] == split]
-    return len(photos) > 0 and not placed(photos).any()
+    return len(photos) > 0 and not has_coordinates(photos).any()
 
 
 def country_figures(hierarchy: Hierarchy, ranks: NDArray[np.int64], seed: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from dataset.groups import ALIKE_BITS, ALIKE_KM, SAME_PLACE_KM
-from dataset.manifest import STORAGE_LEVEL, coordinates
+from dataset.manifest import coordinates
 from dataset.nearby import hamming
 from geocells import grid
 from geocells.sphere import chord, unit_vectors
@@ -75,7 +75,7 @@ def _shares(test: pd.DataFrame, train: pd.DataFrame, column: str) -> NDArray[np.
 def _with_cell(photos: pd.DataFrame) -> pd.DataFrame:
     if "creator" not in photos:
         return photos
-    cell = grid.encode(coordinates(photos), STORAGE_LEVEL).astype(str)
+    cell = grid.encode(coordinates(photos), grid.TABLE_LEVEL).astype(str)
     joined = photos["creator"].astype(object) + " " + pd.Series(cell, index=photos.index, dtype=object)
     return photos.assign(creator_in_cell=joined.where(photos["creator"].notna() & (photos["creator"] != "")))
 

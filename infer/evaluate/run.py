@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dataset.groups import related_groups
+from dataset.groups import leakage_groups
 from dataset.images import Pictures
-from dataset.manifest import SPLITS, content_hash, coordinates, placed, read_manifest
+from dataset.manifest import SPLITS, content_hash, coordinates, has_coordinates, read_located, read_manifest
 from geocells import grid
 from geocells.hierarchy import UNKNOWN
 from geocells.land import TABLE_LEVEL, land_table
@@ -27,7 +27,7 @@ from infer.decode.posterior import sum_up
 from infer.evaluate.baselines import best_constant, chance, clue_oracle, read_clues
 from infer.evaluate.benchmarks import published_lines
 from infer.evaluate.calibration import TrustMeter, trust_lines
-from infer.evaluate.country_only import country_figures, country_lines, only_countries, unplaced_photos
+from infer.evaluate.country_only import country_figures, country_lines, country_only_photos, only_countries
 from infer.evaluate.leakage import find_leaks, leak_line, leak_report
 from infer.evaluate.metrics import RADII_KM, distance_figures, macro_average, mean_interval, paired_differences, slices
 from infer.explain.retrieval import Neighbours, open_neighbours, unit_features
@@ -82,7 +82,7 @@ def main(config: EvaluateConfig) -> None:
     neighbours = _neighbours(model, config) if config.baselines else None
     measured = measure(model, config.data, photos, config.batch_size, config.workers, meter, neighbours)
     photos = photos.iloc[measured.read]
-    related = related_groups(photos)
+    related = leakage_groups(photos)
     away_km = distance_km(measured.points_deg, coordinates(photos))
     answers = {"model": measured.points_deg, **baselines(config.data, photos, config.seed)}
     if measured.neighbours_deg is not None:
@@ -140,7 +140,7 @@ def evaluate_countries(config: EvaluateConfig) -> None:
 
 def _stated_countries(model: Model, config: EvaluateConfig) -> dict[str, Any] | None:
     """Return how often the country is right of photographs of which no more is known; None where there are none."""
-    photos = unplaced_photos(config.data, config.split)
+    photos = country_only_photos(config.data, config.split)
     if not len(photos) or COUNTRY not in model.hierarchy.level_names:
         return None
     measured = measure(model, config.data, photos, config.batch_size, config.workers)
@@ -150,9 +150,9 @@ def _stated_countries(model: Model, config: EvaluateConfig) -> dict[str, Any] | 
 
 def _leaks(photos: pd.DataFrame, data: Path, learned: set[str]) -> dict[str, Any]:
     """Return the audit of photographs against those of a dataset that a run was trained on."""
-    training = read_manifest(data, unplaced=True)
+    training = read_manifest(data)
     training = training[training["id"].isin(learned)]
-    found = find_leaks(photos, training[placed(training)])
+    found = find_leaks(photos, training[has_coordinates(training)])
     return {**leak_report(found), "training_photographs": len(learned), "compared_with": len(training)}
 
 
@@ -175,7 +175,7 @@ def split_photos(data: Path, split: str) -> pd.DataFrame:
     """
     if split not in SPLITS:
         raise ValueError(f"--split is one of {', '.join(SPLITS)}, got {split!r}")
-    photos = read_manifest(data)
+    photos = read_located(data)
     chosen = photos[photos["split"] == split].reset_index(drop=True)
     if not len(chosen):
         raise ValueError(f"the {split} split of {data} holds none of its {len(photos)} photographs")
@@ -231,7 +231,7 @@ def class_ranks(scores: list[Tensor], classes: NDArray[np.int64]) -> NDArray[np.
 
 def baselines(data: Path, photos: pd.DataFrame, seed: int) -> dict[str, NDArray[np.float64]]:
     """Return the answers of chance, of one place for all, and, where the dataset has clues, of who reads them."""
-    everything = read_manifest(data, ["id", "latitude", "longitude", "split"])
+    everything = read_located(data, ["id", "latitude", "longitude", "split"])
     train, calibration = (everything[everything["split"] == split] for split in ("train", "calibration"))
     if not len(train):
         return {}

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from dataset.images import Pictures
-from dataset.manifest import content_hash, coordinates, read_manifest
+from dataset.manifest import content_hash, coordinates, read_located
 from geocells.sphere import distance_km
 from infer.images import photo_batches
 from infer.model import Model, NetworkOutput
@@ -124,7 +124,7 @@ def open_neighbours(model: Model, run: Path, data: Path, batch_size: int, worker
 
 def _trained(run: Path, data: Path) -> pd.DataFrame:
     learned = {photo for photo, split in read_split(run).items() if split == "train"}
-    photos = read_manifest(data, COLUMNS)
+    photos = read_located(data, COLUMNS)
     photos = photos[photos["id"].isin(learned)].reset_index(drop=True)
     if not len(photos):
         raise ValueError(

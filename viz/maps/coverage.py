@@ -29,11 +29,11 @@ def write_coverage(config: CoverageConfig) -> None:
     """Write the page of one dataset.
 
     Raises:
-        ValueError: there is no dataset to draw.
+        ValueError: there is not a dataset to draw.
     """
-    from dataset.manifest import coordinates, read_manifest
+    from dataset.manifest import coordinates, read_located
 
-    photos = read_manifest(config.data, ["latitude", "longitude"])
+    photos = read_located(config.data, ["latitude", "longitude"])
     name = config.data.resolve().name
     survey = read_survey(config.data) if config.survey else None
     write_text(config.out, coverage_html(coordinates(photos), name, config.level, config.tiles, survey))
