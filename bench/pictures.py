@@ -41,7 +41,9 @@ class Shot:
 def main() -> None:
     """Write a picture of each page, and say how large it is."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--run", type=Path, default=Path("runs/demo"), help="run folder with coverage.html and report.html")
+    parser.add_argument(
+        "--run", type=Path, default=Path("runs/demo"), help="run folder with coverage.html and report.html"
+    )
     parser.add_argument("--predictions", type=Path, default=Path("predictions/demo"), help="folder of answer pages")
     parser.add_argument("--answer", help="which answer page, without .html; the first when left out")
     parser.add_argument("--out", type=Path, default=Path("docs/pictures"), help="folder of the pictures")

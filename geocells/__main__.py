@@ -1,13 +1,12 @@
-"""`python -m geocells land` and `python -m geocells table`."""
+"""`python -m geocells VERB`: which cells touch land."""
 
 from geocells.config import LandConfig, TableConfig
-from plumbing.config import dispatch
+from plumbing.config import Commands, dispatch
+
+COMMANDS: Commands = {
+    "land": (LandConfig, "geocells.land_cells:main"),
+    "table": (TableConfig, "geocells.make_table:make_table"),
+}
 
 if __name__ == "__main__":
-    dispatch(
-        "python -m geocells",
-        {
-            "land": (LandConfig, "geocells.land_cells:main"),
-            "table": (TableConfig, "geocells.make_table:make_table"),
-        },
-    )
+    dispatch("python -m geocells", COMMANDS)

@@ -33,7 +33,17 @@ OTHER_FLAGS = {"--nproc-per-node", "--nnodes", "--standalone", "--help", "--"}
 MOST_PICTURE_BYTES = 150_000
 README_LINES = 150
 
-PRIVATE_WORDS = ("made-up", "made up", "promise", "reckon", "anew", " of before", "elsewhere", "usual places", "--fusion seed")
+PRIVATE_WORDS = (
+    "made-up",
+    "made up",
+    "promise",
+    "reckon",
+    "anew",
+    " of before",
+    "elsewhere",
+    "usual places",
+    "--fusion seed",
+)
 """Words that a reader of the field would have to translate."""
 
 
@@ -208,7 +218,9 @@ def test_every_flag_in_the_text_is_a_flag_of_some_command(name):
         assert flags <= ALL_FLAGS, f"no command has {flags - ALL_FLAGS}"
 
 
-@pytest.mark.parametrize("name", [*NAMES, "Makefile", *(f"train/recipes/{p.name}" for p in ROOT.glob("train/recipes/*"))])
+@pytest.mark.parametrize(
+    "name", [*NAMES, "Makefile", *(f"train/recipes/{p.name}" for p in ROOT.glob("train/recipes/*"))]
+)
 def test_no_command_is_a_module_as_in_version_0_1_0(name):
     old = re.findall(r"\b(?:python -m |-m -- )(?:train|infer|viz|label_maps|fetch)\.\w+", (ROOT / name).read_text())
     assert not old, "a command is `python -m FOLDER VERB`"
@@ -307,7 +319,9 @@ def test_the_formats_page_lists_every_column_of_a_manifest_and_every_field_of_an
 
 def test_every_recipe_is_on_the_methods_page():
     recipes = {path.stem for path in (ROOT / "train" / "recipes").glob("*.yaml")}
-    assert recipes - set(re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "methods.md").read_text(), re.MULTILINE)) == set()
+    assert (
+        recipes - set(re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "methods.md").read_text(), re.MULTILINE)) == set()
+    )
 
 
 @pytest.mark.parametrize("name", [*NAMES, "CHANGELOG.md"])
