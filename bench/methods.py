@@ -264,7 +264,7 @@ def table(given: argparse.Namespace, methods: dict[str, Method]) -> Iterator[dic
     truth = coordinates(photos)
     found = {name: answers(given, name, method) for name, method in methods.items()}
     if DEFAULT in found and given.set == "methods":
-        greedy = Method(METHODS[DEFAULT].partition, (), ("seed", "top"))
+        greedy = Method(METHODS[DEFAULT].partition, (), ("greedy", "top"))
         found["joint, greedy rule"] = answers(given, DEFAULT, greedy)
     ours = found[DEFAULT].away_km if DEFAULT in found else None
     for name, answer in found.items():

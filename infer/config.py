@@ -6,7 +6,9 @@ from typing import Literal
 
 from tyro.conf import Positional
 
-Fusion = Literal["chain", "product", "seed"]
+Fusion = Literal["chain", "product", "greedy"]
+RENAMED_FUSIONS = {"seed": "greedy"}
+"""Names of version 0.1.0, which its files hold, and what they are called now."""
 Point = Literal["top", "mean", "median", "geoscore", "regressed", "refined"]
 
 
@@ -58,8 +60,8 @@ class InferConfig(ClaimConfig):
     out: Path = Path("predictions")
     """Folder for predictions.json, .csv, .geojson, and a map of each photograph."""
     fusion: Fusion | None = None
-    """How levels are combined: chain (chain rule down the tree), product (of the levels' own posteriors), seed (the
-    published greedy rule). Left out, what the calibration split preferred."""
+    """How levels are combined: chain (chain rule down the tree), product (of the levels' own posteriors), greedy (the
+    published rule). Left out, what the calibration split preferred."""
     point: Point | None = None
     """Which point: top (most probable cell), mean, median, geoscore (highest expected GeoScore); where the run has it,
     regressed (a network's own coordinate) or refined (geoscore with coordinates inside cells, by train.refine). Left out,
@@ -144,7 +146,7 @@ class EvaluateConfig:
     out: Path | None = None
     """JSON file for all figures; evaluation_SPLIT.json in the run folder when left out."""
     fusion: Fusion | None = None
-    """chain, product or seed; what the calibration split preferred when left out."""
+    """chain, product or greedy; what the calibration split preferred when left out."""
     point: Point | None = None
     """top, mean, median, geoscore, or, where the run has it, regressed or refined; what the calibration split preferred
     when left out."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geocells.hierarchy import Hierarchy
+from infer.config import RENAMED_FUSIONS
 from infer.decode.point import POINTS, REFINED, REGRESSED, answer_points, center_vectors, refined_points
 from infer.decode.posterior import FUSIONS, Tree, fuse
 from infer.network.coordinate_head import HEAD, CoordinateSpec, latlon_deg_of, point_logits
@@ -293,4 +294,14 @@ def read_temperatures(run: Path, model_hash: str) -> dict[str, Any]:
             "%s was fitted for other weights and is left aside: run `python -m train calibrate`", run / TEMPERATURES
         )
         return {}
-    return content
+    return _with_present_names(content)
+
+
+def _with_present_names(content: dict[str, Any]) -> dict[str, Any]:
+    """Return temperatures under the names that fusions have now, whichever version wrote them."""
+    present = dict(content)
+    if present.get("fusion") in RENAMED_FUSIONS:
+        present["fusion"] = RENAMED_FUSIONS[present["fusion"]]
+    if isinstance(fitted := content.get("temperatures"), dict):
+        present["temperatures"] = {RENAMED_FUSIONS.get(name, name): levels for name, levels in fitted.items()}
+    return present

@@ -15,9 +15,9 @@ from infer.decode.posterior import (
     chain,
     family_log_softmax,
     fuse,
+    greedy,
     product,
     published_k,
-    seed,
 )
 
 
@@ -108,7 +108,7 @@ def _softmax(z):
 @given(trees(), st.integers(0, 199), st.sampled_from([0.5, 3.0, 12.0]))
 def test_the_published_rule_is_reproduced_one_photograph_and_one_cell_at_a_time(tree, number, scale):
     logits = logits_of(tree, number, scale=scale)
-    posterior = seed(tree, logits)
+    posterior = greedy(tree, logits)
     for photo in range(3):
         for level, expected in enumerate(_published([z[photo].double().numpy() for z in logits], tree)):
             np.testing.assert_allclose(posterior[level][photo].exp().numpy(), expected, rtol=1e-3, atol=1e-6)
@@ -279,8 +279,13 @@ def test_a_temperature_divides_the_logits_of_its_level():
 
 
 def test_a_rule_that_is_not_there_is_refused():
-    with pytest.raises(ValueError, match=r"--fusion is one of chain, product, seed, got 'sum'"):
+    with pytest.raises(ValueError, match=r"--fusion is one of chain, product, greedy, got 'sum'"):
         fuse(big, logits_of(big), (1.0,) * 4, "sum")
+
+
+def test_the_name_that_greedy_had_is_refused_naming_greedy():
+    with pytest.raises(ValueError, match=r"got 'seed'; it is now called greedy"):
+        fuse(Tree((), (1,)), [torch.zeros(1, 1)], (1.0,), "seed")
 
 
 def test_the_parents_of_a_tree_are_those_of_its_hierarchy():

@@ -104,7 +104,7 @@ def published_rule(cells, logits):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_fusion_seed_gives_what_the_published_rule_gives(older, tmp_path, seed):
+def test_greedy_fusion_gives_what_the_published_rule_gives(older, tmp_path, seed):
     folder, cells = older
     model = imported(folder, tmp_path)
     generator = torch.Generator().manual_seed(seed)
@@ -115,7 +115,7 @@ def test_fusion_seed_gives_what_the_published_rule_gives(older, tmp_path, seed):
         keys = model.hierarchy.key[model.hierarchy.rows(depth)].tolist()
         known = {cell: float(old[level][k]) for k, cell in enumerate(cells[level])}
         ours.append(torch.tensor([[known.get(key, -1e30) for key in keys]]))
-    answered = fuse(model.tree, ours, (1.0,) * 3, "seed")[-1].exp()[0]
+    answered = fuse(model.tree, ours, (1.0,) * 3, "greedy")[-1].exp()[0]
     expected = published_rule(cells, old)
     by_cell = dict(zip(cells[5], expected.tolist(), strict=True))
     keys = model.hierarchy.key[model.hierarchy.rows(2)].tolist()
@@ -169,7 +169,7 @@ def test_a_parent_without_a_child_gets_one_and_a_child_without_a_parent_goes(old
 
 def test_temperatures_photographs_and_empty_cells_come_along(older, tmp_path):
     model = imported(older[0], tmp_path)
-    assert model.temperatures["seed"] == (1.1, 1.3, 1.5)
+    assert model.temperatures["greedy"] == (1.1, 1.3, 1.5)
     assert model.calibrated
     assert set(read_split(tmp_path / "run")) == {f"{k}.jpg" for k in range(len(PLACES))}
     assert (tmp_path / "run" / EMPTY_CELLS).read_text() == "0/1/2/3/0\n0/1/2/3/1\n"
@@ -184,7 +184,7 @@ def test_it_does_without_temperatures_and_metadata(older, tmp_path):
     for path in (*folder.rglob("*.txt"), folder / "metadata.csv"):
         path.unlink()
     model = imported(folder, tmp_path)
-    assert model.temperatures["seed"] == (1.0, 1.0, 1.0)
+    assert model.temperatures["greedy"] == (1.0, 1.0, 1.0)
     np.testing.assert_allclose(model.hierarchy.center_deg, grid_centers(model), atol=1e-6)
 
 
@@ -243,7 +243,7 @@ def test_the_command_makes_a_run_that_answers(older, tmp_path, tiny):
     run = tmp_path / "run"
     for arguments in (
         ["label_maps", "import", older[0], "--run", run, "--arch", ARCH],
-        ["infer", tiny, "--run", run, "--limit", "2", "--fusion", "seed", "--out", tmp_path / "out", "--no-maps"],
+        ["infer", tiny, "--run", run, "--limit", "2", "--fusion", "greedy", "--out", tmp_path / "out", "--no-maps"],
     ):
         root = Path(__file__).parents[1]
         subprocess.run([sys.executable, "-m", *map(str, arguments)], cwd=root, check=True, capture_output=True)

@@ -87,7 +87,7 @@ def test_other_weights_have_another_hash(run):
 def test_a_level_without_a_network_is_named(levels_run):
     (levels_run / "L3.safetensors").unlink()
     assert "has no network for L3: train with" in refusal(levels_run)
-    assert "train.level --level L3" in refusal(levels_run)
+    assert "train level --level L3" in refusal(levels_run)
 
 
 def test_a_network_of_one_level_under_the_name_of_another_is_named(levels_run):
@@ -152,7 +152,7 @@ def temperatures_of(run, **changes):
         "model_hash": load_model(run, CPU).hash,
         "fusion": "product",
         "point": "median",
-        "temperatures": {"chain": fitted, "product": fitted, "seed": fitted},
+        "temperatures": {"chain": fitted, "product": fitted, "greedy": fitted},
     }
     (run / "temperatures.json").write_text(json.dumps({**content, **changes}))
 
@@ -167,6 +167,13 @@ def test_temperatures_and_choices_of_the_calibration_are_used(run):
     logits = [torch.randn(2, size) for size in model.tree.sizes]
     first = chosen.posterior(logits)[0]
     torch.testing.assert_close(first, torch.log_softmax(logits[0] / 0.5, dim=1))
+
+
+def test_what_version_0_1_0_called_seed_is_read_as_greedy(run):
+    fitted = {"L1": 0.5, "L3": 1.5, "L5": 2.0, "L8": 3.0}
+    temperatures_of(run, fusion="seed", temperatures={"chain": fitted, "seed": dict.fromkeys(fitted, 7.0)})
+    model = load_model(run, CPU)
+    assert (model.fusion, model.temperatures["greedy"]) == ("greedy", (7.0, 7.0, 7.0, 7.0))
 
 
 def test_temperatures_of_other_weights_are_left_aside_with_a_warning(run, caplog):

@@ -157,7 +157,7 @@ def test_no_answers_are_an_empty_table_and_an_empty_collection():
     assert as_geojson([]) == {"type": "FeatureCollection", "features": []}
 
 
-@pytest.mark.parametrize("fusion", ["chain", "product", "seed"])
+@pytest.mark.parametrize("fusion", ["chain", "product", "greedy"])
 @pytest.mark.parametrize("point", ["top", "mean", "median", "geoscore"])
 def test_every_fusion_and_every_point_answers(photo, tiny_run, tmp_path, fusion, point):
     (record,) = run_infer([photo], tiny_run, tmp_path / "out", fusion=fusion, point=point)

@@ -58,7 +58,7 @@ def test_the_temperature_of_each_level_is_found_through_their_product():
 @pytest.mark.parametrize("fusion", FUSIONS)
 @pytest.mark.parametrize("scales", [(1.0, 1.0, 1.0), (5.0, 5.0, 5.0), (0.1, 0.1, 0.1)])
 def test_no_calibration_makes_the_likelihood_worse(fusion, scales):
-    data, rule = synthetic(scales, count=300), "own" if fusion == "seed" else fusion
+    data, rule = synthetic(scales, count=300), "own" if fusion == "greedy" else fusion
     fitted = fit_temperatures(MODEL, data, fusion)
     assert nll(data, rule, fitted) <= nll(data, rule, (1.0, 1.0, 1.0)) + 1e-4
     for level in range(3):
@@ -100,7 +100,7 @@ def test_the_gradient_of_the_likelihood_is_its_slope(rule):
 
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_temperatures_of_perfect_and_of_useless_logits_stay_within_limits(fusion):
-    data, rule = synthetic((1.0, 1.0, 1.0), count=200), "own" if fusion == "seed" else fusion
+    data, rule = synthetic((1.0, 1.0, 1.0), count=200), "own" if fusion == "greedy" else fusion
     true = [torch.nn.functional.one_hot(c, n) for c, n in zip(data.classes.T, TREE.sizes, strict=True)]
     perfect = Calibration([5.0 * z for z in true], data.classes, data.latlon_deg, data.group)
     fitted = fit_temperatures(MODEL, perfect, fusion)

@@ -76,7 +76,7 @@ def main(config: CalibrateConfig) -> None:
     # Interrupted here, a run has no promises rather than those of other temperatures.
     (config.run / CONFORMAL).unlink(missing_ok=True)
     write_json(config.run / TEMPERATURES, record)
-    for level, temperature in zip(model.hierarchy.level_names, fitted["seed"], strict=True):
+    for level, temperature in zip(model.hierarchy.level_names, fitted["greedy"], strict=True):
         # As the older project keeps them: one positive number a level, fitted to its own probabilities.
         write_text(config.run / f"{level}_temperature.txt", f"{temperature}\n")
     write_json(config.run / CONFORMAL, {"model_hash": model.hash, "fusion": fusion, **promises})
@@ -148,7 +148,7 @@ def collect(model: Model, data: Path, photos: Any, batch_size: int, workers: int
 def fit_temperatures(model: Model, data: Calibration, fusion: str) -> tuple[float, ...]:
     """Return one temperature for each level that minimise the NLL of the posterior, summed over levels, by L-BFGS."""
     # The greedy rule cuts true cells off, where its likelihood is zero; it was published with each level's own fit.
-    rule = "own" if fusion == "seed" else fusion
+    rule = "own" if fusion == "greedy" else fusion
 
     # Within bounds: networks that tell nothing apart would send a temperature to infinity. Rounded, for the exponential of
     # a bound's logarithm is not the bound.
@@ -187,7 +187,7 @@ def sum_nll(
 
 
 def _nll_before_after(model: Model, data: Calibration, fusion: str, fitted: tuple[float, ...]) -> dict[str, float]:
-    rule = "own" if fusion == "seed" else fusion
+    rule = "own" if fusion == "greedy" else fusion
     as_they_are, own = np.zeros(len(fitted)), np.log(fitted)
     return {"before": sum_nll(model, data, rule, as_they_are)[0], "after": sum_nll(model, data, rule, own)[0]}
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from geocells.hierarchy import Hierarchy
 from geocells.land import TABLE_LEVEL, land_table
 from geocells.outlines import area_km2
+from infer.config import RENAMED_FUSIONS
 from infer.decode.countries import mass_by_country, table_cells
 from infer.decode.density import COMPONENTS, Surface
 from infer.decode.raster import Raster
@@ -158,10 +159,9 @@ def read_promises(run: Path, model_hash: str, fusion: str, places: str = "usual"
     if content.get("model_hash") != model_hash or content.get("components") != COMPONENTS:
         log.warning("%s is of other weights and is left aside: run `python -m train calibrate`", path)
         return None
-    if content["fusion"] != fusion:
-        log.warning(
-            "regions and confidence hold for --fusion %s alone: answers by %s come without", content["fusion"], fusion
-        )
+    fitted_for = RENAMED_FUSIONS.get(content["fusion"], content["fusion"])
+    if fitted_for != fusion:
+        log.warning("regions and confidence hold for --fusion %s alone: answers by %s come without", fitted_for, fusion)
         return None
     if places not in content["promises"]:
         raise ValueError(

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geocells.hierarchy import Hierarchy
+from infer.config import RENAMED_FUSIONS
 
-FUSIONS = ("chain", "product", "seed")
+FUSIONS = ("chain", "product", "greedy")
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +88,7 @@ def _sum_children(log_probability: Tensor, parent_class: Tensor, parents: int) -
     return highest + highest.new_zeros(highest.shape).index_add(1, parent_class, shares).log()
 
 
-def seed(tree: Tree, logits: Sequence[Tensor]) -> list[Tensor]:
+def greedy(tree: Tree, logits: Sequence[Tensor]) -> list[Tensor]:
     """Return the published greedy rule: the children of the k best cells compete by parent probability times logit.
 
     k is 1, 2, 3 or 6 for a best probability of at least 0.85, 0.65, 0.40 or less (`published_k`). It multiplies logits
@@ -118,9 +119,10 @@ def fuse(tree: Tree, logits: Sequence[Tensor], temperatures: Sequence[float], fu
     Raises:
         ValueError: there is no such rule.
     """
-    rules = {"chain": chain, "product": product, "seed": seed}
+    rules = {"chain": chain, "product": product, "greedy": greedy}
     if fusion not in rules:
-        raise ValueError(f"--fusion is one of {', '.join(FUSIONS)}, got {fusion!r}")
+        now = f"; it is now called {RENAMED_FUSIONS[fusion]}" if fusion in RENAMED_FUSIONS else ""
+        raise ValueError(f"--fusion is one of {', '.join(FUSIONS)}, got {fusion!r}{now}")
     # Half precision cannot tell apart leaves of a large tree, so probabilities are always computed in single.
     # The floor keeps a class that is never to win (of an imported network) finite where half precision gave -inf.
     return rules[fusion](tree, [z.float().clamp_min(-1e30) / t for z, t in zip(logits, temperatures, strict=True)])

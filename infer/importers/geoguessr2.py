@@ -98,7 +98,7 @@ def main(config: ImportConfig) -> None:
     print(_table(old, new, hierarchy, temperatures))
     print(f"{len(photos):,} photographs in metadata.csv, {len(empty):,} cells known to be empty")
     print(
-        f"try: python -m infer predict PHOTO --run {config.run} --fusion seed   (the published rule; chain is the default)"
+        f"try: python -m infer predict PHOTO --run {config.run} --fusion greedy   (the published rule; chain is the default)"
     )
 
 

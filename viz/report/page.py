@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from geocells.hierarchy import Hierarchy
+from infer.config import RENAMED_FUSIONS
 from plumbing.files import write_text
 from viz.config import ReportConfig
 from viz.report.files import NetworkFile, RunFiles, read_files
@@ -155,7 +156,7 @@ def _ways(scores: Mapping[str, Mapping[str, float]], fusion: str, point: str) ->
         return ""
     points = list(next(iter(scores.values())))
     rows = [
-        [escape(way), *(_score(by_point[p], (way, p) == (fusion, point)) for p in points)]
+        [escape(RENAMED_FUSIONS.get(way, way)), *(_score(by_point[p], (way, p) == (fusion, point)) for p in points)]
         for way, by_point in scores.items()
     ]
     return table(
@@ -175,7 +176,8 @@ def _temperatures(content: Mapping[str, Any], fusion: str) -> str:
     for way, by_level in fitted.items():
         loss = nll.get(way) or {}
         cells = [f"{loss[when]:.3f}" if when in loss else "" for when in ("before", "after")]
-        name = f"<mark>{escape(way)}</mark>" if way == fusion else escape(way)
+        shown = escape(RENAMED_FUSIONS.get(way, way))
+        name = f"<mark>{shown}</mark>" if way == fusion else shown
         rows.append([name, *(f"{by_level[level]:.3f}" for level in levels), *cells])
     head = ["Fusion", *levels, "NLL before", "after"]
     return table(head, rows, "Temperature of each level, and the negative log likelihood that it improves")
