@@ -11,4 +11,4 @@ COMMANDS: Commands = {
 }
 
 if __name__ == "__main__":
-    dispatch("python -m infer", COMMANDS)
+    dispatch("python -m infer", COMMANDS, usual="predict")

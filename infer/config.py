@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from tyro.conf import Positional
 
@@ -48,6 +48,8 @@ class ClaimConfig:
 @dataclass(frozen=True, kw_only=True)
 class InferConfig(ClaimConfig):
     """Say where photographs were taken: a probability for every cell, a point, a map. A hypothesis, not proof."""
+
+    RENAMED: ClassVar = {"fusion": RENAMED_FUSIONS}
 
     photos: Positional[tuple[Path, ...]]
     """Photographs, folders of them, or dataset folders; with --bulk also tables (CSV, Parquet) with a column of paths."""
@@ -137,6 +139,8 @@ class InferConfig(ClaimConfig):
 class EvaluateConfig:
     """Measure a run on a split of a dataset: kilometres, GeoScore and classes, with 95 % bootstrap intervals."""
 
+    RENAMED: ClassVar = {"fusion": RENAMED_FUSIONS}
+
     data: Path
     """Dataset folder."""
     run: Path
@@ -184,6 +188,8 @@ class EvaluateConfig:
 @dataclass(frozen=True, kw_only=True)
 class AppConfig(ClaimConfig):
     """Serve a page that answers for photographs in the browser, with an API; gradio is needed (pip install gradio)."""
+
+    RENAMED: ClassVar = {"fusion": RENAMED_FUSIONS}
 
     run: Path
     """Run folder with a trained model."""

@@ -10,4 +10,4 @@ COMMANDS: Commands = {
 }
 
 if __name__ == "__main__":
-    dispatch("python -m label_maps", COMMANDS)
+    dispatch("python -m label_maps", COMMANDS, usual="build")

@@ -2,20 +2,26 @@
 
 import contextlib
 import dataclasses
+import difflib
 import importlib
-import inspect
 import io
 import logging
 import os
+import re
+import shlex
 import sys
 import traceback
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import tyro
 import yaml
+
+from plumbing.flags import Flag, first_sentence, flags_of
+from plumbing.help import help_text, listing
+from plumbing.rules import check_rules
 
 Config = TypeVar("Config")
 
@@ -32,20 +38,94 @@ def parse(config: type[Config], prog: str, argv: Sequence[str] | None = None) ->
         argv: the arguments, this process's own when None.
 
     Raises:
-        ValueError: the config refuses a value, or a YAML file is missing, unreadable or has an unknown key.
+        ValueError: a flag is missing, unknown, refused or without effect, or a YAML file is missing, unreadable or has an
+            unknown key.
     """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if "-h" in words or "--help" in words:
+        print(help_text(config, prog), end="")
+        sys.exit(0)
     arguments: list[str] = []
-    for argument in sys.argv[1:] if argv is None else argv:
-        arguments += _yaml_flags(Path(argument), config) if argument.endswith((".yaml", ".yml")) else [argument]
+    for word in words:
+        arguments += _yaml_flags(Path(word), config) if word.endswith((".yaml", ".yml")) else [word]
+    _check_words(config, prog, arguments)
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.cli(config, prog=prog, args=arguments, description=inspect.getdoc(config) or "")
+            parsed = tyro.cli(config, prog=prog, args=arguments)
     except SystemExit as leaving:
-        if refusal := _refusal(leaving):
-            raise ValueError(refusal) from None
-        sys.stderr.write(said.getvalue())
-        raise
+        raise ValueError(_refusal(leaving) or _in_one_line(said.getvalue())) from None
+    # A recipe may write down defaults; a flag that is typed is meant to do something.
+    check_rules(parsed, {flag.field for flag, _ in _typed(config, words)})
+    return parsed
+
+
+def _typed(config: type, words: Sequence[str]) -> list[tuple[Flag, list[str]]]:
+    """Return the flags among the words of a command line, each with the words behind it.
+
+    Raises:
+        ValueError: there is no such flag.
+    """
+    known = {flag.written: flag for flag in flags_of(config) if not flag.positional}
+    known |= {flag.negated: flag for flag in known.values() if flag.kind is bool}
+    found: list[tuple[Flag, list[str]]] = []
+    for word in words:
+        if not re.match("--[A-Za-z]", word):
+            if found:
+                found[-1][1].append(word)
+            continue
+        name, given, value = word.partition("=")
+        name = name.replace("_", "-")
+        if name not in known:
+            alike = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+            meant = f"did you mean {alike[0]}? " if alike else ""
+            raise ValueError(f"{name} is not a flag of this command: {meant}--help lists its flags")
+        found.append((known[name], [value] if given else []))
+    return found
+
+
+def _check_words(config: type, prog: str, arguments: Sequence[str]) -> None:
+    """Refuse, in one line each, what tyro would refuse in a box of several.
+
+    Raises:
+        ValueError: a flag is unknown, missing, without its value, or has one of another kind.
+    """
+    typed = _typed(config, arguments)
+    for flag, words in typed:
+        if flag.kind is bool:
+            continue
+        if not words and not flag.many:
+            raise ValueError(f"{flag.written} lacks its value: write {flag.written} {flag.metavar}")
+        for word in words if flag.many else words[:1]:
+            _check_word(config, flag, word)
+    given = {flag.field for flag, _ in typed}
+    for flag in flags_of(config):
+        if flag.required and not flag.positional and flag.field not in given:
+            raise ValueError(f"{flag.written} {flag.metavar} is missing: {flag.about} ({prog} --help says more)")
+
+
+def _check_word(config: type, flag: Flag, word: str) -> None:
+    if flag.optional and word == "None":
+        return
+    if flag.choices and word not in map(str, flag.choices):
+        now = getattr(config, "RENAMED", {}).get(flag.field, {}).get(word)
+        renamed = f"; {word} is now called {now}" if now else ""
+        raise ValueError(f"{flag.written} is one of {', '.join(map(str, flag.choices))}, got {word!r}{renamed}")
+    if flag.kind in (int, float):
+        try:
+            flag.kind(word)
+        except ValueError:
+            kind = "a whole number" if flag.kind is int else "a number"
+            raise ValueError(
+                f"{flag.written} takes {kind}, got {word!r}: write {flag.written} {flag.metavar}"
+            ) from None
+
+
+def _in_one_line(box: str) -> str:
+    """Return what tyro says in a box as one line."""
+    lines = [line.strip(" │\n") for line in box.splitlines() if not line.startswith(("╭", "╰"))]
+    text = " ".join(line for line in lines if line and not line.startswith("─"))
+    return text.partition(" For full helptext")[0] or "the command line makes no sense: --help says what it takes"
 
 
 def _refusal(leaving: SystemExit) -> str | None:
@@ -73,7 +153,7 @@ def command(config: type[Config], prog: str, action: str, argv: Sequence[str] | 
         module, function = action.split(":")
         sys.exit(getattr(importlib.import_module(module), function)(parsed))
     except KeyboardInterrupt:
-        sys.exit("interrupted: what is finished is kept; the same command continues, a training with --resume")
+        sys.exit("interrupted: finished work is kept; the same command continues it, a training with --resume added")
     except (ValueError, OSError) as refusal:
         if os.environ.get("DEBUG"):
             raise
@@ -85,13 +165,14 @@ Commands = Mapping[str, "tuple[type, str] | Commands"]
 """Verbs of a folder: each its config and `module:function`, or further verbs below it."""
 
 
-def dispatch(prog: str, commands: Commands, argv: Sequence[str] | None = None) -> NoReturn:
+def dispatch(prog: str, commands: Commands, argv: Sequence[str] | None = None, usual: str = "") -> NoReturn:
     """Run the command that the first argument names; alone, or with --help, list the verbs with a line each.
 
     Args:
         prog: the folder as a user types it, such as `python -m train`.
         commands: its verbs.
         argv: the arguments, this process's own when None.
+        usual: the verb that is meant where photographs or flags stand in the place of one.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     name = arguments[0] if arguments else "--help"
@@ -101,18 +182,31 @@ def dispatch(prog: str, commands: Commands, argv: Sequence[str] | None = None) -
     if chosen is not None:
         dispatch(f"{prog} {name}", chosen, arguments[1:])
     if name in ("-h", "--help"):
-        print(f"usage: {prog} VERB [flags]; {prog} VERB --help says more\n\n{_listing(commands)}")
+        verbs = list(_verbs(commands))
+        print(f"usage: {prog} VERB [flags]; {prog} VERB --help says more\n")
+        print(listing(verbs, indent=max(len(verb) for verb, _ in verbs) + 4))
         sys.exit(0)
-    print(f"error: {prog} has no verb {name!r}; it has: {', '.join(commands)}", file=sys.stderr)
+    print(f"error: {_without_verb(prog, commands, arguments, usual)}", file=sys.stderr)
     sys.exit(EXIT_BAD_INPUT)
 
 
-def _listing(commands: Commands) -> str:
-    lines = []
+def _without_verb(prog: str, commands: Commands, arguments: Sequence[str], usual: str) -> str:
+    """Return what to say of arguments that begin with no verb."""
+    name = arguments[0]
+    if usual and (name.startswith("-") or "." in name or "/" in name or Path(name).exists()):
+        return f"a verb is missing before {name}: write `{shlex.join([*prog.split(), usual, *arguments])}`"
+    alike = difflib.get_close_matches(name, commands, n=1)
+    meant = f"did you mean {alike[0]}? It" if alike else "it"
+    return f"{prog} has no verb {name!r}: {meant} has {', '.join(commands)}"
+
+
+def _verbs(commands: Commands, before: str = "") -> Iterator[tuple[str, str]]:
+    """Yield each verb, those below others too, with the first sentence of its config."""
     for name, chosen in commands.items():
-        about = (chosen[0].__doc__ or "").strip().splitlines()[0] if isinstance(chosen, tuple) else " | ".join(chosen)
-        lines.append(f"  {name:<12}{about}")
-    return "\n".join(lines)
+        if isinstance(chosen, tuple):
+            yield f"{before}{name}", first_sentence(chosen[0])
+        else:
+            yield from _verbs(chosen, f"{before}{name} ")
 
 
 def as_plain(config: Any) -> Any:
@@ -139,17 +233,20 @@ def _yaml_flags(path: Path, config: type) -> list[str]:
 
 def _flags(values: Mapping[str, Any], config: type, path: Path, prefix: str = "") -> list[str]:
     hints = typing.get_type_hints(config)
+    names = {field.name: hints[field.name] for field in dataclasses.fields(config)}
     flags: list[str] = []
     for key, value in values.items():
         name = str(key).replace("-", "_")
-        if name not in hints:
-            raise ValueError(f"{path} sets {prefix}{key}, which is no flag of this command; it has: {', '.join(hints)}")
+        if name not in names:
+            raise ValueError(
+                f"{path} sets {prefix}{key}, which is not a flag of this command; it has: {', '.join(names)}"
+            )
         flag = f"--{prefix}{name.replace('_', '-')}"
         if isinstance(value, Mapping):
-            if not dataclasses.is_dataclass(hints[name]):
+            if not dataclasses.is_dataclass(names[name]):
                 raise ValueError(f"{path} sets flags below {prefix}{key}, which has none: give it a plain value")
-            flags += _flags(value, hints[name], path, f"{prefix}{name.replace('_', '-')}.")
-        elif value is None and type(None) not in typing.get_args(hints[name]):
+            flags += _flags(value, names[name], path, f"{prefix}{name.replace('_', '-')}.")
+        elif value is None and type(None) not in typing.get_args(names[name]):
             raise ValueError(f"{path} leaves {prefix}{key} empty: give it a value or delete the line")
         elif isinstance(value, bool):
             flags.append(flag if value else f"--{prefix}no-{name.replace('_', '-')}")

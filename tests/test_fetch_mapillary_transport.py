@@ -331,7 +331,7 @@ def test_an_interrupt_keeps_what_is_stored_and_the_same_command_continues(tmp_pa
         process.terminate()
         said = process.communicate(timeout=30)[1]
         assert process.returncode == 1
-        assert said.splitlines()[-1].startswith("interrupted: what is finished is kept")
+        assert said.splitlines()[-1].startswith("interrupted: finished work is kept")
         with sqlite3.connect(tmp_path / "mapillary.sqlite") as db:
             assert db.execute("select count(*) from picture").fetchone()[0] >= 16
         assert not list((tmp_path / ".partial").iterdir())

@@ -120,8 +120,8 @@ def test_of_two_recipes_the_later_wins(tmp_path):
 @pytest.mark.parametrize(
     "values, said",
     [
-        ({"lvel": 3}, "sets lvel, which is no flag of this command; it has: level, names"),
-        ({"optim": {"lrr": 3}}, "sets optim.lrr, which is no flag of this command; it has: lr, steps"),
+        ({"lvel": 3}, "sets lvel, which is not a flag of this command; it has: level, names"),
+        ({"optim": {"lrr": 3}}, "sets optim.lrr, which is not a flag of this command; it has: lr, steps"),
         ({"level": {"a": 3}}, "sets flags below level, which has none"),
         ({"names": {"a": 3}}, "sets flags below names, which has none"),
         ({"level": None}, "leaves level empty"),
@@ -192,7 +192,11 @@ def test_a_config_becomes_values_that_json_holds():
 
 @pytest.mark.parametrize(
     "argv, code, said",
-    [([], 0, "land "), (["--help"], 0, "land "), (["lnad"], 2, "has no command 'lnad'; it has: land, table")],
+    [
+        ([], 0, "land "),
+        (["--help"], 0, "land "),
+        (["lnad"], 2, "has no verb 'lnad': did you mean land? It has land, table"),
+    ],
 )
 def test_a_folder_lists_its_commands_and_refuses_others(argv, code, said):
     done = subprocess.run([sys.executable, "-m", "geocells", *argv], capture_output=True, text=True)

@@ -1,0 +1,110 @@
+"""Flags that have no effect beside the others given: refused, never passed over in silence.
+
+A config lists its rules in the class variable RULES and calls `check_rules` from `__post_init__`. A flag counts as given
+where its value is not its default, and where it was typed.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from plumbing.flags import Flag, flags_of, shown, written_with_value
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Some flags and another one on which their effect depends.
+
+    Attributes:
+        fields: the flags, by their names in the config.
+        other: the flag on which it depends.
+        values: values of the other with which this applies; any value that is given, where empty.
+        wanted: whether the flags have an effect only with the other, or only without it.
+        why: what the other does instead.
+    """
+
+    fields: tuple[str, ...]
+    other: str
+    values: tuple[Any, ...]
+    wanted: bool
+    why: str = ""
+
+
+def needs(fields: str, other: str, *values: Any) -> Rule:
+    """Say that flags have an effect only beside another.
+
+    Args:
+        fields: their names in the config, separated by spaces.
+        other: name of the other flag.
+        values: those of its values that will do; any that is given, when left out.
+
+    Example:
+        >>> needs("tau_km tau_end", "loss", "haversine").other
+        'loss'
+    """
+    return Rule(tuple(fields.split()), other, values, wanted=True)
+
+
+def excludes(other: str, fields: str, *values: Any, why: str = "") -> Rule:
+    """Say that flags have no effect beside another.
+
+    Args:
+        other: name of the other flag in the config.
+        fields: names of those that have no effect with it, separated by spaces.
+        values: those of its values for which this holds; any that is given, when left out.
+        why: what the other does instead, as in `answers with points alone`.
+    """
+    return Rule(tuple(fields.split()), other, values, wanted=False, why=why)
+
+
+def check_rules(config: Any, typed: Collection[str] = ()) -> None:
+    """Refuse flags that have no effect.
+
+    Args:
+        config: a config with RULES.
+        typed: names of flags that were typed, whatever their value.
+
+    Raises:
+        ValueError: a flag has no effect beside the others.
+    """
+    flags = {flag.field: flag for flag in flags_of(type(config))}
+    for rule in getattr(config, "RULES", ()):
+        met = _met(config, rule, flags, typed)
+        idle = [flags[name] for name in rule.fields if _is_given(config, flags[name], typed)]
+        if idle and met != rule.wanted:
+            raise ValueError(_refusal(config, rule, flags[rule.other], idle))
+
+
+def _met(config: Any, rule: Rule, flags: dict[str, Flag], typed: Collection[str]) -> bool:
+    value = _value(config, rule.other)
+    return value in rule.values if rule.values else bool(value) and _is_given(config, flags[rule.other], typed)
+
+
+def _is_given(config: Any, flag: Flag, typed: Collection[str]) -> bool:
+    return flag.field in typed or _value(config, flag.field) != flag.default
+
+
+def _value(config: Any, name: str) -> Any:
+    for part in name.split("."):
+        config = getattr(config, part)
+    return config
+
+
+def _refusal(config: Any, rule: Rule, other: Flag, idle: Sequence[Flag]) -> str:
+    given = _listed([written_with_value(flag, _value(config, flag.field)) for flag in idle])
+    names = _listed([written_with_value(flag, _value(config, flag.field)).split(" ")[0] for flag in idle])
+    have = "has" if len(idle) == 1 else "have"
+    if rule.wanted:
+        ways = [_with(other, value) for value in rule.values] or [other.written]
+        return f"{given} {have} no effect without {' or '.join(ways)}: add it, or leave out {names}"
+    here = written_with_value(other, _value(config, rule.other))
+    why = f", which {rule.why}" if rule.why else ""
+    return f"{given} {have} no effect with {here}{why}: leave out {names}, or {here}"
+
+
+def _with(flag: Flag, value: Any) -> str:
+    return written_with_value(flag, value) if isinstance(value, bool) else f"{flag.written} {shown(value)}"
+
+
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
