@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import numpy as np
 import pytest
 
 from dataset.manifest import DATASET, MANIFEST
@@ -256,6 +257,20 @@ def test_pictures_are_small():
     pictures = sorted((ROOT / "docs" / "pictures").glob("*"))
     assert {picture.stem for picture in pictures} >= {"answer", "coverage", "report"}
     assert {p.name for p in pictures if p.stat().st_size >= MOST_PICTURE_BYTES or p.suffix != ".png"} == set()
+
+
+def test_a_picture_is_written_with_a_palette_and_refused_if_it_stays_too_large(tmp_path, monkeypatch):
+    from PIL import Image
+
+    from bench import pictures
+
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    size = pictures.write_small(pixels, tmp_path / "small.png")
+    with Image.open(tmp_path / "small.png") as picture:
+        assert (picture.mode, picture.size, (tmp_path / "small.png").stat().st_size) == ("P", (80, 60), size)
+    monkeypatch.setattr(pictures, "MOST_BYTES", 100)
+    with pytest.raises(ValueError, match="bytes with 64 colours: make its window smaller"):
+        pictures.write_small(pixels, tmp_path / "large.png")
 
 
 @pytest.fixture(scope="module")
