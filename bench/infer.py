@@ -29,7 +29,8 @@ from infer.decode.kernels import WIDTHS_KM, Convolution, pair_kernels
 from infer.decode.posterior import Tree, chain
 from infer.decode.raster import Raster
 from infer.network.devices import pick_device
-from infer.network.network import GeoNetwork, NetworkSpec, save_network
+from infer.network.network import GeoNetwork, NetworkSpec
+from infer.network.weights import save_network
 from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
 from label_maps.files import hierarchy_hash, read_hierarchy

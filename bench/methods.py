@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 from bench.commands import run_command
 from bench.report import write_results
 from dataset.manifest import coordinates
-from geocells.sphere import distance_km
-from infer.evaluate.metrics import RADII_KM, geoscore, mean_interval, median_difference
+from geocells.sphere import distance_km, geoscore
+from infer.evaluate.metrics import RADII_KM, mean_interval, median_difference
 from infer.evaluate.run import baselines, measure, split_photos
 from infer.model import Model, load_model
 from plumbing.files import atomic_path, write_json

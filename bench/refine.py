@@ -14,14 +14,13 @@ import torch
 from torch import Tensor
 
 from bench.report import write_results
-from geocells.sphere import distance_km
+from geocells.sphere import distance_km, geoscore
 from infer.decode.point import answer_points, refined_points
-from infer.evaluate.metrics import geoscore
 from infer.evaluate.run import split_photos
 from infer.model import Model, load_model, network_files
-from infer.network.coordinate_head import latlon_deg_of
-from infer.network.network import load_network
 from infer.network.refiner import REFINE, Refiner, RefinerSpec
+from infer.network.sphere import latlon_deg_of
+from infer.network.weights import load_network
 from train.calibrate import collect
 from train.config import RefineConfig
 from train.conformal import Calibration

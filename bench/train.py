@@ -18,14 +18,14 @@ from bench.report import write_results
 from fetch.config import DemoConfig, PackConfig
 from fetch.demo.dataset import run as make_demo
 from fetch.pack import run as pack
-from infer.network.devices import pick_device
+from infer.network.devices import activation_dtype, autocast, pick_device
 from infer.network.network import GeoNetwork, NetworkSpec
 from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
 from label_maps.files import hierarchy_hash, read_hierarchy
 from train.config import JointConfig, LevelConfig
 from train.optim import build_optimizer
-from train.tasks import activation_precision, train_joint, train_level
+from train.tasks import train_joint, train_level
 
 
 def main() -> None:
@@ -67,7 +67,7 @@ def compare(folder: Path, flags: argparse.Namespace) -> list[dict[str, object]]:
         paces["train.level, L8"].append(lines[1]["photos_per_second"])
         shutil.rmtree(run)
     best = statistics.median(paces["bare loop"])
-    precision = str(activation_precision("auto", pick_device(flags.device))).removeprefix("torch.")
+    precision = str(activation_dtype("auto", pick_device(flags.device))).removeprefix("torch.")
     return [
         {
             "loop": name,
@@ -112,11 +112,10 @@ def bare(run: Path, flags: argparse.Namespace) -> float:
         memory_format=torch.channels_last
     )
     true = {level: torch.randint(count, (flags.batch,), device=device) for level, count in heads.items()}
-    precision = activation_precision("auto", device)
     forward = torch.compile(network) if flags.compile else network
     started_at = 0.0
     for step in range(flags.steps + 1):
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision != torch.float32):
+        with autocast(device, "auto"):
             outputs = forward(images)
         loss = sum(torch.nn.functional.cross_entropy(outputs[level].float(), true[level]) for level in heads)
         optimizer.zero_grad(set_to_none=True)

@@ -8,6 +8,9 @@ EARTH_RADIUS_KM = 6371.0088
 
 EARTH_AREA_KM2 = 4 * np.pi * EARTH_RADIUS_KM**2
 
+GEOSCORE_SCALE_KM = 1492.7
+"""Distance at which a GeoScore has fallen to 1/e, for maps of the world (OSV-5M, Astruc et al. 2024)."""
+
 
 def unit_vectors(latlon_deg: ArrayLike) -> NDArray[np.float64]:
     """Return points as unit vectors, to which the poles and the antimeridian are ordinary places.
@@ -51,6 +54,11 @@ def distance_km(a_deg: ArrayLike, b_deg: ArrayLike) -> NDArray[np.float64]:
     a, b = unit_vectors(a_deg), unit_vectors(b_deg)
     # atan2 keeps full precision from metres to antipodes; arccos(a·b) loses it at both ends.
     return EARTH_RADIUS_KM * np.arctan2(np.linalg.norm(np.cross(a, b), axis=-1), np.sum(a * b, axis=-1))
+
+
+def geoscore(distance_km: ArrayLike, scale_km: float = GEOSCORE_SCALE_KM) -> NDArray[np.float64]:
+    """Return `5000 * exp(-distance / scale)`, unrounded, as OSV-5M does; the scale is smaller for smaller maps."""
+    return 5000 * np.exp(-np.asarray(distance_km, dtype=np.float64) / scale_km)
 
 
 def chord(distance_km: ArrayLike) -> NDArray[np.float64]:

@@ -16,10 +16,13 @@ from geocells.hierarchy import Hierarchy
 from infer.config import RENAMED_FUSIONS
 from infer.decode.point import POINTS, REFINED, REGRESSED, answer_points, center_vectors, refined_points
 from infer.decode.posterior import FUSIONS, Tree, fuse
-from infer.network.coordinate_head import HEAD, CoordinateSpec, latlon_deg_of, point_logits
-from infer.network.network import GeoNetwork, NetworkSpec, load_network
+from infer.network.coordinate_head import HEAD, CoordinateSpec, point_logits
+from infer.network.devices import answering_precision, autocast
+from infer.network.network import GeoNetwork, NetworkSpec
 from infer.network.refiner import REFINE, Refiner, RefinerSpec, load_refiner
+from infer.network.sphere import latlon_deg_of
 from infer.network.transform import InputTransform, normalise
+from infer.network.weights import load_network
 from label_maps.files import hierarchy_hash, read_hierarchy
 from label_maps.run_folder import read_run
 from plumbing.files import read_json, sha256
@@ -117,8 +120,8 @@ class Model:
         """Return what the networks say of (B, 3, size, size) uint8 pixels; each trunk is passed once."""
         images = normalise(pixels.to(self.device))
         outputs: dict[str, Tensor] = {}
-        with torch.autocast(self.device.type, enabled=self.device.type == "cuda"):
-            for network in self.networks:
+        for network in self.networks:
+            with autocast(self.device, answering_precision(network.precision, self.device)):
                 features = network.features(images)
                 outputs |= network.answers(features)
         if not all(torch.isfinite(z).all() for z in outputs.values()):

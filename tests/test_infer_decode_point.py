@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 
 from geocells.hierarchy import build_hierarchy
 from geocells.partitions import QuadPartition
-from geocells.sphere import distance_km, geometric_median, latlon_deg, spherical_mean, unit_vectors
+from geocells.sphere import distance_km, geometric_median, geoscore, latlon_deg, spherical_mean, unit_vectors
 from infer.decode.point import POINTS, answer_points, center_vectors
-from infer.evaluate.metrics import geoscore
 
 PARIS, LYON, SYDNEY, SUVA, APIA = (
     (48.8567, 2.3508),

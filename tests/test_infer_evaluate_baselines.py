@@ -7,10 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataset.manifest import CLUES
-from geocells.sphere import distance_km, latlon_deg
+from geocells.sphere import distance_km, geoscore, latlon_deg
 from infer.evaluate import baselines
 from infer.evaluate.baselines import Candidates, best_constant, chance, clue_oracle, fit_bandwidth, read_clues
-from infer.evaluate.metrics import geoscore
 
 PARIS, LYON, SYDNEY = (48.8567, 2.3508), (45.7597, 4.8422), (-33.87, 151.21)
 

@@ -6,7 +6,8 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infer.evaluate.metrics import RADII_KM, distance_figures, geoscore, macro_average, mean_interval, slices
+from geocells.sphere import geoscore
+from infer.evaluate.metrics import RADII_KM, distance_figures, macro_average, mean_interval, slices
 
 distances = st.lists(st.floats(0, 20_015), min_size=1, max_size=40).map(np.array)
 

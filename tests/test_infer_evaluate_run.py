@@ -18,8 +18,9 @@ from geocells.sphere import distance_km
 from infer.claims import Claims
 from infer.config import EvaluateConfig
 from infer.decode.conformal import CONFORMAL, RegionFinder, read_promises
+from infer.decode.posterior import class_ranks
 from infer.evaluate.calibration import TrustMeter
-from infer.evaluate.run import class_ranks, main, measure, split_photos, table
+from infer.evaluate.run import main, measure, split_photos, table
 from infer.model import Model, load_model
 from train.calibrate import collect
 

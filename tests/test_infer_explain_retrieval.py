@@ -19,7 +19,7 @@ from infer.evaluate.run import cell_errors, cell_prior
 from infer.evaluate.run import main as evaluate
 from infer.explain.retrieval import COUNT, FEATURES, PHOTOGRAPHS, Neighbours, open_neighbours, unit_features
 from infer.model import load_model
-from infer.network.network import load_network, save_network
+from infer.network.weights import load_network, save_network
 from infer.predict import main
 from tests.tiny import PLACES, write_square
 

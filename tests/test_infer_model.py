@@ -9,8 +9,9 @@ import torch
 from dataset.manifest import read_manifest, write_manifest
 from infer.model import load_model
 from infer.network.devices import pick_device
-from infer.network.network import GeoNetwork, NetworkSpec, load_network, save_network
+from infer.network.network import GeoNetwork, NetworkSpec
 from infer.network.transform import InputTransform
+from infer.network.weights import load_network, save_network
 from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
 from label_maps.files import hierarchy_hash, read_hierarchy

@@ -16,8 +16,9 @@ from infer.config import EvaluateConfig, InferConfig
 from infer.decode.point import REGRESSED
 from infer.evaluate.run import main as evaluate
 from infer.model import NetworkOutput, load_model
-from infer.network.coordinate_head import CoordinateSpec, latlon_deg_of, point_logits, vectors_of
-from infer.network.network import load_network
+from infer.network.coordinate_head import CoordinateSpec, point_logits
+from infer.network.sphere import latlon_deg_of, vectors_of
+from infer.network.weights import load_network
 from infer.predict import main as infer
 from label_maps.files import read_hierarchy
 from tests.tiny import joint_config

@@ -10,17 +10,9 @@ import safetensors.torch
 import torch
 import torchvision
 
-from infer.network.network import (
-    GeoNetwork,
-    NetworkSpec,
-    build_trunk,
-    check_image_size,
-    load_network,
-    load_pretrained,
-    read_state,
-    save_network,
-)
+from infer.network.network import GeoNetwork, NetworkSpec, build_trunk, check_image_size
 from infer.network.transform import InputTransform
+from infer.network.weights import load_network, load_pretrained, read_state, save_network
 
 SMALL = "shufflenet_v2_x0_5"
 # Those left out compute with numbers while they are built, which tensors without content cannot.

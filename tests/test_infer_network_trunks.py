@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from infer.network.network import GeoNetwork, NetworkSpec, load_pretrained
+from infer.network.network import GeoNetwork, NetworkSpec
 from infer.network.transform import InputTransform
 from infer.network.trunks import build_trunk, stage_features, stages_width
+from infer.network.weights import load_pretrained
 
 HUBCONF = """
 from torch import nn

@@ -17,7 +17,7 @@ from geocells.sphere import distance_km
 from infer.config import InferConfig
 from infer.export.tables import as_csv, as_geojson
 from infer.images import find_photos, unique_names
-from infer.network.network import load_network, save_network
+from infer.network.weights import load_network, save_network
 from infer.predict import main
 from tests.tiny import PLACES, write_square
 

@@ -8,8 +8,8 @@ import torch
 from infer.images import read_pixels
 from infer.model import load_model
 from infer.network.coordinate_head import HEAD
-from infer.network.network import load_network, read_trained
 from infer.network.transform import normalise
+from infer.network.weights import load_network, read_trained
 from label_maps.files import read_hierarchy
 from tests.tiny import joint_config
 from train import heads as readout

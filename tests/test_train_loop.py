@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 
 from dataset.manifest import read_manifest, write_manifest
-from infer.network.network import load_network
+from infer.network.weights import load_network
 from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
 from label_maps.run_folder import read_run
@@ -346,8 +346,9 @@ def test_every_loss_trains(tiny, run, loss, loss_on):
     assert (run / "joint.safetensors").is_file()
 
 
-def test_bfloat16_trains_weights_that_are_single(tiny, run):
+def test_bfloat16_trains_weights_that_are_single_and_is_stored_with_the_network(tiny, run):
     train_joint(joint_config(tiny, run, epochs=1, precision="bfloat16"))
+    assert load_network(run / "joint.safetensors")[1].precision == "bfloat16"
     assert {tensor.dtype for tensor in weights(run).values()} == {torch.float32, torch.int64}
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from geocells import grid
 from infer.evaluate.calibration import calibration_error, covered, error_if_perfect, reliability
-from infer.network.network import load_network, save_network
+from infer.network.weights import load_network, save_network
 from label_maps.files import read_hierarchy
 from label_maps.run_folder import update_run
 from plumbing.files import read_json, write_json

@@ -19,10 +19,9 @@ from dataset.groups import leakage_groups
 from dataset.images import Pictures
 from dataset.manifest import coordinates, has_coordinates, read_manifest
 from geocells.hierarchy import UNKNOWN
-from geocells.sphere import distance_km
+from geocells.sphere import distance_km, geoscore
 from infer.decode.conformal import CONFORMAL
 from infer.decode.posterior import FUSIONS, fuse
-from infer.evaluate.metrics import geoscore
 from infer.evaluate.run import split_photos, trained_ids
 from infer.images import photo_batches
 from infer.model import TEMPERATURES, Model, NetworkOutput, load_model

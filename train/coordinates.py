@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from infer.network.coordinate_head import CoordinateSpec, latlon_deg_of
+from infer.network.coordinate_head import CoordinateSpec
+from infer.network.sphere import arc_rad, latlon_deg_of
 from train.losses import Objective, Targets
 
 
@@ -94,9 +94,9 @@ AnyObjective = Objective | CoordinateObjective | BothObjectives
 
 def great_circle_rad(a: Tensor, b: Tensor) -> Tensor:
     """Return great-circle distances in radians of (B, 3) unit vectors, with finite gradients everywhere."""
-    # From the chord; the floor keeps the gradient of the square root finite where both are the same point.
-    half = ((a - b).square().sum(dim=1).clamp_min(1e-14)).sqrt() / 2
-    return 2 * torch.asin(half.clamp(max=1 - 1e-7))
+    # The bounds keep the gradients of the root and of the arc sine finite at the same point and at antipodes.
+    chord = (a - b).square().sum(dim=1).clamp_min(1e-14).sqrt()
+    return arc_rad(chord.clamp(max=2 * (1 - 1e-7)))
 
 
 def difference(answer: Tensor, wanted: Tensor, loss: str) -> Tensor:

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from infer.network.network import GeoNetwork, NetworkSpec, load_network, read_trained, save_network
+from infer.network.network import GeoNetwork, NetworkSpec
 from infer.network.transform import normalise
+from infer.network.weights import load_network, read_trained, save_network
 from plumbing.progress import progress
 from plumbing.world import World
 from train.config import OptimConfig

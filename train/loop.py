@@ -13,8 +13,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from infer.network.network import NetworkSpec, save_network
+from infer.network.devices import autocast
+from infer.network.network import NetworkSpec
 from infer.network.transform import normalise
+from infer.network.weights import save_network
 from plumbing.config import as_plain
 from plumbing.files import write_json
 from plumbing.progress import progress
@@ -50,7 +52,6 @@ class Training:
         draw: (N,) how often each is drawn; None for once an epoch.
         validation: what is measured after each epoch.
         device: where it computes.
-        precision: what activations are computed in.
         world: the processes that train together.
         trackers: where else metrics are reported.
     """
@@ -65,7 +66,6 @@ class Training:
     draw: Tensor | None
     validation: Validation
     device: torch.device
-    precision: torch.dtype
     world: World
     trackers: tuple[Tracker, ...] = ()
 
@@ -83,7 +83,7 @@ class Training:
 
     def autocast(self) -> torch.autocast:
         """Return the context in which the network computes."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision != torch.float32)
+        return autocast(self.device, self.spec.precision)
 
 
 class Pace:

@@ -10,10 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from geocells.hierarchy import UNKNOWN
-from geocells.sphere import EARTH_RADIUS_KM
 from infer.decode.point import answer_points
-from infer.decode.posterior import Tree, chain, family_log_softmax
-from infer.evaluate.run import class_ranks
+from infer.decode.posterior import Tree, chain, class_ranks, family_log_softmax
+from infer.network.sphere import pairwise_km
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,10 +142,7 @@ def haversine_targets(vectors: Tensor, centers: Tensor, tau_km: float) -> Tensor
         centers: (classes, 3) unit vectors.
         tau_km: e-folding distance.
     """
-    # The chord keeps its precision nearby, where the arc cosine of a float32 product is wrong by kilometres.
-    chord = torch.cdist(vectors, centers, compute_mode="donot_use_mm_for_euclid_dist")
-    distance_km = 2 * EARTH_RADIUS_KM * torch.asin((chord / 2).clamp(max=1))
-    return torch.softmax(-distance_km / tau_km, dim=1)
+    return torch.softmax(-pairwise_km(vectors, centers) / tau_km, dim=1)
 
 
 def balanced_class_weights(train_count: NDArray[np.int64]) -> Tensor:

@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geocells.hierarchy import UNKNOWN, Hierarchy
-from geocells.sphere import EARTH_RADIUS_KM, unit_vectors
+from geocells.sphere import EARTH_RADIUS_KM, distance_km, latlon_deg
 from infer.images import photo_batches
 from infer.model import check_fits, network_files
-from infer.network.coordinate_head import vectors_of
-from infer.network.devices import pick_device
-from infer.network.network import GeoNetwork, load_network
+from infer.network.devices import answering_precision, autocast, pick_device
+from infer.network.network import GeoNetwork
 from infer.network.refiner import REFINE, Refiner, RefinerSpec, save_refiner, widened_boxes
+from infer.network.sphere import vectors_of
 from infer.network.transform import InputTransform, normalise
+from infer.network.weights import load_network
 from label_maps.files import hierarchy_hash, read_hierarchy
 from plumbing.files import sha256
 from plumbing.progress import progress
@@ -134,7 +135,7 @@ def examples(
 @torch.inference_mode()
 def _features(network: GeoNetwork, pixels: Tensor, device: torch.device) -> Tensor:
     """Return (B, width) features as `infer.model` computes them for answers."""
-    with torch.autocast(device.type, enabled=device.type == "cuda"):
+    with autocast(device, answering_precision(network.precision, device)):
         return network.features(normalise(pixels.to(device))).float()
 
 
@@ -204,17 +205,12 @@ def measure(refiner: Refiner, photos: Examples, config: RefineConfig) -> dict[st
         index = rows.to(photos.cells.device)
         vectors = refiner.vectors(photos.features[index], photos.cells[index, None])[:, 0]
         points.append(vectors.cpu().numpy())
-    away = _away_km(np.concatenate(points), photos.latlon_deg)
+    away = distance_km(latlon_deg(np.concatenate(points)), photos.latlon_deg)
     return {
         "val/loss": sum(losses) / len(photos),
         "val/median_km_in_cell": float(np.median(away)),
         "val/mean_km_in_cell": float(away.mean()),
     }
-
-
-def _away_km(vectors: NDArray[np.float32], latlon_deg: NDArray[np.float64]) -> NDArray[np.float64]:
-    chord = np.linalg.norm(vectors - unit_vectors(latlon_deg), axis=1)
-    return 2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2, 1))
 
 
 def _record(run: Path, history: list[dict[str, float]]) -> None:

@@ -15,8 +15,10 @@ from geocells.hierarchy import Hierarchy
 from geocells.sphere import unit_vectors
 from infer.decode.posterior import Tree
 from infer.network.coordinate_head import CoordinateSpec
-from infer.network.network import GeoNetwork, NetworkSpec, check_image_size, load_pretrained
+from infer.network.devices import activation_dtype
+from infer.network.network import GeoNetwork, NetworkSpec, check_image_size
 from infer.network.transform import InputTransform
+from infer.network.weights import load_pretrained
 from label_maps.files import hierarchy_hash, read_hierarchy
 from label_maps.run_folder import read_run
 from plumbing.config import as_plain
@@ -205,7 +207,14 @@ def _network(
     config: TrainConfig, hierarchy: Hierarchy, plan: Plan, device: torch.device
 ) -> tuple[GeoNetwork, NetworkSpec]:
     transform = InputTransform(config.image_size)
-    spec = NetworkSpec(config.arch, plan.classes, hierarchy_hash(hierarchy), transform, plan.coordinates)
+    spec = NetworkSpec(
+        config.arch,
+        plan.classes,
+        hierarchy_hash(hierarchy),
+        transform,
+        plan.coordinates,
+        precision=str(activation_dtype(config.precision, device)).removeprefix("torch."),
+    )
     network = GeoNetwork(spec)
     check_image_size(network, spec)
     log.info(
@@ -262,7 +271,6 @@ def _training(
             workers=config.workers,
         ),
         device=device,
-        precision=activation_precision(config.precision, device),
         world=world,
         trackers=trackers,
     )
@@ -304,19 +312,3 @@ def labelled_splits(
 
 SPLITS_USED = ("train", "calibration")
 """What is learned from, and what early stopping and the choice of the best checkpoint look at; never the test split."""
-
-
-def activation_precision(name: str, device: torch.device) -> torch.dtype:
-    """Return what activations are computed in; `auto` is bfloat16 where the hardware has it."""
-    if name == "float32" or (name == "auto" and not _computes_bfloat16(device)):
-        return torch.float32
-    return torch.bfloat16
-
-
-def _computes_bfloat16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
-        able = torch.cpu.get_capabilities()
-        return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
-    return False

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import DataLoader
 
-from geocells.sphere import distance_km
-from infer.evaluate.metrics import geoscore
+from geocells.sphere import distance_km, geoscore
 from infer.network.transform import normalise
 from plumbing.world import World
 from train.coordinates import AnyObjective

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from geocells.hierarchy import Hierarchy
-from geocells.sphere import EARTH_RADIUS_KM, unit_vectors
-from infer.evaluate.metrics import GEOSCORE_SCALE_KM
-from infer.network.coordinate_head import latlon_deg_of
+from geocells.sphere import GEOSCORE_SCALE_KM, unit_vectors
+from infer.network.sphere import latlon_deg_of, pairwise_km
 
 POINTS = ("top", "mean", "median", "geoscore")
 """What every run can answer."""
@@ -77,13 +76,6 @@ def refined_points(log_cell: Tensor, centers: Tensor, refine: Callable[[Tensor],
     return latlon_deg_of(_geoscore(weight, places).double())
 
 
-def _distance_km(a: Tensor, b: Tensor) -> Tensor:
-    """Return (B, N, M) great-circle distances of (B, N, 3) and (B, M, 3) unit vectors."""
-    # From the chord: single precision keeps metres nearby, where the arc cosine of a product would lose kilometres.
-    chord = torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
-    return 2 * EARTH_RADIUS_KM * torch.asin((chord / 2).clamp(max=1))
-
-
 def _median(weight: Tensor, places: Tensor) -> Tensor:
     """Return (B, 3) points of least expected distance: the best of mean and heaviest leaves, then moved downhill."""
     mean = torch.nn.functional.normalize((weight[..., None] * places).sum(dim=1, keepdim=True), dim=2)
@@ -102,12 +94,12 @@ def _best(worth: Tensor, points: Tensor) -> Tensor:
 
 def _expected_km(weight: Tensor, places: Tensor, points: Tensor) -> Tensor:
     """Return (B, N) expected distances, up to a factor, of (B, N, 3) points."""
-    return (_distance_km(points, places) * weight[:, None]).sum(dim=2)
+    return (pairwise_km(points, places) * weight[:, None]).sum(dim=2)
 
 
 def _pull(weight: Tensor, places: Tensor, point: Tensor) -> Tensor:
     """Move points (B, 3) towards places, each by its weight over its distance."""
-    distance = _distance_km(point[:, None], places)[:, 0].clamp(min=CLOSEST_KM)
+    distance = pairwise_km(point[:, None], places)[:, 0].clamp(min=CLOSEST_KM)
     return torch.nn.functional.normalize(((weight / distance)[..., None] * places).sum(dim=1), dim=1)
 
 
@@ -116,7 +108,7 @@ def _geoscore(weight: Tensor, places: Tensor) -> Tensor:
     starts = places[:, :CANDIDATES]
     point = _best(_expected(weight, places, starts), starts)
     for _ in range(STEPS):
-        distance = _distance_km(point[:, None], places)[:, 0]
+        distance = pairwise_km(point[:, None], places)[:, 0]
         # The gradient of w * exp(-d / scale) is that of a Weiszfeld pull with the weight w * exp(-d / scale).
         moved = _pull(weight * torch.exp(-distance / GEOSCORE_SCALE_KM), places, point)
         both = torch.stack([point, moved], dim=1)
@@ -126,4 +118,4 @@ def _geoscore(weight: Tensor, places: Tensor) -> Tensor:
 
 def _expected(weight: Tensor, places: Tensor, points: Tensor) -> Tensor:
     """Return (B, N) expected GeoScores, up to a factor, of (B, N, 3) points."""
-    return (torch.exp(-_distance_km(points, places) / GEOSCORE_SCALE_KM) * weight[:, None]).sum(dim=2)
+    return (torch.exp(-pairwise_km(points, places) / GEOSCORE_SCALE_KM) * weight[:, None]).sum(dim=2)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from geocells.hierarchy import Hierarchy
+from geocells.hierarchy import UNKNOWN, Hierarchy
 from infer.config import RENAMED_FUSIONS
 
 FUSIONS = ("chain", "product", "greedy")
@@ -147,6 +147,24 @@ def likeliest(log_probability: Tensor) -> tuple[NDArray[np.float64], NDArray[np.
     """Return, of (B, classes) log probabilities of a level, the (B,) probabilities of the best cells, and their classes."""
     best, cell = log_probability.max(dim=1)
     return best.double().exp().cpu().numpy(), cell.cpu().numpy()
+
+
+def class_ranks(scores: list[Tensor], classes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how many other classes score as high as the true one, per photograph and level.
+
+    Args:
+        scores: (B, classes) per level: logits or log probabilities.
+        classes: (B, levels) true classes.
+
+    Returns:
+        (B, levels) ranks from 0; the number of classes where the true one is UNKNOWN.
+    """
+    columns = []
+    for score, true in zip(scores, torch.from_numpy(classes).to(scores[0].device).T, strict=True):
+        own = score.gather(1, true.clamp(min=0)[:, None])
+        # Ties count against it: a network that scores all classes alike, or answers NaN, knows nothing.
+        columns.append(torch.where(true == UNKNOWN, score.shape[1], (~(score < own)).sum(dim=1) - 1))
+    return torch.stack(columns, dim=1).cpu().numpy()
 
 
 def adaptive_top_k(tree: Tree, posterior: Sequence[Tensor], mass: float) -> list[KeptCells]:

@@ -13,8 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from dataset.manifest import CLUES
-from geocells.sphere import EARTH_RADIUS_KM, distance_km, unit_vectors
-from infer.evaluate.metrics import GEOSCORE_SCALE_KM, geoscore
+from geocells.sphere import EARTH_RADIUS_KM, GEOSCORE_SCALE_KM, distance_km, geoscore, unit_vectors
 
 CANDIDATES = 4096
 """Training places tried as answers, evenly picked where there are more."""

@@ -6,19 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-GEOSCORE_SCALE_KM = 1492.7
-"""Distance at which a GeoScore has fallen to 1/e, for maps of the world (OSV-5M, Astruc et al. 2024)."""
+from geocells.sphere import GEOSCORE_SCALE_KM, geoscore
 
 RADII_KM = (1, 25, 200, 750, 2500)
 """Street, city, region, country and continent, since Hays and Efros 2008; a distance equal to the radius counts."""
 
 RESAMPLES = 1000
 CHUNK = 4_000_000
-
-
-def geoscore(distance_km: ArrayLike, scale_km: float = GEOSCORE_SCALE_KM) -> NDArray[np.float64]:
-    """Return `5000 * exp(-distance / scale)`, unrounded, as OSV-5M does; the scale is smaller for smaller maps."""
-    return 5000 * np.exp(-np.asarray(distance_km, dtype=np.float64) / scale_km)
 
 
 def distance_figures(

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from dataset.groups import leakage_groups
 from dataset.images import Pictures
@@ -23,7 +22,7 @@ from geocells.sphere import EARTH_RADIUS_KM, distance_km
 from infer.config import EvaluateConfig
 from infer.decode.conformal import read_promises
 from infer.decode.point import POINTS
-from infer.decode.posterior import sum_up
+from infer.decode.posterior import class_ranks, sum_up
 from infer.evaluate.baselines import best_constant, chance, clue_oracle, read_clues
 from infer.evaluate.benchmarks import published_lines
 from infer.evaluate.calibration import TrustMeter, trust_lines
@@ -217,16 +216,6 @@ def measure(
         raise ValueError(f"none of {len(photos)} photographs of {data} could be read")
     alike = np.concatenate(nearest) if nearest else None
     return Measured(np.concatenate(points), np.concatenate(ranks), np.concatenate(read), alike)
-
-
-def class_ranks(scores: list[Tensor], classes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return (B, levels) how many other classes score as high as the true one; all classes where it is UNKNOWN."""
-    columns = []
-    for score, true in zip(scores, torch.from_numpy(classes).to(scores[0].device).T, strict=True):
-        own = score.gather(1, true.clamp(min=0)[:, None])
-        # Ties count against it: who finds all classes equal, or none a number, knows nothing.
-        columns.append(torch.where(true == UNKNOWN, score.shape[1], (~(score < own)).sum(dim=1) - 1))
-    return torch.stack(columns, dim=1).cpu().numpy()
 
 
 def baselines(data: Path, photos: pd.DataFrame, seed: int) -> dict[str, NDArray[np.float64]]:

@@ -24,7 +24,8 @@ from geocells.sphere import group_means
 from infer.config import ImportConfig
 from infer.decode.posterior import FUSIONS
 from infer.model import TEMPERATURES, model_hash, network_files
-from infer.network.network import GeoNetwork, NetworkSpec, read_state, save_network
+from infer.network.network import GeoNetwork, NetworkSpec
+from infer.network.weights import read_state, save_network
 from label_maps.files import hierarchy_hash, write_hierarchy
 from label_maps.run_folder import begin_run, read_run
 from plumbing.files import write_json, write_text

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from geocells.sphere import EARTH_RADIUS_KM
+from infer.network.sphere import pairwise_km, vectors_of
 
 HEAD = "coordinates"
 """Name of the head that answers a coordinate."""
@@ -47,18 +47,6 @@ class CoordinateSpec:
         return (latlon_deg - latlon_deg.new_tensor(self.mean_deg)) / latlon_deg.new_tensor(self.std_deg)
 
 
-def vectors_of(latlon_deg: Tensor) -> Tensor:
-    """Return (..., 3) unit vectors of (..., 2) latitudes and longitudes in degrees, differentiable."""
-    lat, lon = latlon_deg.deg2rad().unbind(dim=-1)
-    return torch.stack([lat.cos() * lon.cos(), lat.cos() * lon.sin(), lat.sin()], dim=-1)
-
-
-def latlon_deg_of(vectors: Tensor) -> Tensor:
-    """Return (..., 2) latitudes and longitudes in degrees of (..., 3) vectors of any positive length."""
-    x, y, z = vectors.unbind(dim=-1)
-    return torch.stack([torch.atan2(z, torch.hypot(x, y)), torch.atan2(y, x)], dim=-1).rad2deg()
-
-
 def point_logits(point: Tensor, centers: Sequence[Tensor]) -> list[Tensor]:
     """Return (B, classes) logits per level of one point: minus the distance to each class's centre in 1,000 km.
 
@@ -68,6 +56,4 @@ def point_logits(point: Tensor, centers: Sequence[Tensor]) -> list[Tensor]:
         point: (B, 3) unit vectors.
         centers: (classes, 3) unit vectors per level.
     """
-    # From the chord: it keeps its precision nearby, where the arc cosine of a product loses kilometres.
-    chords = [torch.cdist(point, center, compute_mode="donot_use_mm_for_euclid_dist") for center in centers]
-    return [-2 * EARTH_RADIUS_KM / KM_PER_LOGIT * torch.asin((chord / 2).clamp(max=1)) for chord in chords]
+    return [-pairwise_km(point, center) / KM_PER_LOGIT for center in centers]

@@ -1,6 +1,11 @@
-"""Which processor does the work."""
+"""Which processor does the work, and in which precision."""
+
+from typing import Literal
 
 import torch
+
+Precision = Literal["auto", "float32", "bfloat16"]
+"""What activations are computed in: `auto` is bfloat16 where the processor computes in it, else float32."""
 
 
 def pick_device(name: str) -> torch.device:
@@ -18,3 +23,48 @@ def pick_device(name: str) -> torch.device:
         reason = str(error).splitlines()[0]
         raise ValueError(f"--device {name} cannot be used here ({reason}): try --device auto or --device cpu") from None
     return device
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Return the context in which a network computes its activations; weights stay float32.
+
+    Args:
+        device: where it computes.
+        precision: `auto`, `float32` or `bfloat16`. It is never float16, whose range large logits leave.
+    """
+    reduced = activation_dtype(precision, device) == torch.bfloat16
+    return torch.autocast(device.type, torch.bfloat16, enabled=reduced)
+
+
+def activation_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """Return what activations are computed in.
+
+    Raises:
+        ValueError: there is no such precision.
+    """
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise ValueError(f"--precision is auto, float32 or bfloat16, got {precision!r}")
+    if precision == "float32" or (precision == "auto" and not _computes_bfloat16(device)):
+        return torch.float32
+    return torch.bfloat16
+
+
+def answering_precision(trained: str, device: torch.device) -> str:
+    """Return the precision that a network answers in: on a GPU the one of its training, elsewhere float32.
+
+    A GPU without bfloat16 answers in float32 too. So does every processor, that one run gives the same answers on all.
+
+    Args:
+        trained: the precision stored with the network; `auto` for networks of before it was stored.
+        device: where it answers.
+    """
+    return "float32" if device.type != "cuda" or trained == "float32" else "auto"
+
+
+def _computes_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
+        able = torch.cpu.get_capabilities()
+        return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    return False

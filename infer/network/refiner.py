@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from geocells.hierarchy import UNKNOWN, Hierarchy
 from geocells.outlines import span_deg
-from infer.network.coordinate_head import vectors_of
+from infer.network.sphere import vectors_of
 from label_maps.files import hierarchy_hash
 from plumbing.files import atomic_path, sha256
 
