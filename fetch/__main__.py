@@ -16,7 +16,7 @@ from plumbing.config import Commands, dispatch
 
 COMMANDS: Commands = {
     "mapillary": (MapillaryConfig, "fetch.mapillary.cli:run"),
-    "recheck": (RecheckConfig, "fetch.mapillary.recheck:run"),
+    "recheck": (RecheckConfig, "fetch.mapillary.cli:run_recheck"),
     "demo": (DemoConfig, "fetch.demo.dataset:run"),
     "import": (ImportConfig, "fetch.sources.imports:run"),
     "osv5m": (Osv5mConfig, "fetch.sources.osv5m:run"),

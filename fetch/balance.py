@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from dataset.manifest import content_hash, coordinates, has_coordinates, read_manifest
 from fetch.config import BalanceConfig
-from fetch.report import gini
+from fetch.dataset_counts import gini
 from fetch.subset import Subset, ids_hash, pictures_hash, write_subset
 from geocells import grid
 from geocells.land import land_table

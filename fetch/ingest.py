@@ -24,9 +24,9 @@ from PIL import Image
 
 from dataset.manifest import SCHEMA, image_path, write_manifest
 from fetch.config import IngestConfig
+from fetch.dataset_counts import counts_report
 from fetch.quality import measure
 from fetch.rejected import Rejection, summary, write_rejected
-from fetch.report import counts_report
 from fetch.splits import assign_splits
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, read_json_lines, write_json

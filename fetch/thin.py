@@ -15,9 +15,9 @@ from dataset.groups import ALIKE_KM, codes, place_vectors, storage_cells
 from dataset.manifest import SCHEMA, coordinates, has_coordinates, read_manifest, write_manifest
 from dataset.nearby import alike_pairs, close_pairs, hamming, unique_rows
 from fetch.config import LooksConfig, ThinConfig
+from fetch.dataset_counts import counts_report
 from fetch.ingest import DATASET, MEASURES, UNTHINNED
 from fetch.rejected import Rejection, read_rejected, summary, write_rejected
-from fetch.report import counts_report
 from geocells.sphere import chord, distance_km, unit_vectors
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, read_json, write_json

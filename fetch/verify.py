@@ -10,10 +10,10 @@ import pandas as pd
 
 from dataset.manifest import read_manifest
 from fetch.config import StatusConfig, VerifyConfig
+from fetch.dataset_counts import counts_report
 from fetch.ingest import UNTHINNED
 from fetch.pack import check_shards
 from fetch.rejected import read_rejected, summary
-from fetch.report import counts_report
 from plumbing.files import sha256
 from plumbing.images import open_rgb
 from plumbing.progress import progress

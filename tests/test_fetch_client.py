@@ -9,18 +9,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fetch.client import (
+from fetch.client import TRIES, Answer, retry_after_s
+from fetch.config import DownloadConfig
+from fetch.sources.downloads import (
     DAMAGED_TRIES,
     FAILED,
-    TRIES,
     Downloader,
     GoneError,
     PendingError,
     download,
     file_of,
-    retry_after_s,
 )
-from fetch.config import DownloadConfig
 from plumbing.addresses import is_allowed
 from tests.loopback import DROP, Reply, loopback
 
@@ -194,7 +193,7 @@ def test_only_https_and_this_machine_are_asked(url, allowed, tmp_path):
 def test_a_page_of_the_world_does_not_send_anybody_into_this_machine(server, monkeypatch):
     inside = server.gives("/secret", PICTURE)
     downloader = Downloader(QUICK)
-    monkeypatch.setattr(downloader, "_once", lambda url, limit: (b"", inside))
+    monkeypatch.setattr(downloader.client, "send", lambda url, limit: Answer(302, b"", headers={"location": inside}))
     with pytest.raises(GoneError):
         downloader.get("https://example.org/a.jpg", len)
     assert server.asked["/secret"] == 0
@@ -202,7 +201,7 @@ def test_a_page_of_the_world_does_not_send_anybody_into_this_machine(server, mon
 
 def test_an_interrupted_run_stops_asking(server):
     downloader = Downloader(QUICK)
-    downloader.stop.set()
+    downloader.client.stop.set()
     with pytest.raises(PendingError, match="interrupted"):
         downloader.get(server.gives("/a.jpg", PICTURE), len)
     assert server.asked["/a.jpg"] == 0

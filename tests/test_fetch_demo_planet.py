@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
+from fetch.dataset_counts import gini
 from fetch.demo.planet import (
     CLUES,
     NAMES,
@@ -17,7 +18,6 @@ from fetch.demo.planet import (
     regional_clues,
     shown_clues,
 )
-from fetch.report import gini
 from geocells import grid
 from geocells.land import land_table
 from geocells.sphere import distance_km, latlon_deg

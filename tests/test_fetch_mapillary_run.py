@@ -14,12 +14,12 @@ import pytest
 from PIL import Image
 
 from dataset.manifest import MANIFEST, SCHEMA, coordinates, read_manifest
+from fetch.client import Exhausted
 from fetch.config import PackConfig, ThinConfig
 from fetch.mapillary.cli import run
 from fetch.mapillary.config import MapillaryConfig, RecheckConfig
-from fetch.mapillary.errors import Exhausted
+from fetch.mapillary.maintenance import recheck
 from fetch.mapillary.pictures import forward_view
-from fetch.mapillary.recheck import recheck
 from fetch.mapillary.tiles import OVERVIEW_ZOOM
 from fetch.pack import run as pack
 from fetch.rejected import read_rejected

@@ -13,16 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from fetch.mapillary.answers import Answer, check_status, read_json
+from fetch.client import Answer, Exhausted, Pace, Retry
+from fetch.mapillary.answers import check_status, read_json
 from fetch.mapillary.api import Graph
 from fetch.mapillary.cli import read_token, run
 from fetch.mapillary.config import MapillaryConfig, ServiceConfig
-from fetch.mapillary.errors import CircuitOpen, Exhausted, Expired, Gone, QuotaSpent, Refused, Retry
+from fetch.mapillary.errors import CircuitOpen, Expired, Gone, QuotaSpent, Refused
 from fetch.mapillary.plan import plan
 from fetch.mapillary.sdk import image_address
 from fetch.mapillary.state import State
 from fetch.mapillary.survey import survey
-from fetch.mapillary.transport import Surface, Transport, scrub
+from fetch.mapillary.transport import Transport, scrub
 from tests.mapillary_kills import flags, run_with_kills
 from tests.mapillary_stub import HTML, TOKEN, Stub, World, _error
 
@@ -120,9 +121,9 @@ def test_a_429_pauses_all_threads_for_as_long_as_it_says(world):
 
 
 def test_the_pace_holds_for_all_threads_together():
-    surface = Surface(50, threading.Event())
+    pace = Pace(50, threading.Event(), burst_s=2)
     started_at = time.monotonic()
-    threads = [threading.Thread(target=lambda: [surface.wait() for _ in range(40)]) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: [pace.wait() for _ in range(40)]) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -9,12 +9,11 @@ import pytest
 from PIL import Image
 
 from dataset.manifest import read_manifest
-from fetch.client import NOT_YET
 from fetch.config import ImportConfig
 from fetch.rejected import read_rejected
-from fetch.sources.downloads import DOWNLOADS, secure
+from fetch.sources.columns import read_table
+from fetch.sources.downloads import DOWNLOADS, NOT_YET, secure
 from fetch.sources.imports import PENDING, run
-from fetch.sources.table import read_table
 from fetch.sources.yfcc import LONG, SHORT, is_yfcc, read_yfcc
 from fetch.subset import Subset, write_subset
 from plumbing.files import sha256

@@ -14,7 +14,8 @@ from PIL import Image
 from dataset.manifest import read_manifest
 from fetch.config import ImportConfig
 from fetch.rejected import read_rejected
-from fetch.sources.imports import PictureFinder, run
+from fetch.sources.folder import PictureFinder
+from fetch.sources.imports import run
 
 ROOT = Path(__file__).parent.parent
 

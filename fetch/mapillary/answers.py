@@ -1,31 +1,13 @@
 """What the service's answers mean: errors by status and code, metadata as JSON."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from fetch.mapillary.errors import Damaged, Expired, Gone, Refused, Retry
+from fetch.client import Answer, Retry
+from fetch.mapillary.errors import Expired, Gone, Refused
 
 BAD_TOKEN, BLOCKED, BUSY, BAD_ARGUMENT = 190, 368, {4, 17, 32, 613}, 100
 NO_SUCH_OBJECT = 33
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One answer, read whole.
-
-    Attributes:
-        status: of HTTP.
-        body: as it came.
-        retry_after_s: how long the server asks to wait.
-        headers: names in lower case.
-    """
-
-    status: int
-    body: bytes
-    retry_after_s: float | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def check_status(surface: str, answer: Answer, attempt: int) -> None:
@@ -77,23 +59,12 @@ def read_json(answer: Answer) -> dict[str, Any]:
     """Return the object of an answer.
 
     Raises:
-        Retry: it is no JSON object: an error page, or cut short.
+        Retry: it is not a JSON object: an error page, or cut short.
     """
     try:
         value = json.loads(answer.body)
     except ValueError:
-        raise Retry("an answer that is no JSON") from None
+        raise Retry("an answer that is not JSON") from None
     if not isinstance(value, dict):
-        raise Retry("an answer that is no JSON object")
+        raise Retry("an answer that is not a JSON object")
     return value
-
-
-def read_jpeg(answer: Answer) -> bytes:
-    """Return the bytes of a JPEG.
-
-    Raises:
-        Damaged: they are something else.
-    """
-    if not answer.body.startswith(b"\xff\xd8\xff"):
-        raise Damaged("what came is no JPEG")
-    return answer.body

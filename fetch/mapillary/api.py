@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fetch.client import Exhausted, Retry
 from fetch.mapillary.answers import read_json
 from fetch.mapillary.config import ServiceConfig
-from fetch.mapillary.errors import Exhausted, Gone, Retry
+from fetch.mapillary.errors import Gone
 from fetch.mapillary.facts import Facts
 from fetch.mapillary.sdk import FIELDS, image_address
 from fetch.mapillary.transport import Transport

@@ -10,18 +10,17 @@ from contextlib import contextmanager
 from types import FrameType
 
 from fetch.mapillary.budget import budget
-from fetch.mapillary.config import MapillaryConfig, ServiceConfig
+from fetch.mapillary.config import MapillaryConfig, RecheckConfig, ServiceConfig
 from fetch.mapillary.errors import Stop
 from fetch.mapillary.export import export, write_survey
 from fetch.mapillary.fill import fill
+from fetch.mapillary.maintenance import recheck, status, verify
 from fetch.mapillary.plan import plan
 from fetch.mapillary.probe import probe
 from fetch.mapillary.run import Run
 from fetch.mapillary.state import State
-from fetch.mapillary.status import status
 from fetch.mapillary.survey import survey
 from fetch.mapillary.transport import Transport, scrub
-from fetch.mapillary.verify import verify
 
 TOKEN_VARIABLE = "MAPILLARY_TOKEN"
 
@@ -40,6 +39,15 @@ def run(config: MapillaryConfig) -> int:
     if config.stage == "probe":
         return ended(lambda: probe(config, read_token(config)))
     return ended(lambda: _stages(config))
+
+
+def run_recheck(config: RecheckConfig) -> int:
+    """Remove deleted pictures from a dataset, and return the exit code.
+
+    Raises:
+        ValueError: it is not a dataset, or has no pictures of Mapillary.
+    """
+    return ended(lambda: recheck(config, read_token(config)))
 
 
 def _stages(config: MapillaryConfig) -> None:

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataset.manifest import MANIFEST, SCHEMA, SURVEY, SURVEY_SCHEMA, write_manifest
+from fetch.dataset_counts import counts_report
 from fetch.ingest import DATASET, FORMAT_VERSION, MEASURES, MEASURES_SCHEMA, UNTHINNED
 from fetch.mapillary.config import MapillaryConfig
 from fetch.mapillary.facts import Facts
 from fetch.mapillary.state import State
 from fetch.rejected import Rejection, write_rejected
-from fetch.report import counts_report
 from fetch.splits import assign_splits
 from geocells import grid
 from plumbing.config import as_plain

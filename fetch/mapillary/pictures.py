@@ -14,11 +14,11 @@ from PIL import Image
 from scipy.ndimage import map_coordinates
 
 from dataset.manifest import image_path
+from fetch.client import Answer, Damaged, Exhausted
 from fetch.ingest import JPEG_QUALITY
-from fetch.mapillary.answers import Answer, read_jpeg
 from fetch.mapillary.api import Graph
 from fetch.mapillary.config import MapillaryConfig
-from fetch.mapillary.errors import Damaged, Exhausted, Expired, Gone
+from fetch.mapillary.errors import Expired, Gone
 from fetch.mapillary.facts import Facts
 from fetch.mapillary.state import PARTIAL, State
 from fetch.mapillary.transport import Transport
@@ -138,9 +138,10 @@ def _decoded(answer: Answer) -> tuple[bytes, Image.Image]:
     Raises:
         Damaged: it is something else, or cannot be decoded to the end.
     """
-    body = read_jpeg(answer)
+    if not answer.body.startswith(b"\xff\xd8\xff"):
+        raise Damaged("what came is not a JPEG")
     try:
-        return body, open_rgb(body)
+        return answer.body, open_rgb(answer.body)
     except ValueError as error:
         raise Damaged(str(error)) from None
 

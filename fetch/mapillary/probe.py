@@ -8,9 +8,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 
-from fetch.mapillary.answers import Answer, check_status, error_of, read_json
+from fetch.client import Answer, Exhausted, Retry
+from fetch.mapillary.answers import check_status, error_of, read_json
 from fetch.mapillary.config import MapillaryConfig
-from fetch.mapillary.errors import RequestError, Stop
+from fetch.mapillary.errors import Expired, Gone, Stop
 from fetch.mapillary.facts import Facts
 from fetch.mapillary.sdk import FIELDS, decode, image_address, tile_address
 from fetch.mapillary.tiles import OVERVIEW_ZOOM, Points, TileId, overview_pixels, read_points, tile_xy
@@ -88,7 +89,7 @@ def _answers(question: Callable[[Probe], Iterator[str]], asker: Probe) -> Iterat
         raise
     except (IndexError, AssertionError):
         yield "not asked: the first tile names no picture"
-    except (RequestError, ValueError, KeyError) as error:
+    except (Retry, Exhausted, Gone, Expired, ValueError, KeyError) as error:
         yield scrub(f"no answer: {type(error).__name__}: {error}")
 
 

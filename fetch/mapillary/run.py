@@ -12,9 +12,10 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
+from fetch.client import Exhausted, Stopping
 from fetch.mapillary.api import PANORAMA_THUMBNAIL, THUMBNAIL, Graph
 from fetch.mapillary.config import MapillaryConfig
-from fetch.mapillary.errors import Exhausted, Gone, Stopping
+from fetch.mapillary.errors import Gone
 from fetch.mapillary.facts import Facts
 from fetch.mapillary.pictures import Album
 from fetch.mapillary.rules import Kept, Verdict, choose, judge

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import timedelta
 
+from fetch.client import Exhausted
 from fetch.mapillary.config import MapillaryConfig
-from fetch.mapillary.errors import CircuitOpen, Exhausted
+from fetch.mapillary.errors import CircuitOpen
 from fetch.mapillary.sdk import tile_address
 from fetch.mapillary.selection import wanted_cells
 from fetch.mapillary.state import State

@@ -7,8 +7,7 @@ from google.protobuf.message import DecodeError
 from mapbox_vector_tile.Mapbox import vector_tile_pb2
 from numpy.typing import ArrayLike, NDArray
 
-from fetch.mapillary.answers import Answer
-from fetch.mapillary.errors import Retry
+from fetch.client import Answer, Retry
 from geocells import grid
 
 OVERVIEW_ZOOM, PIXEL_ZOOM, IMAGE_ZOOM = 5, 13, 14
@@ -43,16 +42,16 @@ def read_points(body: bytes, layer: str) -> Points:
     """Return the points of a layer; none where the tile is empty or lacks the layer.
 
     Raises:
-        Retry: it is no vector tile.
+        Retry: it is not a vector tile.
     """
     tile = vector_tile_pb2.tile()
     try:
         tile.ParseFromString(body)
     except DecodeError:
-        raise Retry("what came is no vector tile") from None
+        raise Retry("what came is not a vector tile") from None
     found = next((each for each in tile.layers if each.name == layer), None)
     if found is None and body and not tile.layers:
-        raise Retry("what came is no vector tile")
+        raise Retry("what came is not a vector tile")
     features = [f for f in found.features if f.type == vector_tile_pb2.tile.Point] if found is not None else []
     keys = list(found.keys) if found is not None else []
     values = [_plain(value) for value in found.values] if found is not None else []
@@ -84,9 +83,9 @@ def check_tile(answer: Answer) -> bytes:
     try:
         tile.ParseFromString(answer.body)
     except DecodeError:
-        raise Retry("what came is no vector tile") from None
+        raise Retry("what came is not a vector tile") from None
     if answer.body and not tile.layers:
-        raise Retry("what came is no vector tile")
+        raise Retry("what came is not a vector tile")
     return answer.body
 
 

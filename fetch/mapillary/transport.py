@@ -1,28 +1,26 @@
-"""Requests: paced, retried, bounded in time and size, with the token in a header and nowhere else."""
+"""Requests to Mapillary: the one client, with the token in a header and nowhere else, counters and a circuit breaker."""
 
 import logging
-import random
 import re
 import threading
-import time
 from collections import Counter, deque
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-import urllib3
-
-from fetch.mapillary.answers import Answer, check_status
+from fetch.client import Answer, Client, Exhausted, Pace, Retry
+from fetch.mapillary.answers import check_status
 from fetch.mapillary.config import ServiceConfig
-from fetch.mapillary.errors import CircuitOpen, Damaged, Exhausted, Retry, Stopping
+from fetch.mapillary.errors import CircuitOpen
 from plumbing.addresses import is_loopback
-from plumbing.version import VERSION
 
-TRIES = 6
 MAX_BYTES = {"tiles": 30_000_000, "graph": 30_000_000, "images": 25_000_000}
-CONNECT_S = 5.0
-LONGEST_WAIT_S = 60.0
+WHOLE_ANSWER = 2
+"""A whole answer may take so many times the longest silence."""
+BURST_S = 2.0
+"""So many seconds' worth of requests may go out at once after silence."""
+LONGEST_SLOW_DOWN_S = 60.0
+LONGEST_PAUSE_S = 3600.0
 WINDOW = 200
 """Tries over which the share of failures is taken."""
 CIRCUIT_PAUSE_S = 300.0
@@ -41,46 +39,12 @@ def scrub(text: str) -> str:
     return re.sub(r"(access_token=|OAuth )[^\s&\"']+", r"\1…", text)
 
 
-class Surface:
-    """The pace of one service, shared by all threads: a bucket of requests, and a pause for all."""
-
-    def __init__(self, per_second: float, stop: threading.Event) -> None:
-        self._interval_s = 1 / per_second if per_second else 0.0
-        self._burst_s = 2.0 if per_second else 0.0
-        self._stop = stop
-        self._lock = threading.Lock()
-        self._next_at = 0.0
-        self._paused_until = 0.0
-
-    def wait(self) -> None:
-        """Return when the next request may go out.
-
-        Raises:
-            Stopping: the run is being interrupted.
-        """
-        with self._lock:
-            now = time.monotonic()
-            self._next_at = max(self._next_at, now - self._burst_s) + self._interval_s
-            wait_s = self._next_at - now
-        while True:
-            if self._stop.wait(max(0.0, wait_s)) if wait_s > 0 else self._stop.is_set():
-                raise Stopping
-            wait_s = self._paused_until - time.monotonic()
-            if wait_s <= 0:
-                return
-
-    def pause(self, seconds: float) -> None:
-        """Let nobody ask for a while."""
-        with self._lock:
-            self._paused_until = max(self._paused_until, time.monotonic() + seconds)
-
-
 class Transport:
     """All requests of a run.
 
     Attributes:
         requests: how many went out, by surface: `graph`, `tiles`, `images`.
-        received_bytes: what came back.
+        stop: set, it ends all waiting.
     """
 
     def __init__(
@@ -91,13 +55,23 @@ class Transport:
         circuit_pause_s: float = CIRCUIT_PAUSE_S,
     ) -> None:
         self._config = config
-        contact = f" ({config.contact})" if config.contact else ""
-        agent = {"User-Agent": f"geocell-fetch/{VERSION}{contact}", "Accept-Encoding": "gzip"}
-        self._headers = {"images": agent, "graph": {**agent, "Authorization": f"OAuth {token}"}}
-        self._headers["tiles"] = self._headers["graph"]
-        # It knows neither the proxies nor the .netrc of the environment, so that nothing comes between.
-        timeout = urllib3.Timeout(connect=min(CONNECT_S, config.timeout_s), read=config.timeout_s)
-        self._pool = urllib3.PoolManager(maxsize=config.threads, timeout=timeout)
+        # Without the proxies of the environment, so that nothing stands between the token and the service.
+        self._client = Client(
+            config.threads,
+            config.timeout_s,
+            WHOLE_ANSWER * config.timeout_s,
+            config.backoff_s,
+            config.contact,
+            proxies=False,
+        )
+        self.stop = self._client.stop
+        signed = {"Authorization": f"OAuth {token}"}
+        self._headers = {"images": {}, "graph": signed, "tiles": signed}
+        self._paces = {
+            "graph": Pace(config.requests_per_second, self.stop, BURST_S),
+            "tiles": Pace(config.tiles_per_second, self.stop, BURST_S),
+            "images": Pace(0, self.stop),
+        }
         self._spend_tile = spend_tile
         self._circuit_pause_s = circuit_pause_s
         self._lock = threading.Lock()
@@ -105,14 +79,7 @@ class Transport:
         self._openings = 0
         self._slowed: Counter[str] = Counter()
         self._answered: set[str] = set()
-        self.stop = threading.Event()
-        self.surfaces = {
-            "graph": Surface(config.requests_per_second, self.stop),
-            "tiles": Surface(config.tiles_per_second, self.stop),
-            "images": Surface(0, self.stop),
-        }
         self.requests: Counter[str] = Counter()
-        self.received_bytes = 0
 
     def fetch(self, surface: str, url: str, read: Callable[[Answer], T], params: dict[str, str] | None = None) -> T:
         """Return what `read` makes of the answer, after as many tries as it takes.
@@ -130,24 +97,18 @@ class Transport:
             ValueError: the service refuses the request itself, or the address is not allowed.
         """
         self._check(surface, url)
-        damaged = 0
-        last = ""
-        for attempt in range(TRIES):
-            self.surfaces[surface].wait()
-            try:
-                answer = self._get(surface, url, params)
-                check_status(surface, answer, attempt)
-                value = read(answer)
-            except Retry as failure:
-                damaged += isinstance(failure, Damaged)
-                last = scrub(str(failure))
-                self._failed(surface, failure)
-                if attempt + 1 < TRIES:
-                    self._back_off(attempt)
-                continue
-            self._worked(surface)
-            return value
-        raise Exhausted(last, damaged == TRIES)
+
+        def once(attempt: int) -> T:
+            answer = self._send(surface, url, params)
+            check_status(surface, answer, attempt)
+            return read(answer)
+
+        try:
+            value = self._client.try_often(once, lambda failure: self._failed(surface, failure))
+        except Exhausted as error:
+            raise Exhausted(scrub(str(error)), error.damaged) from None
+        self._worked(surface)
+        return value
 
     def ask(self, surface: str, url: str, params: dict[str, str] | None = None) -> Answer:
         """Return the answer to one request, whatever it is.
@@ -156,12 +117,11 @@ class Transport:
             Retry: there is no whole answer.
         """
         self._check(surface, url)
-        self.surfaces[surface].wait()
-        return self._get(surface, url, params)
+        return self._send(surface, url, params)
 
     def close(self) -> None:
         """Close all connections."""
-        self._pool.clear()
+        self._client.close()
 
     def _check(self, surface: str, url: str) -> None:
         """Refuse an address to which nothing is sent."""
@@ -173,43 +133,14 @@ class Transport:
         if not known or (parts.scheme != "https" and not is_loopback(host)):
             raise ValueError(f"a picture lies at {host!r}, which --image-hosts does not allow (or not by https)")
 
-    def _get(self, surface: str, url: str, params: dict[str, str] | None) -> Answer:
-        """Send one request; a connection that fails, stalls, breaks or never ends is a `Retry`."""
+    def _send(self, surface: str, url: str, params: dict[str, str] | None) -> Answer:
+        """Send one request when the pace of its surface allows, and count it."""
+        self._paces[surface].wait()
         if surface == "tiles":
             self._spend_tile()
         with self._lock:
             self.requests[surface] += 1
-        deadline = time.monotonic() + 2 * self._config.timeout_s
-        limit = MAX_BYTES[surface]
-        body = bytearray()
-        try:
-            response = self._pool.request(
-                "GET",
-                url,
-                fields=params,
-                headers=self._headers[surface],
-                preload_content=False,
-                redirect=False,
-                retries=False,
-            )
-            try:
-                for chunk in response.stream(1 << 16):
-                    body += chunk
-                    if len(body) > limit:
-                        raise Retry(f"an answer of more than {limit:,} bytes")
-                    if time.monotonic() > deadline:
-                        raise Retry(f"an answer took more than {2 * self._config.timeout_s:g} s")
-            except Retry:
-                response.close()
-                raise
-            response.release_conn()
-            said = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status, bytes(body), _retry_after_s(said.get("retry-after", "")), said)
-        except urllib3.exceptions.HTTPError as error:
-            raise Retry(f"no whole answer ({type(error).__name__})") from None
-        finally:
-            with self._lock:
-                self.received_bytes += len(body)
+        return self._client.send(url, MAX_BYTES[surface], params, self._headers[surface])
 
     def _worked(self, surface: str) -> None:
         with self._lock:
@@ -222,8 +153,9 @@ class Transport:
         with self._lock:
             if failure.slow_down:
                 self._slowed[surface] += 1
-                pause_s = min(LONGEST_WAIT_S, self._config.backoff_s * 2 ** min(self._slowed[surface], 10))
-                self.surfaces[surface].pause(pause_s if failure.pause_s is None else failure.pause_s)
+                pause_s = min(LONGEST_SLOW_DOWN_S, self._config.backoff_s * 2 ** min(self._slowed[surface], 10))
+                said_s = failure.pause_s
+                self._paces[surface].pause(pause_s if said_s is None else min(LONGEST_PAUSE_S, said_s))
             self._outcomes.append(not failure.unhealthy)
             failures = len(self._outcomes) - sum(self._outcomes)
             if not self._answered and failures >= NEVER_ANSWERED:
@@ -236,23 +168,5 @@ class Transport:
         if openings >= CIRCUIT_OPENINGS:
             raise CircuitOpen(f"more than half of the requests fail, the last: {scrub(str(failure))}")
         log.warning(f"more than half of the requests fail: nothing is asked for {self._circuit_pause_s:g} s")
-        for paused in self.surfaces.values():
+        for paused in self._paces.values():
             paused.pause(self._circuit_pause_s)
-
-    def _back_off(self, attempt: int) -> None:
-        """Wait any time up to a bound that doubles, so that threads that failed together do not ask together."""
-        wait_s = random.uniform(0, min(LONGEST_WAIT_S, self._config.backoff_s * 2**attempt))
-        if self.stop.wait(wait_s):
-            raise Stopping
-
-
-def _retry_after_s(said: str) -> float | None:
-    """Return how long a server asks to wait, in seconds; None where it does not say."""
-    try:
-        return min(3600.0, max(0.0, float(said)))
-    except ValueError:
-        pass
-    try:
-        return min(3600.0, max(0.0, parsedate_to_datetime(said).timestamp() - time.time()))
-    except (ValueError, TypeError):
-        return None

@@ -15,8 +15,8 @@ import pyarrow.csv as pacsv
 from fetch.config import Osv5mConfig
 from fetch.ingest import DATASET, JOURNAL, Candidate, ingest
 from fetch.rejected import Rejection
+from fetch.sources.columns import COLUMNS, as_photos, check_coordinates, manifest_fields
 from fetch.sources.hub import Hub, HubFile
-from fetch.sources.table import COLUMNS, as_photos, check_coordinates, manifest_fields
 from plumbing.files import read_json
 
 SOURCE = "OpenStreetView-5M"

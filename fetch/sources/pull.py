@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataset.manifest import MANIFEST, SCHEMA, write_manifest
-from fetch.client import Downloader, GoneError, PendingError
 from fetch.config import PullConfig
+from fetch.dataset_counts import counts_report
 from fetch.ingest import DATASET, FORMAT_VERSION, MEASURES, MEASURES_SCHEMA
-from fetch.report import counts_report
+from fetch.sources.downloads import Downloader, GoneError, PendingError
 from fetch.subset import Subset, ids_hash, pictures_hash, read_subset
 from plumbing.addresses import check_address
 from plumbing.config import as_plain

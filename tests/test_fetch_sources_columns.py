@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fetch.sources.table import check_coordinates, latlon_of_name, manifest_fields, read_table, utc_times
+from fetch.sources.columns import check_coordinates, latlon_of_name, manifest_fields, read_table, utc_times
 
 
 def table(folder, text: str, name: str = "t.csv"):

@@ -1,4 +1,4 @@
-"""`python -m fetch recheck`: pictures that were deleted at the source are removed here too."""
+"""Keeping a dataset of Mapillary true: `status` says how far it is, `verify` mends it, `recheck` removes what was deleted."""
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
@@ -11,14 +11,15 @@ import pyarrow.parquet as pq
 from dataset.manifest import read_manifest, write_manifest
 from fetch.ingest import DATASET, MEASURES, UNTHINNED
 from fetch.mapillary.api import BATCH, Graph
-from fetch.mapillary.cli import ended, read_token
-from fetch.mapillary.config import RecheckConfig
+from fetch.mapillary.config import MapillaryConfig, RecheckConfig
 from fetch.mapillary.errors import CircuitOpen
-from fetch.mapillary.export import ATTRIBUTION, SOURCE, attribution
-from fetch.mapillary.state import STATE, State
+from fetch.mapillary.export import ATTRIBUTION, SOURCE, attribution, export
+from fetch.mapillary.state import PARTIAL, STATE, State
+from fetch.mapillary.survey import missing_tiles
+from fetch.mapillary.tiles import OVERVIEW_ZOOM
 from fetch.mapillary.transport import Transport
 from fetch.rejected import Rejection, read_rejected, write_rejected
-from plumbing.files import atomic_path, read_json, write_json, write_text
+from plumbing.files import atomic_path, read_json, sha256, write_json, write_text
 from plumbing.progress import progress
 
 STAGE = "recheck"
@@ -27,13 +28,61 @@ REASON = "deleted at the source"
 log = logging.getLogger(__name__)
 
 
-def run(config: RecheckConfig) -> int:
-    """Remove deleted pictures from a dataset, and return the exit code.
+def status(config: MapillaryConfig, state: State) -> str:
+    """Return what is surveyed, planned, fetched and left out, cell by state, and what was asked."""
+    lines = [f"survey    {len(state.tiles_done(OVERVIEW_ZOOM)):,} tiles, {len(missing_tiles(config, state)):,} missing"]
+    cells = state.rows("select state, count(*) from cell group by state order by state")
+    lines.append("cells     " + (", ".join(f"{n:,} {what}" for what, n in cells) or "no plan yet"))
+    candidates = state.rows("select state, count(*) from candidate group by state order by state")
+    lines.append("pictures  " + (", ".join(f"{n:,} {what}" for what, n in candidates) or "none"))
+    stored, size = state.rows("select count(*), coalesce(sum(bytes), 0) from picture")[0]
+    lines.append(f"disk      {stored:,} pictures stored, {size / 1e6:,.1f} MB")
+    reasons = state.rows(
+        "select reason, count(*) from candidate where reason != '' group by reason order by 2 desc, 1 limit 12"
+    )
+    lines += [f"left out  {n:>9,} {reason}" for reason, n in reasons]
+    short = state.rows(
+        "select reason, count(*) from cell where state = 'error' group by reason order by 2 desc limit 3"
+    )
+    lines += [f"error     {n:,} cells: {reason}" for reason, n in short]
+    for day, surface, n in state.rows("select day, surface, n from quota order by day desc, surface limit 6"):
+        lines.append(f"asked     {day} {surface:<8}{n:>9,}")
+    return "\n".join(lines)
 
-    Raises:
-        ValueError: it is not a dataset, or has no pictures of Mapillary.
+
+def verify(config: MapillaryConfig, state: State) -> dict[str, int]:
+    """Find pictures that are missing or changed, which `run` then fetches again, and files that belong to none.
+
+    Returns:
+        How many of each: `sound`, `missing`, `changed`, `stray`.
     """
-    return ended(lambda: recheck(config, read_token(config)))
+    counts = {"sound": 0, "missing": 0, "changed": 0, "stray": 0}
+    known = state.rows("select id, path, sha256 from picture order by path")
+    broken = []
+    for image, path, expected in progress(known, "verifying", "picture"):
+        file = config.out / path
+        what = "missing" if not file.is_file() else "sound" if sha256(file) == expected else "changed"
+        counts[what] += 1
+        if what != "sound":
+            broken.append(image)
+            file.unlink(missing_ok=True)
+    paths = {path for _, path, _ in known}
+    strays = [file for file in (config.out / "images").rglob("*") if file.is_file()]
+    strays = [file for file in strays if file.relative_to(config.out).as_posix() not in paths]
+    strays += [file for file in (config.out / PARTIAL).glob("*") if file.is_file()]
+    for file in strays:
+        file.unlink()
+    counts["stray"] = len(strays)
+    if broken:
+        with state.transaction() as db:
+            marks = [(image,) for image in broken]
+            db.executemany("delete from picture where id = ?", marks)
+            db.executemany("update candidate set state = 'new', reason = '' where id = ? and state != 'gone'", marks)
+        export(config, state)
+    log.info("verify: " + ", ".join(f"{n:,} {what}" for what, n in counts.items()))
+    if broken:
+        log.info("verify: `python -m fetch mapillary run` fetches missing and changed pictures again")
+    return counts
 
 
 def recheck(config: RecheckConfig, token: str) -> dict[int, str]:
