@@ -80,7 +80,7 @@ def test_geometry_and_plumbing_import_no_network_library_and_no_torch(folder):
 
 
 def test_an_answer_without_maps_and_explanations_loads_nothing_that_draws_or_explains():
-    drawing = {"captum", "matplotlib", "viz.maps.prediction", "viz.maps.evidence", "folium"}
+    drawing = {"captum", "matplotlib", "viz.maps.prediction", "viz.maps.explanation", "folium"}
     assert python(f"import sys, infer.predict; print(*(set(sys.modules) & {drawing}))") == ""
 
 

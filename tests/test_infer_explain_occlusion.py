@@ -19,7 +19,7 @@ from infer.explain.occlusion import APART_KM, contrast, elsewhere, explain, heat
 from infer.model import load_model
 from infer.predict import main
 from tests.tiny import PLACES, write_square
-from viz.maps.evidence import AGAINST, FOR, heat_png
+from viz.maps.explanation import AGAINST, FOR, heat_png
 
 CPU = torch.device("cpu")
 SIZE = 32

@@ -8,7 +8,7 @@ from dataset.manifest import write_manifest
 from geocells import grid
 from geocells.land import land_mask
 from tests.browser import evaluate, needs_chromium, screenshot, share_of
-from tests.test_viz_page import assert_refers_to_no_network
+from tests.test_viz_web_page import assert_refers_to_no_network
 from viz.config import CoverageConfig
 from viz.maps.coverage import RAMP, coverage_html, write_coverage
 from viz.web.page import BARE_LAND, OCEAN

@@ -1,43 +1,91 @@
+"""An answer on its page and in its picture: what is drawn, and what is said."""
+
+import dataclasses
 import io
 import json
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+import shapely
 from PIL import Image
 
 from geocells import grid
+from infer.prediction import (
+    AreaPrior,
+    Cell,
+    Country,
+    LevelPrediction,
+    MetadataLocation,
+    Photograph,
+    Place,
+    Prediction,
+    Provenance,
+    Region,
+)
 from tests.browser import evaluate, needs_chromium, screenshot, share_of
-from tests.test_viz_page import HOSTILE, assert_refers_to_no_network, loads
-from viz.maps.cells import CellLayer, rank_colour, view_deg
-from viz.maps.png import prediction_png
+from tests.test_viz_web_page import HOSTILE, assert_refers_to_no_network, loads
+from viz.maps.cells import rank_colour
+from viz.maps.png import prediction_png, shown_lines
 from viz.maps.prediction import prediction_html
+from viz.maps.scene import Scene
 from viz.web.page import OCEAN
 
 FIJI, SAMOA, SOUTH = (-17.8, 179.6), (-13.8, -171.8), (-88.0, 30.0)
 PURPLE, RED, ORANGE, YELLOW = "#7b1fa2", "#d62728", "#f57c00", "#f2c500"
 
 
-def layer_around(point, level, count=12):
+def level_around(point, level, count=12, confidence=0.042):
     """Return a cell and those near it, with falling probability."""
     middle = grid.encode(point, level)
     ring = np.r_[middle, grid.neighbours(middle, level), np.arange(4**level)]
-    cells = ring[np.sort(np.unique(ring, return_index=True)[1])][:count]
-    probability = 0.5 ** np.arange(1, len(cells) + 1)
-    return CellLayer(f"L{level}", grid.format_ids(cells, level), probability, grid.bounds_deg(cells, level))
+    rows = ring[np.sort(np.unique(ring, return_index=True)[1])][:count]
+    bounds, centers = grid.bounds_deg(rows, level).tolist(), grid.center_deg(rows, level).tolist()
+    cells = tuple(
+        Cell(id, 0.5 ** (1 + k), *centers[k], 20, tuple(bounds[k])) for k, id in enumerate(grid.format_ids(rows, level))
+    )
+    return LevelPrediction(f"L{level}", cells, 0.5 ** len(rows), confidence)
 
 
-def answer_at(point, exif=None, **changes):
-    cell = {"id": "1/2", "probability": 0.5, "latitude": point[0], "longitude": point[1]}
-    return {
-        "input": "photo.jpg",
-        "sha256": "ab" * 32,
-        "point": {"latitude": point[0], "longitude": point[1], "method": "median"},
-        "place": {"name": "Suva", "country_code": "FJ", "distance_km": 12.3},
-        "levels": [{"level": "L8", "cells": [cell], "cut_mass": 0.01}],
-        "exif": exif and {"latitude": exif[0], "longitude": exif[1], "distance_km": 1.0},
-        "warnings": [],
-    } | changes
+def exif(at, distance_km=1.0, **changes):
+    return dataclasses.replace(MetadataLocation("EXIF", *at, distance_km), **changes)
+
+
+def prediction_at(point, *levels, **changes):
+    levels = levels or (level_around(point, 8),)
+    return dataclasses.replace(
+        Prediction.example(),
+        **{
+            "headline": "Most likely Fiji",
+            "latitude": point[0],
+            "longitude": point[1],
+            "place": Place("Suva, Central", "FJ", "Fiji", 12.3),
+            "levels": {level.level: level for level in levels},
+            "answer_level": levels[-1].level,
+            "confidence": levels[-1].confidence,
+            "regions": {},
+            "metadata": (),
+            "prior": None,
+            "warnings": (),
+            **changes,
+        },
+    )
+
+
+def region(*boxes, coverage=0.9, area_km2=413_000.0, countries=("Fiji", "Tonga")):
+    geometry = shapely.geometry.mapping(shapely.MultiPolygon([shapely.box(*box) for box in boxes]))
+    named = tuple(Country("XX", name, 0.25) for name in countries)
+    return Region(coverage, "L8", 7, area_km2, 0.9, named, geometry)
+
+
+def abstained(**changes):
+    """Return an answer at L3 only, whose region lies on both sides of the antimeridian."""
+    wide = region((170, -25, 180, -10), (-180, -22, -170, -12))
+    without = {"latitude": None, "longitude": None, "place": None, "answer_level": "L3", "confidence": 0.81}
+    levels = level_around(FIJI, 1, 4, 0.95), level_around(FIJI, 3, 5, 0.81), level_around(FIJI, 8)
+    return prediction_at(FIJI, *levels, **{**without, "regions": {0.9: wide}, **changes})
 
 
 def data_of(html):
@@ -48,91 +96,229 @@ def words(html):
     return re.sub(r"<[^>]+>", " ", re.search(r"<aside.*?</aside>", html, re.DOTALL)[0])
 
 
-def thumbnail():
-    content = io.BytesIO()
-    Image.new("RGB", (8, 8), "teal").save(content, "JPEG")
-    return content.getvalue()
+def headline(html):
+    return re.search(r"<h1>(.*?)</h1>", html)[1]
+
+
+def written(prediction):
+    return " ".join(text for text, *_ in shown_lines(prediction))
 
 
 def test_the_page_refers_to_no_network_and_is_the_same_twice():
-    ask = answer_at(FIJI, exif=SAMOA), [layer_around(FIJI, 3), layer_around(FIJI, 8)], thumbnail()
-    assert_refers_to_no_network(prediction_html(*ask))
-    assert prediction_html(*ask) == prediction_html(*ask)
+    prediction = prediction_at(FIJI, level_around(FIJI, 3), level_around(FIJI, 8), metadata=(exif(SAMOA),))
+    assert_refers_to_no_network(prediction_html(prediction))
+    assert prediction_html(prediction) == prediction_html(prediction)
+
+
+def test_drawing_an_answer_needs_no_torch():
+    program = "import sys, viz.maps.prediction, infer.drawing; print('torch' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == "False"
+
+
+def test_an_answer_read_back_from_its_file_gives_the_same_page():
+    prediction = abstained(metadata=(exif(SAMOA, None),), prior=AreaPrior("within Fiji", 0.031))
+    again = Prediction.from_dict(json.loads(json.dumps(prediction.to_dict())))
+    assert prediction_html(again) == prediction_html(prediction)
+    assert prediction_png(again) == prediction_png(prediction)
+
+
+def hostile_everywhere():
+    cell = Cell(HOSTILE, 0.5, *FIJI, 3, tuple(grid.bounds_deg(grid.encode(FIJI, 2), 2).tolist()))
+    return prediction_at(
+        FIJI,
+        LevelPrediction(HOSTILE, (cell,), 0.5, 0.5),
+        input=HOSTILE,
+        sha256=HOSTILE,
+        headline=HOSTILE,
+        point_method=HOSTILE,
+        point_note=HOSTILE,
+        place=Place(HOSTILE, HOSTILE, HOSTILE, 1.0),
+        regions={0.9: region((170, -25, 180, -10), countries=(HOSTILE,))},
+        metadata=(exif(SAMOA, source=HOSTILE, input=HOSTILE),),
+        prior=AreaPrior(HOSTILE, 0.5),
+        photographs=(Photograph(HOSTILE, HOSTILE, 0.5, False),),
+        warnings=(HOSTILE,),
+        provenance=Provenance(*[HOSTILE] * 7, {HOSTILE: 1.0}, {HOSTILE: HOSTILE, "many": [HOSTILE]}),
+    )
+
+
+def plain_everywhere():
+    prediction = hostile_everywhere().to_dict()
+    return Prediction.from_dict(json.loads(json.dumps(prediction).replace(json.dumps(HOSTILE), '"x"')))
 
 
 def test_hostile_names_stay_text_wherever_they_come_from():
-    layer = layer_around(FIJI, 2, count=1)
-    hostile = CellLayer(HOSTILE, [HOSTILE], layer.probability, layer.bounds_deg)
-    level = {"level": HOSTILE, "cells": [{"id": HOSTILE, "probability": 0.5}]}
-    place = {"name": HOSTILE, "country_code": HOSTILE, "distance_km": 1}
-    changes = {"input": HOSTILE, "place": place, "levels": [level], "warnings": [HOSTILE], "sha256": HOSTILE}
-    html = prediction_html(answer_at(FIJI, **changes), [hostile], thumbnail(), model={"run": HOSTILE, "hash": HOSTILE})
-    plain = prediction_html(answer_at(FIJI, warnings=["x"]), [layer], thumbnail(), model={"run": "x", "hash": "x"})
+    html = prediction_html(hostile_everywhere())
     assert "<script>alert" not in html
-    assert loads(html).tags == loads(plain).tags
+    assert loads(html).tags == loads(prediction_html(plain_everywhere())).tags
+    assert prediction_png(hostile_everywhere()).startswith(b"\x89PNG")
 
 
-def test_the_panel_says_what_is_known_and_that_it_is_no_proof():
-    model = {"run": "runs/demo", "hash": "cd" * 32, "version": "1.2", "created": "2025-01-02"}
-    said = words(prediction_html(answer_at(FIJI, warnings=["small picture"]), [layer_around(FIJI, 8)], model=model))
+def test_the_headline_stands_first_and_the_town_in_small_print_with_its_country():
+    html = prediction_html(prediction_at(FIJI))
+    assert headline(html) == "Most likely Fiji"
+    assert "Point 17.8000° S, 179.6000° E; nearest town Suva, Central, Fiji, 12 km away.</p>" in html
+    assert html.index("<h1>") < html.index("Suva")
+    assert "<title>photo.jpg: Most likely Fiji</title>" in html
+
+
+def test_the_calibrated_confidence_is_shown_and_the_posterior_only_beside_its_name():
+    prediction = prediction_at(FIJI)
+    html = prediction_html(prediction)
+    assert "Confidence 4.2% at level L8" in words(html)
+    assert "Confidence 4.2% at level L8" in written(prediction)
+    # The best cell has a posterior probability of one half.
+    assert "50.0%" not in words(html) + written(prediction)
+    assert data_of(html)["layers"][0]["cells"][0]["label"] == "3/1/1/3/3/1/1/3: posterior probability 50.0%"
+
+
+def test_a_run_that_is_not_calibrated_says_so_where_a_confidence_would_stand():
+    prediction = prediction_at(FIJI, level_around(FIJI, 8, confidence=None))
+    html = prediction_html(prediction)
+    assert "Confidence: not calibrated" in words(html)
+    assert "<td>not calibrated</td>" in html
+    assert "Confidence: not calibrated" in written(prediction)
+    assert "%" not in words(html) + written(prediction)
+
+
+def test_warnings_stand_on_the_page_before_the_photograph_and_first_in_the_picture():
+    warnings = ("trained on the synthetic demo planet", "not calibrated")
+    prediction = prediction_at(FIJI, warnings=warnings)
+    html = prediction_html(prediction)
+    assert all(f'<p class="warning">{warning}</p>' in html for warning in warnings)
+    assert html.index("synthetic demo planet") < html.index("<table>")
+    assert [text for text, *_ in shown_lines(prediction)][:3] == [*warnings, "Most likely Fiji"]
+
+
+def test_warnings_are_seen_in_the_picture():
+    bare, warned = (
+        np.asarray(Image.open(io.BytesIO(prediction_png(prediction_at(FIJI, warnings=warnings)))).convert("RGB"))
+        for warnings in ((), ("trained on the synthetic demo planet",))
+    )
+    assert warned.shape[0] > bare.shape[0]
+    assert share_of(bare, "#fff6e5") == 0
+    assert share_of(warned[:60], "#fff6e5") > 0.3
+
+
+def test_the_page_says_that_an_answer_is_not_proof_and_where_it_comes_from():
+    made = Provenance(
+        "demo", "cd" * 32, "1.2", "2025-01-02", "2025-03-04", "ef" * 20, "chain", {"L8": 1.5}, {"within": "x/y.geojson"}
+    )
+    html = prediction_html(prediction_at(FIJI, sha256="ab" * 32, provenance=made))
+    assert "A hypothesis, not proof." in words(html)
+    folded = re.search(r"<details>(.*?)</details>", html)[1]
     for part in (
-        "Suva, FJ",
-        "A hypothesis, not proof.",
-        "small picture",
-        "1/2",
-        "50.0%",
-        "ab" * 8,
-        "cd" * 8,
-        "runs/demo",
+        "ab" * 32,
+        "cd" * 32,
+        "ef" * 20,
+        "demo",
+        "1.2",
+        "2025-01-02",
+        "2025-03-04",
+        "L8 1.5",
+        "within y.geojson",
     ):
-        assert part in said
-    assert "True place" not in said
+        assert f"{part}</dd>" in folded
+    assert "x/y" not in html
 
 
-def test_a_known_true_place_is_compared_with_the_answer_and_beats_the_exif():
-    said = words(prediction_html(answer_at((0, 0), exif=(0, 50)), [], truth_deg=(0, 1)))
-    # One degree of the equator of a sphere of radius 6,371.0088 km.
-    assert "111.2 km" in said
-    assert "from its EXIF" not in said
+def test_exif_and_dataset_are_named_and_neither_is_called_the_true_place():
+    places = (exif(SAMOA, 1050.1, region_coverage=0.9, in_region=False), exif((-17, 178), 12, source="dataset"))
+    prediction = prediction_at(FIJI, metadata=places)
+    html = prediction_html(prediction)
+    said = words(html)
+    assert "EXIF says 13.8000° S, 171.8000° W: 1,050.1 km from the point, outside the 90% region." in said
+    assert "The dataset says 17.0000° S, 178.0000° E: 12.0 km from the point." in said
+    assert "true place" not in html.lower()
+    assert [place["lines"][0] for place in data_of(html)["locations"]] == ["EXIF says", "the dataset says"]
+    assert "The dataset says 17.0000° S, 178.0000° E: 12.0 km from the point" in written(prediction)
 
 
-def test_a_place_without_a_name_is_called_by_its_coordinates():
-    assert "17.8000° S, 179.6000° E" in words(prediction_html(answer_at(FIJI, place=None), []))
+def test_why_the_point_lies_outside_the_best_cell_is_said():
+    note = "The point does not lie in the most probable cell 0/1: it is the mean of all cells."
+    assert note in words(prediction_html(prediction_at(FIJI, point_note=note)))
+
+
+def test_what_was_known_beforehand_is_said_before_the_headline():
+    prediction = prediction_at(FIJI, prior=AreaPrior("within Fiji", 0.031))
+    said = "Known beforehand: within Fiji. The model itself put 3.1% inside."
+    html = prediction_html(prediction)
+    assert html.index(said) < html.index("<h1>")
+    assert written(prediction).index(said) < written(prediction).index("Most likely Fiji")
+
+
+def test_photographs_of_one_place_are_listed_with_what_they_agree_on():
+    photographs = (Photograph("a.jpg", "", 0.72, False), Photograph("b.jpg", "", 0.0004, True))
+    html = prediction_html(prediction_at(FIJI, photographs=photographs))
+    assert "<td>a.jpg</td><td>72.0%</td><td>agrees</td>" in html
+    assert "<td>b.jpg</td><td>&lt; 0.1%</td><td>contradicts them</td>" in html
+
+
+def test_an_answer_that_abstains_has_no_pin_and_no_town_and_frames_its_region():
+    html = prediction_html(abstained(headline="Somewhere in Fiji or Tonga: not confident below L3"))
+    data = data_of(html)
+    assert headline(html) == "Somewhere in Fiji or Tonga: not confident below L3"
+    assert data["point"] is None
+    for part in ("Point", "nearest town", "Suva"):
+        assert part not in words(html)
+    assert 'class="pin"' not in html
+    # The levels that are answered, L1 and L3: the second one is shown.
+    assert [len(layer["cells"]) for layer in data["layers"]] == [4, 5]
+    (south, west), (north, east) = data["fit"]
+    # Fifteen by twenty degrees, with a tenth of margin on each side.
+    assert (south, west, north, east) == pytest.approx((-26.5, 168, -8.5, 192))
+    assert "81.0%" in words(html)
+
+
+def test_an_answer_that_is_not_confident_of_any_level_shows_its_region_alone():
+    prediction = abstained(answer_level=None, confidence=None)
+    html = prediction_html(prediction)
+    data = data_of(html)
+    assert data["layers"] == []
+    assert data["fit"][0][1] == pytest.approx(168)
+    assert len(data["regions"]) == 1
+    assert "No level is confident enough" in words(html)
+    assert prediction_png(prediction).startswith(b"\x89PNG")
+
+
+def test_an_answer_without_anything_to_show_is_the_world():
+    prediction = abstained(answer_level=None, confidence=None, regions={})
+    assert data_of(prediction_html(prediction))["fit"] == [[-90, -180], [90, 180]]
+    assert prediction_png(prediction).startswith(b"\x89PNG")
 
 
 def test_ranks_have_the_colours_that_they_always_had():
     ranks = [rank_colour(rank) for rank in range(1, 13)]
     assert ranks == [PURPLE, *[RED] * 4, *[ORANGE] * 5, YELLOW, YELLOW]
-    cells = data_of(prediction_html(answer_at(FIJI), [layer_around(FIJI, 8)]))["layers"][0]["cells"]
+    cells = data_of(prediction_html(prediction_at(FIJI)))["layers"][0]["cells"]
     assert [cell["colour"] for cell in cells] == ranks
-    assert cells[0]["label"] == "3/1/1/3/3/1/1/3 (50.0%)"
+    # 0.4 to 0.8, by the root of the probability relative to the best.
+    assert [cell["strength"] for cell in cells[:3]] == [0.8, 0.6828, 0.6]
+    south, west, north, east = grid.bounds_deg(grid.encode(FIJI, 8), 8).tolist()
+    assert cells[0]["bounds"] == [[south, west], [north, east]]
 
 
 def test_cells_and_line_across_the_antimeridian_lie_beside_each_other():
-    data = data_of(prediction_html(answer_at(FIJI, exif=SAMOA), [layer_around(FIJI, 8)]))
-    line = np.array(data["line"])
+    data = data_of(prediction_html(prediction_at(FIJI, metadata=(exif(SAMOA),))))
+    line = np.array(data["locations"][0]["line"])
     assert np.abs(np.diff(line[:, 1])).max() < 1
     assert line[-1] == pytest.approx((SAMOA[0], SAMOA[1] + 360), abs=1e-4)
     west = [cell["bounds"][0][1] for cell in data["layers"][0]["cells"][:9]]
     assert max(west) - min(west) < 3
 
 
-def test_the_first_view_holds_the_cells_with_most_of_the_probability_and_not_the_rest():
-    near, far = layer_around(FIJI, 8, count=1), layer_around((60, 0), 8, count=1)
-    bounds = np.vstack([near.bounds_deg, far.bounds_deg])
-    for probability, reaches in (([0.9, 0.1], False), ([0.6, 0.4], True)):
-        _, _, north, _ = view_deg(CellLayer("L8", ["a", "b"], np.array(probability), bounds), [FIJI])
-        assert (north > 60) == reaches
+@pytest.mark.parametrize(("probabilities", "reaches"), [((0.9, 0.1), False), ((0.6, 0.4), True)])
+def test_the_first_view_holds_the_cells_with_most_of_the_probability_and_not_the_rest(probabilities, reaches):
+    near, far = (level_around(place, 8, count=1).best for place in (FIJI, (60, 0)))
+    cells = tuple(dataclasses.replace(c, probability=p) for c, p in zip((near, far), probabilities, strict=True))
+    ((_, _, north, _),) = Scene.of(prediction_at(FIJI, LevelPrediction("L8", cells, 0.0, 0.5))).views()
+    assert (north > 60) == reaches
 
 
-def test_cells_out_of_order_are_refused():
-    with pytest.raises(ValueError, match="L1: cells must come by descending probability"):
-        CellLayer("L1", ["0", "1"], np.array([0.1, 0.9]), np.zeros((2, 4)))
-
-
-def test_the_picture_is_a_png_and_shows_ranks_on_a_map(tmp_path):
-    content = prediction_png(answer_at(FIJI, exif=SAMOA), [layer_around(FIJI, 8)])
-    assert content == prediction_png(answer_at(FIJI, exif=SAMOA), [layer_around(FIJI, 8)])
+def test_the_picture_is_a_png_and_shows_ranks_on_a_map():
+    prediction = prediction_at(FIJI, metadata=(exif(SAMOA),))
+    content = prediction_png(prediction)
+    assert content == prediction_png(prediction)
     with Image.open(io.BytesIO(content)) as picture:
         shown = np.asarray(picture.convert("RGB"))
     assert share_of(shown, OCEAN) > 0.1
@@ -141,19 +327,39 @@ def test_the_picture_is_a_png_and_shows_ranks_on_a_map(tmp_path):
     assert purple.mean() > 0.002
 
 
-@pytest.mark.parametrize(
-    ("point", "layers"), [(SOUTH, 1), ((90.0, 0.0), 1), (FIJI, 0)], ids=["near a pole", "at a pole", "without cells"]
-)
-def test_page_and_picture_can_be_drawn(point, layers):
-    ask = answer_at(point), [layer_around(point, 8)] * layers
-    assert prediction_html(*ask).endswith("</html>")
-    assert prediction_png(*ask).startswith(b"\x89PNG")
+def test_the_picture_shows_where_the_region_ends():
+    lined, bare = (
+        np.asarray(Image.open(io.BytesIO(prediction_png(one))).convert("RGB")).max(axis=-1) < 110
+        for one in (abstained(answer_level=None), abstained(answer_level=None, regions={}))
+    )
+    # Below the words and right of the map of the world.
+    assert lined[250:-100, 900:].mean() > bare[250:-100, 900:].mean() + 0.002
+
+
+def test_a_long_file_name_is_shortened_in_the_picture_and_whole_on_the_page():
+    prediction = prediction_at(FIJI, input=f"{'a' * 200}.jpg")
+    assert f"{'a' * 35}…{'a' * 31}.jpg" in written(prediction)
+    assert f"<dd>{'a' * 200}.jpg</dd>" in prediction_html(prediction)
+
+
+def test_a_file_that_is_named_like_a_formula_or_in_letters_without_a_font_is_written_as_text():
+    prediction = prediction_at(FIJI, input="$\\frac$ 日.jpg")
+    assert "$\\frac$ □.jpg" in written(prediction)
+    assert prediction_png(prediction).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("point", [SOUTH, (90.0, 0.0)], ids=["near a pole", "at a pole"])
+def test_page_and_picture_can_be_drawn_at_the_poles(point):
+    assert prediction_html(prediction_at(point)).endswith("</html>")
+    assert prediction_png(prediction_at(point)).startswith(b"\x89PNG")
 
 
 @needs_chromium
 @pytest.mark.browser
 def test_the_finest_level_is_shown_first_and_a_button_shows_another(tmp_path):
-    html = prediction_html(answer_at(FIJI, exif=SAMOA), [layer_around(FIJI, 2, 6), layer_around(FIJI, 8, 7)])
+    html = prediction_html(
+        prediction_at(FIJI, level_around(FIJI, 2, 6), level_around(FIJI, 8, 7), metadata=(exif(SAMOA),))
+    )
     shown = "Object.values(map_1._layers).filter((l) => l.options.fillOpacity && l._bounds && l._latlngs).length"
     pressed = "[...document.querySelectorAll('.levels button')].map((b) => b.getAttribute('aria-pressed'))"
     before, marks = evaluate(html, tmp_path, f"[{shown}, {pressed}]")
@@ -167,6 +373,16 @@ def test_the_finest_level_is_shown_first_and_a_button_shows_another(tmp_path):
 @pytest.mark.browser
 @pytest.mark.parametrize("point", [FIJI, SOUTH], ids=["fiji", "near the pole"])
 def test_the_best_cell_is_seen_in_purple_amid_land_or_sea(point, tmp_path):
-    picture = screenshot(prediction_html(answer_at(point), [layer_around(point, 8)]), tmp_path).astype(int)
+    picture = screenshot(prediction_html(prediction_at(point)), tmp_path).astype(int)
     purple = (picture[..., 2] > picture[..., 0] + 20) & (picture[..., 1] < 110) & (picture[..., 0] > 90)
     assert purple[:, 350:].mean() > 0.002
+
+
+@needs_chromium
+@pytest.mark.browser
+@pytest.mark.parametrize("level", ["L3", None], ids=["coarser level", "no level"])
+def test_the_map_of_an_answer_that_abstains_starts_without_a_point(level, tmp_path):
+    html = prediction_html(abstained(answer_level=level, metadata=(exif(SAMOA, None),)))
+    marks = "[...document.querySelectorAll('.folium-map .pin, .folium-map .metadata-location')].map((m) => m.className)"
+    outlines = "Object.values(map_1._layers).filter((l) => l._latlngs && !l.options.fill).length"
+    assert evaluate(html, tmp_path, f"[{marks}, {outlines}]") == [["metadata-location"], 1]

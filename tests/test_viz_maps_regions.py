@@ -1,38 +1,71 @@
 import pytest
 import shapely
 
+from tests.test_viz_maps_prediction import FIJI, prediction_at, region
 from viz.maps.regions import drawn_regions, regions_html
+from viz.maps.wording import area_words, listed, region_words
 
 
-def region(*boxes, coverage=0.9):
-    geometry = shapely.geometry.mapping(shapely.MultiPolygon([shapely.box(*box) for box in boxes]))
-    countries = [{"code": "FJ", "share": 0.75}, {"code": "<b>", "share": 0.25}]
-    return {"coverage": coverage, "area_km2": 1_234_567.0, "geometry": geometry, "countries": countries}
+def answer(*regions):
+    return prediction_at(FIJI, regions={one.coverage: one for one in regions})
 
 
 def test_a_region_across_the_antimeridian_is_drawn_whole_on_either_side():
-    answer = {"regions": [region((170, 0, 180, 10), (-180, 0, -175, 10))]}
+    wide = answer(region((170, 0, 180, 10), (-180, 0, -175, 10)))
     for lon_deg, west, east in ((179, 170, 185), (-179, -190, -175)):
-        (ring,) = drawn_regions(answer, lon_deg)[0]["rings"]
+        (ring,) = drawn_regions(wide, lon_deg)[0]["rings"]
         lons = [lon for _, lon in ring]
         assert (min(lons), max(lons)) == (west, east)
         assert shapely.Polygon(ring).area == pytest.approx(150)
 
 
 def test_only_the_smallest_region_has_a_solid_line_and_lies_on_top():
-    answer = {"regions": [region((0, 0, 1, 1), coverage=0.5), region((0, 0, 5, 5), coverage=0.9)]}
-    assert [(drawn["label"], drawn["dashed"]) for drawn in drawn_regions(answer, 0)] == [
-        ("90% region: 1.2 million km²", True),
-        ("50% region: 1.2 million km²", False),
+    two = answer(region((0, 0, 1, 1), coverage=0.5), region((0, 0, 5, 5), coverage=0.9))
+    assert [(drawn["label"], drawn["dashed"]) for drawn in drawn_regions(two, 0)] == [
+        ("90% region: 410,000 km², in Fiji and Tonga", True),
+        ("50% region: 410,000 km², in Fiji and Tonga", False),
     ]
 
 
-def test_a_run_without_promises_has_no_regions_to_draw():
-    assert drawn_regions({}, 0) == []
-    assert regions_html([]) == ""
+def test_a_run_that_is_not_calibrated_has_no_regions_to_draw():
+    assert drawn_regions(answer(), 0) == []
+    assert regions_html(answer()) == ""
 
 
-def test_the_words_name_area_and_countries_escaped():
-    html = regions_html([region((0, 0, 1, 1))])
-    assert "1.2 million km²" in html
-    assert "FJ 75.0%, &lt;b&gt; 25.0%" in html
+def test_a_region_that_was_cut_to_nothing_is_still_said():
+    nothing = answer(region(area_km2=0.0, countries=()))
+    assert drawn_regions(nothing, 0)[0]["rings"] == []
+    assert "90% region: 0 km², at sea" in regions_html(nothing)
+
+
+def test_the_words_name_area_and_countries_escaped_and_say_what_coverage_means():
+    html = regions_html(answer(region((0, 0, 1, 1), countries=("Fiji", "<b>"))))
+    assert "90% region: 410,000 km², in Fiji and &lt;b&gt;" in html
+    assert "Of photographs like those of the calibration split, about 90% lie inside their 90% region." in html
+
+
+@pytest.mark.parametrize(
+    ("area_km2", "words"),
+    [
+        (140.2e6, "140 million km²"),
+        (1_234_567, "1.2 million km²"),
+        (2e6, "2 million km²"),
+        (999_999, "1 million km²"),
+        (413_000, "410,000 km²"),
+        (0.52, "0.52 km²"),
+    ],
+)
+def test_areas_are_written_out_to_two_digits(area_km2, words):
+    assert area_words(area_km2) == words
+
+
+def test_a_coverage_is_never_rounded_to_certainty():
+    assert region_words(region((0, 0, 1, 1), coverage=0.995)).startswith("99.5% region: ")
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [((), ""), (("A",), "A"), (("A", "B"), "A and B"), (tuple("ABCDEF"), "A, B, C, D and 2 more")],
+)
+def test_names_are_listed_as_in_a_sentence(names, words):
+    assert listed(names) == words

@@ -6,8 +6,8 @@ import pytest
 from dataset.manifest import SURVEY, write_manifest
 from geocells import grid
 from tests.browser import evaluate, needs_chromium, screenshot, share_of
-from tests.test_viz_coverage_map import words
-from tests.test_viz_page import assert_refers_to_no_network
+from tests.test_viz_maps_coverage import words
+from tests.test_viz_web_page import assert_refers_to_no_network
 from viz.config import CoverageConfig
 from viz.maps.coverage import coverage_html, write_coverage
 from viz.maps.survey import LAYERS

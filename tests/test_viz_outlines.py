@@ -1,5 +1,6 @@
 """Areas are drawn as they are: holes stay holes, parts beside the antimeridian stay together."""
 
+import dataclasses
 import io
 import json
 import re
@@ -9,8 +10,13 @@ import pytest
 import shapely
 from PIL import Image
 
-from tests.test_viz_prediction import answer_at
-from viz.maps.cells import CellLayer, outline_rings
+from geocells.hierarchy import build_hierarchy
+from geocells.partitions.admin import AdminPartition
+from geocells.partitions.kmeans import cluster
+from infer.drawing import Drawing
+from infer.prediction import Cell, LevelPrediction
+from tests.test_viz_maps_prediction import prediction_at
+from viz.maps.cells import outline_rings
 from viz.maps.png import prediction_png
 from viz.maps.prediction import prediction_html
 
@@ -19,9 +25,14 @@ RING = shapely.Polygon([(0, 0), (30, 0), (30, 30), (0, 30)], [[(10, 10), (20, 10
 FIJI = shapely.MultiPolygon([shapely.box(176, -20, 180, -15), shapely.box(-180, -20, -178, -15)])
 
 
-def layer(outline):
+def answer(outline, point):
+    """Return an answer whose only cell is an area."""
     west, south, east, north = outline.bounds
-    return CellLayer("country", ["ZZ"], np.array([0.9]), np.array([[south, west, north, east]]), [outline])
+    areas, texts = np.array([outline], dtype=object), (np.array(["ZZ"]),)
+    hierarchy = build_hierarchy(AdminPartition(areas, np.array([0]), texts), [point])
+    cell = Cell("ZZ", 0.9, *point, 1, (south, west, north, east))
+    level = LevelPrediction("country", (cell,), 0.1, 0.5)
+    return prediction_at(point, level, drawing=Drawing(Image.new("RGB", (8, 8)), hierarchy))
 
 
 def drawn_polygons(html):
@@ -30,7 +41,7 @@ def drawn_polygons(html):
 
 
 def test_a_page_has_the_outline_with_latitude_first():
-    polygons = drawn_polygons(prediction_html(answer_at((15.0, 15.0)), [layer(RING)]))
+    polygons = drawn_polygons(prediction_html(answer(RING, (15.0, 15.0))))
     outer, hole = (np.array(ring) for ring in polygons[0])
     assert {tuple(corner) for corner in hole.tolist()} == {(10, 10), (10, 20), (20, 10), (20, 20)}
     assert outer.min() == 0
@@ -44,14 +55,31 @@ def test_parts_beside_the_antimeridian_are_drawn_side_by_side(lon, low, high):
 
 
 def test_a_hole_of_an_area_is_not_painted_in_the_picture():
-    painted = Image.open(io.BytesIO(prediction_png(answer_at((50.0, 50.0)), [layer(RING)]))).convert("RGB")
-    solid = Image.open(io.BytesIO(prediction_png(answer_at((50.0, 50.0)), [layer(shapely.box(0, 0, 30, 30))])))
-    purple = [
-        np.sum(np.abs(np.asarray(p.convert("RGB"), int) - [150, 80, 180]).sum(-1) < 120) for p in (painted, solid)
-    ]
+    painted, solid = (
+        np.asarray(Image.open(io.BytesIO(prediction_png(answer(area, (50.0, 50.0))))).convert("RGB"), int)
+        for area in (RING, shapely.box(0, 0, 30, 30))
+    )
+    purple = [np.sum(np.abs(picture - [150, 80, 180]).sum(-1) < 120) for picture in (painted, solid)]
     assert 0.6 < purple[0] / purple[1] < 0.97
 
 
-def test_as_many_outlines_as_cells_or_none_are_needed():
-    with pytest.raises(ValueError, match="different numbers"):
-        CellLayer("country", ["A", "B"], np.array([0.5, 0.4]), np.zeros((2, 4)), [RING])
+def test_cells_of_k_means_are_drawn_by_their_outlines_and_by_their_boxes_without_a_drawing():
+    rng = np.random.default_rng(0)
+    points = np.column_stack([rng.uniform(-60, 60, 400), rng.uniform(-180, 180, 400)])
+    hierarchy = build_hierarchy(cluster(points, (3, 12)), points)
+    rows = hierarchy.rows(1)
+    cells = tuple(
+        Cell(
+            hierarchy.name[row],
+            0.5 ** (k + 1),
+            *hierarchy.center_deg[row].tolist(),
+            9,
+            tuple(hierarchy.bounds_deg[row]),
+        )
+        for k, row in enumerate(range(rows.start, rows.stop))
+    )
+    level = LevelPrediction(hierarchy.level_names[1], cells, 0.0, 0.5)
+    drawn = prediction_at(hierarchy.center_deg[rows][0].tolist(), level, drawing=Drawing(b"", hierarchy))
+    assert len(drawn_polygons(prediction_html(drawn))[0][0]) > 4
+    with pytest.raises(KeyError, match="polygons"):
+        drawn_polygons(prediction_html(dataclasses.replace(drawn, drawing=None)))

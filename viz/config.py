@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FINEST_LEVEL = 8
-"""Level of the shipped land table; finer cells cannot be told land from ocean."""
+"""Level of the shipped table of land; finer cells are not known to be land or ocean."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class CoverageConfig:
     tiles: str | None = None
     """Address of map tiles, such as https://tile.example.org/{z}/{x}/{y}.png; the page then needs a network."""
     survey: bool = False
-    """Show too where the source has pictures of which none are here, and why; of `python -m fetch mapillary`."""
+    """Also show where the source has pictures but the dataset has none, and why; needs a survey of `python -m fetch mapillary`."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -36,7 +36,7 @@ class CoverageConfig:
 
 @dataclass(frozen=True)
 class ReportConfig:
-    """Say what a run is and how good, as one page that opens from disk."""
+    """Draw what a run is and how accurate it is, as one page that opens from disk."""
 
     run: Path
     """Run folder."""
@@ -48,7 +48,7 @@ def check_tiles(tiles: str) -> None:
     """Refuse an address that a map cannot take tiles from.
 
     Raises:
-        ValueError: it is no http(s) address with {x}, {y} and {z}.
+        ValueError: it is not an http(s) address with {x}, {y} and {z}.
     """
     if not tiles.startswith(("https://", "http://")) or not all(part in tiles for part in ("{x}", "{y}", "{z}")):
         raise ValueError(f"--tiles must be an http(s) address with {{x}}, {{y}} and {{z}}, got {tiles!r}")

@@ -1,12 +1,13 @@
-"""Cells of an answer, as both the page and the picture show them: colours by rank, and what to look at."""
+"""Cells of an answer, as both the page and the picture show them: boxes or outlines, in colours by rank."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import shapely
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from infer.prediction import LevelPrediction, Prediction
 from viz.maps.geodesic import unwrap_boxes
 
 RANKS = (
@@ -17,38 +18,37 @@ RANKS = (
 )
 """Last rank, colour and words of each group of cells."""
 
-TRUTH_COLOUR = "#00796b"
-
-SHOWN_MASS = 0.8
-"""The first view holds the best cells that together have this share of the probability of a layer."""
-
 
 @dataclass(frozen=True, eq=False)
 class CellLayer:
-    """The likeliest cells of one level, best first.
+    """The listed cells of one level as arrays, the most probable first.
 
     Attributes:
         level_name: such as `L3`.
         name: (N,) texts of the cells.
         probability: (N,) descending.
         bounds_deg: (N, 4) south, west, north, east; east below west spans the antimeridian.
-        outline: (N,) polygons of (longitude, latitude) within ±180, None for a cell that is its box; empty where all
-            are.
+        outline: (N,) polygons of (longitude, latitude) within ±180; None for a cell that is drawn as its box.
     """
 
     level_name: str
     name: Sequence[str]
     probability: NDArray[np.float64]
     bounds_deg: NDArray[np.float64]
-    outline: Sequence[shapely.Geometry | None] = ()
+    outline: Sequence[shapely.Geometry | None]
 
-    def __post_init__(self) -> None:
-        """Refuse what cannot be drawn."""
-        sizes = {len(self.name), len(self.probability), len(self.bounds_deg), len(self.outline or self.name)}
-        if len(sizes) > 1:
-            raise ValueError(f"{self.level_name} has names, probabilities and bounds of different numbers: {sizes}")
-        if np.any(np.diff(self.probability) > 0):
-            raise ValueError(f"{self.level_name}: cells must come by descending probability")
+    @classmethod
+    def of(cls, prediction: Prediction, level: LevelPrediction) -> "CellLayer":
+        """Return the cells of one level; without a drawing they are their boxes."""
+        names = [cell.id for cell in level.cells]
+        drawing = prediction.drawing
+        return cls(
+            level.level,
+            names,
+            np.array([cell.probability for cell in level.cells], dtype=np.float64),
+            np.array([cell.bounds for cell in level.cells], dtype=np.float64).reshape(-1, 4),
+            [None] * len(names) if drawing is None else drawing.outlines(level.level, names),
+        )
 
 
 def outline_rings(outline: shapely.Geometry, lon_deg: float) -> list[list[NDArray[np.float64]]]:
@@ -81,31 +81,3 @@ def rank_colour(rank: int) -> str:
 def cell_strength(probability: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the opacity of (N,) cells of a layer, best first: by probability, but none too faint to be seen."""
     return 0.4 + 0.4 * np.sqrt(probability / np.maximum(probability[:1], 1e-300))
-
-
-def view_deg(layer: CellLayer | None, places_deg: ArrayLike) -> tuple[float, float, float, float]:
-    """Return what to look at first: the cells that hold most of the probability, and some places.
-
-    Args:
-        layer: the cells, if any.
-        places_deg: (M, 2) places that must be seen, the answer first; longitudes are taken as near to it as can be.
-
-    Returns:
-        South, west, north, east, with a margin; longitudes may go on beyond ±180.
-    """
-    places = np.asarray(places_deg, dtype=np.float64).reshape(-1, 2)
-    boxes = places[:, [0, 1, 0, 1]]
-    if layer is not None and len(layer.name):
-        mass = np.cumsum(layer.probability)
-        enough = int(np.searchsorted(mass, SHOWN_MASS * mass[-1])) + 1
-        boxes = np.vstack([boxes, layer.bounds_deg[:enough]])
-    boxes = unwrap_boxes(boxes, places[0, 1])
-    low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
-    # A single cell is shown amid its surroundings, and a mere point with a few kilometres around it.
-    widest = float((boxes[:, 2:] - boxes[:, :2]).max())
-    margin = np.maximum(0.1 * (high - low), max(0.75 * widest * (len(boxes) < 40), 0.03))
-    south, west = low - margin
-    north, east = high + margin
-    if east - west >= 360:
-        west, east = places[0, 1] - 180, places[0, 1] + 180
-    return max(float(south), -90), float(west), min(float(north), 90), float(east)

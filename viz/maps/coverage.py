@@ -29,7 +29,7 @@ def write_coverage(config: CoverageConfig) -> None:
     """Write the page of one dataset.
 
     Raises:
-        ValueError: there is not a dataset to draw.
+        ValueError: the folder does not hold a dataset.
     """
     from dataset.manifest import coordinates, read_located
 
@@ -57,7 +57,7 @@ def coverage_html(
         survey: rows of survey.parquet, with level 8 only.
 
     Raises:
-        ValueError: a point is no coordinate, or the level is finer than what is known about land.
+        ValueError: a point is not on Earth, or the level is finer than the table of land.
     """
     if level > FINEST_LEVEL:
         raise ValueError(f"coverage is drawn for levels 1 to {FINEST_LEVEL}, got {level}: land is not known finer")

@@ -1,96 +1,133 @@
 """What stands beside the map of an answer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from geocells.sphere import distance_km
-from viz.maps.answer import coordinate_words, percent, place_words, point_deg
-from viz.maps.cells import RANKS, CellLayer
-from viz.maps.evidence import neighbours_html, picture_html
+from infer.prediction import NOTICE, LevelPrediction, Photograph, Prediction
+from viz.maps.cells import RANKS
+from viz.maps.explanation import picture_html, similar_html
 from viz.maps.regions import regions_html
+from viz.maps.scene import Scene
+from viz.maps.wording import (
+    NOT_CALIBRATED,
+    confidence_words,
+    coordinate_words,
+    file_name,
+    metadata_words,
+    percent,
+    place_words,
+    prior_words,
+)
 from viz.web.page import swatches
 
-VOW = "A hypothesis, not proof."
 
-
-def panel_html(
-    answer: Mapping[str, Any],
-    layers: Sequence[CellLayer],
-    thumbnail_jpeg: bytes | None,
-    truth: tuple[float, float] | None,
-    known_by: str,
-    model: Mapping[str, Any] | None,
-    heat: NDArray[np.float64] | None = None,
-    neighbours_jpeg: Sequence[bytes | None] = (),
-) -> str:
-    """Return what stands beside the map, as HTML: the photograph, the answer, and what speaks for and against it."""
+def panel_html(scene: Scene) -> str:
+    """Return what stands beside the map, as HTML: first what may be relied on, last where the answer comes from."""
+    prediction = scene.prediction
     parts = [
-        picture_html(answer, thumbnail_jpeg, heat),
-        f'<div><h1>{escape(place_words(answer))}</h1><p class="soft">{escape(_point_words(answer))}</p></div>',
-        f'<p class="vow">{VOW}</p>',
-        *(f'<p class="warning">{escape(str(warning))}</p>' for warning in answer.get("warnings") or ()),
-        _truth_words(point_deg(answer), truth, known_by),
-        _levels_table(answer),
-        regions_html(answer.get("regions") or ()),
-        _switch(layers),
-        _legend(truth is not None, bool(answer.get("neighbours"))),
-        neighbours_html(answer, neighbours_jpeg),
-        _provenance(answer, model),
+        _headline(prediction),
+        *(f'<p class="warning">{escape(warning)}</p>' for warning in prediction.warnings),
+        f'<p class="notice">{NOTICE}</p>',
+        regions_html(prediction),
+        picture_html(prediction),
+        _point(prediction),
+        *(f"<p>{escape(metadata_words(location))}.</p>" for location in prediction.metadata),
+        _photographs(prediction),
+        _levels_table(prediction),
+        _switch(scene),
+        _legend(scene),
+        similar_html(prediction),
+        _provenance(prediction),
     ]
     return f'<aside class="panel">{"".join(parts)}</aside>'
 
 
-def _point_words(answer: Mapping[str, Any]) -> str:
-    words = coordinate_words(*point_deg(answer))
-    place = answer.get("place") or {}
-    if place.get("distance_km") is not None:
-        words += f"; the place named is {float(place['distance_km']):,.0f} km from there"
-    return words
+def _headline(prediction: Prediction) -> str:
+    prior = "" if prediction.prior is None else f"<p>{escape(prior_words(prediction.prior))}</p>"
+    confidence = f'<p class="confidence">{escape(confidence_words(prediction))}</p>'
+    return f"<div>{prior}<h1>{escape(prediction.headline)}</h1>{confidence}</div>"
 
 
-def _truth_words(point: tuple[float, float], truth: tuple[float, float] | None, known_by: str) -> str:
-    if truth is None:
+def _point(prediction: Prediction) -> str:
+    if prediction.point is None:
         return ""
-    far = float(distance_km(point, truth))
-    return f"<p>True place ({known_by}): {coordinate_words(*truth)}, <b>{far:,.1f} km</b> from the answer.</p>"
+    words = [f"Point {coordinate_words(*prediction.point)}"]
+    words += [] if prediction.place is None else [place_words(prediction.place)]
+    note = f"<p>{escape(prediction.point_note)}</p>" if prediction.point_note else ""
+    return f'<div class="point"><p class="soft">{escape("; ".join(words))}.</p>{note}</div>'
 
 
-def _levels_table(answer: Mapping[str, Any]) -> str:
-    rows = [
-        f"<tr><td>{escape(str(level['level']))}</td><td>{escape(str(level['cells'][0]['id']))}</td>"
-        f"<td>{escape(percent(float(level['cells'][0]['probability'])))}</td>{_sure(level)}</tr>"
-        for level in answer.get("levels") or ()
-        if level["cells"]
+def _photographs(prediction: Prediction) -> str:
+    if not prediction.photographs:
+        return ""
+    rows = "".join(_photograph(photograph) for photograph in prediction.photographs)
+    return f"<table><tr><th>Photograph</th><th>Agreement</th><th>With the others</th></tr>{rows}</table>"
+
+
+def _photograph(photograph: Photograph) -> str:
+    agreement = "" if photograph.agreement is None else percent(photograph.agreement)
+    verdict = "contradicts them" if photograph.contradicts else "agrees" if agreement else ""
+    return f"<tr><td>{escape(photograph.input)}</td><td>{escape(agreement)}</td><td>{verdict}</td></tr>"
+
+
+def _levels_table(prediction: Prediction) -> str:
+    rows = "".join(_level(level) for level in prediction.levels.values() if level.cells)
+    return f"<table><tr><th>Level</th><th>Best cell</th><th>Confidence</th></tr>{rows}</table>" if rows else ""
+
+
+def _level(level: LevelPrediction) -> str:
+    confidence = NOT_CALIBRATED if level.confidence is None else percent(level.confidence)
+    return f"<tr><td>{escape(level.level)}</td><td>{escape(level.best.id)}</td><td>{escape(confidence)}</td></tr>"
+
+
+def _switch(scene: Scene) -> str:
+    if not scene.layers:
+        return ""
+    buttons = "".join(f'<button type="button">{escape(layer.level_name)}</button>' for layer in scene.layers)
+    return f'<div class="levels" role="group" aria-label="level of the cells shown">{buttons}</div>'
+
+
+def _legend(scene: Scene) -> str:
+    prediction = scene.prediction
+    marks = [
+        ("pin", "point", prediction.point is not None),
+        ("metadata-location", "metadata location", bool(prediction.metadata)),
+        ("similar-place", "similar training photograph", bool(prediction.similar)),
     ]
-    sure = "<th>Sure</th>" if any("confidence" in level for level in answer.get("levels") or ()) else ""
-    head = f"<tr><th>Level</th><th>Best cell</th><th>Probability</th>{sure}</tr>"
-    return f"<table>{head}{''.join(rows)}</table>" if rows else ""
+    shown = "".join(f'<span><b class="{mark}"></b>{words}</span>' for mark, words, present in marks if present)
+    ranks = swatches([(colour, words) for _, colour, words in RANKS]) if scene.layers else ""
+    return f'<div class="legend">{shown}{ranks}</div>'
 
 
-def _sure(level: Mapping[str, Any]) -> str:
-    """Return how often such a best cell is right, places in cells that the run does not know counted in."""
-    return f"<td>{escape(percent(float(level['confidence'])))}</td>" if "confidence" in level else ""
+def _provenance(prediction: Prediction) -> str:
+    made = prediction.provenance
+    facts = {
+        "photograph": prediction.input,
+        "SHA-256": prediction.sha256,
+        "point by": prediction.point_method,
+        "run": made.run,
+        "model hash": made.model_hash,
+        "version": made.version,
+        "git commit": made.git_commit,
+        "run created": made.created_at_utc,
+        "answered": made.answered_at_utc,
+        "fusion": made.fusion,
+        "temperatures": _pairs(made.temperatures),
+        "options": _pairs(made.options),
+    }
+    rows = "".join(f"<dt>{key}</dt><dd>{escape(str(value))}</dd>" for key, value in facts.items() if value)
+    return f"<details><summary>Provenance</summary><dl>{rows}</dl></details>"
 
 
-def _switch(layers: Sequence[CellLayer]) -> str:
-    buttons = "".join(f'<button type="button">{escape(layer.level_name)}</button>' for layer in layers)
-    return f'<div class="levels" role="group" aria-label="level of the cells shown">{buttons}</div>' if layers else ""
+def _pairs(values: Mapping[str, Any]) -> str:
+    """Return options that were set as text; of a file its name alone."""
+    return ", ".join(
+        f"{key} {_plain(value)}" for key, value in values.items() if value not in (None, [], (), False, "")
+    )
 
 
-def _legend(with_truth: bool, with_neighbours: bool) -> str:
-    truth = '<span><b class="true-place"></b>true place</span>' if with_truth else ""
-    ranks = swatches([(colour, words) for _, colour, words in RANKS])
-    similar = '<span><b class="neighbour"></b>similar training photograph</span>' if with_neighbours else ""
-    return f'<div class="legend"><span><b class="pin"></b>answer</span>{truth}{similar}{ranks}</div>'
-
-
-def _provenance(answer: Mapping[str, Any], model: Mapping[str, Any] | None) -> str:
-    facts = [("photograph", str(answer["input"])), ("SHA-256", str(answer.get("sha256") or "")[:16])]
-    facts += [("point by", str(answer["point"].get("method") or ""))]
-    facts += [(key, str((model or {}).get(key) or "")) for key in ("run", "version", "created")]
-    facts += [("model hash", str((model or {}).get("hash") or "")[:16])]
-    return f"<dl>{''.join(f'<dt>{key}</dt><dd>{escape(value)}</dd>' for key, value in facts if value)}</dl>"
+def _plain(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return " ".join(map(_plain, value))
+    return f"{value:g}" if isinstance(value, float) else file_name(str(value))

@@ -1,8 +1,9 @@
-"""The answer for one photograph as a picture: the world, and the cells from near."""
+"""An answer as a picture: what may be relied on in words, the world, and the cells from near."""
 
 import io
-from collections.abc import Mapping, Sequence
-from typing import Any
+import textwrap
+from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import shapely
@@ -10,100 +11,166 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, PathPatch, Rectangle
 from matplotlib.path import Path as MarkedPath
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from geocells.sphere import distance_km
-from viz.maps.answer import coordinate_words, percent, place_words, point_deg, true_place
-from viz.maps.cells import RANKS, TRUTH_COLOUR, CellLayer, cell_strength, outline_rings, rank_colour, view_deg
+from infer.prediction import NOTICE, MetadataLocation, Prediction
+from viz.maps.cells import RANKS, CellLayer, cell_strength, outline_rings, rank_colour
 from viz.maps.geodesic import great_circle_deg, split_at_antimeridian, unwrap_boxes
-from viz.maps.panel import VOW
 from viz.maps.raster import land_strength
+from viz.maps.regions import OUTLINE_COLOUR, region_rings, widest_first
+from viz.maps.scene import Scene, View
+from viz.maps.wording import confidence_words, coordinate_words, metadata_words, prior_words, region_words
 from viz.web.page import BARE_LAND, OCEAN
 
-INK = "#14213d"
+INK, SOFT, WARNING, WARNING_PAPER = "#14213d", "#5b6875", "#7a4a00", "#fff6e5"
+METADATA_COLOUR = "#00796b"
 
-WIDTH_INCH, HEIGHT_INCH = 13.0, 5.4
-NEAR_BOX = (0.63, 0.16, 0.34, 0.68)
-NEAR_SHAPE = NEAR_BOX[2] * WIDTH_INCH / (NEAR_BOX[3] * HEIGHT_INCH)
+WIDTH_INCH, MAP_INCH, FOOT_INCH, EDGE_INCH = 13.0, 3.67, 0.86, 0.2
+NEAR_WIDTH = 0.34
+NEAR_SHAPE = NEAR_WIDTH * WIDTH_INCH / MAP_INCH
+
+Line = tuple[str, float, str, str]
+"""Text, size in points, weight and colour."""
 
 
-def prediction_png(answer: Mapping[str, Any], layers: Sequence[CellLayer], truth_deg: ArrayLike | None = None) -> bytes:
-    """Return the answer for one photograph as a PNG: the world on the left, the finest cells on the right.
+def prediction_png(prediction: Prediction) -> bytes:
+    r"""Return the answer for one photograph as a PNG: the world on the left, the finest cells on the right.
 
     Args:
-        answer: one photograph's record of predictions.json.
-        layers: cells to draw, coarse to fine; the last is drawn.
-        truth_deg: (2,) where it was taken, if known better than by its EXIF.
+        prediction: the answer. Without its `drawing`, cells are their boxes.
+
+    Example:
+        >>> from infer.prediction import Prediction
+        >>> prediction_png(Prediction.example())[:4]
+        b'\x89PNG'
     """
-    point, (truth, _) = point_deg(answer), true_place(answer, truth_deg)
-    layer = layers[-1] if layers else None
-    figure = Figure(figsize=(WIDTH_INCH, HEIGHT_INCH), dpi=110, facecolor="white")
-    world, near = figure.add_axes((0.03, 0.16, 0.56, 0.68)), figure.add_axes(NEAR_BOX)
-    _world(world, point, truth, layer)
-    _near(near, point, truth, layer, view_deg(layer, [point]))
-    figure.text(0.03, 0.93, place_words(answer), size=17, weight="bold", color=INK)
-    figure.text(0.03, 0.875, _subtitle(answer, point, truth, layer), size=10.5, color="#5b6875")
-    figure.legend(
-        handles=_legend(truth is not None), loc="lower left", bbox_to_anchor=(0.025, 0.0), ncols=6, frameon=False
-    )
-    figure.text(0.97, 0.045, VOW, size=11, weight="bold", color=INK, ha="right")
+    scene, lines = Scene.of(prediction), shown_lines(prediction)
+    head = EDGE_INCH + sum(_line_inch(size) for _, size, _, _ in lines) + 0.1
+    height = head + MAP_INCH + FOOT_INCH
+    figure = Figure(figsize=(WIDTH_INCH, height), dpi=110, facecolor="white")
+    low, high = FOOT_INCH / height, MAP_INCH / height
+    _world(figure.add_axes((0.03, low, 0.56, high)), scene)
+    _near(figure.add_axes((0.63, low, NEAR_WIDTH, high)), scene)
+    _write(figure, lines)
+    figure.legend(handles=_legend(scene), loc="lower left", bbox_to_anchor=(0.025, 0.0), ncols=8, frameon=False)
+    figure.text(0.97, 0.33 / height, NOTICE, size=11, weight="bold", color=INK, ha="right", va="center")
     content = io.BytesIO()
     FigureCanvasAgg(figure).print_png(content, metadata={"Software": None})
     return content.getvalue()
 
 
-def _subtitle(
-    answer: Mapping[str, Any],
-    point: tuple[float, float],
-    truth: tuple[float, float] | None,
-    layer: CellLayer | None,
-) -> str:
-    words = [str(answer["input"]), coordinate_words(*point)]
-    if layer is not None and len(layer.name):
-        words.append(f"best cell of {layer.level_name}: {layer.name[0]} ({percent(float(layer.probability[0]))})")
-    if truth is not None:
-        words.append(f"{float(distance_km(point, truth)):,.1f} km from the true place")
-    return "   ·   ".join(words)
+def shown_lines(prediction: Prediction) -> list[Line]:
+    """Return what is written above the maps: warnings first, then the answer."""
+    lines = [(line, 10.5, "bold", WARNING) for words in prediction.warnings for line in _wrapped(words, 130)]
+    if prediction.prior is not None:
+        lines += [(line, 10.5, "normal", INK) for line in _wrapped(prior_words(prediction.prior), 150)]
+    lines += [(line, 17, "bold", INK) for line in _wrapped(prediction.headline, 80)]
+    lines += [(line, 10.5, "normal", SOFT) for line in _subtitles(prediction, 150)]
+    return lines
 
 
-def _world(axes: Axes, point: tuple[float, float], truth: tuple[float, float] | None, layer: CellLayer | None) -> None:
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(_drawable(text), width)
+
+
+def _subtitles(prediction: Prediction, width: int) -> list[str]:
+    """Return what stands under the headline, in lines that break between facts."""
+    facts = [
+        _shortened(prediction.input),
+        confidence_words(prediction),
+        *map(region_words, widest_first(prediction)[:1]),
+    ]
+    if prediction.point is not None:
+        facts.append(f"point {coordinate_words(*prediction.point)}")
+    facts += map(metadata_words, _compared(prediction))
+    lines = [_drawable(facts[0])]
+    for fact in map(_drawable, facts[1:]):
+        longer = f"{lines[-1]}   ·   {fact}"
+        lines = [*lines[:-1], longer] if len(longer) <= width else [*lines, fact]
+    return lines
+
+
+def _shortened(name: str, most: int = 70) -> str:
+    """Return a file name without its middle where it is too long to be read."""
+    return name if len(name) <= most else f"{name[: most // 2]}…{name[-most // 2 :]}"
+
+
+def _compared(prediction: Prediction) -> list[MetadataLocation]:
+    """Return the metadata location that is told in one line: the dataset's before what the file itself says."""
+    return sorted(prediction.metadata, key=lambda location: location.source != "dataset")[:1]
+
+
+def _drawable(text: str) -> str:
+    """Return a text in which letters that the font does not have are boxes."""
+    return "".join(letter if ord(letter) in _letters() else "□" for letter in text)
+
+
+@cache
+def _letters() -> frozenset[int]:
+    # Bold, which has fewer letters than the plain one.
+    return frozenset(get_font(findfont("DejaVu Sans:bold")).get_charmap())
+
+
+def _line_inch(size: float) -> float:
+    return 1.6 * size / 72
+
+
+def _write(figure: Figure, lines: list[Line]) -> None:
+    """Write lines from the top; those of warnings on a paper of their own."""
+    height = figure.get_figheight()
+    top = height - EDGE_INCH
+    for text, size, weight, colour in lines:
+        middle, tall = (top - _line_inch(size) / 2) / height, _line_inch(size) / height
+        if colour == WARNING:
+            paper = Rectangle((0.024, middle - tall / 2), 0.952, tall, facecolor=WARNING_PAPER, edgecolor="none")
+            figure.add_artist(paper)
+        # A file may be named like a formula, `$x$.jpg`.
+        figure.text(0.03, middle, text, size=size, weight=weight, color=colour, va="center", parse_math=False)
+        top -= _line_inch(size)
+
+
+def _world(axes: Axes, scene: Scene) -> None:
     _land(axes, turns=(0,))
     for turn in (-360, 0, 360):
-        _cells(axes, layer, 0.0, turn)
-    if truth is not None:
-        for part in split_at_antimeridian(great_circle_deg(point, truth)):
-            _line(axes, part)
-    _places(axes, point, truth)
+        _cells(axes, scene, 0.0, turn)
+        _regions(axes, scene, 0.0, turn)
+    for location in scene.prediction.metadata:
+        if scene.prediction.point is not None:
+            for part in split_at_antimeridian(_way(scene.prediction.point, location)):
+                _line(axes, part)
+        _metadata_mark(axes, (location.latitude, location.longitude))
+    _point_mark(axes, scene)
     axes.set(xlim=(-180, 180), ylim=(-90, 90), aspect="equal", xticks=[], yticks=[])
 
 
-def _near(
-    axes: Axes,
-    point: tuple[float, float],
-    truth: tuple[float, float] | None,
-    layer: CellLayer | None,
-    view: tuple[float, float, float, float],
-) -> None:
+def _near(axes: Axes, scene: Scene) -> None:
     _land(axes, turns=(-360, 0, 360))
-    _cells(axes, layer, point[1], 0)
-    if truth is not None:
-        way = great_circle_deg(point, truth)
-        _line(axes, way)
-        truth = (float(way[-1, 0]), float(way[-1, 1]))
-    _places(axes, point, truth)
-    south, west, north, east = _to_shape(view, NEAR_SHAPE)
+    _cells(axes, scene, scene.lon_deg, 0)
+    _regions(axes, scene, scene.lon_deg, 0)
+    for location in scene.prediction.metadata:
+        way = _way(scene.prediction.point or (0.0, scene.lon_deg), location)
+        if scene.prediction.point is not None:
+            _line(axes, way)
+        _metadata_mark(axes, (float(way[-1, 0]), float(way[-1, 1])))
+    _point_mark(axes, scene)
+    south, west, north, east = _to_shape(scene.views(metadata=False)[-1], NEAR_SHAPE)
     axes.set(xlim=(west, east), ylim=(south, north))
-    axes.tick_params(labelsize=8, colors="#5b6875", length=2)
+    axes.tick_params(labelsize=8, colors=SOFT, length=2)
     axes.xaxis.set_major_formatter(
         lambda lon, _: f"{_degrees(abs((lon + 180) % 360 - 180))} {'EW'[bool((lon + 180) % 360 < 180)]}"
     )
     axes.yaxis.set_major_formatter(lambda lat, _: f"{_degrees(abs(lat))} {'NS'[bool(lat < 0)]}")
 
 
-def _to_shape(view: tuple[float, float, float, float], shape: float) -> tuple[float, float, float, float]:
+def _way(point: tuple[float, float], location: MetadataLocation) -> NDArray[np.float64]:
+    return great_circle_deg(point, (location.latitude, location.longitude))
+
+
+def _to_shape(view: View, shape: float) -> View:
     """Return a view widened or heightened to a shape (width by height on paper), true to scale in its middle."""
     south, west, north, east = view
     middle, shrink = (west + east) / 2, max(np.cos(np.radians((south + north) / 2)), 0.05)
@@ -124,16 +191,19 @@ def _land(axes: Axes, turns: Sequence[int]) -> None:
         axes.imshow(picture, extent=(turn - 180, turn + 180, -90, 90), interpolation="nearest", aspect="auto", zorder=0)
 
 
-def _cells(axes: Axes, layer: CellLayer | None, lon_deg: float, turn: int) -> None:
-    if layer is None:
-        return
+def _cells(axes: Axes, scene: Scene, lon_deg: float, turn: int) -> None:
+    for layer in scene.layers[-1:]:
+        _layer(axes, layer, lon_deg, turn)
+
+
+def _layer(axes: Axes, layer: CellLayer, lon_deg: float, turn: int) -> None:
     boxes = unwrap_boxes(layer.bounds_deg, lon_deg) + np.array([0, turn, 0, turn])
     strength = cell_strength(layer.probability)
     for i in range(len(boxes) - 1, -1, -1):
         south, west, north, east = boxes[i]
         colour = rank_colour(i + 1)
         face, edge = to_rgba(colour, float(strength[i])), to_rgba(colour, 0.95)
-        outline = layer.outline[i] if layer.outline else None
+        outline = layer.outline[i]
         if outline is None:
             drawn: Patch = Rectangle((west, south), east - west, north - south)
         else:
@@ -150,17 +220,37 @@ def _path(outline: shapely.Geometry, lon_deg: float, turn: int) -> MarkedPath:
 
 def _line(axes: Axes, way_deg: NDArray[np.float64]) -> None:
     axes.plot(way_deg[:, 1], way_deg[:, 0], color="white", linewidth=3, alpha=0.8, zorder=3)
-    axes.plot(way_deg[:, 1], way_deg[:, 0], color=TRUTH_COLOUR, linewidth=1.5, linestyle="--", zorder=3)
+    axes.plot(way_deg[:, 1], way_deg[:, 0], color=METADATA_COLOUR, linewidth=1.5, linestyle="--", zorder=3)
 
 
-def _places(axes: Axes, point: tuple[float, float], truth: tuple[float, float] | None) -> None:
-    if truth is not None:
-        axes.plot(truth[1], truth[0], "o", color=TRUTH_COLOUR, markeredgecolor="white", markersize=9, zorder=4)
-    axes.plot(point[1], point[0], "D", color=INK, markeredgecolor="white", markersize=8, zorder=5)
+def _regions(axes: Axes, scene: Scene, lon_deg: float, turn: int) -> None:
+    regions = widest_first(scene.prediction)
+    for rank, region in enumerate(regions):
+        for ring in region_rings(region, lon_deg):
+            dashed = "--" if rank < len(regions) - 1 else "-"
+            axes.plot(ring[:, 1] + turn, ring[:, 0], color=OUTLINE_COLOUR, linewidth=1.1, linestyle=dashed, zorder=2.5)
 
 
-def _legend(with_truth: bool) -> list[Line2D | Patch]:
-    answer = Line2D([], [], marker="D", linestyle="", color=INK, label="answer")
-    truth = Line2D([], [], marker="o", linestyle="", color=TRUTH_COLOUR, label="true place")
+def _metadata_mark(axes: Axes, at: tuple[float, float]) -> None:
+    axes.plot(at[1], at[0], "o", color=METADATA_COLOUR, markeredgecolor="white", markersize=9, zorder=4)
+
+
+def _point_mark(axes: Axes, scene: Scene) -> None:
+    if (point := scene.prediction.point) is not None:
+        axes.plot(point[1], point[0], "D", color=INK, markeredgecolor="white", markersize=8, zorder=5)
+
+
+def _legend(scene: Scene) -> list[Line2D | Patch]:
+    prediction = scene.prediction
+    marks = {"point": ("D", INK, prediction.point), "metadata location": ("o", METADATA_COLOUR, prediction.metadata)}
+    handles: list[Line2D | Patch] = [
+        Line2D([], [], marker=marker, linestyle="", color=colour, label=words)
+        for words, (marker, colour, present) in marks.items()
+        if present
+    ]
+    if prediction.regions:
+        handles.append(Line2D([], [], color=OUTLINE_COLOUR, linewidth=1.1, label="region"))
+    if not scene.layers:
+        return handles
     ranks = [Patch(facecolor=to_rgba(colour, 0.75), edgecolor=colour, label=words) for _, colour, words in RANKS]
-    return [answer, *([truth] if with_truth else []), *ranks]
+    return [*handles, *ranks]

@@ -1,65 +1,67 @@
-"""Outlines of regions as a map draws them: whole across the antimeridian, near the answer."""
+"""Outlines of prediction regions as a map draws them: whole across the antimeridian, near the answer."""
 
-from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
-from viz.maps.answer import percent
+from infer.prediction import Prediction, Region
+from viz.maps.scene import region_parts
+from viz.maps.wording import region_words
 
 OUTLINE_COLOUR = "#14213d"
 
 
-def drawn_regions(answer: Mapping[str, Any], lon_deg: float) -> list[dict[str, Any]]:
+def widest_first(prediction: Prediction) -> list[Region]:
+    """Return the regions of an answer in the order in which they are drawn."""
+    return sorted(prediction.regions.values(), key=lambda region: -region.coverage)
+
+
+def drawn_regions(prediction: Prediction, lon_deg: float) -> list[dict[str, Any]]:
     """Return `label` and `rings` (each of latitude, longitude) of an answer's regions, the widest first.
 
     Args:
-        answer: one photograph's record of predictions.json.
+        prediction: the answer.
         lon_deg: the meridian around which longitudes go on beyond ±180.
     """
-    regions = sorted(answer.get("regions") or (), key=lambda region: -float(region["coverage"]))
+    regions = widest_first(prediction)
     return [
         {
             "label": region_words(region),
             "dashed": rank < len(regions) - 1,
             "colour": OUTLINE_COLOUR,
-            "rings": _rings(region["geometry"], lon_deg),
+            "rings": [ring.round(6).tolist() for ring in region_rings(region, lon_deg)],
         }
         for rank, region in enumerate(regions)
     ]
 
 
-def region_words(region: Mapping[str, Any]) -> str:
-    """Return what a region promises, in words."""
-    return f"{float(region['coverage']):.0%} region: {_area_words(float(region['area_km2']))}"
+def region_rings(region: Region, lon_deg: float) -> list[NDArray[np.float64]]:
+    """Return the rings of a region, outer ones and holes, each (M, 2) latitudes and longitudes.
 
-
-def _rings(geometry: Mapping[str, Any], lon_deg: float) -> list[list[list[float]]]:
-    parts = shapely.get_parts(shapely.geometry.shape(geometry))
+    Args:
+        region: any.
+        lon_deg: each part is moved by whole turns, so that its middle lies within half a turn of this meridian.
+    """
+    parts = region_parts(region)
     west, _, east, _ = shapely.bounds(parts).T
     turns = np.round(((west + east) / 2 - lon_deg) / 360)
     moved = [shapely.affinity.translate(part, -360 * turn) for part, turn in zip(parts, turns, strict=True)]
     whole = shapely.get_parts(shapely.union_all(moved))
     rings = [ring for part in whole for ring in (part.exterior, *part.interiors)]
-    return [shapely.get_coordinates(ring)[:, ::-1].round(6).tolist() for ring in rings]
+    return [shapely.get_coordinates(ring)[:, ::-1] for ring in rings]
 
 
-def regions_html(regions: Sequence[Mapping[str, Any]]) -> str:
-    """Return regions as HTML: how often they hold the place, how large they are, in which countries."""
-    return "".join(
-        f"<p>The place lies <b>{float(region['coverage']):.0%}</b> of the time in an outlined region such as this of "
-        f"<b>{_area_words(float(region['area_km2']))}</b>: {escape(_countries(region))}.</p>"
-        for region in sorted(regions, key=lambda region: float(region["coverage"]))
+def regions_html(prediction: Prediction) -> str:
+    """Return the regions of an answer as HTML, the smallest first: how large they are and in which countries."""
+    regions = widest_first(prediction)[::-1]
+    if not regions:
+        return ""
+    lines = "".join(f"<li>{escape(region_words(region))}</li>" for region in regions)
+    share = f"{regions[-1].coverage * 100:.10g}%"
+    return (
+        f'<div><ul class="regions">{lines}</ul><p class="soft">Of photographs like those of the calibration split, '
+        f"about {share} lie inside their {share} region.</p></div>"
     )
-
-
-def _area_words(area_km2: float) -> str:
-    return f"{area_km2 / 1e6:.2g} million km²" if area_km2 >= 1e6 else f"{float(f'{area_km2:.2g}'):,.0f} km²"
-
-
-def _countries(region: Mapping[str, Any], most: int = 4) -> str:
-    countries = region.get("countries") or ()
-    words = [f"{country['code']} {percent(float(country['share']))}" for country in countries[:most]]
-    return (", ".join(words) or "at sea") + (f" and {len(countries) - most} more" if len(countries) > most else "")

@@ -67,7 +67,7 @@ def map_page(page: Page, crs: str = PLAIN, tiles: str | None = None, scale: bool
         scale: show a bar of kilometres.
 
     Raises:
-        ValueError: `tiles` is no address of tiles.
+        ValueError: `tiles` is not an address of tiles.
     """
     world = folium.Map(
         tiles=None,

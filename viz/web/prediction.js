@@ -39,21 +39,21 @@ function startLevels(map) {
 
 function startPrediction(map) {
   if (data.land) new CellGrid(data.land_side, landColours()).addTo(map);
-  map.setMaxBounds([[-90, data.point[1] - 200], [90, data.point[1] + 200]]);
+  map.setMaxBounds([[-90, data.middle - 200], [90, data.middle + 200]]);
   startLevels(map);
   for (const region of data.regions) {
     L.polygon(region.rings, {
       color: region.colour, weight: 2, opacity: 0.9, fill: false, dashArray: region.dashed ? "4 4" : null,
     }).bindTooltip(element("span", region.label), { sticky: true }).addTo(map);
   }
-  for (const neighbour of data.neighbours) {
-    marker(neighbour.at, "neighbour", [14, 14], [7, 7], neighbour.lines).addTo(map);
+  for (const similar of data.similar) marker(similar.at, "similar-place", [14, 14], [7, 7], similar.lines).addTo(map);
+  for (const location of data.locations) {
+    if (location.line) {
+      L.polyline(location.line, { color: "#fff", weight: 5, opacity: 0.8, interactive: false }).addTo(map);
+      L.polyline(location.line, { color: "#00796b", weight: 2.5, dashArray: "7 5" })
+        .bindTooltip(element("span", location.distance), { sticky: true }).addTo(map);
+    }
+    marker(location.at, "metadata-location", [18, 18], [9, 9], location.lines).addTo(map);
   }
-  if (data.truth) {
-    L.polyline(data.line, { color: "#fff", weight: 5, opacity: 0.8, interactive: false }).addTo(map);
-    L.polyline(data.line, { color: "#00796b", weight: 2.5, dashArray: "7 5" })
-      .bindTooltip(element("span", data.distance), { sticky: true }).addTo(map);
-    marker(data.truth, "true-place", [18, 18], [9, 9], data.truth_lines).addTo(map);
-  }
-  marker(data.point, "pin", [22, 22], [11, 26], data.point_lines).addTo(map);
+  if (data.point) marker(data.point, "pin", [22, 22], [11, 26], data.point_lines).addTo(map);
 }
