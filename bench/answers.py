@@ -2,10 +2,10 @@
 
 The planet is drawn with many times the photographs of `make demo`, so that a figure of 0.03 can be told from chance, and
 with another seed, by which nothing was ever chosen; the recipe is the demo's, on clusters. There are more photographs to
-calibrate by than to test, since a promise errs by the chance of both. The second test set is the same world photographed
-elsewhere, in the cities of many seeds: those of one are a few hundred, of very unequal size, and a handful of them
-would decide what is covered. What is promised there was measured in the cities of yet other seeds. Each group of related
-photographs counts as one; beside it stands what counts each photograph. Data and run are made first, in `--work`, unless
+calibrate by than to test, since a coverage errs by the chance of both. The second test set is of unseen places: the same
+world, in the cities of many seeds: those of one are a few hundred, of very unequal size, and a handful of them
+would decide what is covered. Regions there were calibrated in the cities of yet other seeds. Each leakage
+group counts as one; beside it stands what counts each photograph. Data and run are made first, in `--work`, unless
 they lie there: two and a half hours on two cores that had other work too.
 """
 
@@ -23,11 +23,12 @@ from bench.report import write_results
 from geocells import grid
 from geocells.land import TABLE_LEVEL, land_table
 from geocells.sphere import distance_km
-from infer.decode.conformal import SMOOTH, Promises, RegionFinder, read_promises
+from infer.config import IN_DISTRIBUTION, UNSEEN
+from infer.decode.conformal import SMOOTH, ConformalCalibration, RegionFinder, read_conformal
 from infer.decode.multi_image import fuse_photographs
 from infer.decode.posterior import sum_up
 from infer.decode.prior import make_prior, restrict
-from infer.decode.region import needed_mass, region_cells
+from infer.decode.region import conformity_scores, region_cells
 from infer.evaluate.calibration import COVERAGES, TrustMeter, covered
 from infer.evaluate.metrics import distance_figures
 from infer.evaluate.run import split_photos
@@ -36,7 +37,7 @@ from train.calibrate import collect
 from train.conformal import Calibration
 
 PICTURES = 4
-ELSEWHERE_SEEDS = {"test": range(101, 133), "calibration": range(201, 265)}
+UNSEEN_SEEDS = {"test": range(101, 133), "calibration": range(201, 265)}
 """Seeds of cities by the split that their photographs are."""
 Row = dict[str, Any]
 
@@ -45,7 +46,7 @@ def main() -> None:
     flags = argparse.ArgumentParser(prog="python -m bench.answers")
     flags.add_argument("--work", type=Path, default=Path("runs/answers"))
     flags.add_argument("--images", type=int, default=128_000)
-    flags.add_argument("--elsewhere-images", type=int, default=250, help="of each seed of cities")
+    flags.add_argument("--unseen-images", type=int, default=250, help="of each seed of cities")
     flags.add_argument("--epochs", type=int, default=5)
     flags.add_argument("--seed", type=int, default=2, help="of the planet: its world, photographs and splits")
     given = flags.parse_args()
@@ -53,17 +54,17 @@ def main() -> None:
     model = load_model(run, torch.device("cpu"))
     rows: list[Row] = []
     for name, folders, places in (
-        ("test", [given.work / "data"], "usual"),
-        ("elsewhere", elsewhere_folders(given, "test"), "elsewhere"),
+        ("test", [given.work / "data"], IN_DISTRIBUTION),
+        ("unseen", unseen_folders(given, "test"), UNSEEN),
     ):
         data, photos = collect_all(model, folders)
-        for promised in dict.fromkeys(("usual", places)):
-            promises = read_promises(run, model.hash, model.fusion, promised)
-            if promises is None:
+        for calibrated in dict.fromkeys((IN_DISTRIBUTION, places)):
+            conformal = read_conformal(run, model.hash, model.fusion, calibrated)
+            if conformal is None:
                 raise SystemExit(1)
-            rows += trust_rows(f"{name}, promise {promised}", model, promises, data)
+            rows += trust_rows(f"{name}, calibrated {calibrated}", model, conformal, data)
             if name == "test":
-                rows += within_rows(name, model, promises, data)
+                rows += within_rows(name, model, conformal, data)
                 rows += same_place_rows(name, model, data, photos)
     write_results("answers", rows)
 
@@ -74,24 +75,24 @@ def make_run(given: argparse.Namespace) -> Path:
     world = ("--size", "72", "--seed", str(given.seed))
     shares = ("--test-share", "0.09", "--calibration-share", "0.27")
     run_command("fetch demo", "--out", data, "--images", str(given.images), *world, *shares)
-    for split, seeds in ELSEWHERE_SEEDS.items():
-        shares = tuple(x for name in ELSEWHERE_SEEDS for x in (f"--{name}-share", "0.99" if name == split else "0"))
-        for seed, folder in zip(seeds, elsewhere_folders(given, split), strict=True):
-            places = ("--places-seed", str(seed), "--images", str(given.elsewhere_images))
+    for split, seeds in UNSEEN_SEEDS.items():
+        shares = tuple(x for name in UNSEEN_SEEDS for x in (f"--{name}-share", "0.99" if name == split else "0"))
+        for seed, folder in zip(seeds, unseen_folders(given, split), strict=True):
+            places = ("--places-seed", str(seed), "--images", str(given.unseen_images))
             run_command("fetch demo", "--out", str(folder), *world, *places, *shares)
-    elsewhere = elsewhere_folders(given, "calibration")
-    for folder in (Path(data), *elsewhere_folders(given, "test"), *elsewhere):
+    unseen = unseen_folders(given, "calibration")
+    for folder in (Path(data), *unseen_folders(given, "test"), *unseen):
         run_command("fetch thin", "--data", str(folder))
     if not Path(run, "run.json").is_file():
-        run_command("label_maps", "--data", data, "--run", run, "--partition", "kmeans")
+        run_command("label_maps build", "--data", data, "--run", run, "--partition", "kmeans")
     recipe = ("train/recipes/demo.yaml", "--epochs", str(given.epochs))
-    run_command("train.joint", *recipe, "--data", data, "--run", run, "--resume")
-    run_command("train.calibrate", "--data", data, "--run", run, "--elsewhere", *map(str, elsewhere))
+    run_command("train joint", *recipe, "--data", data, "--run", run, "--resume")
+    run_command("train calibrate", "--data", data, "--run", run, "--unseen", *map(str, unseen))
     return Path(run)
 
 
-def elsewhere_folders(given: argparse.Namespace, split: str) -> list[Path]:
-    return [given.work / f"elsewhere-{seed}" for seed in ELSEWHERE_SEEDS[split]]
+def unseen_folders(given: argparse.Namespace, split: str) -> list[Path]:
+    return [given.work / f"unseen-{seed}" for seed in UNSEEN_SEEDS[split]]
 
 
 def collect_all(model: Model, folders: list[Path]) -> tuple[Calibration, pd.DataFrame]:
@@ -106,9 +107,9 @@ def row(test_set: str, what: str, unit: str, n: int, value: float, low: float = 
     return {"test_set": test_set, "what": what, "unit": unit, "n": n, "value": round(float(value), 4), **figures}
 
 
-def metered(model: Model, promises: Promises, data: Calibration) -> tuple[TrustMeter, NDArray[np.float64]]:
+def metered(model: Model, conformal: ConformalCalibration, data: Calibration) -> tuple[TrustMeter, NDArray[np.float64]]:
     """Return what is measured of photographs, and how far off the answers are."""
-    meter, away = TrustMeter(model, promises), []
+    meter, away = TrustMeter(model, conformal), []
     for start in range(0, len(data.group), 128):
         part = data.rows(np.arange(start, min(start + 128, len(data.group))))
         posterior = model.posterior(part.logits)
@@ -117,8 +118,8 @@ def metered(model: Model, promises: Promises, data: Calibration) -> tuple[TrustM
     return meter, np.concatenate(away)
 
 
-def trust_rows(name: str, model: Model, promises: Promises, data: Calibration) -> list[Row]:
-    meter, away = metered(model, promises, data)
+def trust_rows(name: str, model: Model, conformal: ConformalCalibration, data: Calibration) -> list[Row]:
+    meter, away = metered(model, conformal, data)
     n, rows = len(away), []
     one_by_one = meter.levels(np.arange(n))
     for level, found in meter.levels(data.group).items():
@@ -139,21 +140,23 @@ def trust_rows(name: str, model: Model, promises: Promises, data: Calibration) -
             row(name, f"covered by uncalibrated {coverage}", "share", n, plain["covered"]["value"]),
             row(name, f"area of uncalibrated {coverage}", "median km2", n, plain["median_area_km2"]),
             row(name, f"area of a circle covering as many as {coverage} regions", "km2", n, circle["area_km2"]),
-            *known_cell_rows(name, model, promises, data, float(coverage)),
+            *known_cell_rows(name, model, conformal, data, float(coverage)),
         ]
     return rows
 
 
-def known_cell_rows(name: str, model: Model, promises: Promises, data: Calibration, coverage: float) -> list[Row]:
-    """Return what regions of known cells alone, at the finest level that can keep the promise, cover and cost."""
-    levels = {level: promises.needed[level] for level in reversed(model.hierarchy.level_names)}
-    chosen = Promises("", 0, (), levels, {}).choose(coverage)
+def known_cell_rows(
+    name: str, model: Model, conformal: ConformalCalibration, data: Calibration, coverage: float
+) -> list[Row]:
+    """Return what regions of known cells alone, at the finest level that can guarantee the coverage, cover and cost."""
+    levels = {level: conformal.scores[level] for level in reversed(model.hierarchy.level_names)}
+    chosen = ConformalCalibration("", 0, (), levels, {}).choose(coverage)
     if chosen is None:
         return []
     level, quantile = model.hierarchy.level_index(chosen[0]), chosen[1]
     area = model.hierarchy.area_km2[model.hierarchy.rows(level)]
     mass = model.posterior(data.logits)[level].exp().double().numpy()
-    hits = covered(needed_mass(mass, area, data.classes[:, level].numpy()) <= quantile + 1e-6, data.group)
+    hits = covered(conformity_scores(mass, area, data.classes[:, level].numpy()) <= quantile + 1e-6, data.group)
     areas = [area[region_cells(own, area, quantile)].sum() for own in mass]
     words = f"{coverage:g} regions of known {chosen[0]} cells"
     return [
@@ -162,15 +165,15 @@ def known_cell_rows(name: str, model: Model, promises: Promises, data: Calibrati
     ]
 
 
-def within_rows(name: str, model: Model, promises: Promises, data: Calibration) -> list[Row]:
-    """Return what `--within` the true country is worth, and what regions still cover then, which nothing promises."""
+def within_rows(name: str, model: Model, conformal: ConformalCalibration, data: Calibration) -> list[Row]:
+    """Return what `--within` the true country is worth, and what regions still cover then, which nothing guarantees."""
     truth = data.latlon_deg
     country = land_table().country[grid.encode(truth, TABLE_LEVEL)]
     posterior = model.posterior(data.logits)
-    finder = RegionFinder(model.hierarchy, promises, model.device, COVERAGES)
+    finder = RegionFinder(model.hierarchy, conformal, model.device, COVERAGES)
     raster = finder.surface.raster
     before = distance_km(model.points(posterior), truth)
-    after, needed = np.full(len(truth), np.nan), np.full(len(truth), np.nan)
+    after, scores = np.full(len(truth), np.nan), np.full(len(truth), np.nan)
     for code in sorted(set(country) - {""}):
         own = np.flatnonzero(country == code)
         try:
@@ -181,10 +184,10 @@ def within_rows(name: str, model: Model, promises: Promises, data: Calibration) 
         restricted, _ = restrict(model.tree, [level[own] for level in posterior], prior)
         after[own] = distance_km(model.points(restricted), truth[own])
         finder.left = prior.table[raster.cell]
-        needed[own] = needed_mass(finder.masses(restricted), raster.area_km2, raster.find(truth[own]))
+        scores[own] = conformity_scores(finder.masses(restricted), raster.area_km2, raster.find(truth[own]))
     known = np.isfinite(after)
-    quantiles = {c: promises.needed[SMOOTH].quantile(c) for c in COVERAGES}
-    hits = {c: covered(needed[known] <= quantile + 1e-6, data.group[known]) for c, quantile in quantiles.items()}
+    quantiles = {c: conformal.scores[SMOOTH].quantile(c) for c in COVERAGES}
+    hits = {c: covered(scores[known] <= quantile + 1e-6, data.group[known]) for c, quantile in quantiles.items()}
     words = "covered by {:g} regions with --within the true country"
     return [
         *(row(name, words.format(c), "share", found["groups"], *_interval(found)) for c, found in hits.items()),

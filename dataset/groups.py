@@ -1,8 +1,8 @@
-"""Which photographs are related, so that what is said of one is half said of the others.
+"""Leakage groups: photographs that say much the same, so that they may not be divided between training and test.
 
-Two photographs are related when they are of one sequence, lie within 100 m, are by one creator in one L8 cell, or
-are near-duplicates: within 200 m, difference hashes at most 4 bits apart. Groups of related ones are what splits are made
-of, what promises count, and what the audit of leaks looks for.
+Two photographs belong together when they are of one sequence, lie within 100 m, are by one creator in one L8 cell, or
+are near-duplicates: within 200 m, difference hashes at most 4 bits apart. Splits are made of whole groups, intervals resample
+whole groups, conformal calibration counts each group as one, and the leak audit looks for the same relations.
 """
 
 from collections.abc import Iterable
@@ -24,13 +24,13 @@ ALIKE_BITS = 4
 
 
 def storage_cells(photos: pd.DataFrame) -> NDArray[np.int64]:
-    """Return the L8 cell of each photograph; a negative number for each country where no more is known."""
+    """Return the L8 cell of each photograph; a negative number for each country of country-only photographs."""
     cell = grid.encode(np.nan_to_num(coordinates(photos)), grid.TABLE_LEVEL)
     return np.where(has_coordinates(photos), cell, -2 - codes(photos, "country"))
 
 
 def place_vectors(photos: pd.DataFrame) -> NDArray[np.float64]:
-    """Return (N, 3) unit vectors; where only the country is known, one point for each, far from the sphere and others."""
+    """Return (N, 3) unit vectors; country-only photographs have one point a country, far from the sphere and others."""
     vectors = unit_vectors(np.nan_to_num(coordinates(photos)))
     country = codes(photos, "country")[:, None] + 2
     return np.where(has_coordinates(photos)[:, None], vectors, [10.0, 0.0, 0.0] * country)
@@ -39,7 +39,7 @@ def place_vectors(photos: pd.DataFrame) -> NDArray[np.float64]:
 def leakage_groups(photos: pd.DataFrame) -> NDArray[np.int64]:
     """Return the connected group of each photograph.
 
-    Where only the country is known it stands for the cell and for the 200 m.
+    Of country-only photographs the country stands for the cell and for the 200 m.
 
     Args:
         photos: `latitude`, `longitude` and, where known, `country`, `sequence_id`, `creator`, `dhash`.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from infer.config import ClaimConfig
-from infer.decode.conformal import Promises, RegionFinder, read_promises
+from infer.decode.conformal import ConformalCalibration, RegionFinder, read_conformal
 from infer.decode.posterior import likeliest
 from infer.decode.prior import Prior, make_prior, restrict
 from infer.model import Model
@@ -26,7 +26,7 @@ class Claims:
     Attributes:
         model: what answers.
         prior: what is known beside the photographs, if anything.
-        promises: of the run, where it is calibrated.
+        conformal: calibration of the run, where it has one.
         finder: of regions, where they are wanted and can be had.
         confidence: least chance of being right that a level needs to be answered; None answers at the finest.
         coarsest: the coarsest level that is worth an answer, as its position.
@@ -34,7 +34,7 @@ class Claims:
 
     model: Model
     prior: Prior | None
-    promises: Promises | None
+    conformal: ConformalCalibration | None
     finder: RegionFinder | None
     confidence: float | None
     coarsest: int
@@ -49,17 +49,17 @@ class Claims:
         prior = make_prior(model.hierarchy, config.within, config.exclude)
         coarsest = model.hierarchy.level_index(config.coarsest) if config.coarsest else 0
         wanted = bool(config.coverage) or config.confidence is not None or sidecars
-        promises = read_promises(run, model.hash, model.fusion, config.places) if wanted else None
-        if (config.confidence is not None or sidecars) and promises is None:
+        conformal = read_conformal(run, model.hash, model.fusion, config.places) if wanted else None
+        if (config.confidence is not None or sidecars) and conformal is None:
             flag = "--sidecars" if config.confidence is None else "--confidence"
             raise ValueError(
                 f"{flag} needs to know how often {model.name} is right: run `python -m train calibrate` on it first"
             )
         finder = None
-        if promises is not None and config.coverage:
+        if conformal is not None and config.coverage:
             inside = None if prior is None else prior.table
-            finder = RegionFinder(model.hierarchy, promises, model.device, config.coverage, inside)
-        return cls(model, prior, promises, finder, config.confidence, coarsest)
+            finder = RegionFinder(model.hierarchy, conformal, model.device, config.coverage, inside)
+        return cls(model, prior, conformal, finder, config.confidence, coarsest)
 
     def restrict(self, posterior: list[Tensor]) -> tuple[list[Tensor], NDArray[np.float64] | None]:
         """Return (B, classes) posteriors after prior knowledge, and the mass each had inside, if there is any."""
@@ -80,21 +80,21 @@ class Claims:
             regions: of this photograph.
             inside: mass that the model itself put inside the prior's area.
         """
-        if self.promises is not None:
+        if self.conformal is not None:
             for number, (level, log_probability) in enumerate(zip(record["levels"], posterior, strict=True)):
                 best, cell = likeliest(log_probability[None])
                 learned = self.model.hierarchy.learned(number, cell)
-                level["confidence"] = round(float(self.promises.sure(level["level"], best, learned)[0]), 4)
+                level["confidence"] = round(float(self.conformal.confidence(level["level"], best, learned)[0]), 4)
         if self.finder is not None:
             record["regions"] = regions
             record["warnings"] += [
-                f"no region of {coverage:.0%} can be promised after {self.finder.promises.photographs} calibration photographs"
+                f"no region of {coverage:.0%} coverage: {self.finder.conformal.photographs} calibration photographs are too few"
                 for coverage in self.finder.impossible()
             ]
         if self.prior is not None and inside is not None:
             record["prior"] = {"area": self.prior.words, "mass_inside": float(f"{inside:.4g}")}
             record["warnings"].append(f"{self.prior.words}: the model put {_percent(inside)} inside")
-            if self.promises is not None:
+            if self.conformal is not None:
                 record["warnings"].append("confidence and coverage were measured without such knowledge")
         _compare(record, regions)
         if self.confidence is not None:

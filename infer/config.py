@@ -9,6 +9,9 @@ from tyro.conf import Positional
 Fusion = Literal["chain", "product", "greedy"]
 RENAMED_FUSIONS = {"seed": "greedy"}
 """Names of version 0.1.0, which its files hold, and what they are called now."""
+IN_DISTRIBUTION: Literal["in-distribution"] = "in-distribution"
+UNSEEN: Literal["unseen"] = "unseen"
+Places = Literal["in-distribution", "unseen"]
 Point = Literal["top", "mean", "median", "geoscore", "regressed", "refined"]
 
 
@@ -17,14 +20,14 @@ class ClaimConfig:
     """What an answer claims beyond probabilities of cells, and what is known beside the photograph."""
 
     coverage: tuple[float, ...] = (0.5, 0.9)
-    """Give the smallest region that holds the true place this often, such as 0.5 0.9, as measured on the calibration
-    split. Nothing behind the flag: no regions."""
-    places: Literal["usual", "elsewhere"] = "usual"
-    """For which photographs regions and confidence hold: usual, from where the calibration photographs are from; or
-    elsewhere, cities and country that no training photograph is from (see `train calibrate --elsewhere`), which takes larger
+    """Give the conformal prediction region of this coverage: the smallest that holds the true place this often, such as
+    0.5 0.9, as calibrated on the calibration split. Nothing behind the flag: no regions."""
+    places: Places = IN_DISTRIBUTION
+    """For which photographs regions and confidence hold: in-distribution, of the places that the calibration photographs are
+    of; or unseen, of places that no training photograph is of (see `train calibrate --unseen`), which takes larger
     regions."""
     confidence: float | None = None
-    """Answer at the finest level whose best cell has at least this chance of being right, such as 0.6."""
+    """Answer at the finest level whose best cell has at least this calibrated confidence, such as 0.6."""
     coarsest: str | None = None
     """With --confidence: answers coarser than this level, such as L3, are of no use; say that it is not known."""
     within: tuple[str, ...] = ()
@@ -154,8 +157,8 @@ class EvaluateConfig:
     point: Point | None = None
     """top, mean, median, geoscore, or, where the run has it, regressed or refined; what the calibration split preferred
     when left out."""
-    places: Literal["usual", "elsewhere"] = "usual"
-    """Measure the promises for photographs of the usual places, or for those far from any training photograph."""
+    places: Places = IN_DISTRIBUTION
+    """Measure regions and confidence as calibrated for in-distribution photographs, or for photographs of unseen places."""
     against: Path | None = None
     """Another run, measured on the same photographs: the differences come with paired 95 % bootstrap intervals."""
     trained_on: Path | None = None

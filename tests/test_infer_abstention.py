@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 from infer.claims import abstain
 from infer.config import InferConfig
-from infer.decode.conformal import Promises
+from infer.decode.conformal import ConformalCalibration
 from infer.predict import main
 from tests.tiny import PLACES, write_square
 from train.conformal import fit_confidence
@@ -100,10 +100,10 @@ def test_confidence_knows_where_photographs_are_many():
 
 
 def sure(best, right, learned=None):
-    """What promises fitted to photographs say of these."""
+    """The confidence of these photographs as calibrated on themselves."""
     learned = np.ones(len(best), dtype=int) if learned is None else learned
     weights = fit_confidence(best, learned, right, np.ones(len(best)))
-    return Promises("chain", len(best), (), {}, {"L1": weights}).sure("L1", best, learned)
+    return ConformalCalibration("chain", len(best), (), {}, {"L1": weights}).confidence("L1", best, learned)
 
 
 def answers(photos, run, out, **flags):
@@ -126,13 +126,13 @@ def test_a_calibrated_run_gives_regions_and_confidence(calibrated, photos, tmp_p
         assert all(0 <= level["confidence"] <= 1 for level in given["levels"])
 
 
-def test_too_few_calibration_photographs_promise_less_and_say_so(calibrated, photos, tmp_path):
+def test_a_coverage_that_too_few_calibration_photographs_allow_is_named_as_impossible(calibrated, photos, tmp_path):
     (given,) = answers(photos[:1], calibrated, tmp_path / "out", coverage=(0.5, 0.99))
     assert [region["coverage"] for region in given["regions"]] == [0.5]
-    assert "no region of 99% can be promised after 12 calibration photographs" in given["warnings"]
+    assert "no region of 99% coverage: 12 calibration photographs are too few" in given["warnings"]
 
 
-def test_a_run_without_promises_answers_all_the_same(tiny_run, photos, tmp_path):
+def test_a_run_without_conformal_calibration_answers_all_the_same(tiny_run, photos, tmp_path):
     (given,) = answers(photos[:1], tiny_run, tmp_path / "out")
     assert "regions" not in given
     with pytest.raises(ValueError, match=r"train\.calibrate"):
@@ -152,6 +152,6 @@ def test_photographs_of_one_place_have_one_answer(calibrated, photos, tmp_path):
     assert [photo["input"] for photo in given["photographs"]] == [str(photos[0]), str(photos[1])]
 
 
-def test_a_promise_for_elsewhere_that_was_not_measured_is_refused(calibrated, photos, tmp_path):
-    with pytest.raises(ValueError, match="--places elsewhere"):
-        answers(photos[:1], calibrated, tmp_path / "out", places="elsewhere")
+def test_a_coverage_for_unseen_places_that_was_not_calibrated_is_refused(calibrated, photos, tmp_path):
+    with pytest.raises(ValueError, match="--places unseen"):
+        answers(photos[:1], calibrated, tmp_path / "out", places="unseen")

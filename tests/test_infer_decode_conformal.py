@@ -1,53 +1,58 @@
-"""What a calibration split promises where its photographs hang together."""
+"""Conformal calibration where photographs come in groups."""
+
+import json
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infer.decode.conformal import Needs, Promises, as_json, from_json
+from infer.config import InferConfig
+from infer.decode.conformal import CONFORMAL, ConformalCalibration, ConformalScores, as_json, from_json, read_conformal
+from infer.decode.density import COMPONENTS
 from infer.decode.region import conformal_quantile
+from plumbing.config import parse
 
 SOME = st.lists(st.tuples(st.floats(0, 1) | st.just(np.inf), st.integers(0, 5)), min_size=1, max_size=40)
 
 
-def needs_of(drawn):
+def scores_of(drawn):
     masses, group = (np.array(column) for column in zip(*drawn, strict=True))
-    return Needs.of(masses, group)
+    return ConformalScores.of(masses, group)
 
 
 @given(SOME, st.floats(0.01, 0.99))
-def test_photographs_that_are_not_related_promise_as_in_split_conformal_prediction(drawn, coverage):
+def test_groups_of_one_photograph_give_the_quantile_of_split_conformal_prediction(drawn, coverage):
     masses = np.array([mass for mass, _ in drawn])
-    assert Needs.of(masses, np.arange(len(masses))).quantile(coverage) == conformal_quantile(masses, coverage)
+    assert ConformalScores.of(masses, np.arange(len(masses))).quantile(coverage) == conformal_quantile(masses, coverage)
 
 
 @given(SOME, st.floats(0.01, 0.99), st.integers(2, 4))
-def test_more_photographs_of_each_group_promise_the_same(drawn, coverage, times):
-    once, often = needs_of(drawn), needs_of(drawn * times)
+def test_more_photographs_of_each_group_give_the_same_threshold(drawn, coverage, times):
+    once, often = scores_of(drawn), scores_of(drawn * times)
     assert often.groups == once.groups
     assert often.quantile(coverage) == once.quantile(coverage)
 
 
 @given(SOME, st.floats(0.01, 0.98))
 def test_more_coverage_never_takes_less(drawn, coverage):
-    needs = needs_of(drawn)
-    assert needs.quantile(coverage) <= needs.quantile(coverage + 0.01)
+    scores = scores_of(drawn)
+    assert scores.quantile(coverage) <= scores.quantile(coverage + 0.01)
 
 
 @given(SOME)
-def test_needs_are_the_same_after_writing_and_reading(drawn):
-    needs = needs_of(drawn)
-    promises = Promises("chain", len(drawn), (1.0,), {"smooth": needs}, {"L1": (1.0, 1.0, 0.0, 0.5)})
-    read = from_json(as_json(promises), "chain").needed["smooth"]
-    np.testing.assert_allclose(read.masses, needs.masses, rtol=1e-6)
-    np.testing.assert_array_equal(read.related, needs.related)
-    assert read.groups == needs.groups
+def test_scores_are_the_same_after_writing_and_reading(drawn):
+    scores = scores_of(drawn)
+    conformal = ConformalCalibration("chain", len(drawn), (1.0,), {"smooth": scores}, {"L1": (1.0, 1.0, 0.0, 0.5)})
+    read = from_json(as_json(conformal), "chain").scores["smooth"]
+    np.testing.assert_allclose(read.scores, scores.scores, rtol=1e-6)
+    np.testing.assert_array_equal(read.group_sizes, scores.group_sizes)
+    assert read.groups == scores.groups
 
 
 @pytest.mark.parametrize("coverage", [0.5, 0.9])
-def test_the_promised_share_of_new_groups_is_covered_though_large_ones_are_easy(coverage):
-    """The needs of a group lie together, and groups of hundreds, as of cities, need next to nothing."""
+def test_new_groups_have_the_coverage_asked_for_though_large_ones_are_easy(coverage):
+    """The scores of a group lie together, and those of groups of hundreds, as of cities, are close to zero."""
     rng = np.random.default_rng(0)
 
     def draw(groups):
@@ -58,11 +63,39 @@ def test_the_promised_share_of_new_groups_is_covered_though_large_ones_are_easy(
 
     by_group, by_photograph = [], []
     for _ in range(60):
-        needed, group = draw(300)
+        known, group = draw(300)
         new, of = draw(300)
         first = np.unique(of, return_index=True)[1]
-        by_group.append(np.mean(new[first] <= Needs.of(needed, group).quantile(coverage)))
-        by_photograph.append(np.mean(new[first] <= conformal_quantile(needed, coverage)))
+        by_group.append(np.mean(new[first] <= ConformalScores.of(known, group).quantile(coverage)))
+        by_photograph.append(np.mean(new[first] <= conformal_quantile(known, coverage)))
     assert np.mean(by_group) == pytest.approx(coverage, abs=0.015)
-    # What photographs promise one by one, they promise for the large groups.
+    # A threshold from photographs counted one by one is one for the large groups.
     assert np.mean(by_photograph) < coverage - 0.1
+
+
+def test_what_version_0_1_0_wrote_is_read_and_its_guarantee_is_approximate(tmp_path):
+    old = {
+        "photographs": 3,
+        "surface_weights": [1.0] + [0.0] * (COMPONENTS - 1),
+        "confidence": {"L1": {"a": 1.0, "b": 1.0, "c": 0.0, "d": 0.5}},
+        "needed_mass": {"smooth": {"groups": 2, "masses": [0.2, 0.4, 0.6], "related": [2, 2, 1]}},
+    }
+    promises = {"usual": old, "elsewhere": {**old, "photographs": 4}}
+    content = {"model_hash": "abc", "fusion": "chain", "components": COMPONENTS, "promises": promises}
+    (tmp_path / CONFORMAL).write_text(json.dumps(content))
+    known, unseen = (read_conformal(tmp_path, "abc", "chain", places) for places in ("in-distribution", "unseen"))
+    assert (known.photographs, unseen.photographs) == (3, 4)
+    assert known.scores["smooth"].scores.tolist() == [0.2, 0.4, 0.6]
+    assert known.scores["smooth"].group_sizes.tolist() == [2, 2, 1]
+    assert (known.groups, known.weights[0], known.confidence_weights) == (2, 1.0, {"L1": (1.0, 1.0, 0.0, 0.5)})
+    assert known.guarantee == "approximate"
+
+
+@pytest.mark.parametrize("old", ["usual", "elsewhere"])
+def test_the_words_of_version_0_1_0_for_places_are_refused_with_those_of_today(old, tmp_path, capsys):
+    flags = ["--run", str(tmp_path), "photo.jpg", "--places", old]
+    with pytest.raises(SystemExit):
+        parse(InferConfig, "python -m infer predict", flags)
+    said = capsys.readouterr().err
+    assert "in-distribution" in said
+    assert "unseen" in said

@@ -16,30 +16,30 @@ from geocells.partitions.admin import shipped_countries
 from geocells.partitions.kmeans import cluster
 from geocells.partitions.macro import widened
 from geocells.sphere import EARTH_AREA_KM2, box_area_km2
-from infer.decode.conformal import Needs, Promises, RegionFinder
+from infer.decode.conformal import ConformalCalibration, ConformalScores, RegionFinder
 from infer.decode.density import COMPONENTS
 from infer.decode.posterior import Tree, chain
 from infer.decode.prior import Prior, restrict
-from infer.decode.region import box_areas, cell_areas, conformal_quantile, needed_mass, outline, region_cells
+from infer.decode.region import box_areas, cell_areas, conformal_quantile, conformity_scores, outline, region_cells
 
 AREA = np.array([1.0, 2.0, 4.0, 1.0])
 
 
 def test_cells_are_taken_by_density_not_by_mass():
     mass = np.array([[0.3, 0.4, 0.2, 0.1]])  # densities 0.3, 0.2, 0.05, 0.1
-    assert needed_mass(mass.repeat(4, 0), AREA, np.arange(4)) == pytest.approx([0.3, 0.7, 1.0, 0.8])
+    assert conformity_scores(mass.repeat(4, 0), AREA, np.arange(4)) == pytest.approx([0.3, 0.7, 1.0, 0.8])
 
 
 def test_a_photograph_in_no_known_cell_is_never_covered():
-    assert needed_mass(np.full((1, 4), 0.25), AREA, np.array([UNKNOWN])) == [np.inf]
+    assert conformity_scores(np.full((1, 4), 0.25), AREA, np.array([UNKNOWN])) == [np.inf]
 
 
 @given(st.lists(st.floats(0.01, 1), min_size=2, max_size=40), st.floats(0, 1))
 def test_a_region_holds_exactly_the_cells_that_need_no_more_than_its_quantile(values, quantile):
     mass = np.array(values) / sum(values)
     area = np.arange(1.0, len(values) + 1)
-    needed = needed_mass(mass[None].repeat(len(mass), 0), area, np.arange(len(mass)))
-    expected = set(np.flatnonzero(needed <= max(quantile, needed.min()) + 1e-6))
+    scores = conformity_scores(mass[None].repeat(len(mass), 0), area, np.arange(len(mass)))
+    expected = set(np.flatnonzero(scores <= max(quantile, scores.min()) + 1e-6))
     assert set(region_cells(mass, area, quantile)) == expected
 
 
@@ -56,34 +56,34 @@ def test_the_area_of_a_region_shrinks_as_evidence_grows(sharper):
 
 
 def test_the_quantile_is_the_one_of_split_conformal_prediction():
-    needed = np.arange(1, 10) / 10
-    assert conformal_quantile(needed, 0.5) == 0.5
-    assert conformal_quantile(needed, 0.9) == 0.9
-    assert conformal_quantile(needed, 0.91) == np.inf
+    scores = np.arange(1, 10) / 10
+    assert conformal_quantile(scores, 0.5) == 0.5
+    assert conformal_quantile(scores, 0.9) == 0.9
+    assert conformal_quantile(scores, 0.91) == np.inf
 
 
 def test_in_a_weighted_quantile_a_photograph_counts_as_often_as_it_is_there():
-    needed, times = np.array([0.4, 0.1, 0.9, 0.2]), np.array([2, 3, 1, 4])
+    scores, times = np.array([0.4, 0.1, 0.9, 0.2]), np.array([2, 3, 1, 4])
     for coverage in (0.1, 0.25, 0.5, 0.7, 0.9, 0.99):
-        repeated = conformal_quantile(np.repeat(needed, times), coverage)
-        assert conformal_quantile(needed, coverage, times) == repeated
+        repeated = conformal_quantile(np.repeat(scores, times), coverage)
+        assert conformal_quantile(scores, coverage, times) == repeated
 
 
-def test_too_many_uncovered_photographs_make_a_promise_impossible():
+def test_too_many_uncovered_photographs_make_a_coverage_impossible():
     assert conformal_quantile([0.1, 0.2, np.inf], 0.5) == 0.2
     assert conformal_quantile([0.1, 0.2, np.inf], 0.75) == np.inf
 
 
 @pytest.mark.parametrize("coverage", [0.5, 0.9])
-def test_of_new_photographs_the_promised_share_is_covered_though_the_probabilities_are_wrong(coverage):
+def test_new_photographs_are_covered_as_often_as_asked_for_though_the_probabilities_are_wrong(coverage):
     rng = np.random.default_rng(1)
     covered = []
     for _ in range(200):
         logits = rng.normal(0, 2, (300, 30))
         truth = np.array([rng.choice(30, p=p / p.sum()) for p in np.exp(logits)])
         claimed = np.exp(3 * logits)  # far too sure
-        needed = needed_mass(claimed / claimed.sum(1, keepdims=True), np.ones(30), truth)
-        covered.append(np.mean(needed[150:] <= conformal_quantile(needed[:150], coverage)))
+        scores = conformity_scores(claimed / claimed.sum(1, keepdims=True), np.ones(30), truth)
+        covered.append(np.mean(scores[150:] <= conformal_quantile(scores[:150], coverage)))
     assert np.mean(covered) == pytest.approx(coverage, abs=0.02)
 
 
@@ -154,10 +154,12 @@ def hierarchy(request):
 
 def finder_of(hierarchy, coverages=(0.5, 0.9, 0.99), quantile=None):
     """Return a finder whose regions are of cells of the finest level; they hold as much as their coverage, or a quantile."""
-    needed = np.linspace(0.005, 1, 200) if quantile is None else np.full(200, quantile)
+    scores = np.linspace(0.005, 1, 200) if quantile is None else np.full(200, quantile)
     name = hierarchy.level_names[-1]
-    promises = Promises("chain", 200, (1.0, *[0.0] * (COMPONENTS - 1)), {name: Needs.of(needed, np.arange(200))}, {})
-    return RegionFinder(hierarchy, promises, torch.device("cpu"), coverages)
+    conformal = ConformalCalibration(
+        "chain", 200, (1.0, *[0.0] * (COMPONENTS - 1)), {name: ConformalScores.of(scores, np.arange(200))}, {}
+    )
+    return RegionFinder(hierarchy, conformal, torch.device("cpu"), coverages)
 
 
 def posteriors(hierarchy, seed, batch=2):

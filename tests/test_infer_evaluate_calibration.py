@@ -35,11 +35,11 @@ def test_confidence_that_is_true_has_next_to_no_error_and_no_less_than_chance_al
     assert calibration_error(confidence, right, ones(50_000)) < perfect["p95"] * 1.3 < 0.02
 
 
-def test_the_error_is_the_gap_of_one_who_is_always_too_sure():
+def test_the_error_is_the_gap_of_one_who_is_always_overconfident():
     assert calibration_error(np.full(300, 0.9), np.arange(300) % 2 == 0, ones(300)) == pytest.approx(0.4)
 
 
-def test_bins_hold_equally_many_photographs_least_sure_first():
+def test_bins_hold_equally_many_photographs_least_confident_first():
     diagram = reliability(RNG.uniform(size=150), np.ones(150, dtype=bool), ones(150))
     assert [row["n"] for row in diagram] == [10] * 15
     assert np.all(np.diff([row["confidence"] for row in diagram]) > 0)
@@ -55,7 +55,7 @@ def test_the_interval_of_a_coverage_is_the_exact_binomial_one():
     assert (found["low"], found["high"]) == pytest.approx((0.5549839, 0.9974714), abs=1e-6)
 
 
-def test_an_average_that_hides_a_broken_promise_is_seen_by_group():
+def test_an_average_that_hides_groups_without_coverage_is_seen_by_group():
     hits = np.array([True] * 90 + [False] * 30)
     groups = coverage_by_group(hits, ["north"] * 90 + ["south"] * 30, alone(120))
     assert groups["north"]["value"] == 1
@@ -118,15 +118,15 @@ def test_bins_are_never_empty_and_together_hold_everything(counts, bins):
     assert sum(row["n"] for row in diagram) == pytest.approx(counts.sum(), abs=1e-4)
 
 
-def test_the_table_counts_groups_of_related_photographs():
+def test_the_table_counts_leakage_groups():
     land = {
         "covered": covered(np.arange(100) < 90, alone(100)),
         "median_area_km2": 1000.0,
         "circle_of_equal_coverage": {"area_km2": 2000.0},
     }
     level = {**land, "cells": "L5", "covered": covered(np.arange(100) < 90, alone(100) // 10)}
-    report = {"calibration": {}, "not_promised": [0.99], "regions": {"0.5": land, "0.9": level}}
+    report = {"calibration": {}, "impossible_coverages": [0.99], "regions": {"0.5": land, "0.9": level}}
     lines = trust_lines(report)[1:]
-    assert lines[0].startswith("99% regions cannot be promised")
-    assert lines[1].startswith("50% regions cover 90.0% [82.4%, 95.1%] of 100 groups of related photographs")
+    assert lines[0].startswith("99% regions are impossible")
+    assert lines[1].startswith("50% regions cover 90.0% [82.4%, 95.1%] of 100 groups")
     assert lines[2].startswith("90% regions of known L5 cells cover 90.0% [55.5%, 99.7%] of 10 groups")

@@ -17,7 +17,7 @@ from geocells.hierarchy import UNKNOWN
 from geocells.sphere import distance_km
 from infer.claims import Claims
 from infer.config import EvaluateConfig
-from infer.decode.conformal import CONFORMAL, RegionFinder, read_promises
+from infer.decode.conformal import CONFORMAL, RegionFinder, read_conformal
 from infer.decode.posterior import class_ranks
 from infer.evaluate.calibration import TrustMeter
 from infer.evaluate.run import main, measure, split_photos, table
@@ -203,20 +203,20 @@ def test_flags_that_cannot_work_are_refused(tmp_path, flags):
         EvaluateConfig(data=tmp_path, run=tmp_path, **flags)
 
 
-def test_how_sure_an_answer_is_goes_by_the_training_photographs_of_its_best_cell(tiny, calibrated, tmp_path):
+def test_the_confidence_of_an_answer_depends_on_the_training_photographs_of_its_best_cell(tiny, calibrated, tmp_path):
     run = shutil.copytree(calibrated, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
     model = load_model(run, CPU)
     # Cells of as many training photographs as their number, and a confidence that knows nothing else.
     counts = np.arange(1, len(model.hierarchy.key) + 1)
     model = replace(model, hierarchy=replace(model.hierarchy, train_count=counts))
-    promises = read_promises(run, model.hash, model.fusion)
-    weights = dict.fromkeys(promises.confidence, (0.0, 0.0, -1.0, 0.5))
-    promises = replace(promises, confidence=weights)
+    conformal = read_conformal(run, model.hash, model.fusion)
+    weights = dict.fromkeys(conformal.confidence_weights, (0.0, 0.0, -1.0, 0.5))
+    conformal = replace(conformal, confidence_weights=weights)
     data = collect(model, tiny, split_photos(tiny, "test"), 8, 0)
     posterior = model.posterior(data.logits)
-    meter = TrustMeter(model, promises)
+    meter = TrustMeter(model, conformal)
     meter.add(data.logits, posterior, data.classes.numpy(), data.latlon_deg)
-    claims = Claims(model, None, promises, None, None, 0)
+    claims = Claims(model, None, conformal, None, None, 0)
     for level, found in enumerate(meter.levels(np.arange(12)).values()):
         rows = model.hierarchy.rows(level).start + posterior[level].argmax(dim=1).numpy()
         said = 1 / (1 + np.exp(1 - 0.5 * np.log(counts[rows])))
@@ -232,19 +232,19 @@ def test_a_coverage_that_falls_back_to_a_level_is_measured_there_and_one_that_no
 ):
     run = shutil.copytree(calibrated, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
     content = json.loads((run / CONFORMAL).read_text())
-    needs = content["promises"]["usual"]["needed_mass"]
+    scores = content["places"]["in-distribution"]["conformity_scores"]
     # As if most calibration photographs lay at sea.
-    few = {"groups": 12, "masses": needs["smooth"]["masses"][:7], "related": [1] * 7}
-    needs |= dict.fromkeys(("smooth", "L8", "L5"), few)
+    few = {"groups": 12, "scores": scores["smooth"]["scores"][:7], "group_sizes": [1] * 7}
+    scores |= dict.fromkeys(("smooth", "L8", "L5"), few)
     (run / CONFORMAL).write_text(json.dumps(content))
     report = evaluate(tiny, run, tmp_path / "e.json")
     assert {coverage: region["cells"] for coverage, region in report["regions"].items()} == {"0.5": "land", "0.9": "L3"}
-    assert report["not_promised"] == []
+    assert report["impossible_coverages"] == []
     assert "90% regions of known L3 cells cover" in capsys.readouterr().out
     # What an answer's region is made of is what was measured.
     model, photos = load_model(run, torch.device("cpu")), split_photos(tiny, "test")
-    promises = read_promises(run, model.hash, model.fusion)
-    finder = RegionFinder(model.hierarchy, promises, model.device, (0.9,))
+    conformal = read_conformal(run, model.hash, model.fusion)
+    finder = RegionFinder(model.hierarchy, conformal, model.device, (0.9,))
     regions = [own[0] for own in finder.regions(model.posterior(collect(model, tiny, photos, 8, 0).logits))]
     assert {region["level"] for region in regions} == {"L3"}
     assert report["regions"]["0.9"]["median_area_km2"] == pytest.approx(
@@ -256,16 +256,16 @@ def test_a_coverage_that_falls_back_to_a_level_is_measured_there_and_one_that_no
     ]
     assert report["regions"]["0.9"]["covered_of_photographs"]["value"] == np.mean(held)
     # A region has at least the densest cell, though it hold more than is needed.
-    none = {"groups": 12, "masses": [], "related": []}
-    needs |= dict.fromkeys(("smooth", "L8", "L5"), none)
-    needs["L3"] = {"groups": 12, "masses": [0.0] * 12, "related": [1] * 12}
+    none = {"groups": 12, "scores": [], "group_sizes": []}
+    scores |= dict.fromkeys(("smooth", "L8", "L5"), none)
+    scores["L3"] = {"groups": 12, "scores": [0.0] * 12, "group_sizes": [1] * 12}
     (run / CONFORMAL).write_text(json.dumps(content))
     report = evaluate(tiny, run, tmp_path / "e.json")
     covered = report["regions"]["0.9"]["covered_of_photographs"]["value"]
     assert 0 < covered == report["levels"]["L3"]["top_1"]["value"]
-    content["promises"]["usual"]["needed_mass"] = {"smooth": none}
+    content["places"]["in-distribution"]["conformity_scores"] = {"smooth": none}
     (run / CONFORMAL).write_text(json.dumps(content))
     report = evaluate(tiny, run, tmp_path / "e.json")
     assert report["regions"] == {}
-    assert report["not_promised"] == [0.5, 0.9]
-    assert "50% regions cannot be promised" in capsys.readouterr().out
+    assert report["impossible_coverages"] == [0.5, 0.9]
+    assert "50% regions are impossible" in capsys.readouterr().out

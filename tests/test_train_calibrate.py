@@ -12,7 +12,7 @@ import torch
 from dataset.groups import group_weights, leakage_groups
 from dataset.manifest import read_manifest, write_manifest
 from geocells.hierarchy import UNKNOWN
-from infer.decode.conformal import CONFORMAL, read_promises
+from infer.decode.conformal import CONFORMAL, read_conformal
 from infer.decode.posterior import FUSIONS, Tree, chain, product
 from infer.evaluate.run import split_photos
 from infer.model import TEMPERATURES, load_model
@@ -22,7 +22,7 @@ from plumbing.files import write_json
 from tests.tiny import joint_config
 from train.calibrate import Calibration, collect, fit_temperatures, main, sum_nll
 from train.config import CalibrateConfig
-from train.conformal import fit_confidence, fit_promises
+from train.conformal import fit_confidence, fit_conformal
 from train.tasks import train_joint
 
 CPU = torch.device("cpu")
@@ -146,7 +146,7 @@ def test_calibrating_twice_is_calibrating_once(tiny, run):
     assert {**one, "created_at_utc": ""} == {**other, "created_at_utc": ""}
 
 
-def test_interrupted_before_the_promises_it_leaves_none_of_other_temperatures(tiny, run, monkeypatch):
+def test_interrupted_before_the_conformal_scores_it_leaves_none_of_other_temperatures(tiny, run, monkeypatch):
     calibrate(tiny, run)
     assert (run / CONFORMAL).is_file()
 
@@ -162,29 +162,29 @@ def test_interrupted_before_the_promises_it_leaves_none_of_other_temperatures(ti
     assert not (run / CONFORMAL).exists()
 
 
-def test_a_dataset_without_the_training_photographs_cannot_say_what_lies_elsewhere(tiny, run, tmp_path, caplog):
+def test_a_dataset_without_the_training_photographs_cannot_say_which_places_are_unseen(tiny, run, tmp_path, caplog):
     data = shutil.copytree(tiny, tmp_path / "data")
     photos = read_manifest(data)
     write_manifest(data, photos[photos["split"] == "calibration"])
     calibrate(data, run)
-    assert "elsewhere" not in json.loads((run / CONFORMAL).read_text())["promises"]
+    assert "unseen" not in json.loads((run / CONFORMAL).read_text())["places"]
     assert "holds 0 of the 36 training photographs" in caplog.text
 
 
-def test_promises_count_a_group_of_related_photographs_once(tiny, run):
+def test_conformal_calibration_counts_a_leakage_group_once(tiny, run):
     model = load_model(run, CPU)
     data = collect(model, tiny, split_photos(tiny, "calibration"), 8, 0)
     # The second half of the groups has three photographs for each one that there was.
     member = np.unique(data.group, return_inverse=True)[1]
     often = data.rows(np.repeat(np.arange(12), np.where(member > member.max() / 2, 3, 1)))
     assert len(often.group) > 12
-    once, more = fit_promises(model, data), fit_promises(model, often)
+    once, more = fit_conformal(model, data), fit_conformal(model, often)
     assert more.weights == pytest.approx(once.weights, abs=1e-4)
-    for level, weights in once.confidence.items():
-        assert more.confidence[level] == pytest.approx(weights, abs=1e-2)
-    for name, needs in once.needed.items():
-        assert [more.needed[name].quantile(c) for c in (0.3, 0.5, 0.8)] == pytest.approx(
-            [needs.quantile(c) for c in (0.3, 0.5, 0.8)], abs=1e-3
+    for level, weights in once.confidence_weights.items():
+        assert more.confidence_weights[level] == pytest.approx(weights, abs=1e-2)
+    for name, scores in once.scores.items():
+        assert [more.scores[name].quantile(c) for c in (0.3, 0.5, 0.8)] == pytest.approx(
+            [scores.quantile(c) for c in (0.3, 0.5, 0.8)], abs=1e-3
         )
 
 
@@ -198,7 +198,7 @@ def test_confidence_is_fitted_with_the_training_photographs_of_best_cells(tiny, 
         data.classes[:, level] = torch.where(cell % 2 == 1, cell, UNKNOWN)
         counts[model.hierarchy.rows(level)][1::2] = 400
     model = replace(model, hierarchy=replace(model.hierarchy, train_count=counts))
-    fitted = fit_promises(model, data).confidence
+    fitted = fit_conformal(model, data).confidence_weights
     for level, name in enumerate(model.hierarchy.level_names):
         best, cell = (t.double().numpy() for t in posterior[level].max(dim=1))
         learned = counts[model.hierarchy.rows(level)][cell.astype(int)]
@@ -208,45 +208,45 @@ def test_confidence_is_fitted_with_the_training_photographs_of_best_cells(tiny, 
     assert max(weights[3] for weights in fitted.values()) > 0.1
 
 
-def test_photographs_of_other_places_say_what_is_promised_there(tiny, run, tmp_path):
-    elsewhere = shutil.copytree(tiny, tmp_path / "elsewhere")
+def test_photographs_of_unseen_places_calibrate_the_regions_there(tiny, run, tmp_path):
+    unseen = shutil.copytree(tiny, tmp_path / "unseen")
     photos = read_manifest(tiny)
     # Stand-ins: the calibration photographs and thrice those of the test split, as if of four datasets.
-    write_manifest(elsewhere, photos[photos["split"] == "test"].assign(split="calibration"))
-    calibrate(tiny, run, elsewhere=(tiny, elsewhere, elsewhere, elsewhere))
-    promises = json.loads((run / CONFORMAL).read_text())["promises"]
-    assert promises["usual"]["photographs"] == 12
-    assert promises["elsewhere"]["photographs"] == 48
-    usual, there = (promises[places]["needed_mass"]["L1"] for places in ("usual", "elsewhere"))
+    write_manifest(unseen, photos[photos["split"] == "test"].assign(split="calibration"))
+    calibrate(tiny, run, unseen=(tiny, unseen, unseen, unseen))
+    places = json.loads((run / CONFORMAL).read_text())["places"]
+    assert places["in-distribution"]["photographs"] == 12
+    assert places["unseen"]["photographs"] == 48
+    known, there = (places[name]["conformity_scores"]["L1"] for name in ("in-distribution", "unseen"))
     # Groups of one dataset are not those of another, whatever their numbers.
     test_groups = len(np.unique(leakage_groups(photos[photos["split"] == "test"])))
-    assert there["groups"] == usual["groups"] + 3 * test_groups
+    assert there["groups"] == known["groups"] + 3 * test_groups
 
 
 def test_too_few_photographs_of_other_places_are_refused_before_anything_is_fitted(tiny, run, monkeypatch):
     monkeypatch.setattr("train.calibrate.fit_temperatures", None)
-    with pytest.raises(ValueError, match="--elsewhere has 12 photographs: 30 at least are needed"):
-        calibrate(tiny, run, elsewhere=(tiny,))
+    with pytest.raises(ValueError, match="--unseen has 12 photographs: 30 at least are needed"):
+        calibrate(tiny, run, unseen=(tiny,))
     assert not (run / CONFORMAL).exists()
 
 
-def test_photographs_from_elsewhere_that_were_trained_on_are_refused(tiny, run, tmp_path):
-    elsewhere = shutil.copytree(tiny, tmp_path / "elsewhere")
-    write_manifest(elsewhere, read_manifest(tiny).assign(split="calibration"))
-    with pytest.raises(ValueError, match=r"36 photographs of the calibration split of .*elsewhere were trained on"):
-        calibrate(tiny, run, elsewhere=(elsewhere,))
+def test_photographs_of_unseen_places_that_were_trained_on_are_refused(tiny, run, tmp_path):
+    unseen = shutil.copytree(tiny, tmp_path / "unseen")
+    write_manifest(unseen, read_manifest(tiny).assign(split="calibration"))
+    with pytest.raises(ValueError, match=r"36 photographs of the calibration split of .*unseen were trained on"):
+        calibrate(tiny, run, unseen=(unseen,))
 
 
 @pytest.mark.parametrize("name", [TEMPERATURES, CONFORMAL])
 def test_a_damaged_record_is_one_line_that_says_what_to_do(tiny, run, name):
     calibrate(tiny, run)
     content = json.loads((run / name).read_text())
-    broken = {"temperatures": ["a"]} if name == TEMPERATURES else {"promises": {"usual": {}}}
+    broken = {"temperatures": ["a"]} if name == TEMPERATURES else {"places": {"in-distribution": {}}}
     (run / name).write_text(json.dumps({**content, **broken}))
 
     def read():
         model = load_model(run, CPU)
-        read_promises(run, model.hash, model.fusion)
+        read_conformal(run, model.hash, model.fusion)
 
     with pytest.raises(ValueError, match=rf"{name} .*damaged.* run `python -m train calibrate` again"):
         read()

@@ -16,7 +16,7 @@ from label_maps.files import read_hierarchy
 from label_maps.run_folder import update_run
 from plumbing.files import read_json, write_json
 from tests.browser import needs_chromium, screenshot, share_of
-from tests.test_viz_page import HOSTILE, assert_refers_to_no_network, loads
+from tests.test_viz_web_page import HOSTILE, assert_refers_to_no_network, loads
 from tests.tiny import PLACES
 from viz.config import ReportConfig
 from viz.report.files import last_trainings, read_files, read_metrics
@@ -130,14 +130,16 @@ def test_photographs_related_to_training_ones_are_named_by_kind(run):
     assert "are related to training ones" not in text_of(html_of(run))
 
 
-def test_what_an_audit_did_not_know_and_what_cannot_be_promised_is_said(run):
+def test_what_an_audit_did_not_know_and_impossible_coverages_are_reported(run):
     leaks = {"photographs": 0, "share": 0.0, "contaminated": False, "kinds": {}}
     unknown = {**leaks, "training_photographs": 90, "compared_with": 40}
-    write_json(run / "evaluation_test.json", evaluation(leaks=unknown, not_promised=[0.9]))
+    write_json(run / "evaluation_test.json", evaluation(leaks=unknown, impossible_coverages=[0.9]))
     said = text_of(html_of(run))
     assert "The leak audit knew 40 of 90 training photographs" in said
-    assert "No regions can be promised to hold 90% of such photographs." in said
-    write_json(run / "evaluation_test.json", evaluation(leaks={**unknown, "compared_with": 90}, not_promised=[]))
+    assert "Regions of 90% coverage are impossible for such photographs." in said
+    write_json(
+        run / "evaluation_test.json", evaluation(leaks={**unknown, "compared_with": 90}, impossible_coverages=[])
+    )
     assert "The leak audit knew" not in text_of(html_of(run))
 
 

@@ -43,9 +43,9 @@ LIMITS = (0.05, 20.0)
 def main(config: CalibrateConfig) -> None:
     """Fit, choose, write `temperatures.json` and print what was fitted."""
     model = load_model(config.run, pick_device(config.device))
-    data = _unseen(model, config.data, config, config.max_photos)
+    data = _held_out(model, config.data, config, config.max_photos)
     # Before all that takes long, for what is wrong with it should be said at once.
-    elsewhere = _elsewhere(model, config, data)
+    unseen = _unseen(model, config, data)
     if not (data.classes != UNKNOWN).any():
         raise ValueError(
             f"none of {len(data.classes)} photographs of the {config.split} split lies in a cell that {config.run} knows: "
@@ -71,18 +71,18 @@ def main(config: CalibrateConfig) -> None:
         "nll": {f: _nll_before_after(model, data, f, t) for f, t in fitted.items()},
         "geoscore": scores,
     }
-    promises = fit_all(replace(model, temperatures=fitted, fusion=fusion), data, elsewhere)
-    # Interrupted here, a run has no promises rather than those of other temperatures.
+    conformal = fit_all(replace(model, temperatures=fitted, fusion=fusion), data, unseen)
+    # Interrupted here, a run has no conformal scores rather than those of other temperatures.
     (config.run / CONFORMAL).unlink(missing_ok=True)
     write_json(config.run / TEMPERATURES, record)
     for level, temperature in zip(model.hierarchy.level_names, fitted["greedy"], strict=True):
         # As the older project keeps them: one positive number a level, fitted to its own probabilities.
         write_text(config.run / f"{level}_temperature.txt", f"{temperature}\n")
-    write_json(config.run / CONFORMAL, {"model_hash": model.hash, "fusion": fusion, **promises})
+    write_json(config.run / CONFORMAL, {"model_hash": model.hash, "fusion": fusion, **conformal})
     print(_table(record))
 
 
-def _unseen(model: Model, folder: Path, config: CalibrateConfig, most: int) -> Calibration:
+def _held_out(model: Model, folder: Path, config: CalibrateConfig, most: int) -> Calibration:
     """Return the logits of at most so many photographs of a dataset's split, none of which the run was trained on."""
     photos = split_photos(folder, config.split)
     overlap = photos["id"].isin(trained_ids(config.run))
@@ -96,14 +96,14 @@ def _unseen(model: Model, folder: Path, config: CalibrateConfig, most: int) -> C
     return collect(model, folder, photos, config.batch_size, config.workers)
 
 
-def _elsewhere(model: Model, config: CalibrateConfig, usual: Calibration) -> Calibration | None:
-    """Return the photographs of the datasets from elsewhere, or the usual ones far from training ones; None where too few."""
-    if not config.elsewhere:
-        return far_from(_training_places(config), usual)
-    most = max(1, config.max_photos // len(config.elsewhere))
-    found = Calibration.joined([_unseen(model, folder, config, most) for folder in config.elsewhere])
+def _unseen(model: Model, config: CalibrateConfig, known: Calibration) -> Calibration | None:
+    """Return photographs of unseen places: of the datasets named, or those far from training ones; None where too few."""
+    if not config.unseen:
+        return far_from(_training_places(config), known)
+    most = max(1, config.max_photos // len(config.unseen))
+    found = Calibration.joined([_held_out(model, folder, config, most) for folder in config.unseen])
     if len(found.group) < LEAST:
-        raise ValueError(f"--elsewhere has {len(found.group)} photographs: {LEAST} at least are needed to promise by")
+        raise ValueError(f"--unseen has {len(found.group)} photographs: {LEAST} at least are needed to calibrate")
     return found
 
 
@@ -116,9 +116,9 @@ def _training_places(config: CalibrateConfig) -> NDArray[np.float64]:
     found = photos[photos["id"].isin(learned)]
     if len(found) < len(learned):
         log.warning(
-            "%s holds %d of the %d training photographs of %s: what it promises for --places elsewhere %s",
+            "%s holds %d of the %d training photographs of %s: calibration for --places unseen %s",
             *(config.data, len(found), len(learned), config.run),
-            "goes by these" if len(found) else "cannot be said",
+            "goes by these" if len(found) else "is left out",
         )
     return coordinates(found[has_coordinates(found)])
 

@@ -325,9 +325,9 @@ class CalibrateConfig:
     """Run folder with its networks."""
     split: str = "calibration"
     """Split to fit on; it must hold no training photographs."""
-    elsewhere: tuple[Path, ...] = ()
-    """Dataset folders of places that are new to the run: their --split is what --places elsewhere promises by. Without,
-    calibration photographs that lie far from all training ones stand for such places."""
+    unseen: tuple[Path, ...] = ()
+    """Dataset folders of places that are new to the run: their --split calibrates --places unseen. Without it, calibration
+    photographs that lie far from all training ones stand for such places."""
     max_photos: int = 20_000
     """Fit on at most so many photographs, drawn evenly."""
     batch_size: int = 64

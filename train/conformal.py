@@ -1,7 +1,7 @@
-"""What the calibration split allows to promise: how much mass covers the truth, how often the best cell is right.
+"""Conformal calibration on the calibration split: conformity scores, and how often the best cell is right.
 
-Each group of related photographs counts as one: a promise is for photographs of a place or journey drawn at random, and
-the few places of which there are hundreds do not decide it.
+Each leakage group counts as one: the coverage is for photographs of a place or journey drawn at random, and the few places
+of which there are hundreds do not decide it.
 """
 
 from collections.abc import Sequence
@@ -19,18 +19,26 @@ from torch import Tensor
 from dataset.groups import group_weights
 from geocells.hierarchy import UNKNOWN
 from geocells.sphere import chord, unit_vectors
-from infer.decode.conformal import ELSEWHERE_KM, SMOOTH, Needs, Promises, as_json, doubts
+from infer.config import IN_DISTRIBUTION, UNSEEN
+from infer.decode.conformal import (
+    SMOOTH,
+    UNSEEN_KM,
+    ConformalCalibration,
+    ConformalScores,
+    as_json,
+    confidence_features,
+)
 from infer.decode.density import COMPONENTS, Surface, fit_weights
 from infer.decode.posterior import likeliest
 from infer.decode.raster import Raster
-from infer.decode.region import needed_mass
+from infer.decode.region import conformity_scores
 from infer.model import Model, NetworkOutput
 from plumbing.progress import progress
 from plumbing.version import now_utc
 
 AT_ONCE = 256
 LEAST = 30
-"""Of fewer photographs from elsewhere nothing is measured."""
+"""Of fewer photographs of unseen places nothing is measured."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,63 +75,65 @@ class Calibration:
         return cls(logits, classes, np.concatenate(places), np.concatenate(groups))
 
 
-def fit_all(model: Model, usual: Calibration, elsewhere: Calibration | None) -> dict[str, Any]:
-    """Return what `conformal.json` holds: promises for photographs from the usual places, and from elsewhere.
+def fit_all(model: Model, known: Calibration, unseen: Calibration | None) -> dict[str, Any]:
+    """Return what `conformal.json` holds: calibrations for in-distribution photographs, and for unseen places.
 
     Args:
         model: with its final temperatures and fusion.
-        usual: the calibration photographs.
-        elsewhere: those from places that are new to the run; where there are none, nothing is promised there.
+        known: the calibration photographs.
+        unseen: those of places that are new to the run; None where there are too few.
     """
-    promises = {"usual": as_json(fit_promises(model, usual))}
-    if elsewhere is not None:
-        promises["elsewhere"] = as_json(fit_promises(model, elsewhere))
-    return {"created_at_utc": now_utc(), "components": COMPONENTS, "promises": promises}
+    places: dict[str, Any] = {IN_DISTRIBUTION: as_json(fit_conformal(model, known))}
+    if unseen is not None:
+        places[UNSEEN] = as_json(fit_conformal(model, unseen))
+    return {"created_at_utc": now_utc(), "components": COMPONENTS, "places": places}
 
 
 def far_from(training_deg: NDArray[np.float64], data: Calibration) -> Calibration | None:
-    """Return the photographs at least `ELSEWHERE_KM` from any of (M, 2) training ones; None where those are too few."""
+    """Return the photographs at least `UNSEEN_KM` from any of (M, 2) training ones; None where those are too few."""
     if not len(training_deg):
         return None
     near = cKDTree(unit_vectors(training_deg)).query(unit_vectors(data.latlon_deg))[0]
-    far = np.flatnonzero(near >= chord(ELSEWHERE_KM))
+    far = np.flatnonzero(near >= chord(UNSEEN_KM))
     return data.rows(far) if len(far) >= LEAST else None
 
 
 @torch.inference_mode()
-def fit_promises(model: Model, data: Calibration) -> Promises:
-    """Return what the fusion and temperatures of a model promise for photographs such as these."""
+def fit_conformal(model: Model, data: Calibration) -> ConformalCalibration:
+    """Return the conformal calibration of a model, with its fusion and temperatures, on photographs."""
     hierarchy = model.hierarchy
     posterior, classes = model.posterior(data.logits), data.classes.cpu().numpy()
     raster, counts = Raster.of(hierarchy), group_weights(data.group)
     true_cell = raster.find(data.latlon_deg)
     surface = Surface(raster, fit_weights(raster, posterior[-1].exp(), true_cell, counts), model.device)
-    needed = {SMOOTH: Needs.of(_smooth_needed(surface, posterior[-1], true_cell), data.group)}
+    scores = {SMOOTH: ConformalScores.of(_smooth_scores(surface, posterior[-1], true_cell), data.group)}
     for level in reversed(range(hierarchy.depth)):
         mass = posterior[level].exp().double().cpu().numpy()
         area = hierarchy.area_km2[hierarchy.rows(level)]
-        needed[hierarchy.level_names[level]] = Needs.of(needed_mass(mass, area, classes[:, level]), data.group)
+        scores[hierarchy.level_names[level]] = ConformalScores.of(
+            conformity_scores(mass, area, classes[:, level]), data.group
+        )
     confidence = {}
     for level, name in enumerate(hierarchy.level_names):
         best, cell = likeliest(posterior[level])
         right = (cell == classes[:, level]) & (classes[:, level] != UNKNOWN)
         confidence[name] = fit_confidence(best, hierarchy.learned(level, cell), right, counts)
-    return Promises(model.fusion, len(data.latlon_deg), surface.weights, needed, confidence)
+    return ConformalCalibration(model.fusion, len(data.latlon_deg), surface.weights, scores, confidence)
 
 
-def _smooth_needed(surface: Surface, log_leaf: Tensor, true_cell: NDArray[np.int64]) -> NDArray[np.float64]:
+def _smooth_scores(surface: Surface, log_leaf: Tensor, true_cell: NDArray[np.int64]) -> NDArray[np.float64]:
     parts = []
     for start in progress(range(0, len(log_leaf), AT_ONCE), "regions", "batch"):
         mass = surface.spread(log_leaf[start : start + AT_ONCE].exp().float()).cpu().numpy()
         mass = mass / mass.sum(axis=1, keepdims=True)
-        parts.append(needed_mass(mass, surface.raster.area_km2, true_cell[start : start + AT_ONCE]))
+        parts.append(conformity_scores(mass, surface.raster.area_km2, true_cell[start : start + AT_ONCE]))
     return np.concatenate(parts)
 
 
 def fit_confidence(
     best: NDArray[np.float64], learned: NDArray[np.int64], right: NDArray[np.bool_], counts: NDArray[np.float64]
 ) -> tuple[float, ...]:
-    """Return beta calibration's weights of `doubts`: from the best cell's probability to the log odds of its being right.
+    """Return beta calibration's weights of `confidence_features`, whose sum is the log odds of the best cell's being right.
 
     Photographs whose true cell is no class count as wrong, so that what a model says of its best cell is honest about
     them. Targets are softened as in Platt 1999, so that few photographs, all right, give no certainty. No weight but the
@@ -137,7 +147,7 @@ def fit_confidence(
 
     Source: Kull, Silva Filho and Flach 2017.
     """
-    x, hits, total = doubts(best, learned), float(counts[right].sum()), float(counts.sum())
+    x, hits, total = confidence_features(best, learned), float(counts[right].sum()), float(counts.sum())
     target = np.where(right, (hits + 1) / (hits + 2), 1 / (total - hits + 2))
 
     def nll(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:

@@ -1,4 +1,4 @@
-"""What the calibration split allows to promise: `conformal.json` of a run, and the regions it gives a posterior."""
+"""Conformal calibration of a run: `conformal.json`, and the prediction regions that it gives a posterior."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from torch import Tensor
 from geocells.hierarchy import Hierarchy
 from geocells.land import TABLE_LEVEL, land_table
 from geocells.outlines import area_km2
-from infer.config import RENAMED_FUSIONS
+from infer.config import IN_DISTRIBUTION, RENAMED_FUSIONS, UNSEEN
 from infer.decode.countries import mass_by_country, table_cells
 from infer.decode.density import COMPONENTS, Surface
 from infer.decode.raster import Raster
@@ -26,164 +26,207 @@ log = logging.getLogger(__name__)
 
 CONFORMAL = "conformal.json"
 SMOOTH = "smooth"
-"""Name of the surface beside those of the levels."""
-ELSEWHERE_KM = 30.0
-"""Where no dataset of other places is named, a calibration photograph at least so far from any training photograph, as far as a
-city and its surroundings reach, stands for places that are new to a run. On two demo planets such photographs lie about as far
-from training photographs as places drawn anew do, and yet need less mass (bench/LOG.md)."""
-DOUBT = (1e-6, 1 - 1e-6)
+"""Name of the smoothed density beside those of the levels."""
+UNSEEN_KM = 30.0
+"""Where no dataset of unseen places is named, a calibration photograph at least so far from any training photograph, as far as
+a city and its surroundings reach, stands for places that are new to a run. On two demo planets such photographs are about as far
+from training photographs as places drawn again are, and yet need smaller regions (bench/LOG.md)."""
+CLIP = (1e-6, 1 - 1e-6)
 BETA = ("a", "b", "c", "d")
 """Parameters of beta calibration (Kull et al. 2017) with one more, for a best cell with n training photographs: log odds of being
 right = a log p - b log(1 - p) + c + d log n. Where photographs are many, others lie in the cell itself, not beside it."""
+OLD_NAMES = {"usual": IN_DISTRIBUTION, "elsewhere": UNSEEN}
+"""What version 0.1.0 called the kinds of places."""
 
 
 @dataclass(frozen=True, eq=False)
-class Needs:
-    """How much mass calibration photographs need.
+class ConformalScores:
+    """Conformity scores of calibration photographs: the mass of all cells at least as dense as the true one.
 
     Attributes:
-        masses: (N,) ascending, without the photographs in no known cell, which nothing covers.
-        related: (N,) how many calibration photographs each is one of, that are related to it and to each other: each such
-            group counts as one.
-        groups: how many groups all photographs make, those that nothing covers with them.
+        scores: (N,) ascending, without the photographs in no known cell, which no region covers.
+        group_sizes: (N,) how many calibration photographs the leakage group of each has; each group counts as one.
+        groups: number of groups of all photographs, those that no region covers included.
     """
 
-    masses: NDArray[np.float64]
-    related: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    group_sizes: NDArray[np.int64]
     groups: int
 
     @classmethod
-    def of(cls, needed: NDArray[np.float64], group: NDArray[np.int64]) -> "Needs":
-        """Return the needs of (N,) photographs, infinite where nothing covers them, and of their (N,) groups."""
+    def of(cls, scores: NDArray[np.float64], group: NDArray[np.int64]) -> "ConformalScores":
+        """Return the scores of (N,) photographs, infinite where no region covers them, with their (N,) groups."""
         _, member, size = np.unique(group, return_inverse=True, return_counts=True)
-        order = np.argsort(needed, kind="stable")[: int(np.isfinite(needed).sum())]
-        return cls(needed[order], size[member[order]], len(size))
+        order = np.argsort(scores, kind="stable")[: int(np.isfinite(scores).sum())]
+        return cls(scores[order], size[member[order]], len(size))
 
     def quantile(self, coverage: float) -> float:
-        """Return the mass that new photographs need as often as is to be covered; infinite where that is impossible."""
-        weights = 1 / self.related
+        """Return the threshold that a region of this coverage takes; infinite where that coverage is impossible."""
+        weights = 1 / self.group_sizes
         never = max(0.0, self.groups - float(weights.sum()))
-        return conformal_quantile(np.append(self.masses, np.inf), coverage, np.append(weights, never))
+        return conformal_quantile(np.append(self.scores, np.inf), coverage, np.append(weights, never))
 
 
 @dataclass(frozen=True, eq=False)
-class Promises:
+class ConformalCalibration:
     """What was measured on the calibration split, for one way to combine levels.
 
     Attributes:
         fusion: that way.
-        photographs: of the split.
-        weights: of the surface.
-        needed: what it takes to cover the truth, by `SMOOTH` and by level name, best choice first.
-        confidence: weights of `doubts`, by level name, whose sum is the log odds of the best cell's being right.
+        photographs: whose conformity scores these are.
+        weights: of the smoothed density.
+        scores: by `SMOOTH` and by level name, best choice first.
+        confidence_weights: weights of `confidence_features`, by level name, whose sum is the log odds of the best cell's
+            being right.
+        exact: whether nothing else was fitted on these photographs. Only then does the coverage guarantee of
+            split-conformal prediction hold; it is for groups that are exchangeable with those of the calibration.
     """
 
     fusion: str
     photographs: int
     weights: tuple[float, ...]
-    needed: Mapping[str, Needs]
-    confidence: Mapping[str, tuple[float, ...]]
+    scores: Mapping[str, ConformalScores]
+    confidence_weights: Mapping[str, tuple[float, ...]]
+    exact: bool = False
+
+    @property
+    def groups(self) -> int:
+        """Return how many leakage groups the photographs make."""
+        return max((scores.groups for scores in self.scores.values()), default=0)
+
+    @property
+    def guarantee(self) -> str:
+        """Return in words how far the coverage is guaranteed."""
+        if not self.exact:
+            return "approximate"
+        return f"exact (held-out part: {self.photographs:,} photographs, {self.groups:,} groups)"
 
     def choose(self, coverage: float) -> tuple[str, float] | None:
-        """Return the finest kind of cells that can keep a promise, and its quantile; None where none can."""
-        for name, needed in self.needed.items():
-            quantile = needed.quantile(coverage)
+        """Return the finest kind of cells that can guarantee a coverage, and its threshold; None where none can."""
+        for name, scores in self.scores.items():
+            quantile = scores.quantile(coverage)
             if np.isfinite(quantile):
                 return name, quantile
         return None
 
-    def sure(self, level_name: str, best: NDArray[np.float64], learned: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the chance that the best cell of a level is right, cells that are no class counted in.
+    def confidence(self, level_name: str, best: NDArray[np.float64], learned: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the (N,) calibrated probabilities that the best cells of a level are right.
+
+        Photographs of places in no known cell count as wrong.
 
         Args:
             level_name: of a level.
-            best: (N,) probabilities of best cells.
+            best: (N,) posterior probabilities of best cells.
             learned: (N,) how many training photographs these have.
         """
-        return expit(doubts(best, learned) @ np.array(self.confidence[level_name]))
+        return expit(confidence_features(best, learned) @ np.array(self.confidence_weights[level_name]))
 
 
-def doubts(best: NDArray[np.float64], learned: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return (N, 4) of the (N,) probabilities p of best cells and their training photographs n, see `BETA`."""
-    p = np.clip(best, *DOUBT)
+def confidence_features(best: NDArray[np.float64], learned: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the (N, 4) features of beta calibration, see `BETA`.
+
+    Args:
+        best: (N,) probabilities p of best cells.
+        learned: (N,) numbers n of their training photographs.
+    """
+    p = np.clip(best, *CLIP)
     return np.stack([np.log(p), -np.log1p(-p), np.ones_like(p), np.log(np.maximum(learned, 1))], axis=-1)
 
 
-def as_json(promises: Promises) -> dict[str, Any]:
-    """Return promises as plain values."""
-    needed = {
+def as_json(conformal: ConformalCalibration) -> dict[str, Any]:
+    """Return a calibration as plain values."""
+    scores = {
         name: {
-            "groups": needs.groups,
-            "masses": [float(f"{mass:.7g}") for mass in needs.masses],
-            "related": needs.related.tolist(),
+            "groups": own.groups,
+            "scores": [float(f"{score:.7g}") for score in own.scores],
+            "group_sizes": own.group_sizes.tolist(),
         }
-        for name, needs in promises.needed.items()
+        for name, own in conformal.scores.items()
     }
-    confidence = {name: dict(zip(BETA, weights, strict=True)) for name, weights in promises.confidence.items()}
+    confidence = {name: dict(zip(BETA, weights, strict=True)) for name, weights in conformal.confidence_weights.items()}
     return {
-        "photographs": promises.photographs,
-        "surface_weights": list(promises.weights),
+        "photographs": conformal.photographs,
+        "groups": conformal.groups,
+        "guarantee": "exact" if conformal.exact else "approximate",
+        "density_weights": list(conformal.weights),
         "confidence": confidence,
-        "needed_mass": needed,
+        "conformity_scores": scores,
     }
 
 
-def from_json(content: Mapping[str, Any], fusion: str) -> Promises:
-    """Return the promises of `as_json`."""
-    needed = {
-        name: Needs(np.array(needs["masses"], float), np.array(needs["related"], int), needs["groups"])
-        for name, needs in content["needed_mass"].items()
+def from_json(content: Mapping[str, Any], fusion: str) -> ConformalCalibration:
+    """Return the calibration of `as_json`, or that of version 0.1.0, whose guarantee is approximate."""
+    own, exact = _renamed(content), content.get("guarantee") == "exact"
+    scores = {
+        name: ConformalScores(np.array(of["scores"], float), np.array(of["group_sizes"], int), of["groups"])
+        for name, of in own["conformity_scores"].items()
     }
-    confidence = {name: tuple(weights[key] for key in BETA) for name, weights in content["confidence"].items()}
-    return Promises(fusion, content["photographs"], tuple(content["surface_weights"]), needed, confidence)
+    confidence = {name: tuple(weights[key] for key in BETA) for name, weights in own["confidence"].items()}
+    return ConformalCalibration(fusion, own["photographs"], tuple(own["density_weights"]), scores, confidence, exact)
 
 
-def read_promises(run: Path, model_hash: str, fusion: str, places: str = "usual") -> Promises | None:
-    """Return what `train calibrate` found for these very weights and this fusion; None, with a warning, where nothing.
+def _renamed(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a calibration under today's names, whichever version wrote it."""
+    if "needed_mass" not in content:
+        return content
+    scores = {
+        name: {"groups": of["groups"], "scores": of["masses"], "group_sizes": of["related"]}
+        for name, of in content["needed_mass"].items()
+    }
+    return {**content, "density_weights": content["surface_weights"], "conformity_scores": scores}
+
+
+def read_conformal(
+    run: Path, model_hash: str, fusion: str, places: str = IN_DISTRIBUTION
+) -> ConformalCalibration | None:
+    """Return what `train calibrate` fitted for these weights and this fusion; None, with a warning, where nothing.
 
     Args:
         run: the run folder.
         model_hash: of its weights.
         fusion: in use.
-        places: `usual`, for photographs from where the calibration photographs are from, or `elsewhere`, for
-            photographs far from any training photograph.
+        places: `in-distribution`, for photographs of the places that the calibration photographs are of, or `unseen`,
+            for photographs far from any training photograph.
 
     Raises:
-        ValueError: nothing could be measured for photographs from elsewhere.
+        ValueError: nothing could be measured for photographs of unseen places, or the file is damaged.
     """
     path = run / CONFORMAL
     if not path.is_file():
-        log.warning("%s promises no regions: run `python -m train calibrate`", run)
+        log.warning("%s has no conformal calibration, so no regions: run `python -m train calibrate`", run)
         return None
     content = read_json(path)
     if content.get("model_hash") != model_hash or content.get("components") != COMPONENTS:
-        log.warning("%s is of other weights and is left aside: run `python -m train calibrate`", path)
+        log.warning("%s is ignored: fitted for different weights; run `python -m train calibrate`", path)
         return None
     fitted_for = RENAMED_FUSIONS.get(content["fusion"], content["fusion"])
     if fitted_for != fusion:
-        log.warning("regions and confidence hold for --fusion %s alone: answers by %s come without", fitted_for, fusion)
+        log.warning(
+            "regions and confidence are calibrated for --fusion %s only: answers by %s have none", fitted_for, fusion
+        )
         return None
-    if places not in content["promises"]:
+    own = {OLD_NAMES.get(name, name): of for name, of in content.get("places", content.get("promises", {})).items()}
+    if places not in own and IN_DISTRIBUTION in own:
         raise ValueError(
-            f"{run} promises nothing for --places {places}: too few calibration photographs lie {ELSEWHERE_KM:.0f} km "
-            "from any training photograph; leave the flag out, or calibrate with photographs of other places, "
-            "`python -m train calibrate --elsewhere DATASET`"
+            f"{run} has no calibration for --places {places}: too few groups of calibration photographs lie "
+            f"{UNSEEN_KM:.0f} km from any training photograph; leave the flag out, or calibrate with photographs of other "
+            "places, `python -m train calibrate --unseen DATASET`"
         )
     try:
-        return from_json(content["promises"][places], fusion)
+        return from_json(own[places], fusion)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f"{path} is of an earlier version, or damaged ({type(error).__name__}): run `python -m train calibrate` again"
+            f"{path} is from an earlier version, or damaged ({type(error).__name__}): run `python -m train calibrate` again"
         ) from None
 
 
 class RegionFinder:
-    """Regions of a run's posteriors, at the coverages asked for."""
+    """Conformal prediction regions of a run's posteriors, at the coverages asked for."""
 
     def __init__(
         self,
         hierarchy: Hierarchy,
-        promises: Promises,
+        conformal: ConformalCalibration,
         device: torch.device,
         coverages: Sequence[float],
         inside: NDArray[np.float64] | None = None,
@@ -192,14 +235,14 @@ class RegionFinder:
 
         Args:
             hierarchy: the cells.
-            promises: of the run.
+            conformal: calibration of the run.
             device: where the posteriors are.
             coverages: in 0 to 1.
             inside: (65536,) what share of each cell of the land table prior knowledge leaves; all when None.
         """
-        self.hierarchy, self.promises = hierarchy, promises
-        self.chosen = {coverage: promises.choose(coverage) for coverage in coverages}
-        self.surface = Surface(Raster.of(hierarchy), promises.weights, device)
+        self.hierarchy, self.conformal = hierarchy, conformal
+        self.chosen = {coverage: conformal.choose(coverage) for coverage in coverages}
+        self.surface = Surface(Raster.of(hierarchy), conformal.weights, device)
         self.left = None if inside is None else inside[self.surface.raster.cell]
         self.raster_country = land_table().country[self.surface.raster.cell]
 
@@ -213,7 +256,7 @@ class RegionFinder:
     def regions(self, posterior: Sequence[Tensor]) -> list[list[dict[str, Any]]]:
         """Return the regions of each photograph of (B, classes) log probabilities per level.
 
-        A coverage that cannot be promised gives no region.
+        A coverage that is impossible gives no region.
         """
         kinds = {name for name, _ in filter(None, self.chosen.values())}
         smooth = self.masses(posterior) if SMOOTH in kinds else None
@@ -231,7 +274,7 @@ class RegionFinder:
         return [(coverage, chosen) for coverage, chosen in self.chosen.items() if chosen]
 
     def impossible(self) -> list[float]:
-        """Return the coverages that no kind of cells can promise."""
+        """Return the coverages that no kind of cells can guarantee."""
         return [coverage for coverage, chosen in self.chosen.items() if chosen is None]
 
     def _smooth(self, coverage: float, quantile: float, mass: NDArray[np.float32]) -> dict[str, Any]:

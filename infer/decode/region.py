@@ -1,10 +1,11 @@
-"""Regions with a promise: the smallest set of cells that holds the true place as often as was asked for.
+"""Conformal prediction regions: the smallest set of cells that holds the true place with a guaranteed coverage.
 
-Cells are ordered by probability per square kilometre. The mass that a photograph *needs* is that of all cells at least
-as dense as its true one. A region takes the cells that need no more than the split-conformal quantile of the calibration
-photographs' needs, so that of new photographs of the same kind the promised share is covered, however wrong the
-probabilities are (Vovk et al. 2005; Angelopoulos and Bates 2023, section 1). Where photographs are related, each group
-counts as one: groups are what a new photograph may come from (Dunn, Wasserman and Ramdas 2023, "pooling CDFs").
+Cells are ordered by probability per square kilometre. The *conformity score* of a photograph is the mass of all cells at
+least as dense as its true one. A region takes the cells whose cumulated mass is at most the split-conformal quantile of the
+calibration photographs' scores, so that of new photographs of the same kind that share is covered, however wrong the
+probabilities are (Vovk et al. 2005; Angelopoulos and Bates 2023, section 1). Where photographs come in groups, each group
+counts as one: groups are what a new photograph may come from (Dunn, Wasserman and Ramdas 2023, "pooling CDFs"). With groups of
+several photographs the coverage holds in the limit of many groups; with groups of one it is that of split-conformal prediction.
 """
 
 from functools import lru_cache
@@ -21,10 +22,10 @@ DECIMALS = 6
 """Of degrees in an outline: 11 cm."""
 
 
-def needed_mass(
+def conformity_scores(
     mass: NDArray[np.floating], area_km2: NDArray[np.float64], true_cell: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Return how much mass the cells at least as dense as the true one hold.
+    """Return the mass of all cells at least as dense as the true one.
 
     Args:
         mass: (N, C) probabilities of cells.
@@ -37,42 +38,42 @@ def needed_mass(
     rows = np.arange(len(true_cell))
     density = mass / area_km2
     own = density[rows, np.maximum(true_cell, 0)]
-    needed = np.where(density >= own[:, None], mass, 0).sum(axis=1, dtype=np.float64)
-    return np.where(true_cell == UNKNOWN, np.inf, needed)
+    score = np.where(density >= own[:, None], mass, 0).sum(axis=1, dtype=np.float64)
+    return np.where(true_cell == UNKNOWN, np.inf, score)
 
 
-def conformal_quantile(needed: ArrayLike, coverage: float, weights: ArrayLike | None = None) -> float:
-    """Return the ceil((n + 1) * coverage)-th smallest of n needed masses; infinite where that promise is impossible.
+def conformal_quantile(scores: ArrayLike, coverage: float, weights: ArrayLike | None = None) -> float:
+    """Return the ceil((n + 1) * coverage)-th smallest of n conformity scores; infinite where that coverage is impossible.
 
     Args:
-        needed: (n,).
+        scores: (n,).
         coverage: in 0 to 1.
         weights: (n,) how much each counts, where it is not one; their sum takes the place of n.
     """
-    masses = np.asarray(needed, dtype=np.float64)
-    counts = np.ones(len(masses)) if weights is None else np.asarray(weights, dtype=np.float64)
-    order = np.argsort(masses, kind="stable")
+    values = np.asarray(scores, dtype=np.float64)
+    counts = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64)
+    order = np.argsort(values, kind="stable")
     # Rounding must not turn 0.9 * 10 into ten.
     place = int(np.searchsorted(np.cumsum(counts[order]), (counts.sum() + 1) * coverage - 1e-9))
-    return float(masses[order[place]]) if place < len(masses) else np.inf
+    return float(values[order[place]]) if place < len(values) else np.inf
 
 
 def region_cells(mass: NDArray[np.floating], area_km2: NDArray[np.float64], quantile: float) -> NDArray[np.int64]:
-    """Return the cells that need at most so much mass, densest first; never none, for a place lies somewhere.
+    """Return the cells of score at most the threshold, densest first; at least the densest, for a place lies somewhere.
 
     Args:
         mass: (C,) probabilities.
         area_km2: (C,).
-        quantile: of the needed masses.
+        quantile: threshold, a quantile of the conformity scores.
     """
     density = mass / area_km2
     order = np.argsort(-density, kind="stable")
     falling = -density[order]
-    # Equally dense cells need each other.
+    # Equally dense cells have the same score.
     last = np.searchsorted(falling, falling, side="right") - 1
-    needed = np.cumsum(mass[order], dtype=np.float64)[last]
+    score = np.cumsum(mass[order], dtype=np.float64)[last]
     # Sums of single-precision numbers in another order differ in their last digits.
-    taken = needed <= max(quantile, needed[0]) + 1e-6
+    taken = score <= max(quantile, score[0]) + 1e-6
     return order[taken]
 
 

@@ -1,7 +1,7 @@
-"""Whether probabilities and promises mean what they say: reliability of the best cells, coverage of regions.
+"""Whether probabilities and coverages mean what they say: reliability of the best cells, coverage of regions.
 
-Here each group of related photographs (`dataset.groups`) counts as one, as it does in what is promised: photographs of one
-journey are not so many trials, and an interval that takes them for independent is too narrow.
+Here each leakage group (`dataset.groups`) counts as one, as it does in conformal calibration: photographs of one journey are
+not so many independent trials, and an interval that takes them for independent is too narrow.
 """
 
 from collections import defaultdict
@@ -17,11 +17,11 @@ from torch import Tensor
 from dataset.groups import group_weights
 from geocells.hierarchy import UNKNOWN
 from geocells.sphere import EARTH_RADIUS_KM
-from infer.decode.conformal import SMOOTH, Promises
+from infer.decode.conformal import SMOOTH, ConformalCalibration
 from infer.decode.density import Surface
 from infer.decode.posterior import fuse, likeliest
 from infer.decode.raster import Raster
-from infer.decode.region import needed_mass, region_cells
+from infer.decode.region import conformity_scores, region_cells
 from infer.model import Model
 
 BINS = 15
@@ -35,10 +35,10 @@ LEAST = 20
 def reliability(
     confidence: NDArray[np.float64], right: NDArray[np.bool_], counts: NDArray[np.float64], bins: int = BINS
 ) -> list[dict[str, float]]:
-    """Return a reliability diagram: n, mean confidence and share right of bins of equal mass, least sure first.
+    """Return a reliability diagram: n, mean confidence and share right of bins of equal mass, least confident first.
 
     Args:
-        confidence: (N,) chance, as said, that the best cell is right.
+        confidence: (N,) stated probability that the best cell is right.
         right: (N,) whether it is.
         counts: (N,) how much each photograph counts; `n` of a bin is the sum.
         bins: how many.
@@ -103,7 +103,7 @@ def covered(hits: NDArray[np.bool_], related: NDArray[np.int64]) -> dict[str, fl
 def coverage_by_group(
     hits: NDArray[np.bool_], groups: ArrayLike, related: NDArray[np.int64]
 ) -> dict[str, dict[str, float]]:
-    """Return the coverage of each group of at least `LEAST` photographs: a kept average can hide a broken promise."""
+    """Return the coverage of each group of at least `LEAST` photographs: a right average can hide groups without coverage."""
     names, member = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
     count = np.bincount(member)
     return {
@@ -142,19 +142,21 @@ def searched_area(
 class TrustMeter:
     """Collects what reliability and coverage are computed from, a batch at a time."""
 
-    def __init__(self, model: Model, promises: Promises | None, coverages: Sequence[float] = COVERAGES) -> None:
-        """Prepare to measure a model's probabilities and, where it has some, its promises."""
-        self.model, self.promises, self.coverages = model, promises, coverages
+    def __init__(
+        self, model: Model, conformal: ConformalCalibration | None, coverages: Sequence[float] = COVERAGES
+    ) -> None:
+        """Prepare to measure a model's probabilities and, where it has some, its conformal calibration."""
+        self.model, self.conformal, self.coverages = model, conformal, coverages
         self.best: list[dict[str, list[NDArray]]] = [
             {"raw": [], "raw_right": [], "best": [], "right": [], "learned": []} for _ in model.hierarchy.level_names
         ]
-        self.chosen = {} if promises is None else {coverage: promises.choose(coverage) for coverage in coverages}
-        self.needed: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
+        self.chosen = {} if conformal is None else {coverage: conformal.choose(coverage) for coverage in coverages}
+        self.scores: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
         self.area: dict[float, list[NDArray[np.float64]]] = defaultdict(list)
         self.searched: list[NDArray[np.float64]] = []
         self.surface = (
-            Surface(Raster.of(model.hierarchy), promises.weights, model.device)
-            if promises is not None and SMOOTH in promises.needed
+            Surface(Raster.of(model.hierarchy), conformal.weights, model.device)
+            if conformal is not None and SMOOTH in conformal.scores
             else None
         )
 
@@ -178,10 +180,10 @@ class TrustMeter:
         for name in sorted(kinds):
             cells = self._cells(name, posterior, classes, latlon_deg)
             mass, area_km2, _ = cells
-            needed = needed_mass(*cells)
+            scores = conformity_scores(*cells)
             # No region is without its densest cells, however much they hold.
-            densest = needed_mass(mass, area_km2, (mass / area_km2).argmax(axis=1))
-            self.needed[name].append(np.where(needed <= densest, 0.0, needed))
+            densest = conformity_scores(mass, area_km2, (mass / area_km2).argmax(axis=1))
+            self.scores[name].append(np.where(scores <= densest, 0.0, scores))
             if name == SMOOTH:
                 self.searched.append(searched_area(*cells))
             for coverage, (chosen, quantile) in self._possible().items():
@@ -221,8 +223,8 @@ class TrustMeter:
             "before": (kept["raw"], kept["raw_right"]),
             "after_temperatures": (kept["best"], kept["right"]),
         }
-        if self.promises is not None:
-            stages["after"] = (self.promises.sure(name, kept["best"], kept["learned"]), kept["right"])
+        if self.conformal is not None:
+            stages["after"] = (self.conformal.confidence(name, kept["best"], kept["learned"]), kept["right"])
         last = stages[list(stages)[-1]][0]
         return {
             **{f"ece_{stage}": calibration_error(*pair, counts) for stage, pair in stages.items()},
@@ -237,16 +239,16 @@ class TrustMeter:
         area = np.concatenate(self.searched)
         return {f"{limit:g}": float((area <= limit).mean()) for limit in SEARCH_KM2}
 
-    def not_promised(self) -> list[float]:
-        """Return the coverages that no kind of cells can promise."""
+    def impossible(self) -> list[float]:
+        """Return the coverages that no kind of cells can guarantee."""
         return [coverage for coverage, chosen in self.chosen.items() if chosen is None]
 
     def regions(
         self, away_km: NDArray[np.float64], groups: Mapping[str, ArrayLike], related: NDArray[np.int64]
     ) -> dict[str, Any]:
-        """Return coverage and area of the promised regions, beside uncalibrated ones and circles around the answers.
+        """Return coverage and area of the conformal regions, beside uncalibrated ones and circles around the answers.
 
-        Coverages that are `not_promised` are left out; `cells` says of what the others consist, land or a level's known cells.
+        Impossible coverages are left out; `cells` is what the regions consist of, land or a level's known cells.
 
         Args:
             away_km: (N,) distances of the answers from the truth.
@@ -256,8 +258,8 @@ class TrustMeter:
         report: dict[str, Any] = {}
         counts = group_weights(related)
         for coverage, (name, quantile) in self._possible().items():
-            needed, area = np.concatenate(self.needed[name]), np.concatenate(self.area[coverage])
-            hits, plain = needed <= quantile + 1e-6, needed <= coverage
+            scores, area = np.concatenate(self.scores[name]), np.concatenate(self.area[coverage])
+            hits, plain = scores <= quantile + 1e-6, scores <= coverage
             # A circle that covers as many as the regions do: what one number for all photographs would cost.
             held = covered(hits, related)
             radius = circle_radius_km(away_km, held["value"], counts)
@@ -291,7 +293,7 @@ def _each_photograph(hits: NDArray[np.bool_], related: NDArray[np.int64], seed: 
 
 def trust_lines(report: Mapping[str, Any]) -> list[str]:
     """Return the lines of an evaluation's table on calibration and regions."""
-    lines = [f"{'level':<12} {'ECE before':>12} {'temperatures':>13} {'after':>8} {'were it perfect':>16}"]
+    lines = [f"{'level':<12} {'ECE before':>12} {'temperatures':>13} {'after':>8} {'if perfect':>16}"]
     for name, level in report["calibration"].items():
         after = f"{level['ece_after']:.3f}" if "ece_after" in level else ""
         lines.append(
@@ -299,15 +301,15 @@ def trust_lines(report: Mapping[str, Any]) -> list[str]:
             f"{level['ece_if_perfect']['mean']:>16.3f}"
         )
     lines += [
-        f"{coverage:.0%} regions cannot be promised: too few calibration photographs, or too many where no cell is known"
-        for coverage in report["not_promised"]
+        f"{coverage:.0%} regions are impossible: too few groups of calibration photographs, or too many of them in no known cell"
+        for coverage in report["impossible_coverages"]
     ]
     for coverage, region in report["regions"].items():
         hits, circle = region["covered"], region["circle_of_equal_coverage"]
         of = "" if region.get("cells", "land") == "land" else f" of known {region['cells']} cells"
         lines.append(
             f"{float(coverage):.0%} regions{of} cover {hits['value']:.1%} [{hits['low']:.1%}, {hits['high']:.1%}] of "
-            f"{hits['groups']:,} groups of related photographs; median {region['median_area_km2']:,.0f} km², where a circle "
+            f"{hits['groups']:,} groups; median {region['median_area_km2']:,.0f} km², where a circle "
             f"takes {circle['area_km2']:,.0f} km²"
         )
     return lines

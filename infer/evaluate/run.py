@@ -20,7 +20,7 @@ from geocells.land import TABLE_LEVEL, land_table
 from geocells.partitions.macro import MACRO_REGIONS, region_of_cells
 from geocells.sphere import EARTH_RADIUS_KM, distance_km
 from infer.config import EvaluateConfig
-from infer.decode.conformal import read_promises
+from infer.decode.conformal import read_conformal
 from infer.decode.point import POINTS
 from infer.decode.posterior import class_ranks, sum_up
 from infer.evaluate.baselines import best_constant, chance, clue_oracle, read_clues
@@ -77,7 +77,7 @@ def main(config: EvaluateConfig) -> None:
         log.warning(
             "%d of %d photographs were trained on: these figures say nothing of new ones", contaminated, len(photos)
         )
-    meter = TrustMeter(model, read_promises(config.run, model.hash, model.fusion, config.places))
+    meter = TrustMeter(model, read_conformal(config.run, model.hash, model.fusion, config.places))
     neighbours = _neighbours(model, config) if config.baselines else None
     measured = measure(model, config.data, photos, config.batch_size, config.workers, meter, neighbours)
     photos = photos.iloc[measured.read]
@@ -110,7 +110,7 @@ def main(config: EvaluateConfig) -> None:
         "calibration": meter.levels(related),
         "places": config.places,
         "regions": meter.regions(away_km, _groups(photos), related),
-        "not_promised": meter.not_promised(),
+        "impossible_coverages": meter.impossible(),
         "recall_by_area_km2": meter.recall_by_area(),
         "slices": _slices(measured.points_deg, photos, model),
         "cells": {"level": ERROR_LEVEL, "median_km": cell_errors(away_km, coordinates(photos))},

@@ -40,6 +40,7 @@ DRAWN = {
     "slices",
     "calibration",
     "regions",
+    "impossible_coverages",
     "not_promised",
     "recall_by_area_km2",
     "against",
@@ -89,8 +90,8 @@ def _warning(report: Report) -> str:
         )
     if leaks.get("contaminated"):
         said += _warned(f"{leaks['photographs']:,} of these photographs are related to training ones: {_kinds(leaks)}.")
-    for coverage in report.get("not_promised") or ():
-        said += _warned(f"No regions can be promised to hold {coverage:.0%} of such photographs.")
+    for coverage in report.get("impossible_coverages", report.get("not_promised")) or ():
+        said += _warned(f"Regions of {coverage:.0%} coverage are impossible for such photographs.")
     return said
 
 
@@ -140,7 +141,9 @@ def _answers(answers: Mapping[str, Mapping[str, Any]]) -> str:
             "the place of the training photograph with the most similar features."
         )
     if "clue oracle" in answers:
-        said += note("The clue oracle reads exactly what a made-up picture shows: what can be had on the demo planet.")
+        said += note(
+            "The clue oracle reads exactly what a synthetic picture shows: what can be had on the demo planet."
+        )
     return table(["", *(ANSWERS.get(name, name) for name in names)], rows) + said
 
 
@@ -235,10 +238,10 @@ def _calibration(levels: Mapping[str, Mapping[str, Any]]) -> str:
         if level.get("reliability")
     )
     return (
-        f"<h3>Do probabilities mean what they say?</h3>{table(head, rows, 'Expected calibration error of the best cell')}"
+        f"<h3>Is the confidence calibrated?</h3>{table(head, rows, 'Expected calibration error of the best cell')}"
         f'<div class="panels">{drawn}</div>'
-        f"{note('Raw: as the network says; scaled: with temperatures; final: what the run reports as how sure it is.')}"
-        f"{note('On the dashed diagonal, cells given 70 % are right 70 % of the time; below it, the run is too sure.')}"
+        f"{note('Raw: as the network says; scaled: with temperatures; final: what the run reports as its confidence.')}"
+        f"{note('On the dashed diagonal, cells given 70 % are right 70 % of the time; below it, the run is overconfident.')}"
     )
 
 
@@ -255,26 +258,28 @@ def _reliability(level: str, stages: Mapping[str, Any]) -> Panel:
 
 
 def _regions(regions: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return whether regions hold the place as often as they promise, and how large they are."""
+    """Return whether regions have the coverage that was asked for, and how large they are."""
     if not regions:
         return ""
     rows = [
         [
-            f"{float(promised):.0%}" + _of_known(region),
+            f"{float(coverage):.0%}" + _of_known(region),
             measured("covered", region["covered"]),
             _share((region.get("covered_of_photographs") or {}).get("value")),
             _share(((region.get("uncalibrated") or {}).get("covered") or {}).get("value")),
             area_words(region["median_area_km2"]) if "median_area_km2" in region else "",
             area_words(region["circle_of_equal_coverage"]["area_km2"]) if "circle_of_equal_coverage" in region else "",
         ]
-        for promised, region in regions.items()
+        for coverage, region in regions.items()
     ]
-    head = ["Promised", "Hold the place", "Of all photographs", "Uncalibrated", "Median km²", "One circle, km²"]
-    groups = "".join(_region_groups(promised, region.get("groups") or {}) for promised, region in regions.items())
+    head = ["Coverage asked for", "Measured", "Of all photographs", "Uncalibrated", "Median km²", "One circle, km²"]
+    groups = "".join(_region_groups(coverage, region.get("groups") or {}) for coverage, region in regions.items())
     more = f"<details><summary>by group</summary>{groups}</details>" if groups else ""
-    counted = "Related photographs, as of one journey or creator and cell, count as one, but in the third column."
+    counted = (
+        "Each group of photographs, as of one journey or creator and cell, counts as one, but in the third column."
+    )
     said = "One circle around each answer, of the size that would hold the place as often, takes the area on the right."
-    return f"<h3>Do regions keep their promise?</h3>{table(head, rows)}{more}{note(f'{counted} {said}')}"
+    return f"<h3>Do regions have the coverage they state?</h3>{table(head, rows)}{more}{note(f'{counted} {said}')}"
 
 
 def _of_known(region: Mapping[str, Any]) -> str:
@@ -282,12 +287,12 @@ def _of_known(region: Mapping[str, Any]) -> str:
     return "" if region.get("cells", "land") == "land" else f", of known {escape(str(region['cells']))} cells"
 
 
-def _region_groups(promised: str, groups: Mapping[str, Mapping[str, Any]]) -> str:
+def _region_groups(coverage: str, groups: Mapping[str, Mapping[str, Any]]) -> str:
     return "".join(
         table(
             [by.capitalize(), "n", "Hold the place"],
             [[escape(name), f"{hits['n']:,}", measured("covered", hits)] for name, hits in of.items()],
-            f"{float(promised):.0%} regions by {by}",
+            f"{float(coverage):.0%} regions by {by}",
         )
         for by, of in groups.items()
         if of
