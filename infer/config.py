@@ -140,7 +140,7 @@ class InferConfig(ClaimConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig:
-    """Measure a run on a split of a dataset: kilometres, GeoScore and classes, with 95 % bootstrap intervals."""
+    """Measure a run on a split of a dataset: kilometres, GeoScore and classes, with 95 % cluster-bootstrap intervals."""
 
     RENAMED: ClassVar = {"fusion": RENAMED_FUSIONS}
 
@@ -157,10 +157,12 @@ class EvaluateConfig:
     point: Point | None = None
     """top, mean, median, geoscore, or, where the run has it, regressed or refined; what the calibration split preferred
     when left out."""
+    coverage: tuple[float, ...] = (0.5, 0.9)
+    """Measure the conformal prediction regions of these coverages, such as 0.5 0.8 0.9."""
     places: Places = IN_DISTRIBUTION
     """Measure regions and confidence as calibrated for in-distribution photographs, or for photographs of unseen places."""
     against: Path | None = None
-    """Another run, measured on the same photographs: the differences come with paired 95 % bootstrap intervals."""
+    """Another run, measured on the same photographs: the differences come with paired 95 % cluster-bootstrap intervals."""
     trained_on: Path | None = None
     """Dataset folder that the run was trained on, for the leak audit; --data when left out."""
     baselines: bool = False
@@ -182,6 +184,9 @@ class EvaluateConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
+        for coverage in self.coverage:
+            if not 0 < coverage < 1:
+                raise ValueError(f"--coverage is a share between 0 and 1, such as 0.9, got {coverage:g}")
         if self.geoscore_scale_km <= 0:
             raise ValueError(f"--geoscore-scale-km must be above 0, got {self.geoscore_scale_km:g}")
         if self.batch_size < 1 or self.workers < 0:

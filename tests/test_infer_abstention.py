@@ -135,7 +135,7 @@ def test_a_coverage_that_too_few_calibration_photographs_allow_is_named_as_impos
 def test_a_run_without_conformal_calibration_answers_all_the_same(tiny_run, photos, tmp_path):
     (given,) = answers(photos[:1], tiny_run, tmp_path / "out")
     assert "regions" not in given
-    with pytest.raises(ValueError, match=r"train\.calibrate"):
+    with pytest.raises(ValueError, match="train calibrate"):
         answers(photos[:1], tiny_run, tmp_path / "out", confidence=0.6)
 
 

@@ -4,16 +4,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infer.evaluate.calibration import (
-    _each_photograph,
     calibration_error,
+    calibration_error_interval,
     circle_area_km2,
     circle_radius_km,
-    coverage_by_group,
+    coverage_by_slice,
     covered,
     error_if_perfect,
     reliability,
-    trust_lines,
 )
+from infer.evaluate.metrics import mean_interval
+from infer.evaluate.report import region_lines
 
 RNG = np.random.default_rng(0)
 
@@ -55,15 +56,16 @@ def test_the_interval_of_a_coverage_is_the_exact_binomial_one():
     assert (found["low"], found["high"]) == pytest.approx((0.5549839, 0.9974714), abs=1e-6)
 
 
-def test_an_average_that_hides_groups_without_coverage_is_seen_by_group():
+def test_an_average_that_hides_groups_without_coverage_is_seen_by_slice():
     hits = np.array([True] * 90 + [False] * 30)
-    groups = coverage_by_group(hits, ["north"] * 90 + ["south"] * 30, alone(120))
-    assert groups["north"]["value"] == 1
-    assert groups["south"]["value"] == 0
+    slices = coverage_by_slice(hits, ["north"] * 90 + ["south"] * 30, alone(120))
+    assert slices["north"]["value"] == 1
+    assert slices["south"]["value"] == 0
 
 
-def test_small_groups_have_no_figure():
-    assert coverage_by_group(np.ones(5, dtype=bool), ["x"] * 5, alone(5)) == {}
+def test_slices_of_few_groups_have_no_figure_however_many_photographs_they_have():
+    assert coverage_by_slice(np.ones(190, dtype=bool), ["x"] * 190, alone(190) // 10) == {}
+    assert list(coverage_by_slice(np.ones(200, dtype=bool), ["x"] * 200, alone(200) // 10)) == ["x"]
 
 
 def test_a_circle_of_half_the_circumference_is_the_whole_earth():
@@ -94,10 +96,40 @@ def test_a_group_counts_as_one_photograph_however_many_it_has(drawn):
 def test_the_interval_of_photographs_one_by_one_draws_whole_groups():
     # Forty groups of ten that agree are forty trials, not four hundred.
     hits, group = np.repeat(np.arange(40) % 2 == 0, 10), np.repeat(np.arange(40), 10)
-    together, apart = _each_photograph(hits, group), _each_photograph(hits, alone(400))
+    together, apart = (mean_interval(hits.astype(float), of) for of in (group, alone(400)))
     assert together["value"] == apart["value"] == 0.5
     width = [found["high"] - found["low"] for found in (together, apart)]
     assert width == pytest.approx([2 * 1.96 * 0.5 / 40**0.5, 2 * 1.96 * 0.5 / 400**0.5], rel=0.1)
+
+
+def test_the_interval_of_the_error_resamples_groups_and_holds_the_truth():
+    # Overconfident by 0.2 in every bin; photographs of a group are right or wrong together.
+    confidence = np.repeat(RNG.uniform(0.3, 1, 400), 25)
+    right = np.repeat(RNG.random(400), 25) < confidence - 0.2
+    together = calibration_error_interval(confidence, right, alone(10_000) // 25)
+    apart = calibration_error_interval(confidence, right, alone(10_000))
+    for found in (together, apart):
+        assert found["value"] == pytest.approx(calibration_error(confidence, right, ones(10_000)))
+    assert together["low"] <= 0.2 <= together["high"]
+    wide, narrow = (found["high"] - found["low"] for found in (together, apart))
+    assert wide / narrow == pytest.approx(5, rel=0.25)
+
+
+def test_the_error_of_every_resample_is_that_of_its_photographs(monkeypatch):
+    confidence, right, group = RNG.uniform(size=60), RNG.random(60) < 0.5, RNG.integers(0, 20, 60)
+    found = calibration_error_interval(confidence, right, group)
+    parts = [np.flatnonzero(group == g) for g in dict.fromkeys(group.tolist())]
+    errors = []
+    for row in np.random.default_rng(0).integers(0, len(parts), (1000, len(parts))):
+        times = np.bincount(row, minlength=len(parts))
+        counts = np.zeros(60)
+        for part, often in zip(parts, times, strict=True):
+            counts[part] = often / len(part)
+        drawn = counts > 0
+        errors.append(calibration_error(confidence[drawn], right[drawn], counts[drawn]))
+    bias = np.mean(errors) - found["value"]
+    low, high = np.quantile(errors, [0.025, 0.975]) - bias
+    assert (found["low"], found["high"]) == pytest.approx((max(0, low), high), abs=1e-6)
 
 
 def test_what_a_photograph_counts_is_how_often_it_is_there():
@@ -125,8 +157,10 @@ def test_the_table_counts_leakage_groups():
         "circle_of_equal_coverage": {"area_km2": 2000.0},
     }
     level = {**land, "cells": "L5", "covered": covered(np.arange(100) < 90, alone(100) // 10)}
-    report = {"calibration": {}, "impossible_coverages": [0.99], "regions": {"0.5": land, "0.9": level}}
-    lines = trust_lines(report)[1:]
+    report = {"impossible_coverages": [0.99], "regions": {"0.5": land, "0.9": level}}
+    guaranteed = {**report, "places": "unseen", "guarantee": "approximate"}
+    assert next(region_lines(guaranteed)) == "regions for unseen photographs; coverage guarantee: approximate"
+    lines = list(region_lines(report))
     assert lines[0].startswith("99% regions are impossible")
-    assert lines[1].startswith("50% regions cover 90.0% [82.4%, 95.1%] of 100 groups")
+    assert lines[1].startswith("50% regions cover 90.0% [82.4%, 95.1%] of 100 groups (100 photographs)")
     assert lines[2].startswith("90% regions of known L5 cells cover 90.0% [55.5%, 99.7%] of 10 groups")

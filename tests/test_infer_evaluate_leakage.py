@@ -84,7 +84,7 @@ def test_an_audit_says_when_it_knew_of_no_training_photograph_or_not_of_all():
 def test_a_paired_comparison_sees_what_separate_intervals_would_not():
     rng = np.random.default_rng(0)
     ours = rng.exponential(1000, 500)
-    found = paired_differences(ours, ours + 5)
+    found = paired_differences(ours, ours + 5, np.arange(len(ours)))
     assert found["mean_km"]["value"] == pytest.approx(-5)
     assert found["mean_km"]["high"] < 0
     assert found["median_km"] == pytest.approx({"value": -5, "low": -5, "high": -5})

@@ -45,10 +45,10 @@ def oracle_model(tiny, monkeypatch):
         classes = self.hierarchy.classes(coordinates(photos)[nearest])
         sizes = self.hierarchy.sizes()
         logits = [40.0 * torch.nn.functional.one_hot(torch.from_numpy(classes[:, d]), n) for d, n in enumerate(sizes)]
-        return replace(seen(self, pixels), logits=logits)
+        return replace(outputs(self, pixels), logits=logits)
 
-    seen = Model.see
-    monkeypatch.setattr(Model, "see", truth)
+    outputs = Model.outputs
+    monkeypatch.setattr(Model, "outputs", truth)
 
 
 def test_a_model_that_answers_the_truth_is_perfect(tiny, tiny_run, tmp_path, oracle_model):
@@ -80,7 +80,7 @@ def test_the_report_says_what_was_measured_on_what(tiny, tiny_run, tmp_path, cap
     assert report["earth_radius_km"] == 6371.0088
     assert report["trained_on"] == 0
     printed = capsys.readouterr().out
-    assert "on the test split: n = 12" in printed
+    assert "on the test split: n = 12 photographs in " in printed
     assert report["split_hash"][:12] in printed
     assert str(tmp_path / "e.json") in printed
     for figure in (*report["answers"]["model"].values(), report["levels"]["L3"]["top_1"]):

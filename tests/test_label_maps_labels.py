@@ -184,7 +184,7 @@ def test_evaluation_tells_how_often_their_country_is_right(mixed, tmp_path, caps
     evaluate(EvaluateConfig(data=mixed, run=run, workers=0, device="cpu"))
     report = json.loads((run / "evaluation_test.json").read_text())
     assert report["photographs"] == 12
-    stated = report["stated_countries"]
+    stated = report["country_only"]
     assert (stated["photographs"], stated["trained_on"], stated["in_a_known_country"]) == (4, 0, 1.0)
     assert stated["top_1"]["low"] <= stated["top_1"]["value"] <= stated["top_10"]["value"] == 1
     assert "country of 4 more photographs without coordinates: top-1" in capsys.readouterr().out
@@ -198,7 +198,7 @@ def test_a_split_of_countries_alone_is_evaluated_by_country(mixed, tmp_path, cap
     make_label_maps(LabelMapsConfig(data, run, partition="admin"))
     train_joint(joint_config(data, run, batch_size=4))
     evaluate(EvaluateConfig(data=data, run=run, workers=0, device="cpu"))
-    figures = json.loads((run / "countries_test.json").read_text())["stated_countries"]
+    figures = json.loads((run / "countries_test.json").read_text())["country_only"]
     assert (figures["photographs"], figures["classes"]) == (4, 2)
     answer(InferConfig(photos=(data,), split="test", run=run, out=tmp_path / "out", workers=0, device="cpu"))
     assert len(json.loads((tmp_path / "out" / "predictions.json").read_text())) == 4
@@ -211,7 +211,7 @@ def test_a_split_of_countries_alone_is_evaluated_by_country(mixed, tmp_path, cap
 
 def test_figures_of_countries_count_a_country_that_is_no_class_as_wrong(mixed, tmp_path):
     make_label_maps(LabelMapsConfig(mixed, tmp_path, partition="admin"))
-    figures = country_figures(read_hierarchy(tmp_path), np.array([[0], [1], [7], [7]]), 0)
+    figures = country_figures(read_hierarchy(tmp_path), np.array([[0], [1], [7], [7]]), np.array([0, 0, 1, 2]), 0)
     assert (figures["top_1"]["value"], figures["top_10"]["value"], figures["in_a_known_country"]) == (0.25, 0.5, 0.5)
 
 

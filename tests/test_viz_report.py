@@ -193,7 +193,7 @@ def test_calibration_and_coverage_are_shown_where_they_were_measured(run):
     region = {
         "covered": covered(rng.random(500) < 0.9, np.arange(500)),
         "median_area_km2": 2.34e6,
-        "groups": {"latitude": {}},
+        "slices": {"latitude": {}},
     }
     assert "probabilities mean" not in html_of(run)
     write_json(run / "evaluation_test.json", evaluation(calibration={"L1": level}, regions={"0.9": region}))
@@ -237,8 +237,8 @@ def test_what_is_absent_is_named_with_the_command_that_makes_it(run):
         path.unlink()
     shutil.rmtree(run / "label_maps")
     html = html_of(run)
-    commands = re.findall(r'<p class="missing">[^<]*<code>python -m ([\w.]+)', html)
-    assert commands == ["infer.evaluate", "label_maps", "train.joint", "train.calibrate", "train.joint"]
+    commands = re.findall(r'<p class="missing">[^<]*<code>python -m (\w+ \w+)', html)
+    assert commands == ["infer evaluate", "label_maps build", "train joint", "train calibrate", "train joint"]
 
 
 def test_the_chosen_way_of_answering_is_marked(run):

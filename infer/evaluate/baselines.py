@@ -1,4 +1,4 @@
-"""What answers without a model are worth: chance below, and on the demo planet an oracle above.
+"""Baselines, which need no model: chance and one place for all, and on the demo planet an oracle as a ceiling.
 
 The oracle reads exactly what a picture of the demo planet shows and knows every training place's clues. A model that
 only sees pixels is measured between the two.
@@ -65,7 +65,7 @@ def read_clues(data: Path, ids: ArrayLike) -> Clues | None:
 
 
 def chance(train_deg: ArrayLike, count: int, seed: int = 0) -> NDArray[np.float64]:
-    """Return (count, 2) answers of one who looks at nothing: for each photograph a random training place."""
+    """Return (count, 2) answers by chance: for each photograph a random training place."""
     places = np.asarray(train_deg, dtype=np.float64)
     return places[np.random.default_rng(seed).integers(0, len(places), count)]
 
@@ -113,8 +113,9 @@ def clue_oracle(
     test_clues: NDArray[np.float64],
     calibration_clues: NDArray[np.float64],
     calibration_deg: ArrayLike,
+    scale_km: float = GEOSCORE_SCALE_KM,
 ) -> NDArray[np.float64]:
-    """Return where one would answer who reads exactly the visible clues: a ceiling to compare models with.
+    """Return the answers of an oracle that reads exactly the visible clues: a ceiling to compare models with.
 
     Every training place weighs as a Gaussian kernel says of how its clues differ from those in view; the answer is the
     place of highest expected GeoScore. A bandwidth for each clue is fitted on the calibration photographs.
@@ -125,6 +126,7 @@ def clue_oracle(
         test_clues: (M, C) what the test photographs show; NaN where not in view.
         calibration_clues: (K, C) what the calibration photographs show.
         calibration_deg: (K, 2).
+        scale_km: of the GeoScore.
 
     Returns:
         (M, 2) latitude and longitude.
@@ -140,9 +142,9 @@ def clue_oracle(
             f"the oracle needs training and calibration photographs: {len(places)}, {len(calibration_clues)}"
         )
     evenly = slice(None, None, -(-len(calibration_clues) // MOST_TO_FIT))
-    candidates = Candidates.among(places)
+    candidates = Candidates.among(places, scale_km)
     bandwidth = fit_bandwidth(
-        train_clues, places, calibration_clues[evenly], np.asarray(calibration_deg)[evenly], candidates
+        train_clues, places, calibration_clues[evenly], np.asarray(calibration_deg)[evenly], candidates, scale_km
     )
     return _answer(train_clues, candidates, test_clues, bandwidth)
 
@@ -153,6 +155,7 @@ def fit_bandwidth(
     calibration_clues: NDArray[np.float64],
     calibration_deg: ArrayLike,
     candidates: Candidates,
+    scale_km: float = GEOSCORE_SCALE_KM,
 ) -> NDArray[np.float64]:
     """Return the (C,) kernel widths: how far each clue lies from that of the nearest training place, scaled as a whole.
 
@@ -165,7 +168,7 @@ def fit_bandwidth(
     width = np.maximum(np.sqrt(mean_square.sum(axis=0) / np.maximum(seen.sum(axis=0), 1)), NARROWEST)
     score = [
         geoscore(
-            distance_km(_answer(train_clues, candidates, calibration_clues, scale * width), calibration_deg)
+            distance_km(_answer(train_clues, candidates, calibration_clues, scale * width), calibration_deg), scale_km
         ).mean()
         for scale in SCALES
     ]

@@ -22,14 +22,16 @@ from infer.decode.density import Surface
 from infer.decode.posterior import fuse, likeliest
 from infer.decode.raster import Raster
 from infer.decode.region import conformity_scores, region_cells
+from infer.evaluate.metrics import group_draws, group_members, mean_interval
 from infer.model import Model
 
 BINS = 15
 DRAWS = 200
 COVERAGES = (0.5, 0.9)
+"""Measured where no others are asked for."""
 SEARCH_KM2 = (1e4, 3e4, 1e5, 3e5, 1e6, 3e6, 1e7, 3e7, 1e8)
 LEAST = 20
-"""Groups of fewer photographs have no figure of their own."""
+"""A slice of fewer leakage groups has no coverage of its own."""
 
 
 def reliability(
@@ -71,6 +73,35 @@ def calibration_error(
     return sum(row["n"] * abs(row["confidence"] - row["right"]) for row in diagram) / total
 
 
+def calibration_error_interval(
+    confidence: NDArray[np.float64], right: NDArray[np.bool_], group: NDArray[np.int64], seed: int = 0
+) -> dict[str, float]:
+    """Return the calibration error, where each group counts as one, with its 95 % cluster-bootstrap interval.
+
+    The error of a resample is larger on average, for chance adds to it: the interval is moved down by that difference.
+
+    Args:
+        confidence: (N,) stated probability that the best cell is right.
+        right: (N,) whether it is.
+        group: (N,) leakage groups of the photographs.
+        seed: of the bootstrap.
+    """
+    order = np.argsort(confidence, kind="stable")
+    member, count = group_members(group)
+    counts, gap = group_weights(group)[order], (confidence - right)[order]
+    resampled = []
+    for drawn in group_draws(count, seed, -(-len(gap) // count)):
+        weight = drawn[:, member[order]] * counts
+        until = np.cumsum(weight, axis=1)
+        place = np.minimum((until - weight / 2) / until[:, -1:] * BINS, BINS - 1).astype(np.int64)
+        rows = np.arange(len(weight))[:, None] * BINS
+        sums = np.bincount((rows + place).ravel(), (weight * gap).ravel(), len(weight) * BINS)
+        resampled.append(np.abs(sums.reshape(-1, BINS)).sum(axis=1) / until[:, -1])
+    value, errors = calibration_error(confidence, right, group_weights(group)), np.concatenate(resampled)
+    low, high = np.clip(np.quantile(errors, [0.025, 0.975]) - (errors.mean() - value), 0, 1)
+    return {"value": value, "low": float(low), "high": float(high)}
+
+
 def error_if_perfect(confidence: NDArray[np.float64], counts: NDArray[np.float64], seed: int = 0) -> dict[str, float]:
     """Return mean and 95th percentile of the error that confidences would have were each exactly true.
 
@@ -81,17 +112,17 @@ def error_if_perfect(confidence: NDArray[np.float64], counts: NDArray[np.float64
     return {"mean": float(np.mean(errors)), "p95": float(np.quantile(errors, 0.95))}
 
 
-def covered(hits: NDArray[np.bool_], related: NDArray[np.int64]) -> dict[str, float]:
-    """Return a share, where each group counts as one, with the exact binomial 95 % interval of so many groups.
+def covered(hits: NDArray[np.bool_], group: NDArray[np.int64]) -> dict[str, float]:
+    """Return a share, where each leakage group counts as one, with the exact binomial 95 % interval of so many groups.
 
-    The interval is that of Clopper and Pearson. Photographs of a group differ, so their share scatters less than a single
-    one of each group would: the interval is rather too wide.
+    The interval is that of Clopper and Pearson, which holds for few groups and shares near one, where a bootstrap does not. It
+    takes each group as one trial. Photographs of a group differ, so the interval is rather too wide.
 
     Args:
         hits: (N,) what is counted.
-        related: (N,) numbers of groups of related photographs.
+        group: (N,) leakage groups of the photographs.
     """
-    counts = group_weights(related)
+    counts = group_weights(group)
     n = float(counts.sum())
     value = float(counts @ hits) / n
     k = value * n
@@ -100,16 +131,22 @@ def covered(hits: NDArray[np.bool_], related: NDArray[np.int64]) -> dict[str, fl
     return {"n": len(hits), "groups": round(n), "value": value, "low": low, "high": high}
 
 
-def coverage_by_group(
-    hits: NDArray[np.bool_], groups: ArrayLike, related: NDArray[np.int64]
-) -> dict[str, dict[str, float]]:
-    """Return the coverage of each group of at least `LEAST` photographs: a right average can hide groups without coverage."""
-    names, member = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+def coverage_by_slice(hits: NDArray[np.bool_], by: ArrayLike, group: NDArray[np.int64]) -> dict[str, dict[str, float]]:
+    """Return the coverage of each slice of at least `LEAST` groups, the largest first.
+
+    A right average can hide slices without coverage.
+
+    Args:
+        hits: (N,) what is counted.
+        by: (N,) the slice of each photograph.
+        group: (N,) leakage groups of the photographs.
+    """
+    names, member = np.unique(np.asarray(by, dtype=str), return_inverse=True)
     count = np.bincount(member)
     return {
-        str(names[g]): covered(hits[member == g], related[member == g])
-        for g in np.argsort(-count, kind="stable")
-        if count[g] >= LEAST
+        str(names[s]): covered(hits[member == s], group[member == s])
+        for s in np.argsort(-count, kind="stable")
+        if len(np.unique(group[member == s])) >= LEAST
     }
 
 
@@ -206,19 +243,20 @@ class TrustMeter:
         mass = posterior[level].exp().double().cpu().numpy()
         return mass, hierarchy.area_km2[hierarchy.rows(level)], classes[:, level]
 
-    def levels(self, related: NDArray[np.int64]) -> dict[str, Any]:
-        """Return per level the calibration error before and after, and the reliability diagrams.
+    def levels(self, group: NDArray[np.int64], seed: int = 0) -> dict[str, Any]:
+        """Return per level the calibration error before and after, with intervals, and the reliability diagrams.
 
         Args:
-            related: (N,) numbers of groups of related photographs.
+            group: (N,) leakage groups of the photographs.
+            seed: of the bootstrap.
         """
-        counts = group_weights(related)
         return {
-            name: self._level(name, {key: np.concatenate(parts) for key, parts in kept.items()}, counts)
+            name: self._level(name, {key: np.concatenate(parts) for key, parts in kept.items()}, group, seed)
             for name, kept in zip(self.model.hierarchy.level_names, self.best, strict=True)
         }
 
-    def _level(self, name: str, kept: Mapping[str, NDArray], counts: NDArray[np.float64]) -> dict[str, Any]:
+    def _level(self, name: str, kept: Mapping[str, NDArray], group: NDArray[np.int64], seed: int) -> dict[str, Any]:
+        counts = group_weights(group)
         stages = {
             "before": (kept["raw"], kept["raw_right"]),
             "after_temperatures": (kept["best"], kept["right"]),
@@ -228,6 +266,7 @@ class TrustMeter:
         last = stages[list(stages)[-1]][0]
         return {
             **{f"ece_{stage}": calibration_error(*pair, counts) for stage, pair in stages.items()},
+            "ece_intervals": {stage: calibration_error_interval(*pair, group, seed) for stage, pair in stages.items()},
             "ece_if_perfect": error_if_perfect(last, counts),
             "reliability": {stage: reliability(*pair, counts) for stage, pair in stages.items()},
         }
@@ -244,7 +283,7 @@ class TrustMeter:
         return [coverage for coverage, chosen in self.chosen.items() if chosen is None]
 
     def regions(
-        self, away_km: NDArray[np.float64], groups: Mapping[str, ArrayLike], related: NDArray[np.int64]
+        self, away_km: NDArray[np.float64], by: Mapping[str, ArrayLike], group: NDArray[np.int64], seed: int = 0
     ) -> dict[str, Any]:
         """Return coverage and area of the conformal regions, beside uncalibrated ones and circles around the answers.
 
@@ -252,64 +291,29 @@ class TrustMeter:
 
         Args:
             away_km: (N,) distances of the answers from the truth.
-            groups: by what is grouped, the group of each photograph.
-            related: (N,) numbers of groups of related photographs.
+            by: the slice of each photograph, by name of a way of slicing.
+            group: (N,) leakage groups of the photographs.
+            seed: of the bootstrap.
         """
         report: dict[str, Any] = {}
-        counts = group_weights(related)
+        counts = group_weights(group)
         for coverage, (name, quantile) in self._possible().items():
             scores, area = np.concatenate(self.scores[name]), np.concatenate(self.area[coverage])
             hits, plain = scores <= quantile + 1e-6, scores <= coverage
             # A circle that covers as many as the regions do: what one number for all photographs would cost.
-            held = covered(hits, related)
+            held = covered(hits, group)
             radius = circle_radius_km(away_km, held["value"], counts)
             report[f"{coverage:g}"] = {
                 "cells": "land" if name == SMOOTH else name,
                 "covered": held,
-                "covered_of_photographs": _each_photograph(hits, related),
+                "covered_of_photographs": mean_interval(hits.astype(np.float64), group, seed),
                 "median_area_km2": float(np.median(area[:, 0])),
                 "mean_area_km2": float(area[:, 0].mean()),
                 "uncalibrated": {
-                    "covered": covered(plain, related),
+                    "covered": covered(plain, group),
                     "median_area_km2": float(np.median(area[:, 1])),
                 },
                 "circle_of_equal_coverage": {"radius_km": radius, "area_km2": circle_area_km2(radius)},
-                "groups": {by: coverage_by_group(hits, of, related) for by, of in groups.items()},
+                "slices": {name: coverage_by_slice(hits, of, group) for name, of in by.items()},
             }
         return report
-
-
-def _each_photograph(hits: NDArray[np.bool_], related: NDArray[np.int64], seed: int = 0) -> dict[str, float]:
-    """Return a share where each photograph counts as one, with a 95 % bootstrap interval that draws whole groups."""
-    _, member = np.unique(related, return_inverse=True)
-    count = np.bincount(member)
-    total = np.bincount(member, hits)
-    rng = np.random.default_rng(seed)
-    drawn = rng.integers(0, len(count), (1000, len(count)))
-    shares = total[drawn].sum(axis=1) / count[drawn].sum(axis=1)
-    low, high = np.quantile(shares, [0.025, 0.975])
-    return {"value": float(hits.mean()), "low": float(low), "high": float(high)}
-
-
-def trust_lines(report: Mapping[str, Any]) -> list[str]:
-    """Return the lines of an evaluation's table on calibration and regions."""
-    lines = [f"{'level':<12} {'ECE before':>12} {'temperatures':>13} {'after':>8} {'if perfect':>16}"]
-    for name, level in report["calibration"].items():
-        after = f"{level['ece_after']:.3f}" if "ece_after" in level else ""
-        lines.append(
-            f"{name:<12} {level['ece_before']:>12.3f} {level['ece_after_temperatures']:>13.3f} {after:>8} "
-            f"{level['ece_if_perfect']['mean']:>16.3f}"
-        )
-    lines += [
-        f"{coverage:.0%} regions are impossible: too few groups of calibration photographs, or too many of them in no known cell"
-        for coverage in report["impossible_coverages"]
-    ]
-    for coverage, region in report["regions"].items():
-        hits, circle = region["covered"], region["circle_of_equal_coverage"]
-        of = "" if region.get("cells", "land") == "land" else f" of known {region['cells']} cells"
-        lines.append(
-            f"{float(coverage):.0%} regions{of} cover {hits['value']:.1%} [{hits['low']:.1%}, {hits['high']:.1%}] of "
-            f"{hits['groups']:,} groups; median {region['median_area_km2']:,.0f} km², where a circle "
-            f"takes {circle['area_km2']:,.0f} km²"
-        )
-    return lines

@@ -1,6 +1,5 @@
-"""How often the country is right of photographs of which no more than the country is known."""
+"""How often the country is right for country-only photographs, which have a country and no coordinates."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from dataset.manifest import has_coordinates, read_manifest
 from geocells.hierarchy import Hierarchy
-from infer.evaluate.metrics import mean_interval
+from infer.evaluate.metrics import mean_intervals
 from label_maps.labels import COUNTRY
 
 
@@ -27,29 +26,25 @@ def only_countries(data: Path, split: str) -> bool:
     return len(photos) > 0 and not has_coordinates(photos).any()
 
 
-def country_figures(hierarchy: Hierarchy, ranks: NDArray[np.int64], seed: int) -> dict[str, Any]:
+def country_figures(
+    hierarchy: Hierarchy, ranks: NDArray[np.int64], group: NDArray[np.int64], seed: int
+) -> dict[str, Any]:
     """Return top-1 and top-10 of the country with intervals; a country that is no class is never right.
 
     Args:
         hierarchy: the cells, with a level of countries.
         ranks: (N, levels) how many other classes are at least as probable, as `infer.evaluate.run.Measured` has it.
+        group: (N,) leakage groups of the photographs.
         seed: of the bootstrap.
     """
     level = hierarchy.level_index(COUNTRY)
     rank, classes = ranks[:, level], hierarchy.sizes()[level]
     known = rank < classes
-    right = {f"top_{k}": mean_interval(((rank < k) & known).astype(np.float64), seed) for k in (1, 10)}
-    return {**right, "photographs": len(rank), "classes": classes, "in_a_known_country": float(known.mean())}
-
-
-def country_lines(figures: Mapping[str, Any] | None) -> list[str]:
-    """Return what to read of these figures; nothing where there are none."""
-    if not figures:
-        return []
-    first, tenth = (
-        f"{v['value']:.1%} [{v['low']:.1%}, {v['high']:.1%}]" for v in (figures["top_1"], figures["top_10"])
-    )
-    return [
-        f"country of {figures['photographs']:,} more photographs without coordinates: top-1 {first}, top-10 {tenth}, "
-        f"country known {figures['in_a_known_country']:.1%}"
-    ]
+    right = {f"top_{k}": ((rank < k) & known).astype(np.float64) for k in (1, 10)}
+    return {
+        **mean_intervals(right, group, seed),
+        "photographs": len(rank),
+        "groups": len(np.unique(group)),
+        "classes": classes,
+        "in_a_known_country": float(known.mean()),
+    }

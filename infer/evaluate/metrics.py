@@ -1,4 +1,8 @@
-"""Figures that say how far answers lie from the truth."""
+"""Distances of answers from the truth, as figures with 95 % intervals.
+
+Intervals are percentile cluster bootstraps: whole leakage groups (`dataset.groups`) are resampled, not photographs, because
+photographs of one journey or place are not independent (Davison and Hinkley 1997, section 3.8).
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,12 +20,16 @@ CHUNK = 4_000_000
 
 
 def distance_figures(
-    distance_km: NDArray[np.float64], seed: int = 0, scale_km: float = GEOSCORE_SCALE_KM
+    distance_km: NDArray[np.float64],
+    group: NDArray[np.int64],
+    seed: int = 0,
+    scale_km: float = GEOSCORE_SCALE_KM,
 ) -> dict[str, dict[str, float]]:
-    """Return GeoScore, median, mean and shares within radii, each with its 95 % bootstrap interval.
+    """Return GeoScore, median, mean and shares within radii, each with its 95 % cluster-bootstrap interval.
 
     Args:
         distance_km: (N,) great-circle errors, at least one.
+        group: (N,) leakage groups of the photographs.
         seed: of the resampling.
         scale_km: of the GeoScore.
 
@@ -30,24 +38,46 @@ def distance_figures(
     """
     means = {"geoscore": geoscore(distance_km, scale_km), "mean_km": distance_km}
     means |= {f"within_{radius}km": (distance_km <= radius).astype(np.float64) for radius in RADII_KM}
-    figures = {name: mean_interval(values, seed) for name, values in means.items()}
-    return {"geoscore": figures["geoscore"], "median_km": _median_interval(distance_km, seed), **figures}
+    figures = mean_intervals(means, group, seed)
+    return {"geoscore": figures["geoscore"], "median_km": median_interval(distance_km, group, seed), **figures}
 
 
-def mean_interval(values: NDArray[np.float64], seed: int = 0) -> dict[str, float]:
-    """Return a mean with its 95 % percentile bootstrap interval."""
-    resampled = [values[rows].mean(axis=1) for rows in _resamples(len(values), seed)]
-    return _interval(float(values.mean()), np.concatenate(resampled))
+def mean_interval(values: NDArray[np.float64], group: NDArray[np.int64], seed: int = 0) -> dict[str, float]:
+    """Return the mean of (N,) values with its 95 % cluster-bootstrap interval, which resamples their (N,) groups."""
+    return mean_intervals({"mean": values}, group, seed)["mean"]
+
+
+def mean_intervals(
+    values: Mapping[str, NDArray[np.float64]], group: NDArray[np.int64], seed: int = 0
+) -> dict[str, dict[str, float]]:
+    """Return means of several (N,) values of the same photographs as `mean_interval` does, with the same resamples."""
+    member, count = group_members(group)
+    columns = np.stack(list(values.values()), axis=1)
+    total = np.stack([np.bincount(member, column, count) for column in columns.T], axis=1)
+    size = np.bincount(member, minlength=count).astype(np.float64)
+    resampled = np.concatenate([(drawn @ total) / (drawn @ size)[:, None] for drawn in group_draws(count, seed)])
+    means = columns.mean(axis=0)
+    return {name: _interval(float(means[k]), resampled[:, k]) for k, name in enumerate(values)}
+
+
+def median_interval(values: NDArray[np.float64], group: NDArray[np.int64], seed: int = 0) -> dict[str, float]:
+    """Return the median of (N,) values with its 95 % cluster-bootstrap interval, which resamples their (N,) groups."""
+    return _interval(float(np.median(values)), _resampled_medians(values[None], group, seed))
 
 
 def paired_differences(
-    ours_km: NDArray[np.float64], theirs_km: NDArray[np.float64], seed: int = 0, scale_km: float = GEOSCORE_SCALE_KM
+    ours_km: NDArray[np.float64],
+    theirs_km: NDArray[np.float64],
+    group: NDArray[np.int64],
+    seed: int = 0,
+    scale_km: float = GEOSCORE_SCALE_KM,
 ) -> dict[str, dict[str, float]]:
     """Return how much higher GeoScore, mean and median error are than another's on the same photographs.
 
     Args:
         ours_km: (N,) errors.
         theirs_km: (N,) of the same photographs.
+        group: (N,) leakage groups of the photographs.
         seed: of the resampling.
         scale_km: of the GeoScore.
 
@@ -56,39 +86,66 @@ def paired_differences(
     """
     score = geoscore(ours_km, scale_km) - geoscore(theirs_km, scale_km)
     nearer = (ours_km < theirs_km).astype(np.float64)
-    named = {"geoscore": score, "mean_km": ours_km - theirs_km, "nearer": nearer}
-    figures = {name: mean_interval(values, seed) for name, values in named.items()}
-    return {**figures, "median_km": median_difference(ours_km, theirs_km, seed)}
+    figures = mean_intervals({"geoscore": score, "mean_km": ours_km - theirs_km, "nearer": nearer}, group, seed)
+    return {**figures, "median_km": median_difference(ours_km, theirs_km, group, seed)}
 
 
-def median_difference(ours_km: NDArray[np.float64], theirs_km: NDArray[np.float64], seed: int = 0) -> dict[str, float]:
-    """Return how much higher a median is than another's, with its 95 % interval: the same photographs are drawn for both.
+def median_difference(
+    ours_km: NDArray[np.float64], theirs_km: NDArray[np.float64], group: NDArray[np.int64], seed: int = 0
+) -> dict[str, float]:
+    """Return how much higher a median is than another's, with its 95 % interval: the same groups are drawn for both.
 
     Args:
         ours_km: (..., N) errors; those of all leading axes, such as seeds of a training, count in one median.
         theirs_km: (..., N) of the same photographs.
+        group: (N,) leakage groups of the photographs.
         seed: of the resampling.
     """
     count = ours_km.shape[-1]
     ours, theirs = ours_km.reshape(-1, count), theirs_km.reshape(-1, count)
-    resampled = [
-        np.median(ours[:, rows], axis=(0, 2)) - np.median(theirs[:, rows], axis=(0, 2))
-        for rows in _resamples(count, seed)
-    ]
-    return _interval(float(np.median(ours) - np.median(theirs)), np.concatenate(resampled))
+    resampled = _resampled_medians(ours, group, seed) - _resampled_medians(theirs, group, seed)
+    return _interval(float(np.median(ours) - np.median(theirs)), resampled)
 
 
-def _median_interval(values: NDArray[np.float64], seed: int) -> dict[str, float]:
-    resampled = [np.median(values[rows], axis=1) for rows in _resamples(len(values), seed)]
-    return _interval(float(np.median(values)), np.concatenate(resampled))
+def group_draws(groups: int, seed: int, each: int = 1) -> Iterator[NDArray[np.float64]]:
+    """Yield, in parts that fit into memory, (resamples, groups) counts of how often each group is drawn.
 
-
-def _resamples(n: int, seed: int) -> Iterator[NDArray[np.int64]]:
-    """Yield row numbers of all resamples, in parts that fit into memory one at a time."""
+    Args:
+        groups: number of groups; each resample draws so many with replacement.
+        seed: of the resampling.
+        each: numbers that a caller keeps for each group and resample.
+    """
     rng = np.random.default_rng(seed)
-    at_once = max(1, CHUNK // n)
+    at_once = max(1, CHUNK // (groups * each))
     for start in range(0, RESAMPLES, at_once):
-        yield rng.integers(0, n, (min(at_once, RESAMPLES - start), n))
+        rows = min(at_once, RESAMPLES - start)
+        drawn = rng.integers(0, groups, (rows, groups)) + groups * np.arange(rows)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=rows * groups).reshape(rows, groups).astype(np.float64)
+
+
+def group_members(group: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
+    """Return (N,) numbers of groups in order of their first photograph, and how many groups there are.
+
+    Groups of one photograph each have the numbers of their photographs: their resamples are those of the plain bootstrap.
+    """
+    _, first, member = np.unique(group, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[member], len(first)
+
+
+def _resampled_medians(values: NDArray[np.float64], group: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
+    """Return (resamples,) medians of (S, N) values of N photographs in groups; those of all S count in one median."""
+    member, count = group_members(group)
+    flat = values.ravel()
+    order = np.argsort(flat, kind="stable")
+    ascending, owner = flat[order], np.tile(member, len(values))[order]
+    medians = []
+    for drawn in group_draws(count, seed, -(-len(flat) // count)):
+        until = np.cumsum(drawn[:, owner], axis=1)
+        # Of an even number the median is the mean of the two in the middle.
+        low, high = (until[:, -1] - 1) // 2, until[:, -1] // 2
+        middle = [ascending[(until > place[:, None]).argmax(axis=1)] for place in (low, high)]
+        medians.append((middle[0] + middle[1]) / 2)
+    return np.concatenate(medians)
 
 
 def _interval(value: float, resampled: NDArray[np.float64]) -> dict[str, float]:
@@ -96,18 +153,43 @@ def _interval(value: float, resampled: NDArray[np.float64]) -> dict[str, float]:
     return {"value": value, "low": float(low), "high": float(high)}
 
 
-def slices(distance_km: NDArray[np.float64], groups: ArrayLike, least: int = 5) -> dict[str, dict[str, Any]]:
-    """Return n, GeoScore and median of each group with at least `least` photographs, the largest first."""
-    names, member, count = np.unique(np.asarray(groups, dtype=str), return_inverse=True, return_counts=True)
-    score = np.bincount(member, geoscore(distance_km)) / count
+def slices(
+    distance_km: NDArray[np.float64],
+    by: ArrayLike,
+    group: NDArray[np.int64],
+    seed: int = 0,
+    scale_km: float = GEOSCORE_SCALE_KM,
+    least: int = 5,
+) -> dict[str, dict[str, Any]]:
+    """Return n, groups, GeoScore with its interval, and median of each slice of at least `least` photographs, largest first.
+
+    Args:
+        distance_km: (N,) errors.
+        by: (N,) the slice of each photograph.
+        group: (N,) leakage groups of the photographs.
+        seed: of the resampling.
+        scale_km: of the GeoScore.
+        least: photographs that a slice needs.
+    """
+    names, member, count = np.unique(np.asarray(by, dtype=str), return_inverse=True, return_counts=True)
     return {
-        str(names[g]): {
-            "n": int(count[g]),
-            "geoscore": float(score[g]),
-            "median_km": float(np.median(distance_km[member == g])),
-        }
-        for g in np.argsort(-count, kind="stable")
-        if count[g] >= least
+        str(names[s]): _slice(distance_km[member == s], group[member == s], seed, scale_km)
+        for s in np.argsort(-count, kind="stable")
+        if count[s] >= least
+    }
+
+
+def _slice(
+    distance_km: NDArray[np.float64], group: NDArray[np.int64], seed: int, scale_km: float
+) -> dict[str, int | float]:
+    score = mean_interval(geoscore(distance_km, scale_km), group, seed)
+    return {
+        "n": len(distance_km),
+        "groups": len(np.unique(group)),
+        "geoscore": score["value"],
+        "geoscore_low": score["low"],
+        "geoscore_high": score["high"],
+        "median_km": float(np.median(distance_km)),
     }
 
 

@@ -18,17 +18,23 @@ from geocells import grid
 from geocells.hierarchy import UNKNOWN
 from geocells.land import TABLE_LEVEL, land_table
 from geocells.partitions.macro import MACRO_REGIONS, region_of_cells
-from geocells.sphere import EARTH_RADIUS_KM, distance_km
+from geocells.sphere import EARTH_RADIUS_KM, GEOSCORE_SCALE_KM, distance_km
 from infer.config import EvaluateConfig
 from infer.decode.conformal import read_conformal
 from infer.decode.point import POINTS
 from infer.decode.posterior import class_ranks, sum_up
 from infer.evaluate.baselines import best_constant, chance, clue_oracle, read_clues
-from infer.evaluate.benchmarks import published_lines
-from infer.evaluate.calibration import TrustMeter, trust_lines
-from infer.evaluate.country_only import country_figures, country_lines, country_only_photos, only_countries
-from infer.evaluate.leakage import find_leaks, leak_line, leak_report
-from infer.evaluate.metrics import RADII_KM, distance_figures, macro_average, mean_interval, paired_differences, slices
+from infer.evaluate.calibration import TrustMeter
+from infer.evaluate.country_only import country_figures, country_only_photos, only_countries
+from infer.evaluate.leakage import find_leaks, leak_report
+from infer.evaluate.metrics import (
+    distance_figures,
+    macro_average,
+    mean_intervals,
+    paired_differences,
+    slices,
+)
+from infer.evaluate.report import country_lines, table
 from infer.explain.retrieval import Neighbours, open_neighbours, unit_features
 from infer.images import photo_batches
 from infer.model import Model, load_model
@@ -77,13 +83,14 @@ def main(config: EvaluateConfig) -> None:
         log.warning(
             "%d of %d photographs were trained on: these figures say nothing of new ones", contaminated, len(photos)
         )
-    meter = TrustMeter(model, read_conformal(config.run, model.hash, model.fusion, config.places))
+    conformal = read_conformal(config.run, model.hash, model.fusion, config.places)
+    meter = TrustMeter(model, conformal, config.coverage)
     neighbours = _neighbours(model, config) if config.baselines else None
     measured = measure(model, config.data, photos, config.batch_size, config.workers, meter, neighbours)
     photos = photos.iloc[measured.read]
-    related = leakage_groups(photos)
+    group = leakage_groups(photos)
     away_km = distance_km(measured.points_deg, coordinates(photos))
-    answers = {"model": measured.points_deg, **baselines(config.data, photos, config.seed)}
+    answers = {"model": measured.points_deg, **baselines(config.data, photos, config.seed, config.geoscore_scale_km)}
     if measured.neighbours_deg is not None:
         prior = np.repeat(cell_prior(model)[None], len(photos), axis=0)
         answers |= {"cell prior": prior, "neighbour": measured.neighbours_deg}
@@ -95,24 +102,26 @@ def main(config: EvaluateConfig) -> None:
         "split": config.split,
         "split_hash": content_hash(photos),
         "photographs": len(photos),
+        "groups": len(np.unique(group)),
         "trained_on": contaminated,
         "leaks": _leaks(photos, config.trained_on or config.data, learned),
         "benchmark": config.benchmark,
-        "against": _against(config, photos, away_km),
+        "against": _against(config, photos, away_km, group),
         "earth_radius_km": EARTH_RADIUS_KM,
         "geoscore_scale_km": config.geoscore_scale_km,
         "created_at_utc": now_utc(),
         "version": VERSION,
         "git_commit": git_commit(),
-        "answers": _figures(answers, photos, config),
-        "levels": _levels(model, measured, config.seed),
-        "stated_countries": _stated_countries(model, config),
-        "calibration": meter.levels(related),
+        "answers": _figures(answers, photos, group, config),
+        "levels": _levels(model, measured, group, config.seed),
+        "country_only": _country_only(model, config),
+        "calibration": meter.levels(group, config.seed),
         "places": config.places,
-        "regions": meter.regions(away_km, _groups(photos), related),
+        "guarantee": None if conformal is None else conformal.guarantee,
+        "regions": meter.regions(away_km, _slices_of(photos), group, config.seed),
         "impossible_coverages": meter.impossible(),
         "recall_by_area_km2": meter.recall_by_area(),
-        "slices": _slices(measured.points_deg, photos, model),
+        "slices": _slices(away_km, photos, group, model, config),
         "cells": {"level": ERROR_LEVEL, "median_km": cell_errors(away_km, coordinates(photos))},
     }
     out = config.out or config.run / f"evaluation_{config.split}.json"
@@ -125,7 +134,7 @@ def main(config: EvaluateConfig) -> None:
 def evaluate_countries(config: EvaluateConfig) -> None:
     """Measure countries alone, where a split has no photographs with coordinates; write countries_SPLIT.json."""
     model = load_model(config.run, pick_device(config.device)).with_choices(config.fusion, None)
-    figures = _stated_countries(model, config)
+    figures = _country_only(model, config)
     if figures is None:
         raise ValueError(
             f"of the {config.split} split of {config.data} only countries are known, and {config.run} has no level of "
@@ -133,18 +142,19 @@ def evaluate_countries(config: EvaluateConfig) -> None:
         )
     out = config.out or config.run / f"countries_{config.split}.json"
     about = {"run": model.name, "model_hash": model.hash, "fusion": model.fusion, "split": config.split}
-    write_json(out, {**about, "created_at_utc": now_utc(), "version": VERSION, "stated_countries": figures})
+    write_json(out, {**about, "created_at_utc": now_utc(), "version": VERSION, "country_only": figures})
     print("\n".join([*country_lines(figures), f"all figures: {out}"]))
 
 
-def _stated_countries(model: Model, config: EvaluateConfig) -> dict[str, Any] | None:
-    """Return how often the country is right of photographs of which no more is known; None where there are none."""
+def _country_only(model: Model, config: EvaluateConfig) -> dict[str, Any] | None:
+    """Return how often the country is right for country-only photographs; None where there are none."""
     photos = country_only_photos(config.data, config.split)
     if not len(photos) or COUNTRY not in model.hierarchy.level_names:
         return None
     measured = measure(model, config.data, photos, config.batch_size, config.workers)
     trained = int(photos["id"].iloc[measured.read].isin(trained_ids(config.run)).sum())
-    return {**country_figures(model.hierarchy, measured.ranks, config.seed), "trained_on": trained}
+    group = leakage_groups(photos.iloc[measured.read])
+    return {**country_figures(model.hierarchy, measured.ranks, group, config.seed), "trained_on": trained}
 
 
 def _leaks(photos: pd.DataFrame, data: Path, learned: set[str]) -> dict[str, Any]:
@@ -155,15 +165,25 @@ def _leaks(photos: pd.DataFrame, data: Path, learned: set[str]) -> dict[str, Any
     return {**leak_report(found), "training_photographs": len(learned), "compared_with": len(training)}
 
 
-def _against(config: EvaluateConfig, photos: pd.DataFrame, away_km: NDArray[np.float64]) -> dict[str, Any] | None:
+def _against(
+    config: EvaluateConfig, photos: pd.DataFrame, away_km: NDArray[np.float64], group: NDArray[np.int64]
+) -> dict[str, Any] | None:
     """Return by how much the run differs from another on the same photographs."""
     if config.against is None:
         return None
     model = load_model(config.against, pick_device(config.device))
     other = measure(model, config.data, photos, config.batch_size, config.workers)
     theirs = distance_km(other.points_deg, coordinates(photos)[other.read])
-    differences = paired_differences(away_km[other.read], theirs, config.seed, config.geoscore_scale_km)
-    return {"run": model.name, "model_hash": model.hash, "photographs": len(theirs), **differences}
+    differences = paired_differences(
+        away_km[other.read], theirs, group[other.read], config.seed, config.geoscore_scale_km
+    )
+    return {
+        "run": model.name,
+        "model_hash": model.hash,
+        "photographs": len(theirs),
+        "groups": len(np.unique(group[other.read])),
+        **differences,
+    }
 
 
 def split_photos(data: Path, split: str) -> pd.DataFrame:
@@ -218,13 +238,15 @@ def measure(
     return Measured(np.concatenate(points), np.concatenate(ranks), np.concatenate(read), alike)
 
 
-def baselines(data: Path, photos: pd.DataFrame, seed: int) -> dict[str, NDArray[np.float64]]:
+def baselines(
+    data: Path, photos: pd.DataFrame, seed: int, scale_km: float = GEOSCORE_SCALE_KM
+) -> dict[str, NDArray[np.float64]]:
     """Return the answers of chance, of one place for all, and, where the dataset has clues, of who reads them."""
     everything = read_located(data, ["id", "latitude", "longitude", "split"])
     train, calibration = (everything[everything["split"] == split] for split in ("train", "calibration"))
     if not len(train):
         return {}
-    constant = best_constant(coordinates(train))
+    constant = best_constant(coordinates(train), scale_km)
     answers = {
         "chance": chance(coordinates(train), len(photos), seed),
         "one place": np.repeat(constant[None], len(photos), axis=0),
@@ -232,7 +254,9 @@ def baselines(data: Path, photos: pd.DataFrame, seed: int) -> dict[str, NDArray[
     shown = read_clues(data, photos["id"])
     known, fitted = read_clues(data, train["id"]), read_clues(data, calibration["id"])
     if shown and known and fitted and len(calibration):
-        oracle = clue_oracle(known.region, coordinates(train), shown.shown, fitted.shown, coordinates(calibration))
+        oracle = clue_oracle(
+            known.region, coordinates(train), shown.shown, fitted.shown, coordinates(calibration), scale_km
+        )
         answers["clue oracle"] = oracle
     return answers
 
@@ -259,40 +283,46 @@ def cell_errors(away_km: NDArray[np.float64], truth_deg: NDArray[np.float64]) ->
 
 
 def _figures(
-    answers: Mapping[str, NDArray[np.float64]], photos: pd.DataFrame, config: EvaluateConfig
+    answers: Mapping[str, NDArray[np.float64]], photos: pd.DataFrame, group: NDArray[np.int64], config: EvaluateConfig
 ) -> dict[str, Any]:
     truth = coordinates(photos)
     return {
-        name: distance_figures(distance_km(points, truth), config.seed, config.geoscore_scale_km)
+        name: distance_figures(distance_km(points, truth), group, config.seed, config.geoscore_scale_km)
         for name, points in answers.items()
     }
 
 
-def _levels(model: Model, measured: Measured, seed: int) -> dict[str, Any]:
+def _levels(model: Model, measured: Measured, group: NDArray[np.int64], seed: int) -> dict[str, Any]:
     """Return per level top-1 and top-10 of the posterior, and the share of photographs whose true cell is a class."""
     levels: dict[str, Any] = {}
     for column, (name, size) in enumerate(zip(model.hierarchy.level_names, model.hierarchy.sizes(), strict=True)):
         ranks = measured.ranks[:, column]
-        levels[name] = {f"top_{k}": mean_interval(((ranks < k) & (ranks < size)).astype(np.float64), seed) for k in TOP}
+        right = {f"top_{k}": ((ranks < k) & (ranks < size)).astype(np.float64) for k in TOP}
+        levels[name] = mean_intervals(right, group, seed)
         levels[name] |= {"classes": size, "in_a_known_cell": float((ranks < size).mean())}
     return levels
 
 
-def _slices(points_deg: NDArray[np.float64], photos: pd.DataFrame, model: Model) -> dict[str, Any]:
+def _slices(
+    away_km: NDArray[np.float64],
+    photos: pd.DataFrame,
+    group: NDArray[np.int64],
+    model: Model,
+    config: EvaluateConfig,
+) -> dict[str, Any]:
     """Return figures by country, by band of latitude, and by how many training photographs the region has."""
-    truth = coordinates(photos)
-    away = distance_km(points_deg, truth)
-    groups = _groups(photos)
-    by_country = slices(away, groups["country"])
-    return {
-        "country": by_country,
-        "country_macro_average": macro_average({c: g for c, g in by_country.items() if c != "at sea"}),
-        "latitude": slices(away, groups["latitude"]),
-        "training_photographs_nearby": slices(away, _coverage_decile(truth, model)),
+    of = _slices_of(photos)
+    by = {
+        "country": of["country"],
+        "latitude": of["latitude"],
+        "training_photographs_nearby": _coverage_decile(coordinates(photos), model),
     }
+    found = {name: slices(away_km, own, group, config.seed, config.geoscore_scale_km) for name, own in by.items()}
+    countries = {country: figures for country, figures in found["country"].items() if country != "at sea"}
+    return {**found, "country_macro_average": macro_average(countries)}
 
 
-def _groups(photos: pd.DataFrame) -> dict[str, list[str]]:
+def _slices_of(photos: pd.DataFrame) -> dict[str, list[str]]:
     """Return the country, the part of the world and the band of latitude that each photograph lies in."""
     truth = coordinates(photos)
     part = region_of_cells()[grid.encode(truth, TABLE_LEVEL)]
@@ -313,49 +343,3 @@ def _coverage_decile(truth_deg: NDArray[np.float64], model: Model) -> list[str]:
     edges = np.unique(np.quantile(count, np.linspace(0, 1, 11)))
     decile = np.clip(np.searchsorted(edges, count, side="right") - 1, 0, max(0, len(edges) - 2))
     return [f"{edges[d]:.0f} to {edges[min(d + 1, len(edges) - 1)]:.0f}" for d in decile]
-
-
-ORDER = ("chance", "one place", "cell prior", "neighbour", "model", "clue oracle")
-
-
-def table(report: Mapping[str, Any]) -> str:
-    """Return the figures of a report as text."""
-    head = f"{'':<12} {'GeoScore':>22} {'median km':>24} {'mean km':>8}" + "".join(
-        f"{f'≤{r} km':>10}" for r in RADII_KM
-    )
-    lines = [
-        f"{report['run']} on the {report['split']} split: n = {report['photographs']:,}, split {report['split_hash'][:12]}, "
-        f"fusion {report['fusion']}, point {report['point']}; [95 % bootstrap interval]",
-        head,
-    ]
-    for name in (n for n in ORDER if n in report["answers"]):
-        figures = report["answers"][name]
-        shares = "".join(f"{figures[f'within_{r}km']['value']:>10.1%}" for r in RADII_KM)
-        lines.append(
-            f"{name:<12} {_with_interval(figures['geoscore']):>22} {_with_interval(figures['median_km']):>24} "
-            f"{figures['mean_km']['value']:>8,.0f}{shares}"
-        )
-    lines.append(f"{'level':<12} {'classes':>8} {'top-1':>20} {'top-10':>20} {'true cell known':>16}")
-    for name, level in report["levels"].items():
-        first, tenth = (
-            f"{v['value']:.1%} [{v['low']:.1%}, {v['high']:.1%}]" for v in (level["top_1"], level["top_10"])
-        )
-        lines.append(f"{name:<12} {level['classes']:>8,} {first:>20} {tenth:>20} {level['in_a_known_cell']:>16.1%}")
-    lines += [*country_lines(report.get("stated_countries")), *trust_lines(report)]
-    if against := report["against"]:
-        median, mean = (_with_interval(against[name]) for name in ("median_km", "mean_km"))
-        lines.append(
-            f"against {against['run']}: GeoScore {_with_interval(against['geoscore'])}, median error {median} km, "
-            f"mean {mean} km; {against['nearer']['value']:.1%} of photographs nearer"
-        )
-    lines += [leak_line(report["leaks"]), *published_lines(report["benchmark"])]
-    macro = report["slices"]["country_macro_average"]
-    if macro:
-        lines.append(
-            f"macro average over countries: GeoScore {macro['geoscore']:,.0f}, median {macro['median_km']:,.0f} km"
-        )
-    return "\n".join(lines)
-
-
-def _with_interval(figure: Mapping[str, float]) -> str:
-    return f"{figure['value']:,.0f} [{figure['low']:,.0f}, {figure['high']:,.0f}]"

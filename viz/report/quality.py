@@ -47,7 +47,7 @@ DRAWN = {
     "trained_on",
     "cells",
 }
-HEAD = {"run", "split", "photographs"}
+HEAD = {"run", "split", "photographs", "groups", "guarantee"}
 
 Report = Mapping[str, Any]
 
@@ -61,7 +61,7 @@ def quality_sections(evaluations: Mapping[str, Report]) -> str:
 
 
 def _evaluation(file: str, report: Report) -> str:
-    title = f"How good it is: {report['split']} split, {report['photographs']:,} photographs"
+    title = f"How good it is: {report['split']} split, {_counts(report)}"
     slices = report.get("slices") or {}
     return section(
         title,
@@ -71,10 +71,16 @@ def _evaluation(file: str, report: Report) -> str:
         _levels(report.get("levels") or {}),
         _slices(slices),
         _calibration(report.get("calibration") or {}),
-        _regions(report.get("regions") or {}),
+        _regions(report.get("regions") or {}, report.get("guarantee")),
         _search(report.get("recall_by_area_km2") or {}),
         _rest(file, {key: value for key, value in report.items() if key not in DRAWN | HEAD}),
     )
+
+
+def _counts(of: Report) -> str:
+    """Return how many photographs figures are of, and their groups, which version 0.1.0 did not count."""
+    groups = f" in {of['groups']:,} groups" if "groups" in of else ""
+    return f"{of['photographs']:,} photographs{groups}"
 
 
 def _warning(report: Report) -> str:
@@ -115,7 +121,7 @@ def _against(other: Report) -> str:
         ]
         for name, value in differences.items()
     ]
-    title = f"Against {other['run']}, on the same {other['photographs']:,} photographs"
+    title = f"Against {other['run']}, on the same {_counts(other)}"
     return f"<h3>{escape(title)}</h3>{table(['', 'This run', 'from', 'to'], rows)}"
 
 
@@ -131,7 +137,8 @@ def _answers(answers: Mapping[str, Mapping[str, Any]]) -> str:
         for figure in answers["model"]
     ]
     said = note(
-        "Below each figure: 95 % bootstrap interval. Chance answers with the place of a training photograph at random."
+        "Below each figure: 95 % bootstrap interval, which resamples groups of photographs. "
+        "Chance answers with the place of a training photograph at random."
     )
     if "one place" in answers:
         said += note("One place is the best single answer to all photographs.")
@@ -210,12 +217,13 @@ def _slice_table(of: str, groups: Mapping[str, Mapping[str, Any]]) -> str:
         [
             escape(name),
             f"{group['n']:,}",
+            f"{group['groups']:,}" if "groups" in group else "",
             kilometres(group["median_km"]),
             f"{group['geoscore']:,.0f}{bar(group['geoscore'] / BEST_GEOSCORE)}",
         ]
         for name, group in groups.items()
     ]
-    return table([of, "n", "Median error", "GeoScore"], rows)
+    return table([of, "n", "Groups", "Median error", "GeoScore"], rows)
 
 
 def _calibration(levels: Mapping[str, Mapping[str, Any]]) -> str:
@@ -257,7 +265,7 @@ def _reliability(level: str, stages: Mapping[str, Any]) -> Panel:
     return Panel(f"{level}: share right", "probability given", lines, (0, 1), (0, 1), "{:.0%}".format, "{:.0%}".format)
 
 
-def _regions(regions: Mapping[str, Mapping[str, Any]]) -> str:
+def _regions(regions: Mapping[str, Mapping[str, Any]], guarantee: str | None) -> str:
     """Return whether regions have the coverage that was asked for, and how large they are."""
     if not regions:
         return ""
@@ -273,13 +281,19 @@ def _regions(regions: Mapping[str, Mapping[str, Any]]) -> str:
         for coverage, region in regions.items()
     ]
     head = ["Coverage asked for", "Measured", "Of all photographs", "Uncalibrated", "Median km²", "One circle, km²"]
-    groups = "".join(_region_groups(coverage, region.get("groups") or {}) for coverage, region in regions.items())
+    groups = "".join(
+        _region_groups(coverage, region.get("slices", region.get("groups")) or {})
+        for coverage, region in regions.items()
+    )
     more = f"<details><summary>by group</summary>{groups}</details>" if groups else ""
     counted = (
         "Each group of photographs, as of one journey or creator and cell, counts as one, but in the third column."
     )
     said = "One circle around each answer, of the size that would hold the place as often, takes the area on the right."
-    return f"<h3>Do regions have the coverage they state?</h3>{table(head, rows)}{more}{note(f'{counted} {said}')}"
+    stated = note(f"Coverage guarantee: {escape(guarantee)}.") if guarantee else ""
+    return (
+        f"<h3>Do regions have the coverage they state?</h3>{table(head, rows)}{more}{stated}{note(f'{counted} {said}')}"
+    )
 
 
 def _of_known(region: Mapping[str, Any]) -> str:
@@ -290,8 +304,11 @@ def _of_known(region: Mapping[str, Any]) -> str:
 def _region_groups(coverage: str, groups: Mapping[str, Mapping[str, Any]]) -> str:
     return "".join(
         table(
-            [by.capitalize(), "n", "Hold the place"],
-            [[escape(name), f"{hits['n']:,}", measured("covered", hits)] for name, hits in of.items()],
+            [by.capitalize(), "n", "Groups", "Measured coverage"],
+            [
+                [escape(name), f"{hits['n']:,}", f"{hits['groups']:,}", measured("covered", hits)]
+                for name, hits in of.items()
+            ],
             f"{float(coverage):.0%} regions by {by}",
         )
         for by, of in groups.items()

@@ -1,0 +1,120 @@
+"""The text of an evaluation: every figure with its 95 % interval, and how many photographs and groups it is from."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from infer.evaluate.benchmarks import published_lines
+from infer.evaluate.leakage import leak_line
+from infer.evaluate.metrics import RADII_KM
+
+ORDER = ("chance", "one place", "cell prior", "neighbour", "model", "clue oracle")
+"""By how well they know the place."""
+Report = Mapping[str, Any]
+
+
+def table(report: Report) -> str:
+    """Return the figures of a report of `infer.evaluate.run` as text."""
+    return "\n".join(
+        [
+            f"{report['run']} on the {report['split']} split: {_counts(report)}, split {report['split_hash'][:12]}, "
+            f"fusion {report['fusion']}, point {report['point']}; [95 % cluster-bootstrap interval, which resamples groups]",
+            *_answer_lines(report["answers"]),
+            *_level_lines(report["levels"]),
+            *country_lines(report.get("country_only")),
+            *calibration_lines(report),
+            *region_lines(report),
+            *_against_lines(report["against"]),
+            leak_line(report["leaks"]),
+            *published_lines(report["benchmark"]),
+            *_macro_lines(report["slices"]["country_macro_average"]),
+        ]
+    )
+
+
+def _counts(of: Mapping[str, Any]) -> str:
+    return f"n = {of['photographs']:,} photographs in {of['groups']:,} groups"
+
+
+def _answer_lines(answers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    radii = "".join(f"{f'≤{r} km':>10}" for r in RADII_KM)
+    yield f"{'':<12} {'GeoScore':>22} {'median km':>24} {'mean km':>8}{radii}"
+    for name in (name for name in ORDER if name in answers):
+        figures = answers[name]
+        shares = "".join(f"{figures[f'within_{r}km']['value']:>10.1%}" for r in RADII_KM)
+        yield (
+            f"{name:<12} {_with_interval(figures['geoscore']):>22} {_with_interval(figures['median_km']):>24} "
+            f"{figures['mean_km']['value']:>8,.0f}{shares}"
+        )
+
+
+def _level_lines(levels: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    yield f"{'level':<12} {'classes':>8} {'top-1':>20} {'top-10':>20} {'true cell known':>16}"
+    for name, level in levels.items():
+        first, tenth = _share(level["top_1"]), _share(level["top_10"])
+        yield f"{name:<12} {level['classes']:>8,} {first:>20} {tenth:>20} {level['in_a_known_cell']:>16.1%}"
+
+
+def country_lines(figures: Mapping[str, Any] | None) -> list[str]:
+    """Return the line on country-only photographs; nothing where there are none."""
+    if not figures:
+        return []
+    return [
+        f"country of {figures['photographs']:,} country-only photographs in {figures['groups']:,} groups: "
+        f"top-1 {_share(figures['top_1'])}, top-10 {_share(figures['top_10'])}, "
+        f"country known {figures['in_a_known_country']:.1%}"
+    ]
+
+
+def calibration_lines(report: Report) -> Iterator[str]:
+    """Yield the lines on the expected calibration error of each level."""
+    yield f"{'level':<12} {'ECE raw':>22} {'with temperatures':>22} {'of the confidence':>22} {'if perfect':>11}"
+    for name, level in report["calibration"].items():
+        stages = (level.get(f"ece_{stage}") for stage in ("before", "after_temperatures", "after"))
+        errors = "".join(f" {'' if error is None else _error(error, level, k):>22}" for k, error in enumerate(stages))
+        yield f"{name:<12}{errors} {level['ece_if_perfect']['mean']:>11.3f}"
+
+
+def _error(value: float, level: Mapping[str, Any], stage: int) -> str:
+    interval = level["ece_intervals"][("before", "after_temperatures", "after")[stage]]
+    return f"{value:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]"
+
+
+def region_lines(report: Report) -> Iterator[str]:
+    """Yield the lines on conformal prediction regions: their guarantee, the coverage measured, and their area."""
+    if report.get("guarantee"):
+        yield f"regions for {report['places']} photographs; coverage guarantee: {report['guarantee']}"
+    for coverage in report["impossible_coverages"]:
+        yield (
+            f"{coverage:.0%} regions are impossible: too few groups of calibration photographs, or too many of them in no "
+            "known cell"
+        )
+    for coverage, region in report["regions"].items():
+        hits, circle = region["covered"], region["circle_of_equal_coverage"]
+        of = "" if region.get("cells", "land") == "land" else f" of known {region['cells']} cells"
+        yield (
+            f"{float(coverage):.0%} regions{of} cover {_share(hits)} of {hits['groups']:,} groups "
+            f"({hits['n']:,} photographs); median {region['median_area_km2']:,.0f} km², where a circle takes "
+            f"{circle['area_km2']:,.0f} km²"
+        )
+
+
+def _against_lines(against: Mapping[str, Any] | None) -> Iterator[str]:
+    if against:
+        median, mean = (_with_interval(against[name]) for name in ("median_km", "mean_km"))
+        yield (
+            f"against {against['run']} ({_counts(against)}): GeoScore {_with_interval(against['geoscore'])}, median error "
+            f"{median} km, mean {mean} km; {_share(against['nearer'])} of photographs nearer"
+        )
+
+
+def _macro_lines(macro: Mapping[str, float]) -> Iterator[str]:
+    if macro:
+        yield f"macro average over countries: GeoScore {macro['geoscore']:,.0f}, median {macro['median_km']:,.0f} km"
+
+
+def _share(figure: Mapping[str, float]) -> str:
+    return f"{figure['value']:.1%} [{figure['low']:.1%}, {figure['high']:.1%}]"
+
+
+def _with_interval(figure: Mapping[str, float]) -> str:
+    return f"{figure['value']:,.0f} [{figure['low']:,.0f}, {figure['high']:,.0f}]"
