@@ -1,4 +1,4 @@
-"""Points on the sphere: distances, means, medians, areas. Latitude first, in degrees."""
+"""Points on the sphere: distances, means, areas. Latitude first, in degrees."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -96,32 +96,6 @@ def group_means(points_deg: ArrayLike, group: NDArray[np.int64], groups: int) ->
     means = latlon_deg(sums)
     means[np.bincount(group, minlength=groups) == 0] = np.nan
     return means
-
-
-def geometric_median(points_deg: ArrayLike, weights: ArrayLike, steps: int = 200) -> NDArray[np.float64]:
-    """Return the point with the least weighted sum of chords to the points, by Weiszfeld's iteration.
-
-    Args:
-        points_deg: (N, 2), at least one.
-        weights: (N,) non-negative, not all zero.
-        steps: at most so many iterations; convergence is slow only where the median is one of the points.
-
-    Returns:
-        (2,) latitude and longitude.
-    """
-    vectors, w = unit_vectors(points_deg), np.asarray(weights, dtype=np.float64)
-    center = unit_vectors(spherical_mean(points_deg, w))
-    for _ in range(steps):
-        # The floor keeps the iteration from dividing by zero where it lands on a point (about 6 m).
-        pull = w / np.maximum(np.linalg.norm(vectors - center, axis=-1), 1e-6)
-        moved = pull @ vectors
-        if np.linalg.norm(moved) < 1e-12:
-            break
-        moved /= np.linalg.norm(moved)
-        if np.linalg.norm(moved - center) < 1e-9:
-            break
-        center = moved
-    return latlon_deg(center)
 
 
 def box_area_km2(bounds_deg: ArrayLike) -> NDArray[np.float64]:

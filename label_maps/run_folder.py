@@ -65,11 +65,6 @@ def read_run(run: Path) -> dict[str, Any]:
     return record
 
 
-def update_run(run: Path, **fields: Any) -> None:
-    """Set fields of `run.json`."""
-    write_json(run / RUN, {**read_run(run), **fields})
-
-
 def read_split(run: Path) -> dict[str, str]:
     """Return the split of each photograph by its id, as it was when the run began."""
     if not (run / SPLIT).is_file():

@@ -15,7 +15,6 @@ from geocells.sphere import (
     box_area_km2,
     chord,
     distance_km,
-    geometric_median,
     group_means,
     latlon_deg,
     spherical_mean,
@@ -168,7 +167,7 @@ def test_what_is_no_coordinate_is_refused_with_its_value(points, said):
         unit_vectors(points)
 
 
-# Means and medians
+# Means
 
 
 @given(several)
@@ -177,23 +176,20 @@ def test_a_mean_of_one_place_repeated_is_that_place(points):
 
 
 @given(rotations, st.integers(1, 20))
-def test_turning_the_globe_turns_mean_and_median_with_it(rotation, count):
+def test_turning_the_globe_turns_the_mean_with_it(rotation, count):
     points = near_pole_of_date_line(count)
     weights = np.linspace(1, 2, count)
-    for middle in (spherical_mean, geometric_median):
-        expected = turned(rotation, middle(points, weights)[None])[0]
-        assert distance_km(middle(turned(rotation, points), weights), expected) == pytest.approx(0, abs=1e-3)
+    expected = turned(rotation, spherical_mean(points, weights)[None])[0]
+    assert distance_km(spherical_mean(turned(rotation, points), weights), expected) == pytest.approx(0, abs=1e-3)
 
 
 def test_a_mean_across_the_antimeridian_lies_on_it():
     assert distance_km(spherical_mean([(10, 179), (10, -179)]), (10.0015, 180)) < 0.1
-    assert distance_km(geometric_median([(0, 179), (0, -179), (0, 180)], [1, 1, 1]), (0, 180)) < 0.1
 
 
 def test_a_mean_around_a_pole_is_the_pole():
     ring = [(80, longitude) for longitude in range(-180, 180, 30)]
     assert spherical_mean(ring)[0] == pytest.approx(90)
-    assert geometric_median(ring, np.ones(12))[0] == pytest.approx(90)
 
 
 @given(several, st.integers(0, 7), st.integers(1, 5))
@@ -223,42 +219,6 @@ def test_means_by_group_are_the_means_of_the_groups(rows):
             assert np.isnan(means[g]).all()
         elif np.linalg.norm(unit_vectors(members).sum(axis=0)) > 1e-3:
             assert distance_km(means[g], spherical_mean(members)) == pytest.approx(0, abs=1e-4)
-
-
-def sum_of_chords(center_deg, points_deg, weights):
-    return weights @ np.linalg.norm(unit_vectors(points_deg) - unit_vectors(center_deg), axis=-1)
-
-
-@given(st.integers(1, 30), st.integers(0, 1000))
-def test_no_place_nearby_has_a_smaller_sum_of_chords_than_the_median(count, seed):
-    random = np.random.default_rng(seed)
-    points = np.array([60, -20]) + random.normal(scale=5, size=(count, 2))
-    weights = random.uniform(0.1, 1, count)
-    median = geometric_median(points, weights, steps=2000)
-    around = median + random.normal(scale=0.1, size=(50, 2))
-    least = min(sum_of_chords(place, points, weights) for place in [*around, *points])
-    # The iteration smooths the cusp at a point over 1e-6 of the radius, 6 m.
-    assert sum_of_chords(median, points, weights) <= least + 1e-6 * weights.sum()
-
-
-def test_the_default_number_of_steps_is_enough_for_a_few_kilometres():
-    for seed in range(40):
-        random = np.random.default_rng(seed)
-        points = np.array([60, -20]) + random.normal(scale=5, size=(random.integers(1, 30), 2))
-        weights = random.uniform(0.1, 1, len(points))
-        best = geometric_median(points, weights, steps=5000)
-        assert distance_km(geometric_median(points, weights), best) < 3
-
-
-def test_one_stray_place_moves_the_mean_but_not_the_median():
-    points = [(50, 10)] * 9 + [(-30, 140)]
-    assert distance_km(geometric_median(points, np.ones(10)), (50, 10)) < 1
-    assert distance_km(spherical_mean(points), (50, 10)) > 500
-
-
-@given(places)
-def test_the_median_of_duplicates_is_the_place(place):
-    assert distance_km(geometric_median([place] * 4, np.ones(4)), place) == pytest.approx(0, abs=1e-6)
 
 
 # Areas

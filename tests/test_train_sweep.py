@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from label_maps.run_folder import update_run
 from plumbing.config import parse
-from tests.tiny import joint_config
+from tests.tiny import joint_config, update_run
 from train import sweep as sweeping
 from train.__main__ import sweep_config as config_of
 from train.config import JointConfig, LevelConfig, LevelSweepConfig, OptimConfig, SweepConfig

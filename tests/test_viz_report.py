@@ -13,11 +13,10 @@ from geocells import grid
 from infer.evaluate.calibration import calibration_error, covered, error_if_perfect, reliability
 from infer.network.weights import load_network, save_network
 from label_maps.files import read_hierarchy
-from label_maps.run_folder import update_run
 from plumbing.files import read_json, write_json
 from tests.browser import needs_chromium, screenshot, share_of
 from tests.test_viz_web_page import HOSTILE, assert_refers_to_no_network, loads
-from tests.tiny import PLACES
+from tests.tiny import PLACES, update_run
 from viz.config import ReportConfig
 from viz.report.files import last_trainings, read_files, read_metrics
 from viz.report.line_chart import Line, Panel, panel_html, spread

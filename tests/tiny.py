@@ -9,6 +9,8 @@ from PIL import Image
 
 from dataset.manifest import image_path, write_manifest
 from geocells import grid
+from label_maps.run_folder import RUN, read_run
+from plumbing.files import write_json
 from train.config import AugmentConfig, JointConfig, OptimConfig
 
 PLACES = {
@@ -23,6 +25,11 @@ PLACES = {
 
 SPLITS = ("train",) * 6 + ("calibration",) * 2 + ("test",) * 2
 """Of the ten photographs of each place."""
+
+
+def update_run(run: Path, **fields: Any) -> None:
+    """Set fields of `run.json`."""
+    write_json(run / RUN, {**read_run(run), **fields})
 
 
 def write_tiny(data: Path, seed: int = 0) -> Path:

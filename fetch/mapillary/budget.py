@@ -24,7 +24,7 @@ PICTURE_S = 0.5
 def budget(config: MapillaryConfig) -> str:
     """Return requests, bytes, time and disk of what is still to be done, at the configured rates."""
     cells = wanted_cells(config)
-    done, planned, pictures, stored = _lying_there(config)
+    done, planned, pictures = _found(config)
     tiles = len(set(overview_tiles(cells)) - done)
     if planned is None:
         # Unsurveyed: a third of the cells with land have pictures that can be used.
@@ -32,7 +32,7 @@ def budget(config: MapillaryConfig) -> str:
         pictures, basis = config.per_cell * land // 3, f"no plan yet: a third of {land:,} cells with land taken as full"
     else:
         basis = f"plan of {planned:,} candidates"
-    fetched = max(0, round(pictures * FETCHED_PER_PICTURE) - stored) if pictures else 0
+    fetched = round(pictures * FETCHED_PER_PICTURE)
     graph = -(-fetched // BATCH)
     seconds = {
         "tiles": tiles / config.tiles_per_second if config.tiles_per_second else 0.0,
@@ -54,22 +54,22 @@ def budget(config: MapillaryConfig) -> str:
     )
 
 
-def _lying_there(config: MapillaryConfig) -> tuple[set[tuple[int, int, int]], int | None, int, int]:
-    """Return surveyed tiles, planned candidates (None without a plan), pictures still to get, pictures stored."""
+def _found(config: MapillaryConfig) -> tuple[set[tuple[int, int, int]], int | None, int]:
+    """Return surveyed tiles, planned candidates (None without a plan) and pictures still to get."""
     path = config.out / STATE
     if not path.is_file():
-        return set(), None, 0, 0
+        return set(), None, 0
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
         done = {(OVERVIEW_ZOOM, x, y) for x, y in db.execute("select x, y from tile where z = ?", [OVERVIEW_ZOOM])}
         if not db.execute("select 1 from meta where key = 'plan'").fetchone():
-            return done, None, 0, 0
+            return done, None, 0
         planned = db.execute("select count(*) from candidate").fetchone()[0]
         left = db.execute(
             """select sum(min(open, max(0, ? - have))) from (select sum(state = 'new') as open,
             sum(state = 'accepted') as have from candidate group by cell)""",
             [config.per_cell],
         ).fetchone()[0]
-        return done, planned, left or 0, 0
+        return done, planned, left or 0
 
 
 def _words(seconds: float) -> str:

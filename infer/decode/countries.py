@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocells import grid
-from geocells.hierarchy import UNKNOWN, Hierarchy
+from geocells.class_cells import class_cells
+from geocells.hierarchy import Hierarchy
 from geocells.land import TABLE_LEVEL, land_table
 from geocells.sphere import box_area_km2
 
@@ -19,15 +20,9 @@ def table_cells(hierarchy: Hierarchy, level: int) -> tuple[NDArray[np.int64], ND
     Returns:
         Classes, cells of the table, shares: all of one length.
     """
-    cells = np.flatnonzero(land_table().share > 0)
-    classes = hierarchy.classes(grid.center_deg(cells, TABLE_LEVEL))[:, level]
-    size = hierarchy.sizes()[level]
-    alone = np.setdiff1d(np.arange(size), classes)
-    around = grid.encode(hierarchy.center_deg[hierarchy.rows(level)][alone], TABLE_LEVEL)
-    cell = np.concatenate([cells[classes != UNKNOWN], around])
-    of = np.concatenate([classes[classes != UNKNOWN], alone])
+    of, cell = class_cells(hierarchy, level, np.flatnonzero(land_table().share > 0))
     land = box_area_km2(grid.bounds_deg(cell, TABLE_LEVEL)) * np.maximum(land_table().share[cell], 1e-6)
-    return of, cell, land / np.bincount(of, land, size)[of]
+    return of, cell, land / np.bincount(of, land, hierarchy.sizes()[level])[of]
 
 
 def mass_by_country(country: NDArray[np.str_], mass: NDArray[np.floating]) -> list[dict[str, float | str]]:

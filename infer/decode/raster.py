@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from geocells import grid
+from geocells.class_cells import class_cells
 from geocells.hierarchy import UNKNOWN, Hierarchy
 from geocells.land import TABLE_LEVEL, land_table
 from geocells.sphere import box_area_km2, unit_vectors
@@ -48,11 +49,9 @@ class Raster:
         bounds = grid.bounds_deg(cell, TABLE_LEVEL)
         area, middle = box_area_km2(bounds), grid.center_deg(cell, TABLE_LEVEL)
         base = area * np.maximum(share[cell], SEA)
-        inside = hierarchy.classes(middle)[:, -1]
-        # A leaf smaller than a cell holds no middle of one and keeps its mass in the cell around it.
-        small = np.setdiff1d(np.arange(len(leaf_deg)), inside)
-        own_cell = np.concatenate([np.flatnonzero(inside != UNKNOWN), np.searchsorted(cell, of_leaf[small])])
-        own_leaf = np.concatenate([inside[inside != UNKNOWN], small])
+        # A leaf smaller than a cell keeps its mass in the cell around it.
+        own_leaf, own = class_cells(hierarchy, hierarchy.depth - 1, cell)
+        own_cell = np.searchsorted(cell, own)
         total = np.bincount(own_leaf, base[own_cell], len(leaf_deg))
         vectors = unit_vectors(middle), unit_vectors(leaf_deg)
         return cls(cell, bounds, area, base, *vectors, own_cell, own_leaf, base[own_cell] / total[own_leaf])

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from geocells import grid
-from geocells.hierarchy import UNKNOWN, Hierarchy
+from geocells.class_cells import class_cells
+from geocells.hierarchy import Hierarchy
 from geocells.land import TABLE_LEVEL, land_table
 from infer.evaluate.metrics import RADII_KM
 from viz.maps.coverage import RAMP as COVERAGE_RAMP
@@ -34,10 +35,9 @@ def training_counts(hierarchy: Hierarchy) -> NDArray[np.int64]:
     """
     rows = hierarchy.rows(hierarchy.depth - 1)
     count = hierarchy.train_count[rows]
-    of = hierarchy.classes(grid.center_deg(np.arange(CELLS), TABLE_LEVEL))[:, -1]
-    cells = np.where(of == UNKNOWN, 0, count[of.clip(0)])
-    small = np.setdiff1d(np.arange(len(count)), of)
-    np.add.at(cells, grid.encode(hierarchy.center_deg[rows][small], TABLE_LEVEL), count[small])
+    of, cell = class_cells(hierarchy, hierarchy.depth - 1, np.arange(CELLS))
+    cells = np.zeros(CELLS, dtype=count.dtype)
+    np.add.at(cells, cell, count[of])
     return cells
 
 
