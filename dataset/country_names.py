@@ -16,7 +16,7 @@ MARGIN = 4.0
 
 FURTHER_NAMES = {
     "XK": ("Kosovo", "XKX", "Republic of Kosovo", "Kosova"),
-    "AE": ("UAE", "Emirates"), "BA": ("Bosnia",), "BO": ("Bolivia",), "BR": ("Brasil",), "CD": (
+    "AE": ("UAE", "Emirates"), "BA": ("Bosnia",), "BO": ("Bolivia",), "BR": ("Brasil",), "CC": ("Cocos Islands",), "CD": (
         "DR Congo", "DRC", "Congo Kinshasa", "Democratic Republic of the Congo", "Congo-Kinshasa"),
     "CG": ("Congo Brazzaville", "Republic of the Congo", "Congo-Brazzaville"), "CI": ("Ivory Coast",),
     "CV": ("Cape Verde",), "CZ": ("Czech Republic",), "DE": ("Deutschland",), "ES": ("España",),
@@ -25,7 +25,7 @@ FURTHER_NAMES = {
     "IT": ("Italia",), "KP": ("North Korea",), "KR": ("South Korea", "Republic of Korea"), "LA": ("Laos",), "MK": ("Macedonia",),
     "MM": ("Burma",), "MO": ("Macau",), "NL": ("Holland",), "PS": ("Palestine",), "RU": ("Russia",),
     "ST": ("Sao Tome",), "SY": ("Syria",), "SZ": ("Swaziland",), "TL": ("East Timor",), "TR": ("Turkey",),
-    "TZ": ("Tanzania",), "US": ("USA", "America", "United States of America"), "VA": ("Vatican",),
+    "TZ": ("Tanzania",), "US": ("USA", "America", "United States of America"), "VA": ("Vatican", "Vatican City"),
     "VN": ("Vietnam",), "VE": ("Venezuela",), "IR": ("Iran",), "MD": ("Moldova",), "TW": ("Taiwan",),
     "BN": ("Brunei",), "SH": ("Saint Helena",), "VG": ("British Virgin Islands",), "VI": ("US Virgin Islands",),
 }  # fmt: skip
@@ -39,6 +39,21 @@ AMBIGUOUS: dict[str, tuple[str, ...]] = {
     "virgin islands": ("VG", "VI"),
 }
 """Names that several countries share."""
+
+SHORT_NAMES = {
+    "BN": "Brunei", "BQ": "Bonaire, Sint Eustatius and Saba", "CC": "Cocos Islands", "CD": "Democratic Republic of the Congo",
+    "CG": "Republic of the Congo", "CI": "Ivory Coast", "CV": "Cape Verde", "FK": "Falkland Islands", "FM": "Micronesia",
+    "MF": "Saint Martin (French part)", "MO": "Macau", "PS": "Palestine", "RU": "Russia", "SH": "Saint Helena",
+    "SX": "Sint Maarten", "TR": "Turkey", "VA": "Vatican City", "VG": "British Virgin Islands", "VI": "US Virgin Islands",
+    "XK": "Kosovo",
+}  # fmt: skip
+"""Names in plain English where pycountry has a formal one, or none."""
+
+WITH_ARTICLE = frozenset({
+    "AE", "AX", "BS", "CC", "CD", "CF", "CG", "CK", "DO", "FK", "FO", "GB", "GM", "IM", "IO", "KM", "KY", "MH", "MP", "MV",
+    "NL", "PH", "SB", "SC", "TC", "TF", "UM", "US", "VG", "VI",
+})  # fmt: skip
+"""Countries that take "the" within a sentence."""
 
 FORMAL = frozenset({
     "of", "and", "republic", "kingdom", "state", "states", "federal", "federation", "federative", "democratic", "people",
@@ -95,6 +110,23 @@ def match_country(text: str, cutoff: float = CUTOFF) -> Match:
     if len(ranked) > 1 and scores[ranked[1]] > scores[ranked[0]] - MARGIN:
         return Match(text, "", "ambiguous", tuple(ranked))
     return Match(text, ranked[0], "like", tuple(ranked))
+
+
+def country_name(code: str, article: bool = False) -> str:
+    """Return the usual English name of a country: 'Germany' of DE, 'Democratic Republic of the Congo' of CD.
+
+    Args:
+        code: ISO 3166-1 alpha-2, or XK.
+        article: as within a sentence: 'the Netherlands'.
+
+    Raises:
+        ValueError: there is no such code.
+    """
+    country = pycountry.countries.get(alpha_2=code)
+    name = SHORT_NAMES.get(code) or getattr(country, "common_name", None) or getattr(country, "name", None)
+    if name is None:
+        raise ValueError(f"{code!r} is not a country's code: give two letters of ISO 3166-1 such as DE")
+    return f"the {name}" if article and code in WITH_ARTICLE else name
 
 
 def match_countries(texts: Iterable[str], cutoff: float = CUTOFF) -> dict[str, Match]:

@@ -52,3 +52,24 @@ class TableConfig:
     """Countries, for their ISO codes: ne_50m_admin_0_countries.zip."""
     out: Path = Path("geocells/data/land_l8.npz")
     """The table."""
+
+
+@dataclass(frozen=True)
+class OutlinesConfig:
+    """Compute the outlines of countries that ship with the project."""
+
+    countries: Path
+    """Countries: ne_50m_admin_0_countries.zip."""
+    regions: Path
+    """Administrative areas, for what ISO 3166-1 gives a code of its own and for islets: ne_10m_admin_1_states_provinces.zip."""
+    land: tuple[Path, ...] = ()
+    """Files of land polygons, for islets that neither has: ne_10m_land.zip and ne_10m_minor_islands.zip."""
+    tolerance_deg: float = 0.02
+    """Triangles smaller than the square of this are cut off coasts and borders, borders alike for both neighbours."""
+    out: Path = Path("geocells/data/countries_50m.npz.xz")
+    """The outlines."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if not 0 <= self.tolerance_deg <= 1:
+            raise ValueError(f"--tolerance-deg is from 0 to 1, got {self.tolerance_deg:g}: 0.02 is 2 km")

@@ -15,8 +15,9 @@ from geocells.partitions.admin import shipped_countries
 from geocells.partitions.kmeans import cluster
 from geocells.partitions.macro import widened
 from geocells.sphere import box_area_km2
+from infer.decode.area import cells_inside, corner_boxes
 from infer.decode.posterior import Tree, chain
-from infer.decode.prior import area_shares, cells_inside, corner_boxes, make_prior, restrict
+from infer.decode.prior import area_shares, make_prior, restrict
 from infer.decode.region import box_areas
 
 PLACES = [(48.86, 2.35), (52.5, 13.4), (-33.87, 151.21), (40.71, -74.01), (-18.14, 178.44), (-16.5, -179.9)]
@@ -218,14 +219,15 @@ def test_an_area_that_holds_no_class_is_an_error_that_says_so():
 @pytest.mark.parametrize(
     "text, words",
     [
-        ("Germany", "is no area"),
-        ("nowhere.geojson", "is no area"),
-        ("ZZ", "most of the land in no cell"),
+        ("Atlantis", "'Atlantis' is not an area: give a country's code or name such as DE or Germany"),
+        ("nowhere.geojson", "is not an area"),
+        ("ZZ", "is not an area"),
+        ("Congo", r"several countries: give a code, CD \(Democratic Republic of the Congo\) or CG"),
         ("10,0,-10,5", "south below north"),
         ("0,0,10,999", "south below north"),
     ],
 )
-def test_what_is_no_area_is_refused_in_words(text, words):
+def test_what_is_not_an_area_is_refused_in_words(text, words):
     with pytest.raises(ValueError, match=words):
         make_prior(WORLD, [text], [])
 

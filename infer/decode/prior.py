@@ -1,9 +1,8 @@
 """What somebody knows beside the photograph: it was taken within an area, or outside of one."""
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 import shapely
@@ -12,53 +11,130 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geocells.hierarchy import Hierarchy
-from geocells.land import TABLE_LEVEL, land_table, shares
-from geocells.natural_earth import read_polygons
-from geocells.outlines import area_km2, polygonal
-from infer.decode.countries import known_countries, table_cells
+from geocells.land import TABLE_LEVEL, cell_boxes, land_table
+from geocells.outlines import polygonal
+from infer.decode.area import (
+    DECIMALS,
+    Area,
+    covers_points,
+    main_country,
+    nearest_inside,
+    read_area,
+    shares_inside,
+    shrunk,
+)
 from infer.decode.posterior import Tree, sum_up
 from infer.decode.region import cell_areas
+from infer.wording import prior_words
 
-NUMBER = r"\s*[-+]?\d+(?:\.\d*)?\s*"
 ROUNDING = 1e-9
 """Of a cell of which no more is left, nothing is."""
+SLIVER_DEG2 = 1e-10
+"""Parts of clipped regions that are smaller, about a square metre, come from rounding."""
+WORLD = shapely.box(-180, -90, 180, 90)
 
 
 @dataclass(frozen=True, eq=False)
 class Prior:
-    """How much of each cell prior knowledge leaves.
+    """How much of each cell prior knowledge leaves, and which part of the Earth.
 
     Attributes:
-        words: what it says.
+        words: what it says, such as 'within DE'.
         leaf: (leaves,) 0 to 1.
         table: (65536,) 0 to 1, for the cells of the land table.
+        geometry: the area that is left, polygons of (longitude, latitude).
+        core: the same less a margin of 2 m: what lies in it is inside after rounding to 5 decimals, too.
+        center_deg: (leaves, 2) latitude and longitude answered for a leaf: its own, moved inside where it lies outside and
+            `leaf` is above 0.
+        country: (65536,) which of the countries left has most land in each cell of the land table.
+        within: what the photograph was taken in, if that is known.
+        exclude: what it was not taken in.
     """
 
     words: str
     leaf: NDArray[np.float64]
     table: NDArray[np.float64]
+    geometry: shapely.Geometry = WORLD
+    core: shapely.Geometry = WORLD
+    center_deg: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
+    country: NDArray[np.str_] = field(default_factory=lambda: land_table().country)
+    within: Area | None = None
+    exclude: Area | None = None
+
+    def inside(self, points_deg: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return which of (N, 2) points lie in the area or on its edge."""
+        return covers_points(self.geometry, np.asarray(points_deg, dtype=np.float64))
+
+    def hold(self, points_deg: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (N, 2) points, those outside moved to the nearest place inside.
+
+        A point that is moved has 5 decimals; all are inside, and stay so when they are rounded to 5 decimals.
+        """
+        points = np.array(points_deg, dtype=np.float64)
+        points[:, 1] = (points[:, 1] + 180) % 360 - 180
+        outside = ~(self.inside(points) & self.inside(points.round(DECIMALS)))
+        if outside.any():
+            points[outside] = nearest_inside(points[outside], self.core).round(DECIMALS)
+        return points
+
+    def clip(self, areas: NDArray[np.object_]) -> NDArray[np.object_]:
+        """Return what of each of (N,) polygons or multipolygons lies in the area: valid, empty where nothing does."""
+        out = np.array(areas, dtype=object)
+        cut = np.flatnonzero(~shapely.covers(self.geometry, out))
+        part, owner = shapely.get_parts(polygonal(shapely.intersection(self.geometry, out[cut])), return_index=True)
+        kept = shapely.area(part) > SLIVER_DEG2
+        out[cut] = shapely.MultiPolygon()
+        if kept.any():
+            left = np.full(len(cut), shapely.MultiPolygon(), dtype=object)
+            out[cut] = shapely.multipolygons(part[kept], indices=owner[kept], out=left)
+        return out
+
+    def keeps_towns(self, codes: NDArray[np.str_], points_deg: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return which of (N,) towns are left.
+
+        Args:
+            codes: (N,) their countries; towns on simplified coasts and borders count by these.
+            points_deg: (N, 2).
+        """
+        kept = np.ones(len(codes), dtype=bool)
+        if self.within is not None:
+            kept &= self.within.holds_towns(codes, points_deg)
+        if self.exclude is not None:
+            kept &= ~self.exclude.holds_towns(codes, points_deg)
+        return kept
+
+    def sentence(self, mass_inside: float) -> str:
+        """Return how little or much the model itself put inside: 'the model itself put 3.1% inside Germany (within DE)'."""
+        plain = self.within is not None and self.exclude is None and shapely.is_empty(self.within.drawn)
+        return prior_words(self.words, self.within.codes if plain and self.within else None, mass_inside)
 
 
 def make_prior(hierarchy: Hierarchy, within: Sequence[str], exclude: Sequence[str]) -> Prior | None:
     """Return what `--within` and `--exclude` leave; None where nothing is given.
 
-    Several areas to be within are one area together. Each is a country's code, two corners, or a file of polygons.
+    Several areas to be within are one area together. Each is a country's code or name, two corners, or a file of polygons.
 
     Raises:
         ValueError: an area cannot be understood, or no class of the hierarchy is left.
     """
     if not within and not exclude:
         return None
+    inside, outside = (read_area(texts) if texts else None for texts in (within, exclude))
+    geometry = WORLD if inside is None else inside.whole
+    geometry = geometry if outside is None else polygonal(np.array([shapely.difference(geometry, outside.whole)]))[0]
+    shapely.prepare(geometry)
+    core = shrunk(geometry)
     leaf, table = _left(hierarchy, within, exclude)
+    leaf, center_deg = _centers(hierarchy, leaf, geometry, core)
     words = " ".join(
-        f"{flag} {' '.join(areas)}" for flag, areas in (("within", within), ("excluding", exclude)) if areas
+        f"{flag} {' '.join(area.names)}" for flag, area in (("within", inside), ("excluding", outside)) if area
     )
     if not np.any(leaf > 0):
         raise ValueError(
             f"{words}: none of the {len(leaf):,} {hierarchy.level_names[-1]} cells that this run knows is left; "
             "it has no training photographs there, so it cannot answer there"
         )
-    return Prior(words, leaf, table)
+    return Prior(words, leaf, table, geometry, core, center_deg, _countries(table, inside, outside), inside, outside)
 
 
 def _left(
@@ -77,86 +153,54 @@ def _left(
 def area_shares(hierarchy: Hierarchy, *texts: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return what share of each leaf, and of each cell of the land table, lies in at least one of several areas.
 
-    All polygons are one, whose share is one of true area, exact. Countries' share of a leaf is one of land, by the
-    country with most land in each cell of the table. A leaf with both has the sum, less the overlap by the table's
-    cells, but at least the larger share and at most 1.
+    `infer.decode.area.shares_inside` says what a share is.
 
     Raises:
-        ValueError: a text is no country, no two corners and no file.
+        ValueError: a text is not a country, two corners or a file.
     """
-    areas = [_read_area(text) for text in texts]
-    polygons = [area for area in areas if not isinstance(area, str)]
-    leaf, table = np.zeros(hierarchy.sizes()[-1]), np.zeros(4**TABLE_LEVEL)
-    if polygons:
-        leaf, table = _polygon_shares(hierarchy, shapely.union_all(polygons))
-    country = np.isin(land_table().country, [area for area in areas if isinstance(area, str)])
-    if country.any():
-        of, cell, share = table_cells(hierarchy, hierarchy.depth - 1)
-        land = np.minimum(np.bincount(of, share * country[cell], len(leaf)), 1)
-        both = np.bincount(of, share * country[cell] * table[cell], len(leaf))
-        leaf = np.clip(leaf + land - both, np.maximum(leaf, land), 1)
-    return leaf, np.where(country, 1, table)
-
-
-def _polygon_shares(hierarchy: Hierarchy, area: shapely.Geometry) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    cell, _, share = shares(np.array([area], dtype=object), TABLE_LEVEL)
+    area = read_area(texts)
     rows = hierarchy.rows(hierarchy.depth - 1)
-    leaf = cells_inside(cell_areas(hierarchy, np.arange(rows.start, rows.stop)), area)
-    return leaf, np.minimum(np.bincount(cell, share, 4**TABLE_LEVEL), 1)
+    leaf = shares_inside(cell_areas(hierarchy, np.arange(rows.start, rows.stop)), area)
+    return leaf, shares_inside(_table_boxes(), area)
 
 
-def _read_area(text: str) -> str | shapely.Geometry:
-    """Return the code of a country, or polygons of (longitude, latitude).
+@cache
+def _table_boxes() -> NDArray[np.object_]:
+    return cell_boxes(np.arange(4**TABLE_LEVEL), TABLE_LEVEL)
 
-    Raises:
-        ValueError: the text is no country, no two corners and no file.
+
+def _centers(
+    hierarchy: Hierarchy, leaf: NDArray[np.float64], geometry: shapely.Geometry, core: shapely.Geometry
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return (leaves,) shares and (leaves, 2) coordinates inside, for leaves of which something is left.
+
+    A leaf whose part inside is too thin for a coordinate of 5 decimals has nothing left.
     """
-    if re.fullmatch(r"[A-Za-z]{2}", text.strip()):
-        code = text.strip().upper()
-        if code not in known_countries():
-            raise ValueError(
-                f"{code} has most of the land in no cell of 160 by 80 km: give a file of polygons, or one of "
-                f"{' '.join(known_countries())}"
-            )
-        return code
-    if re.fullmatch(",".join([NUMBER] * 4), text):
-        return shapely.union_all(corner_boxes(text))
-    if Path(text).exists():
-        return shapely.union_all(polygonal(read_polygons(Path(text))[0]))
-    raise ValueError(
-        f"{text!r} is no area: give a country's code such as DE, two corners as south,west,north,east in degrees such as "
-        "47,5,55,16, or a file of polygons such as area.geojson"
-    )
+    rows = hierarchy.rows(hierarchy.depth - 1)
+    center_deg, left = hierarchy.center_deg[rows].copy(), leaf.copy()
+    held = covers_points(geometry, center_deg) & covers_points(geometry, center_deg.round(DECIMALS))
+    moved = np.flatnonzero((left > 0) & ~held)
+    pieces = polygonal(shapely.intersection(core, cell_areas(hierarchy, rows.start + moved)))
+    some = ~shapely.is_empty(pieces)
+    left[moved[~some]] = 0
+    points = shapely.point_on_surface(pieces[some])
+    center_deg[moved[some]] = np.column_stack([shapely.get_y(points), shapely.get_x(points)])
+    return left, center_deg
 
 
-def corner_boxes(text: str) -> NDArray[np.object_]:
-    """Return the box between two corners, as two boxes where it spans the antimeridian.
-
-    Raises:
-        ValueError: it is not on Earth, or has no area.
-    """
-    south, west, north, east = (float(part) for part in text.split(","))
-    if not -90 <= south < north <= 90 or max(abs(west), abs(east)) > 180 or west == east:
-        raise ValueError(
-            f"{text!r} is no area: two corners are south,west,north,east in degrees, south below north; west above "
-            "east spans the antimeridian"
-        )
-    spans = [(west, east)] if west < east else [(west, 180.0), (-180.0, east)]
-    return np.array([shapely.box(w, south, e, north) for w, e in spans if w < e], dtype=object)
-
-
-def cells_inside(cells: NDArray[np.object_], area: shapely.Geometry) -> NDArray[np.float64]:
-    """Return what share of each of (N,) cells lies in an area, by true area.
-
-    Args:
-        cells: polygons of (longitude, latitude) in degrees.
-        area: likewise, valid.
-    """
-    shapely.prepare(area)
-    share = shapely.covers(area, cells).astype(np.float64)
-    cut = np.flatnonzero((share == 0) & shapely.intersects(area, cells))
-    share[cut] = area_km2(shapely.intersection(area, cells[cut])) / area_km2(cells[cut])
-    return np.minimum(share, 1)
+def _countries(table: NDArray[np.float64], within: Area | None, exclude: Area | None) -> NDArray[np.str_]:
+    """Return the country of each cell of the land table, one that is left wherever the table's own is not."""
+    country = land_table().country.copy()
+    if within is not None and shapely.is_empty(within.drawn):
+        codes = [code for code in within.codes if exclude is None or code not in exclude.codes]
+        other = np.flatnonzero((table > 0) & ~np.isin(country, codes))
+    elif exclude is not None and exclude.codes:
+        codes = sorted(set(country.tolist()) - set(exclude.codes) - {""})
+        other = np.flatnonzero((table > 0) & np.isin(country, exclude.codes))
+    else:
+        return country
+    country[other] = main_country(cell_boxes(other, TABLE_LEVEL), codes)
+    return country
 
 
 def restrict(tree: Tree, posterior: Sequence[Tensor], prior: Prior) -> tuple[list[Tensor], NDArray[np.float64]]:

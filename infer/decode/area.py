@@ -1,0 +1,222 @@
+"""Areas that somebody names: countries by code or name, boxes between two corners, files of polygons.
+
+Polygons hold (longitude, latitude), lie within ±180 and are cut at the antimeridian; edges are straight in degrees.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from dataset.country_names import country_name, match_country
+from geocells.country_outlines import country_outlines
+from geocells.natural_earth import read_polygons
+from geocells.outlines import area_km2, polygonal
+
+NUMBER = r"\s*[-+]?\d+(?:\.\d*)?\s*"
+DECIMALS = 5
+"""Answers are rounded to so many decimals of degrees, 1 m, and have to be inside after that."""
+MARGIN_DEG = 2e-5
+"""So far from its edge a point is surely inside, rounded or not."""
+
+
+@dataclass(frozen=True, eq=False)
+class Area:
+    """Several areas as one.
+
+    Attributes:
+        names: codes of countries, and what else was named as it was written.
+        codes: countries, ISO 3166-1 alpha-2.
+        drawn: what is not a country: polygons, empty where there are none.
+        whole: all of it as one geometry.
+    """
+
+    names: tuple[str, ...]
+    codes: tuple[str, ...]
+    drawn: shapely.Geometry
+    whole: shapely.Geometry
+
+    def holds_towns(self, codes: NDArray[np.str_], points_deg: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return which of (N,) towns lie inside: in one of its countries by their code, or within its polygons."""
+        return np.isin(codes, self.codes) | covers_points(self.drawn, points_deg)
+
+
+def read_area(texts: Sequence[str]) -> Area:
+    """Return the area that several texts name together.
+
+    Args:
+        texts: each a country's code or name, two corners `south,west,north,east`, or a file of polygons.
+
+    Raises:
+        ValueError: a text is none of these, or a name that several countries share.
+    """
+    read = [_read(text.strip()) for text in texts]
+    codes = tuple(dict.fromkeys(area for area in read if isinstance(area, str)))
+    drawn = shapely.union_all([area for area in read if not isinstance(area, str)])
+    names = tuple(area if isinstance(area, str) else text for area, text in zip(read, texts, strict=True))
+    return Area(names, codes, drawn, shapely.union_all([drawn, *(country_outlines()[code] for code in codes)]))
+
+
+def _read(text: str) -> str | shapely.Geometry:
+    """Return the code of a country, or polygons."""
+    if re.fullmatch(",".join([NUMBER] * 4), text):
+        return shapely.union_all(corner_boxes(text))
+    if Path(text).is_file():
+        return shapely.union_all(polygonal(read_polygons(Path(text))[0]))
+    match = match_country(text)
+    if match.alpha2 in country_outlines():
+        return match.alpha2
+    if match.how == "ambiguous":
+        meant = " or ".join(f"{code} ({country_name(code)})" for code in match.candidates)
+        raise ValueError(f"{text!r} is the name of several countries: give a code, {meant}")
+    raise ValueError(
+        f"{text!r} is not an area: give a country's code or name such as DE or Germany, two corners as "
+        "south,west,north,east in degrees such as 47,5,55,16, or a file of polygons such as area.geojson"
+    )
+
+
+def corner_boxes(text: str) -> NDArray[np.object_]:
+    """Return the box between two corners, as two boxes where it spans the antimeridian.
+
+    Raises:
+        ValueError: it is not on Earth, or has no area.
+    """
+    south, west, north, east = (float(part) for part in text.split(","))
+    if not -90 <= south < north <= 90 or max(abs(west), abs(east)) > 180 or west == east:
+        raise ValueError(
+            f"{text!r} is not an area: two corners are south,west,north,east in degrees, south below north; west above "
+            "east spans the antimeridian"
+        )
+    spans = [(west, east)] if west < east else [(west, 180.0), (-180.0, east)]
+    return np.array([shapely.box(w, south, e, north) for w, e in spans if w < e], dtype=object)
+
+
+def shares_inside(cells: NDArray[np.object_], area: Area) -> NDArray[np.float64]:
+    """Return what share of each of (N,) cells lies in an area, from 0 to 1.
+
+    Of countries it is the share of the cell's *land*: a coastal cell with one village counts in full. Of polygons it is the
+    share of the cell, by true area. A cell with both has the sum, less the overlap, but at least the larger share.
+    """
+    drawn = cells_inside(cells, area.drawn)
+    if not area.codes:
+        return drawn
+    cell, code, piece, whole = _land(cells, area.codes)
+    km2 = area_km2(piece)
+    land = np.bincount(cell, km2, len(cells))
+    mine = np.flatnonzero(np.isin(code, area.codes))
+    share = np.divide(np.bincount(cell[mine], km2[mine], len(cells)), land, out=whole.astype(float), where=land > 0)
+    cut = mine[(drawn[cell[mine]] > 0) & (drawn[cell[mine]] < 1)]
+    overlap = np.where(whole, drawn, 0)
+    overlap += np.bincount(cell[cut], area_km2(shapely.intersection(piece[cut], area.drawn)), len(cells)) / np.where(
+        land > 0, land, 1
+    )
+    return np.clip(drawn + share - overlap, np.maximum(drawn, share), 1)
+
+
+def cells_inside(cells: NDArray[np.object_], area: shapely.Geometry) -> NDArray[np.float64]:
+    """Return what share of each of (N,) cells lies in an area, by true area.
+
+    Args:
+        cells: polygons of (longitude, latitude) in degrees.
+        area: likewise, valid.
+    """
+    shapely.prepare(area)
+    share = shapely.covers(area, cells).astype(np.float64)
+    cut = np.flatnonzero((share == 0) & shapely.intersects(area, cells))
+    share[cut] = area_km2(shapely.intersection(area, cells[cut])) / area_km2(cells[cut])
+    return np.minimum(share, 1)
+
+
+def main_country(cells: NDArray[np.object_], codes: Sequence[str]) -> NDArray[np.str_]:
+    """Return which of some countries has most land in each of (N,) cells, '' where none has any."""
+    out = np.zeros(len(cells), dtype="U2")
+    for code in codes:
+        # Where one country covers the whole cell, no other has any.
+        out[_land(cells, (code,))[3]] = code
+    open_cells = np.flatnonzero(out == "")
+    cell, owner, piece, _ = _land(cells[open_cells], codes)
+    mine = np.flatnonzero(np.isin(owner, codes))
+    order = mine[np.argsort(area_km2(piece[mine]), kind="stable")]
+    # Of several values written to one place numpy keeps the last, here the largest.
+    out[open_cells[cell[order]]] = owner[order]
+    return out
+
+
+def _land(
+    cells: NDArray[np.object_], codes: Sequence[str]
+) -> tuple[NDArray[np.int64], NDArray[np.str_], NDArray[np.object_], NDArray[np.bool_]]:
+    """Return all countries' land in those cells that some countries touch and do not cover.
+
+    Returns:
+        Cell, code and piece of land, all of one length; and (N,) whether one part of those countries covers the cell.
+    """
+    parts, owner, tree = _parts()
+    own = np.isin(owner, codes)
+    cell, part = tree.query(cells)
+    near = np.unique(cell[own[part]])
+    kept = np.isin(cell, near)
+    cell, part = cell[kept], part[kept]
+    mine = own[part]
+    whole = np.zeros(len(cells), dtype=bool)
+    whole[cell[mine][shapely.covers(parts[part[mine]], cells[cell[mine]])]] = True
+    touches = mine & ~whole[cell]
+    touched = np.zeros(len(cells), dtype=bool)
+    touched[cell[touches][shapely.intersects(parts[part[touches]], cells[cell[touches]])]] = True
+    cell, part = cell[touched[cell]], part[touched[cell]]
+    meets = shapely.intersects(parts[part], cells[cell])
+    cell, part = cell[meets], part[meets]
+    return cell, owner[part], shapely.intersection(parts[part], cells[cell]), whole
+
+
+@cache
+def _parts() -> tuple[NDArray[np.object_], NDArray[np.str_], shapely.STRtree]:
+    """Return the parts of all countries' outlines, prepared, their codes, and a tree of them."""
+    outlines = country_outlines()
+    parts, owner = shapely.get_parts(np.array(list(outlines.values()), dtype=object), return_index=True)
+    shapely.prepare(parts)
+    return parts, np.array(list(outlines))[owner], shapely.STRtree(parts)
+
+
+def covers_points(area: shapely.Geometry, points_deg: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which of (N, 2) points lie in an area or on its edge; longitudes within ±180."""
+    return np.asarray(shapely.intersects_xy(area, points_deg[:, 1], points_deg[:, 0]), dtype=bool)
+
+
+def shrunk(area: shapely.Geometry) -> shapely.Geometry:
+    """Return an area less a margin, so that what lies in it is inside the area after rounding, too."""
+    return shapely.buffer(area, -MARGIN_DEG, join_style="mitre")
+
+
+def nearest_inside(points_deg: NDArray[np.float64], area: shapely.Geometry) -> NDArray[np.float64]:
+    """Return the (N, 2) points of an area that are nearest to points outside, across the antimeridian, too.
+
+    Distances are taken with longitudes shortened as at the point, which is right where the area is near.
+    """
+    out = np.empty_like(points_deg)
+    band = np.floor(points_deg[:, 0])
+    for each in np.unique(band):
+        rows = np.flatnonzero(band == each)
+        scale = np.array([max(np.cos(np.radians(np.clip(each + 0.5, -89.5, 89.5))), 0.01), 1.0])
+        out[rows] = _nearest_flat(points_deg[rows, ::-1] * scale, area, scale)[:, ::-1] / scale[::-1]
+    return out
+
+
+def _nearest_flat(
+    points: NDArray[np.float64], area: shapely.Geometry, scale: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the (N, 2) points nearest to (N, 2) points (x, y), in an area whose degrees are scaled."""
+    parts = shapely.get_parts(shapely.transform(area, lambda xy: xy * scale))
+    turns = np.array([0.0, -360.0, 360.0]) * scale[0]
+    copies = shapely.points(points[:, None, 0] + turns, np.repeat(points[:, None, 1], 3, axis=1)).ravel()
+    (copy, part), distance = shapely.STRtree(parts).query_nearest(copies, all_matches=False, return_distance=True)
+    order = copy[np.argsort(copy)]
+    assert np.array_equal(order, np.arange(len(copies))), "each copy has one nearest part"
+    best = distance[np.argsort(copy)].reshape(-1, 3).argmin(axis=1) + 3 * np.arange(len(points))
+    target = part[np.argsort(copy)][best]
+    lines = shapely.shortest_line(copies[best], parts[target])
+    return shapely.get_coordinates(lines).reshape(-1, 2, 2)[:, 1]

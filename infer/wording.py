@@ -1,0 +1,111 @@
+"""Regions in words: which countries, subregions (UN M49) or continents hold a probability."""
+
+from collections.abc import Callable, Sequence
+
+from dataset.country_names import country_name
+from geocells.m49 import regions, subregions
+
+COVER = 0.9
+"""The words name places that hold at least this share of a region's probability on land."""
+LIKELY = 0.5
+"""Of what is most likely, they hold at least this share."""
+AT_MOST = 3
+"""So many places make a phrase; where more are needed, larger ones are named."""
+ANYWHERE = "anywhere on land"
+
+
+def region_words(countries: Sequence[tuple[str, float]], cover: float = COVER) -> str:
+    """Return where a region lies: 'Thailand or Laos', 'Eastern Africa or Western Asia', 'anywhere on land'.
+
+    The fewest countries that hold `cover` of the probability are named, or else the fewest subregions, or continents.
+
+    Args:
+        countries: ISO 3166-1 alpha-2 codes and probabilities of any sum; what lies in no country is left out.
+        cover: in (0, 1].
+
+    >>> region_words([("TH", 0.6), ("LA", 0.35), ("KH", 0.05)])
+    'Thailand or Laos'
+    >>> region_words([("BR", 0.4), ("PE", 0.2), ("CO", 0.2), ("AR", 0.2)])
+    'South America'
+    """
+    masses = [(code, mass) for code, mass in countries if code and mass > 0]
+    if not masses:
+        return ANYWHERE
+    namings: tuple[Callable[[str], str], ...] = (_country, subregions().__getitem__, regions().__getitem__)
+    for name in namings:
+        named = _fewest(masses, name, cover)
+        if len(named) <= AT_MOST:
+            return either(named)
+    return ANYWHERE
+
+
+def _country(code: str) -> str:
+    return country_name(code, article=True)
+
+
+def _fewest(masses: Sequence[tuple[str, float]], name: Callable[[str], str], cover: float) -> list[str]:
+    """Return the fewest names whose countries hold a share of all, the most probable first."""
+    sums: dict[str, float] = {}
+    for code, mass in masses:
+        sums[name(code)] = sums.get(name(code), 0.0) + mass
+    ranked = sorted(sums, key=lambda each: -sums[each])
+    # Rounding must not ask for one more.
+    left = cover * sum(sums.values()) - 1e-9
+    held, named = 0.0, []
+    for each in ranked:
+        if held >= left:
+            break
+        named.append(each)
+        held += sums[each]
+    return named
+
+
+def either(names: Sequence[str]) -> str:
+    """Return names as alternatives: 'Germany, Poland or Czechia'."""
+    return " or ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
+
+
+def headline(countries: Sequence[tuple[str, float]]) -> str:
+    """Return the headline of an answer: the fewest places that hold half of the probability.
+
+    >>> headline([("DE", 0.4), ("PL", 0.15), ("FR", 0.1), ("CZ", 0.12), ("AT", 0.1)])
+    'Most likely Germany or Poland'
+    """
+    words = region_words(countries, LIKELY)
+    return f"Could be {words}" if words == ANYWHERE else f"Most likely {words}"
+
+
+def abstention_headline(countries: Sequence[tuple[str, float]]) -> str:
+    """Return the headline of an answer that is not confident: the region that holds it, and no more.
+
+    >>> abstention_headline([("KE", 0.3), ("ET", 0.2), ("TZ", 0.1), ("YE", 0.2), ("SA", 0.2)])
+    'Somewhere in Eastern Africa or Western Asia; not confident enough to say more'
+    """
+    words = region_words(countries)
+    where = "Anywhere on land" if words == ANYWHERE else f"Somewhere in {words}"
+    return f"{where}; not confident enough to say more"
+
+
+def prior_words(words: str, codes: Sequence[str] | None, inside: float) -> str:
+    """Return how much the model itself put inside an area: 'the model itself put 3.1% inside Germany (within DE)'.
+
+    Args:
+        words: what was asked for, such as 'within DE'.
+        codes: the countries that are the area, None where it is another.
+        inside: probability, 0 to 1.
+    """
+    area = " and ".join(country_name(code, article=True) for code in codes or ())
+    return f"the model itself put {percent(inside)} inside {f'{area} ({words})' if area else f'the area ({words})'}"
+
+
+def percent(share: float) -> str:
+    """Return a share in percent, two digits or one decimal: '93%', '3.1%', 'less than 0.1%', '100%' of 1 alone.
+
+    >>> [percent(share) for share in (1, 0.9999, 0.5, 0.031, 0.0004, 0)]
+    ['100%', 'more than 99.9%', '50%', '3.1%', 'less than 0.1%', '0%']
+    """
+    if 0 < share < 0.001:
+        return "less than 0.1%"
+    if 0.999 < share < 1:
+        return "more than 99.9%"
+    return f"{100 * share:.1f}".removesuffix(".0") + "%"
