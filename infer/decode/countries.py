@@ -1,7 +1,5 @@
 """Which country cells lie in, from the shipped table of land."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,8 +29,3 @@ def mass_by_country(country: NDArray[np.str_], mass: NDArray[np.floating]) -> li
     share = np.bincount(member, mass, len(codes)) / max(float(mass.sum()), 1e-300)
     order = [k for k in np.argsort(-share, kind="stable") if codes[k] and share[k] >= 5e-4]
     return [{"code": str(codes[k]), "share": round(float(share[k]), 4)} for k in order]
-
-
-def known_countries() -> Sequence[str]:
-    """Return the codes of the table, sorted."""
-    return sorted(set(land_table().country[land_table().country != ""].tolist()))
