@@ -25,7 +25,7 @@ from train.calibrate import collect
 from train.config import RefineConfig
 from train.conformal import Calibration
 from train.refine import examples, learn, new_refiner
-from train.tasks import SPLITS_USED, labelled_splits
+from train.setup import SPLITS_USED, labelled_splits
 
 CPU = torch.device("cpu")
 LOSSES = ("mse", "great_circle")

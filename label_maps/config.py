@@ -2,23 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
-from geocells.partitions import DEFAULT_LEVELS, QuadPartition
-
-PartitionName = Literal["quad", "quad_equal_area", "adaptive", "admin", "kmeans", "macro"]
-
-OWN_FLAGS: dict[str, tuple[str, ...]] = {
-    "quad": ("levels",),
-    "quad_equal_area": ("levels",),
-    "adaptive": ("max_images", "max_level", "cells"),
-    "admin": ("countries", "regions", "assign"),
-    "kmeans": ("clusters", "seed"),
-    "macro": (),
-}
-"""Flags that only some partitions understand."""
+from geocells.partitions import PARTITIONS
+from plumbing.rules import Rule, check_rules, excludes, needs
 
 
 @dataclass(frozen=True)
@@ -33,10 +22,9 @@ class LabelMapsConfig:
     """Dataset folder, with its manifest.parquet."""
     run: Path
     """Run folder to begin; everything that a trained model is will lie in it."""
-    partition: PartitionName = "quad"
-    """How the world is cut: quad (equal boxes in degrees), quad_equal_area (cells of a level have equal area), adaptive
-    (cells as small as photographs are dense), admin (countries and regions), kmeans (nested clusters), macro (13 groups
-    of countries)."""
+    partition: Annotated[str, arg(metavar=PARTITIONS.metavar(), help=f"How the world is cut. {PARTITIONS.help()}")] = (
+        "quad"
+    )
     levels: tuple[int, ...] | None = None
     """quad: levels of the grid, coarse to fine, 1 to 16; 1 3 5 8 when left out."""
     min_images: int = 1
@@ -60,27 +48,26 @@ class LabelMapsConfig:
     seed: int | None = None
     """kmeans: of the first guess; 0 when left out."""
 
+    @property
+    def RULES(self) -> tuple[Rule, ...]:  # noqa: N802
+        """Return which flags have an effect only beside others."""
+        return (*PARTITIONS.rules(), needs("regions", "countries"), excludes("cells", "max_images max_level"))
+
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         if self.min_images < 1:
             raise ValueError(f"--min-images must be 1 or more, got {self.min_images}")
-        QuadPartition(DEFAULT_LEVELS if self.levels is None else self.levels)
-        for flag in sorted({flag for flags in OWN_FLAGS.values() for flag in flags}):
-            users = [name for name, flags in OWN_FLAGS.items() if flag in flags]
-            if getattr(self, flag) is not None and self.partition not in users:
-                written = f"--{flag.replace('_', '-')}"
-                raise ValueError(
-                    f"{written} is a flag of --partition {users[0]}, not of {self.partition}: leave it out"
-                )
+        PARTITIONS[self.partition]
+        check_rules(self)
+        if self.levels is not None:
+            from geocells.partitions.quad import QuadPartition  # which says what is wrong with levels
+
+            QuadPartition(self.levels)
         self._check_adaptive()
-        if self.regions and not self.countries:
-            raise ValueError("--regions needs --countries FILE too, such as ne_50m_admin_0_countries.zip")
         if self.clusters is not None:
             self._check_clusters(self.clusters)
 
     def _check_adaptive(self) -> None:
-        if self.cells and (self.max_images or self.max_level):
-            raise ValueError("--cells gives the cells ready made: leave --max-images and --max-level out")
         if self.max_images is not None and self.max_images < 1:
             raise ValueError(f"--max-images must be 1 or more, got {self.max_images}")
         if self.max_level is not None and not 1 <= self.max_level <= 16:

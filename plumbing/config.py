@@ -33,7 +33,8 @@ def parse(config: type[Config], prog: str, argv: Sequence[str] | None = None) ->
     """Parse a command line into a config; a YAML file among the arguments stands for flags, and later ones win.
 
     Args:
-        config: a frozen dataclass; the string under a field is its help text.
+        config: a frozen dataclass; the string under a field is its help text. One that has `from_arguments(prog, argv)`
+            deals its arguments to others by that.
         prog: the command as a user types it.
         argv: the arguments, this process's own when None.
 
@@ -42,6 +43,9 @@ def parse(config: type[Config], prog: str, argv: Sequence[str] | None = None) ->
             unknown key.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    if own := getattr(config, "from_arguments", None):
+        dealt: Config = own(prog, words)
+        return dealt
     if "-h" in words or "--help" in words:
         print(help_text(config, prog), end="")
         sys.exit(0)

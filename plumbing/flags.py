@@ -100,7 +100,7 @@ def flags_of(config: Any, prefix: str = "", group: str = "") -> list[Flag]:
                 optional=hint.optional,
                 default=default,
                 metavar=metavar,
-                about=about[field.name],
+                about=hint.about or about[field.name],
                 group=group or groups.get(field.name, "options"),
                 positional=hint.positional,
             )
@@ -146,6 +146,7 @@ class _Hint:
     positional: bool = False
     metavar: str | None = None
     name: str | None = None
+    about: str | None = None
 
     @classmethod
     def of(cls, hint: Any) -> "_Hint":
@@ -154,8 +155,9 @@ class _Hint:
             inner, said = cls.of(parts[0]), parts[1:]
             metavar = next((text for text in (getattr(mark, "metavar", None) for mark in said) if text), inner.metavar)
             name = next((text for text in (getattr(mark, "name", None) for mark in said) if text), inner.name)
+            about = next((text for text in (getattr(mark, "help", None) for mark in said) if text), inner.about)
             placed = inner.positional or any(mark is _POSITIONAL for mark in said)
-            return dataclasses.replace(inner, positional=placed, metavar=metavar, name=name)
+            return dataclasses.replace(inner, positional=placed, metavar=metavar, name=name, about=about)
         if origin in (typing.Union, types.UnionType):
             others = [part for part in parts if part is not type(None)]
             if len(others) == 1:

@@ -107,13 +107,12 @@ def chosen(folder: str, words: list[str]) -> tuple[type, str, list[str]]:
         assert words, f"{prog} names no verb"
         assert words[0] in commands, f"{prog} has no verb {words[0]!r}, it has: {', '.join(commands)}"
         commands, prog, words = commands[words[0]], f"{prog} {words[0]}", words[1:]
-    if prog == "python -m train sweep":
-        return importlib.import_module("train.__main__").sweep_config(words), prog, words
     return commands[0], prog, words
 
 
 def flags_of(config: type) -> set[str]:
-    return {written for flag in flags.flags_of(config) for written in (flag.written, flag.negated)}
+    parts = getattr(config, "PARTS", (config,))
+    return {word for part in parts for flag in flags.flags_of(part) for word in (flag.written, flag.negated)}
 
 
 def leaves(commands: Any) -> list[type]:

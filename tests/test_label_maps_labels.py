@@ -35,7 +35,8 @@ from tests.test_geocells_partitions import files  # noqa: F401
 from tests.tiny import PLACES, SPLITS, joint_config, write_square
 from train.config import LevelConfig
 from train.data import LabelledPhotos
-from train.tasks import labelled_splits, train_joint, train_level
+from train.setup import labelled_splits
+from train.tasks import class_objective, train_joint, train_level
 
 COUNTRY_OF = {"paris": "FR", "nairobi": "KE", "sydney": "AU", "new-york": "US", "lima": "PE", "suva": "FJ"}
 
@@ -166,11 +167,10 @@ def test_a_joint_loss_leaves_out_what_is_not_known_of_a_photograph(mixed, tmp_pa
     assert photos.placed is not None
     only = torch.from_numpy(np.flatnonzero(~photos.placed))
     from train.config import JointConfig
-    from train.tasks import _class_objective
 
     for loss in ("cross_entropy", "focal", "haversine"):
         config = JointConfig(mixed, run, loss=loss)
-        objective = _class_objective(config, hierarchy, [0, 1], "levels", (1.0, 1.0), torch.device("cpu"))
+        objective = class_objective(config, hierarchy, [0, 1], "levels", (1.0, 1.0), torch.device("cpu"))
         logits = [torch.randn(len(only), size, requires_grad=True) for size in hierarchy.sizes()]
         objective(logits, photos.targets(only, [0, 1], torch.device("cpu"))).backward()
         assert logits[0].grad.abs().sum() > 0

@@ -2,7 +2,10 @@
 
 import json
 import shutil
-from dataclasses import replace
+import subprocess
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ import torch
 
 from dataset.manifest import coordinates, read_manifest
 from geocells.hierarchy import UNKNOWN
+from geocells.partitions import PARTITIONS
 from infer.config import InferConfig
 from infer.model import load_model
 from infer.predict import main as answer
@@ -19,6 +23,8 @@ from label_maps.files import hierarchy_hash, read_hierarchy
 from tests.test_geocells_partitions import files  # noqa: F401
 from tests.tiny import joint_config
 from train.tasks import train_joint
+
+ROOT = Path(__file__).parent.parent
 
 FLAGS = {
     "quad_equal_area": {"levels": (1, 4)},
@@ -116,21 +122,41 @@ def test_admin_needs_no_file_for_countries_and_says_how_rough_they_are(tiny, tmp
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [
-        ({"clusters": (4, 8)}, "--clusters is a flag of --partition kmeans, not of quad"),
+        ({"clusters": (4, 8)}, "--clusters 4 8 has no effect without --partition kmeans"),
         (
             {"partition": "kmeans", "clusters": ()},
             "--clusters are numbers, coarse to fine, such as 50 500 5000; got nothing",
         ),
         ({"partition": "kmeans", "clusters": (8, 4)}, "got 8 4"),
         ({"partition": "kmeans", "clusters": (2, 3)}, "the finest level has at least 4"),
-        ({"partition": "kmeans", "clusters": (4,), "levels": (1,)}, "--levels is a flag of --partition quad"),
-        ({"partition": "admin", "regions": "x.zip"}, "--regions needs --countries FILE too"),
-        ({"partition": "macro", "max_images": 3}, "--max-images is a flag of --partition adaptive, not of macro"),
+        (
+            {"partition": "kmeans", "clusters": (4,), "levels": (1,)},
+            "--levels 1 has no effect without --partition quad or",
+        ),
+        ({"partition": "admin", "regions": "x.zip"}, "--regions x.zip has no effect without --countries"),
+        ({"partition": "macro", "max_images": 3}, "--max-images 3 has no effect without --partition adaptive"),
         ({"partition": "adaptive", "max_images": 0}, "--max-images must be 1 or more"),
         ({"partition": "adaptive", "max_level": 17}, "--max-level is 1 to 16"),
-        ({"partition": "adaptive", "max_level": 4, "cells": "x.csv"}, "leave --max-images and --max-level out"),
+        ({"partition": "adaptive", "max_level": 4, "cells": "x.csv"}, "--max-level 4 has no effect with --cells x.csv"),
     ],
 )
 def test_flags_that_do_not_go_together_are_refused(tmp_path, flags, complaint):
     with pytest.raises(ValueError, match=complaint):
         LabelMapsConfig(tmp_path, tmp_path, **flags)
+
+
+def test_a_partition_that_does_not_exist_is_refused_with_those_that_do(tmp_path):
+    known = "quad, quad_equal_area, adaptive, admin, kmeans, macro"
+    with pytest.raises(ValueError, match=f"there is no partition 'hexagons'; there are: {known}"):
+        LabelMapsConfig(tmp_path, tmp_path, partition="hexagons")
+
+
+def test_every_flag_of_a_partition_is_one_of_the_command():
+    names = {field.name for field in fields(LabelMapsConfig)}
+    assert {flag for entry in PARTITIONS.values() for flag in entry.flags} <= names
+
+
+def test_the_registry_is_read_without_numpy():
+    code = "import sys, geocells.partitions, label_maps.config; print({'numpy', 'shapely', 'scipy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

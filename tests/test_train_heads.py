@@ -16,7 +16,8 @@ from train import heads as readout
 from train import loop as fit
 from train.config import RefineConfig
 from train.refine import main as refine
-from train.tasks import labelled_splits, train_joint
+from train.setup import labelled_splits
+from train.tasks import train_joint
 from train.validate import validate
 
 CPU = torch.device("cpu")

@@ -138,7 +138,7 @@ def test_smoothing_shrinks_from_step_to_step_and_what_is_compared_between_epochs
     learned, compared, real = [], [], Objective.__call__
 
     def watched(own, logits, targets):
-        (learned if torch.is_grad_enabled() else compared).append(own.tau_km[-1])
+        (learned if torch.is_grad_enabled() else compared).append(own.loss.tau_km[-1])
         return real(own, logits, targets)
 
     monkeypatch.setattr(Objective, "__call__", watched)
@@ -413,7 +413,28 @@ def test_flags_that_do_not_fit_the_run_are_refused_and_leave_nothing(tiny, run, 
         ({"tau_km": (0.0,)}, "--tau-km must be above 0"),
         ({"tau_end": 0.0}, "--tau-end is a share above 0, at most 1, got 0"),
         ({"tau_end": 2.0}, "--tau-end is a share above 0, at most 1, got 2"),
-        ({"label_smoothing": 1.0}, "--label-smoothing is a share"),
+        ({"loss": "focal", "label_smoothing": 1.0}, "--label-smoothing is a share"),
+        *[
+            ({"loss": loss, **flag}, f"--{name} .* has no effect without --loss {users}")
+            for loss, flag, name, users in (
+                ("cross_entropy", {"tau_km": (75.0,)}, "tau-km", "haversine"),
+                ("focal", {"tau_end": 0.5}, "tau-end", "haversine"),
+                ("cross_entropy", {"focal_gamma": 1.0}, "focal-gamma", "focal"),
+                ("haversine", {"label_smoothing": 0.1}, "label-smoothing", "cross_entropy or --loss focal"),
+            )
+        ],
+        (
+            {"coordinate_loss": "great_circle"},
+            "--coordinate-loss great_circle has no effect without --coordinate-weight",
+        ),
+        (
+            {"coordinate_kind": "standardised"},
+            "--coordinate-kind standardised has no effect without --coordinate-weight",
+        ),
+        (
+            {"optim": OptimConfig(plateau_patience=5)},
+            "--optim.plateau-patience 5 has no effect without --optim.schedule plateau",
+        ),
     ],
 )
 def test_flags_that_cannot_work_are_refused_before_anything_is_read(tmp_path, changes, complaint):

@@ -1,5 +1,8 @@
 """What training minimises."""
 
+from dataclasses import fields
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 from geocells.hierarchy import UNKNOWN
 from geocells.sphere import EARTH_RADIUS_KM, latlon_deg, unit_vectors
 from infer.decode.posterior import Tree, chain
+from train.config import JointConfig
 from train.losses import (
     Objective,
     Targets,
@@ -17,6 +21,7 @@ from train.losses import (
     haversine_targets,
     smooth_one_hot,
 )
+from train.registry import LOSSES
 
 haversine = pytest.importorskip("haversine")
 
@@ -31,9 +36,15 @@ def vectors(places_deg):
 CENTERS = tuple(vectors(part) for part in (PLACES[:2], PLACES[2:5], PLACES[5:]))
 
 
-def objective(loss="cross_entropy", on="levels", **changes):
-    plain = {"tree": TREE, "centers": CENTERS, "loss": loss, "loss_on": on}
-    return Objective(**{**plain, "tau_km": (800.0, 400.0, 100.0), "weights": (1.0, 1.0, 1.0), **changes})
+def loss_of(name="cross_entropy", centers=CENTERS, **flags):
+    """The loss of a name, as flags make it."""
+    plain = {"tau_km": (800.0, 400.0, 100.0)} if name == "haversine" else {}
+    config = JointConfig(Path("d"), Path("r"), loss=name, **{**plain, **flags})
+    return LOSSES[name].load().of(config, centers)
+
+
+def objective(loss="cross_entropy", on="levels", weights=(1.0, 1.0, 1.0), class_weights=(), **flags):
+    return Objective(TREE, CENTERS, loss_of(loss, **flags), on, weights, class_weights)
 
 
 def logits_of(number=0, batch=4, scale=2.0):
@@ -177,7 +188,8 @@ def test_focal_with_gamma_zero_is_cross_entropy_and_with_more_turns_from_what_is
 def test_focal_has_finite_gradients_where_a_class_is_certain(gamma):
     tree = Tree((), (1,))
     logits = [torch.zeros(2, 1, requires_grad=True)]
-    loss = Objective(tree, (CENTERS[0][:1],), "focal", "levels", (75.0,), (1.0,), focal_gamma=gamma)
+    centers = (CENTERS[0][:1],)
+    loss = Objective(tree, centers, loss_of("focal", centers, focal_gamma=gamma), "levels", (1.0,))
     loss(logits, Targets(torch.zeros(2, 1, dtype=torch.long), vectors(PLACES[:2]))).backward()
     assert torch.isfinite(logits[0].grad).all()
 
@@ -234,6 +246,19 @@ def test_smoothing_falls_from_800_to_100_km_and_is_that_of_pigeon_alone():
 def test_smoothing_shrinks_between_a_fifth_and_four_fifths_of_a_training():
     whole = objective("haversine", tau_end=0.25)
     for share, left in ((0.0, 1.0), (0.2, 1.0), (0.5, 0.5), (0.8, 0.25), (1.0, 0.25)):
-        assert whole.at(share).tau_km == pytest.approx((800 * left, 400 * left, 100 * left))
-    assert whole.at(1.0).at(1.0).tau_km == whole.at(1.0).tau_km
-    assert objective("haversine").at(0.9).tau_km == (800.0, 400.0, 100.0)
+        assert whole.at(share).loss.tau_km == pytest.approx((800 * left, 400 * left, 100 * left))
+    assert whole.at(1.0).at(1.0).loss.tau_km == whole.at(1.0).loss.tau_km
+    assert objective("haversine").at(0.9).loss.tau_km == (800.0, 400.0, 100.0)
+
+
+def test_every_loss_in_the_registry_does_what_a_loss_does():
+    for name in LOSSES:
+        loss = loss_of(name)
+        assert loss.wanted(2, targets_of([0, 3])).sum(dim=1).tolist() == pytest.approx([1, 1])
+        assert loss.cost(torch.tensor([[0.5]]).log()).item() > 0
+        assert set(LOSSES[name].flags) <= {field.name for field in fields(JointConfig)}
+
+
+def test_a_loss_that_does_not_exist_is_refused_with_those_that_do():
+    with pytest.raises(ValueError, match="there is no loss 'huber'; there are: cross_entropy, focal, haversine"):
+        JointConfig(Path("d"), Path("r"), loss="huber")

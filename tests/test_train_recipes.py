@@ -16,43 +16,44 @@ from infer.predict import main as infer
 from label_maps.config import LabelMapsConfig
 from plumbing.config import command, parse
 from tests.test_geocells_partitions import files  # noqa: F401
-from train.config import JointConfig, LevelConfig, RefineConfig, RegressConfig, SweepConfig
+from train.config import JointConfig, LevelConfig, RefineConfig, RegressConfig
+from train.sweep_config import SweepConfig
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "train" / "recipes"
 
 COMMANDS: dict[str, tuple[type, str]] = {
-    "label_maps": (LabelMapsConfig, "label_maps.build:main"),
-    "train.level": (LevelConfig, "train.tasks:train_level"),
-    "train.joint": (JointConfig, "train.tasks:train_joint"),
-    "train.refine": (RefineConfig, "train.refine:main"),
-    "train.regress": (RegressConfig, "train.tasks:train_regress"),
-    "train.sweep": (SweepConfig, "train.sweep:main"),
+    "label_maps build": (LabelMapsConfig, "label_maps.build:main"),
+    "train level": (LevelConfig, "train.tasks:train_level"),
+    "train joint": (JointConfig, "train.tasks:train_joint"),
+    "train refine": (RefineConfig, "train.refine:main"),
+    "train regress": (RegressConfig, "train.tasks:train_regress"),
+    "train sweep": (SweepConfig, "train.sweep:main"),
 }
 
 CLAIMS: dict[str, tuple[str, dict[str, object]]] = {
-    "geoguessr2": ("train.level", {"arch": "resnet50", "epochs": 6, "optim.lr": 1e-4, "batch_size": 64}),
+    "geoguessr2": ("train level", {"arch": "resnet50", "epochs": 6, "optim.lr": 1e-4, "batch_size": 64}),
     "director": (
-        "train.level",
+        "train level",
         {
             "level": "macro", "arch": "efficientnet_b0", "optim.name": "adamw", "optim.lr": 5e-4, "patience": 6,
             "optim.weight_decay": 1e-4, "optim.schedule": "plateau", "sampler": "balanced", "class_weights": True,
         },
     ),
-    "experts": ("train.refine", {"kind": "experts", "coordinate_loss": "smooth_l1", "patience": 6}),
+    "experts": ("train refine", {"kind": "experts", "coordinate_loss": "smooth_l1", "patience": 6}),
     "region_embedding": (
-        "train.refine",
+        "train refine",
         {"kind": "embedding", "optim.name": "adam", "optim.lr": 1e-4, "optim.plateau_patience": 5, "patience": 5},
     ),
     "country": (
-        "train.level",
+        "train level",
         {"level": "country", "optim.name": "adamw", "optim.trunk_lr_factor": 0.1, "optim.schedule": "step"},
     ),
-    "region_smooth": ("train.level", {"level": "region", "loss": "haversine", "tau_km": (75.0,)}),
-    "coordinates": ("train.regress", {"kind": "standardised", "coordinate_loss": "mse"}),
-    "multiscale": ("train.joint", {"loss": "focal", "coordinate_weight": 1.0, "optim.schedule": "plateau"}),
-    "joint": ("train.joint", {"loss": "haversine", "epochs": 20, "batch_size": 256}),
-    "demo": ("train.joint", {"arch": "resnet18", "weights": "none", "image_size": 64, "cache_pixels": True}),
+    "region_smooth": ("train level", {"level": "region", "loss": "haversine", "tau_km": (75.0,)}),
+    "coordinates": ("train regress", {"kind": "standardised", "coordinate_loss": "mse"}),
+    "multiscale": ("train joint", {"loss": "focal", "coordinate_weight": 1.0, "optim.schedule": "plateau"}),
+    "joint": ("train joint", {"loss": "haversine", "epochs": 20, "batch_size": 256}),
+    "demo": ("train joint", {"arch": "resnet18", "weights": "none", "image_size": 64, "cache_pixels": True}),
 }  # fmt: skip
 """Which command each recipe is for, and what the published system is known by."""
 
@@ -68,11 +69,11 @@ TINY_HEAD = "--epochs 2 --batch-size 16 --workers 0 --device cpu"
 
 
 def said_commands(recipe: Path) -> list[tuple[str, list[str]]]:
-    """Return the commands in the first lines of a recipe: module and arguments."""
+    """Return the commands in the first lines of a recipe: module and verb, and the arguments."""
     text = recipe.read_text().replace("\\\n#", "")
     lines = re.findall(r"^#   python -m (.+)$", text, flags=re.MULTILINE)
     words = [shlex.split(line, comments=True) for line in lines]
-    return [(module, argv) for module, *argv in words]
+    return [(f"{module} {verb}", argv) for module, verb, *argv in words]
 
 
 def value_of(config: object, name: str) -> object:
@@ -89,12 +90,13 @@ def test_every_recipe_has_its_claims():
 def test_the_commands_in_the_first_lines_can_be_typed(name, monkeypatch):
     monkeypatch.chdir(ROOT)
     said = said_commands(FOLDER / f"{name}.yaml")
-    assert next(module for module, _ in said) == "label_maps"
+    assert next(module for module, _ in said) == "label_maps build"
     assert CLAIMS[name][0] in [module for module, argv in said if f"train/recipes/{name}.yaml" in argv]
     for module, argv in said:
         config = COMMANDS[module][0]
         parsed = parse(config, f"python -m {module}", argv)
-        assert str(value_of(parsed, "run")).startswith("runs/")
+        run = parsed.training.run if isinstance(parsed, SweepConfig) else parsed.run
+        assert str(run).startswith("runs/")
 
 
 @pytest.mark.parametrize("name", CLAIMS)
@@ -140,15 +142,15 @@ def test_a_recipe_runs_from_label_maps_to_answers(name, data, tmp_path, files, m
                 "--clusters",
                 *("4", "8", "16")[: len(words) - words.index("--clusters") - 1],
             ]
-        if module == "train.refine":
+        if module == "train refine":
             typed(module, words + TINY_HEAD.split())
-        elif module.startswith("train.") and module != "train.sweep":
+        elif module.startswith("train ") and module != "train sweep":
             for level in ("L1", "L3", "L5", "L8") if "L1" in words else ("",):
                 typed(module, [level if word == "L1" else word for word in words] + TINY.split())
-        elif module == "label_maps":
+        elif module == "label_maps build":
             typed(module, words)
     photos = [data / path for path in read_manifest(data)["path"].iloc[:2]]
-    point = "refined" if CLAIMS[name][0] == "train.refine" else None
+    point = "refined" if CLAIMS[name][0] == "train refine" else None
     infer(InferConfig(photos=tuple(photos), run=run, out=tmp_path / "out", point=point, workers=0, device="cpu"))
     records = json.loads((tmp_path / "out" / "predictions.json").read_text())
     assert [record["input"] for record in records] == [str(photo) for photo in photos]

@@ -210,7 +210,7 @@ def test_after_another_training_of_the_network_the_refiner_is_refused_until_trai
     [
         ({"epochs": 0}, "--epochs and --batch-size must be 1 or more"),
         ({"patience": -1}, "--patience 0 or more"),
-        ({"experts_at": "L3"}, "add --kind experts"),
+        ({"experts_at": "L3"}, "no effect without --kind experts"),
         ({"optim": OptimConfig(frozen=("conv1",))}, "features that stay: leave out --optim.trunk-lr-factor"),
         ({"optim": OptimConfig(ema=0.9)}, "features that stay: leave out --optim.trunk-lr-factor"),
     ],

@@ -8,16 +8,20 @@ import pytest
 from plumbing.config import parse
 from tests.tiny import joint_config, update_run
 from train import sweep as sweeping
-from train.__main__ import sweep_config as config_of
-from train.config import JointConfig, LevelConfig, LevelSweepConfig, OptimConfig, SweepConfig
+from train.config import JointConfig, LevelConfig, OptimConfig
+from train.sweep_config import GridConfig, SweepConfig
 
 RECIPES = Path(__file__).parent.parent / "train" / "recipes"
 
 
-def sweep_config(tiny: Path, run: Path, **changes) -> SweepConfig:
-    plain = joint_config(tiny, run, epochs=1)
-    kept = {field.name: getattr(plain, field.name) for field in fields(JointConfig) if field.name != "readout_epochs"}
-    return SweepConfig(**{**kept, "lrs": (1e-3, 1e-2), "weight_decays": (0.01,), **changes})
+def sweep_config(tiny: Path, run: Path, level: str | None = None, **changes) -> SweepConfig:
+    of_grid = {field.name for field in fields(GridConfig)}
+    grid = {name: changes.pop(name) for name in list(changes) if name in of_grid}
+    training: JointConfig | LevelConfig = joint_config(tiny, run, **{"epochs": 1, **changes})
+    if level is not None:
+        plain = {field.name: getattr(training, field.name) for field in fields(LevelConfig) if field.name != "level"}
+        training = LevelConfig(**plain, level=level)
+    return SweepConfig(training, GridConfig(**{"lrs": (1e-3, 1e-2), "weight_decays": (0.01,), **grid}))
 
 
 @pytest.fixture
@@ -170,7 +174,7 @@ def test_more_trials_of_halving_are_new_ones(tiny: Path, run: Path) -> None:
 def test_draws_of_halving_are_even_on_a_logarithmic_scale_and_more_begin_with_fewer(tiny: Path, tmp_path: Path) -> None:
     def drawn(trials: int) -> list[tuple[float, float]]:
         changes = {"lrs": (1e-1, 1e-5, 1e-2), "weight_decays": (0.01,), "method": "halving", "trials": trials}
-        return sweeping._pairs(sweep_config(tiny, tmp_path, **changes))
+        return sweeping._pairs(GridConfig(**changes), seed=0)
 
     many = drawn(400)
     assert many[:7] == drawn(7)
@@ -228,22 +232,54 @@ def test_several_processes_are_refused(tiny: Path, tmp_path: Path, monkeypatch) 
 def test_a_level_is_swept_with_the_settings_that_it_is_trained_with(argv: list[str]) -> None:
     argv = ["--data", "d", "--run", "r", "--resume", *argv]
     alone = parse(LevelConfig, "x", argv)
-    swept = parse(config_of(argv), "x", argv)
-    assert sweeping._training(swept, alone.run, (alone.optim.lr, alone.optim.weight_decay)) == alone
+    swept = parse(SweepConfig, "x", argv)
+    assert sweeping._trial(swept.training, alone.run, (alone.optim.lr, alone.optim.weight_decay)) == alone
 
 
 @pytest.mark.parametrize("argv", [[], [str(RECIPES / "joint.yaml")], [str(RECIPES / "multiscale.yaml")]])
 def test_the_joint_network_is_swept_with_the_settings_that_it_is_trained_with(argv: list[str]) -> None:
     argv = ["--data", "d", "--run", "r", "--resume", *argv]
     alone = parse(JointConfig, "x", argv)
-    swept = parse(config_of(argv), "x", argv)
-    tried = sweeping._training(swept, alone.run, (alone.optim.lr, alone.optim.weight_decay))
+    swept = parse(SweepConfig, "x", argv)
+    tried = sweeping._trial(swept.training, alone.run, (alone.optim.lr, alone.optim.weight_decay))
     assert tried == replace(alone, readout_epochs=0)
 
 
-def test_a_refused_command_line_is_left_to_the_command_to_refuse() -> None:
-    assert config_of(["--data", "d", "--run", "r", "--level", "L3", "--trials", "0"]) is SweepConfig
-    assert config_of(["--data", "d", "--run", "r", "--level", "L3"]) is LevelSweepConfig
+def test_flags_of_the_grid_go_to_the_grid_and_all_others_to_the_training() -> None:
+    argv = [
+        "--data",
+        "d",
+        "--lrs",
+        "0.1",
+        "0.2",
+        str(RECIPES / "joint.yaml"),
+        "--run",
+        "r",
+        "--method=halving",
+        "--epochs",
+        "2",
+    ]
+    swept = parse(SweepConfig, "x", [*argv, "--trials", "4", "--overwrite"])
+    assert swept.grid == GridConfig("halving", lrs=(0.1, 0.2), trials=4, overwrite=True)
+    assert swept.training == parse(
+        JointConfig, "x", ["--data", "d", str(RECIPES / "joint.yaml"), "--run", "r", "--epochs", "2"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--optim.lr", "0.1"], "--optim.lr is what a sweep varies: give the values to try by --lrs"),
+        (["--optim.weight-decay=0"], "give the values to try by --weight-decays"),
+        (["--trials", "3"], "--trials 3 has no effect without --method halving"),
+        (["--level", "L3", "--loss-on", "levels"], "--loss-on is not a flag"),
+        (["--level", "L3", "--method", "halving", "--trials", "0"], "--trials must be 1 or more"),
+        (["--lrs", "0"], "--lrs needs numbers above 0"),
+    ],
+)
+def test_a_command_line_that_cannot_be_swept_is_refused(argv: list[str], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        parse(SweepConfig, "x", ["--data", "d", "--run", "r", *argv])
 
 
 @pytest.mark.parametrize(
@@ -251,9 +287,9 @@ def test_a_refused_command_line_is_left_to_the_command_to_refuse() -> None:
     [
         ({"lrs": (0.0,)}, "--lrs"),
         ({"weight_decays": (-1.0,)}, "--weight-decays"),
-        ({"trials": 0}, "--trials"),
+        ({"trials": 0, "method": "halving"}, "--trials must be"),
+        ({"trials": 3}, "--trials 3 has no effect without --method halving"),
         ({"method": "halving", "weight_decays": (0.0, 0.1)}, "logarithmic"),
-        ({"level": "L3", "loss_on": "levels", "coordinate_weight": 1.0}, "knows no --loss-on, --coordinate-weight"),
     ],
 )
 def test_what_cannot_be_swept_is_refused(changes, words: str, tiny: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from infer.evaluate.run import split_photos, trained_ids
 from infer.images import photo_batches
 from infer.model import TEMPERATURES, Model, NetworkOutput, load_model
 from infer.network.devices import pick_device
-from plumbing.files import write_json, write_text
+from plumbing.files import write_json
 from plumbing.progress import progress
 from plumbing.version import now_utc
 from train.config import CalibrateConfig
@@ -75,9 +75,6 @@ def main(config: CalibrateConfig) -> None:
     # Interrupted here, a run has no conformal scores rather than those of other temperatures.
     (config.run / CONFORMAL).unlink(missing_ok=True)
     write_json(config.run / TEMPERATURES, record)
-    for level, temperature in zip(model.hierarchy.level_names, fitted["greedy"], strict=True):
-        # As the older project keeps them: one positive number a level, fitted to its own probabilities.
-        write_text(config.run / f"{level}_temperature.txt", f"{temperature}\n")
     write_json(config.run / CONFORMAL, {"model_hash": model.hash, "fusion": fusion, **conformal})
     print(_table(record))
 

@@ -1,8 +1,17 @@
 """Flags of the training commands. Nothing here imports torch, so that --help is instant."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
+
+from tyro.conf import arg
+
+from plumbing.rules import Rule, check_rules, needs
+from train.registry import LOSSES
+
+LossName = Annotated[str, arg(metavar=LOSSES.metavar(), help=f"What is minimised. {LOSSES.help()}")]
+CoordinateLoss = Literal["mse", "smooth_l1", "great_circle"]
+CoordinateKind = Literal["vector", "standardised"]
 
 
 @dataclass(frozen=True)
@@ -132,8 +141,14 @@ class TrainConfig:
     seed: int = 0
     """Same seed, same run."""
 
+    @property
+    def RULES(self) -> tuple[Rule, ...]:  # noqa: N802
+        """Return which flags have an effect only beside others."""
+        return (needs("optim.plateau_patience", "optim.schedule", "plateau"),)
+
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
+        check_rules(self)
         for flag, value, least in (
             ("--epochs", self.epochs, 1),
             ("--batch-size", self.batch_size, 2),
@@ -160,24 +175,28 @@ class TrainConfig:
 class ClassifyConfig(TrainConfig):
     """What trainings of classes have in common."""
 
-    loss: Literal["cross_entropy", "focal", "haversine"] = "cross_entropy"
-    """cross_entropy on the true class; focal, which turns to what is not yet learned; or haversine: on classes by their
-    distance from the true coordinate (PIGEON)."""
+    loss: LossName = "cross_entropy"
     focal_gamma: float = 2.0
-    """How strongly focal turns away from what is learned."""
+    """focal: how strongly it turns away from what is learned."""
     class_weights: bool = False
     """Weigh each class by the inverse of its number of photographs (balanced: n / (k * n_c))."""
     tau_km: tuple[float, ...] = ()
-    """Smoothing length of haversine, one for all levels or one for each; left out, 800 km at the coarsest level down to
+    """haversine: smoothing length, one for all levels or one for each; left out, 800 km at the coarsest level down to
     100 km at the finest of a joint network, 75 km for a single level."""
     tau_end: float = 1.0
-    """Share of the smoothing lengths that is left at the end of training: below 1 they shrink as the network learns, as in
-    the largest run of bench/LOG.md; not tried on few photographs."""
+    """haversine: share of the smoothing lengths that is left at the end of training. Below 1 they shrink as the network
+    learns, as in the largest run of bench/LOG.md; not tried on few photographs."""
     label_smoothing: float = 0.0
-    """Share of the probability that cross_entropy and focal spread over all classes."""
+    """cross_entropy and focal: share of the probability that they spread over all classes."""
+
+    @property
+    def RULES(self) -> tuple[Rule, ...]:  # noqa: N802
+        """Return which flags have an effect only beside others."""
+        return (*super().RULES, *LOSSES.rules())
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
+        LOSSES[self.loss]
         super().__post_init__()
         if any(tau <= 0 for tau in self.tau_km):
             raise ValueError(f"--tau-km must be above 0, got {self.tau_km}")
@@ -201,9 +220,7 @@ class LevelConfig(ClassifyConfig):
 class JointConfig(ClassifyConfig):
     """Train one network for all levels together: one trunk, a head for each level, a quarter of the cost."""
 
-    loss: Literal["cross_entropy", "focal", "haversine"] = "haversine"
-    """cross_entropy on the true class; focal, which turns to what is not yet learned; or haversine: on classes by their
-    distance from the true coordinate (PIGEON)."""
+    loss: LossName = "haversine"
     loss_on: Literal["levels", "siblings", "tree"] = "tree"
     """Softmax that the loss is taken on: each level's own, that over siblings only, or the posterior of the tree, which is
     what haversine fits best (bench/LOG.md)."""
@@ -211,10 +228,10 @@ class JointConfig(ClassifyConfig):
     """Weight of each level's loss; equal when left out."""
     coordinate_weight: float = 0.0
     """Weight of the loss of a further head that answers a coordinate, which `--point regressed` then gives; 0 is none."""
-    coordinate_kind: Literal["vector", "standardised"] = "vector"
-    """vector regresses a point on the sphere; standardised latitude and longitude."""
-    coordinate_loss: Literal["mse", "smooth_l1", "great_circle"] = "mse"
-    """Of the coordinate: squared error, smooth L1, or the squared great-circle distance in radians."""
+    coordinate_kind: CoordinateKind = "vector"
+    """With --coordinate-weight: vector regresses a point on the sphere; standardised latitude and longitude."""
+    coordinate_loss: CoordinateLoss = "mse"
+    """With --coordinate-weight: squared error, smooth L1, or the squared great-circle distance in radians."""
     readout_epochs: int = 12
     """When the trunk has learned, replace the linear heads by a hidden layer that reads all its stages (ResNets; the last one
     of other trunks), fitted in so many passes over features that are computed once, if the calibration split is then
@@ -227,6 +244,11 @@ class JointConfig(ClassifyConfig):
     """Optimiser and schedule."""
     augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(flip=0.0, rotation_deg=0.0, crop_scale=0.7))
     """Random changes of training pictures."""
+
+    @property
+    def RULES(self) -> tuple[Rule, ...]:  # noqa: N802
+        """Return which flags have an effect only beside others."""
+        return (*super().RULES, needs("coordinate_kind coordinate_loss", "coordinate_weight"))
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -249,10 +271,10 @@ def _refuse_mixing(augment: AugmentConfig) -> None:
 class RegressConfig(TrainConfig):
     """Train a network that answers a coordinate and knows no cells: the baseline that cells are measured against."""
 
-    kind: Literal["vector", "standardised"] = "vector"
+    kind: CoordinateKind = "vector"
     """vector regresses a point on the sphere; standardised latitude and longitude by the mean and standard deviation of
     the training photographs, as published, for which the antimeridian is a wall."""
-    coordinate_loss: Literal["mse", "smooth_l1", "great_circle"] = "mse"
+    coordinate_loss: CoordinateLoss = "mse"
     """Squared error, smooth L1, or the squared great-circle distance in radians."""
 
     def __post_init__(self) -> None:
@@ -281,7 +303,7 @@ class RefineConfig:
     all cells, which is told the cell by an embedding of it."""
     experts_at: str | None = None
     """With experts: one for each cell of this coarser level, such as L3; `--point refined` then answers by its cells."""
-    coordinate_loss: Literal["mse", "smooth_l1", "great_circle"] = "mse"
+    coordinate_loss: CoordinateLoss = "mse"
     """Squared error or smooth L1 of shares of the cell's box, latitude and longitude half each, or the squared
     great-circle distance."""
     epochs: int = 50
@@ -301,12 +323,16 @@ class RefineConfig:
     seed: int = 0
     """Same seed, same refiner."""
 
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        needs("experts_at", "kind", "experts"),
+        needs("optim.plateau_patience", "optim.schedule", "plateau"),
+    )
+
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         if self.epochs < 1 or self.batch_size < 1 or self.workers < 0 or self.patience < 0:
             raise ValueError("--epochs and --batch-size must be 1 or more, --workers and --patience 0 or more")
-        if self.experts_at is not None and self.kind != "experts":
-            raise ValueError("--experts-at says whose cells have an expert: add --kind experts")
+        check_rules(self)
         of_trunks = OptimConfig()
         if any(getattr(self.optim, flag) != getattr(of_trunks, flag) for flag in TRUNK_OPTIM):
             raise ValueError(
@@ -341,60 +367,3 @@ class CalibrateConfig:
         """Refuse what cannot work."""
         if self.max_photos < 1 or self.batch_size < 1 or self.workers < 0:
             raise ValueError("--max-photos and --batch-size must be 1 or more, --workers 0 or more")
-
-
-@dataclass(frozen=True)
-class SweepConfig(JointConfig):
-    """Train many times over learning rates and weight decays, and show which was best; any recipe can be swept.
-
-    Interrupted, the same command continues; more --trials add to those there are. A sweep's trainings lie in
-    sweep/joint/ or sweep/LEVEL/ of the run folder. They are judged by what the trunk learns: their heads stay linear,
-    whatever --readout-epochs says.
-    """
-
-    level: str | None = None
-    """Sweep the network of this level, such as L3, instead of the joint one; what is left out is then as train.level has it."""
-    overwrite: bool = False
-    """Delete this sweep and its trainings, and begin it anew."""
-    method: Literal["grid", "halving"] = "grid"
-    """grid tries every pair; halving draws pairs at random and stops the worse ones early (successive halving)."""
-    lrs: tuple[float, ...] = (1e-5, 5e-5, 1e-4, 5e-4, 1e-3)
-    """Learning rates of the grid; halving draws between the least and the greatest."""
-    weight_decays: tuple[float, ...] = (1e-4, 1e-3, 1e-2)
-    """Weight decays of the grid; halving draws between the least and the greatest."""
-    trials: int = 15
-    """Trainings that halving begins."""
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot work."""
-        super().__post_init__()
-        if not self.lrs or min(self.lrs) <= 0:
-            raise ValueError(f"--lrs needs numbers above 0, got {self.lrs}")
-        if not self.weight_decays or min(self.weight_decays) < 0:
-            raise ValueError(f"--weight-decays needs numbers that are not negative, got {self.weight_decays}")
-        if self.method == "halving" and min(self.weight_decays) == 0:
-            raise ValueError(
-                "--method halving draws weight decays on a logarithmic scale: leave 0 out of --weight-decays"
-            )
-        if self.trials < 1:
-            raise ValueError(f"--trials must be 1 or more, got {self.trials}")
-        of_levels = {flag.name for flag in fields(LevelConfig)}
-        of_joint = [flag for flag in fields(JointConfig) if flag.name not in of_levels]
-        set_too = [flag.name.replace("_", "-") for flag in of_joint if getattr(self, flag.name) != flag.default]
-        if self.level is not None and set_too:
-            raise ValueError(
-                f"--level {self.level} trains one level, which knows no --{', --'.join(set_too)}: leave it out"
-            )
-
-
-@dataclass(frozen=True)
-class LevelSweepConfig(SweepConfig):
-    """A sweep with --level: what is left out is as in LevelConfig."""
-
-    loss: Literal["cross_entropy", "focal", "haversine"] = LevelConfig.loss
-    """cross_entropy on the true class; focal, which turns to what is not yet learned; or haversine: on classes by their
-    distance from the true coordinate (PIGEON)."""
-    optim: OptimConfig = field(default_factory=OptimConfig)
-    """Optimiser and schedule."""
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-    """Random changes of training pictures."""

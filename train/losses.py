@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from geocells.hierarchy import UNKNOWN
 from infer.decode.point import answer_points
 from infer.decode.posterior import Tree, chain, class_ranks, family_log_softmax
 from infer.network.sphere import pairwise_km
+from train.config import ClassifyConfig
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,127 @@ class Targets:
         return Targets(self.classes[rows], self.vectors[rows], placed=placed)
 
 
+class ClassLoss(Protocol):
+    """A loss of classes: which distribution over the classes of a level is wanted, and what it costs to miss a class.
+
+    The loss of a photograph at a level is the sum over classes of wanted times cost.
+    """
+
+    @classmethod
+    def of(cls, config: ClassifyConfig, centers: tuple[Tensor, ...]) -> "ClassLoss":
+        """Return the loss that flags ask for, of trained levels with (classes, 3) unit vectors of the class centres."""
+
+    def at(self, share: float) -> "ClassLoss":
+        """Return the loss when a share of the training is done, 0 to 1."""
+
+    def wanted(self, level: int, targets: Targets) -> Tensor:
+        """Return the (B, classes) target distribution at a level; all zero where it is unknown."""
+
+    def cost(self, log_probability: Tensor) -> Tensor:
+        """Return the (B, classes) cost of each class, were it the true one."""
+
+
+@dataclass(frozen=True, eq=False)
+class CrossEntropy:
+    """Cross-entropy on the true class.
+
+    Attributes:
+        centers: (classes, 3) unit vectors of the class centres, per level.
+        label_smoothing: share of the target that is spread over all classes.
+    """
+
+    centers: tuple[Tensor, ...]
+    label_smoothing: float = 0.0
+
+    @classmethod
+    def of(cls, config: ClassifyConfig, centers: tuple[Tensor, ...]) -> Self:
+        """Return the loss that flags ask for."""
+        return cls(centers, config.label_smoothing)
+
+    def at(self, share: float) -> Self:
+        """Return the loss itself: it does not change."""
+        return self
+
+    def wanted(self, level: int, targets: Targets) -> Tensor:
+        """Return (B, classes) smoothed one-hot targets, zero where the class is unknown."""
+        classes = targets.classes[:, level]
+        smoothed = smooth_one_hot(classes.clamp(min=0), len(self.centers[level]), self.label_smoothing)
+        return (classes != UNKNOWN)[:, None].float() * smoothed
+
+    def cost(self, log_probability: Tensor) -> Tensor:
+        """Return the surprise at each class."""
+        return -log_probability
+
+
+@dataclass(frozen=True, eq=False)
+class Focal(CrossEntropy):
+    """Focal loss (Lin et al. 2017): cross-entropy that turns away from what is learned.
+
+    Attributes:
+        gamma: how strongly.
+    """
+
+    gamma: float = 2.0
+
+    @classmethod
+    def of(cls, config: ClassifyConfig, centers: tuple[Tensor, ...]) -> Self:
+        """Return the loss that flags ask for."""
+        return cls(centers, config.label_smoothing, config.focal_gamma)
+
+    def cost(self, log_probability: Tensor) -> Tensor:
+        """Return the surprise at each class, times a power of what is left of its probability."""
+        # The floor keeps the gradient of a fractional power finite where a class is certain.
+        return (1 - log_probability.exp()).clamp_min(1e-7) ** self.gamma * -log_probability
+
+
+@dataclass(frozen=True, eq=False)
+class Haversine:
+    """Cross-entropy on classes by their distance from the true coordinate; see `haversine_targets`.
+
+    Attributes:
+        centers: (classes, 3) unit vectors of the class centres, per level.
+        tau_km: smoothing length of each level.
+        tau_end: share of the smoothing lengths that is left at the end of training.
+    """
+
+    centers: tuple[Tensor, ...]
+    tau_km: tuple[float, ...]
+    tau_end: float = 1.0
+
+    @classmethod
+    def of(cls, config: ClassifyConfig, centers: tuple[Tensor, ...]) -> "Haversine":
+        """Return the loss that flags ask for.
+
+        Raises:
+            ValueError: smoothing lengths are neither one nor one for each level.
+        """
+        tau_km = config.tau_km or default_tau_km(len(centers))
+        tau_km = tau_km * len(centers) if len(tau_km) == 1 else tau_km
+        if len(tau_km) != len(centers):
+            raise ValueError(f"--tau-km needs 1 or {len(centers)} numbers, got {len(tau_km)}")
+        return cls(centers, tau_km, config.tau_end)
+
+    def at(self, share: float) -> "Haversine":
+        """Return the loss when a share of the training is done: smoothing lengths shrink from 0.2 to 0.8 of it.
+
+        Wide smoothing teaches a network that knows nothing yet, narrow smoothing to tell neighbours apart.
+        """
+        left = self.tau_end ** min(1.0, max(0.0, (share - 0.2) / 0.6))
+        return replace(self, tau_km=tuple(tau * left for tau in self.tau_km), tau_end=1.0)
+
+    def wanted(self, level: int, targets: Targets) -> Tensor:
+        """Return (B, classes) targets that fall off with distance; a photograph of an unknown cell has one too."""
+        wanted = haversine_targets(targets.vectors, self.centers[level], self.tau_km[level])
+        if targets.placed is None:
+            return wanted
+        known = (targets.classes[:, level] != UNKNOWN) | targets.placed
+        return wanted * known[:, None].float()
+
+    def cost(self, log_probability: Tensor) -> Tensor:
+        """Return the surprise at each class."""
+        return -log_probability
+
+
 @dataclass(frozen=True, eq=False)
 class Objective:
     """The loss of a batch: a weighted mean over levels of a mean over photographs.
@@ -46,25 +169,17 @@ class Objective:
     Attributes:
         tree: the trained levels; one level alone is a tree without parents.
         centers: (classes, 3) unit vectors of the class centres, per level.
-        loss: `cross_entropy`, `focal` or `haversine`.
+        loss: what is wanted of a level, and what it costs to miss it.
         loss_on: `levels`, `siblings` or `tree`.
-        tau_km: smoothing length of haversine per level.
         weights: weight of each level.
-        tau_end: share of the smoothing lengths that is left at the end of training.
-        label_smoothing: share of the target that cross-entropy spreads over all classes.
-        focal_gamma: exponent of focal.
         class_weights: (classes,) weight of each class, per level; empty for equal ones.
     """
 
     tree: Tree
     centers: tuple[Tensor, ...]
-    loss: str
+    loss: ClassLoss
     loss_on: str
-    tau_km: tuple[float, ...]
     weights: tuple[float, ...]
-    tau_end: float = 1.0
-    label_smoothing: float = 0.0
-    focal_gamma: float = 2.0
     class_weights: tuple[Tensor, ...] = ()
 
     def __call__(self, logits: Sequence[Tensor], targets: Targets) -> Tensor:
@@ -79,12 +194,8 @@ class Objective:
         return total / sum(self.weights)
 
     def at(self, share: float) -> "Objective":
-        """Return the loss when a share of the training is done, 0 to 1: smoothing lengths shrink from 0.2 to 0.8 of it.
-
-        Wide smoothing teaches a network that knows nothing yet, narrow smoothing to tell neighbours apart.
-        """
-        left = self.tau_end ** min(1.0, max(0.0, (share - 0.2) / 0.6))
-        return replace(self, tau_km=tuple(tau * left for tau in self.tau_km), tau_end=1.0)
+        """Return the loss when a share of the training is done, 0 to 1."""
+        return replace(self, loss=self.loss.at(share))
 
     def points_deg(self, logits: Sequence[Tensor]) -> Tensor:
         """Return the (B, 2) points of highest expected GeoScore, as `python -m infer` answers them by default."""
@@ -105,25 +216,12 @@ class Objective:
 
     def _level_loss(self, level: int, log_probability: Tensor, targets: Targets) -> Tensor:
         # 0 * -inf would be NaN where a posterior excludes a class that nobody wants.
-        surprise = -log_probability.clamp_min(-1e4)
-        if self.loss == "focal":
-            # The floor keeps the gradient of a fractional power finite where a class is certain.
-            surprise = (1 - log_probability.exp()).clamp_min(1e-7) ** self.focal_gamma * surprise
+        cost = self.loss.cost(log_probability.clamp_min(-1e4))
         if self.class_weights:
-            surprise = surprise * self.class_weights[level]
-        return (self._wanted(level, targets) * surprise).sum(dim=1).mean()
-
-    def _wanted(self, level: int, targets: Targets) -> Tensor:
-        """Return the (B, classes) target distribution; all zero where it is unknown."""
-        classes, size = targets.classes[:, level], self.tree.sizes[level]
-        known = (classes != UNKNOWN)[:, None].float()
-        if self.loss == "haversine":
-            wanted = haversine_targets(targets.vectors, self.centers[level], self.tau_km[level])
-            if targets.placed is not None:
-                wanted = wanted * torch.maximum(known, targets.placed[:, None].float())
-        else:
-            wanted = known * smooth_one_hot(classes.clamp(min=0), size, self.label_smoothing)
-        return wanted if targets.mixing is None else targets.mixing @ wanted
+            cost = cost * self.class_weights[level]
+        wanted = self.loss.wanted(level, targets)
+        wanted = wanted if targets.mixing is None else targets.mixing @ wanted
+        return (wanted * cost).sum(dim=1).mean()
 
 
 def smooth_one_hot(classes: Tensor, size: int, smoothing: float) -> Tensor:

@@ -31,7 +31,7 @@ from train.config import RefineConfig
 from train.coordinates import difference, great_circle_rad
 from train.data import LabelledPhotos
 from train.optim import after_epoch, after_step, build_schedule, optimizer_of
-from train.tasks import SPLITS_USED, labelled_splits
+from train.setup import SPLITS_USED, labelled_splits
 
 log = logging.getLogger(__name__)
 

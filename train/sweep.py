@@ -7,7 +7,7 @@ import logging
 import math
 import shutil
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -22,8 +22,10 @@ from label_maps.run_folder import RUN, SPLIT, read_run
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, write_text
 from plumbing.world import World
-from train.config import JointConfig, LevelConfig, SweepConfig
-from train.tasks import MAY_CHANGE, train_joint, train_level
+from train.config import JointConfig, LevelConfig
+from train.setup import MAY_CHANGE
+from train.sweep_config import GridConfig, SweepConfig
+from train.tasks import train_joint, train_level
 from train.trackers import Tracker
 from train.validate import DIVERGED
 
@@ -63,13 +65,13 @@ def main(config: SweepConfig) -> None:
     """Run what is left of the sweep; write sweep.csv and sweep.png, and print the table."""
     if World.from_env().size > 1:
         raise ValueError("train.sweep runs in one process, one training after the other: start it without torchrun")
-    settings = _settings(config)
-    if config.level is not None:
-        files.read_hierarchy(config.run).level_index(config.level)
-    folder = config.run / "sweep" / (config.level or "joint") / config.method
+    settings, grid, run = _settings(config), config.grid, config.training.run
+    if isinstance(config.training, LevelConfig):
+        files.read_hierarchy(run).level_index(config.training.level)
+    folder = run / "sweep" / _swept(config.training) / grid.method
     # A sweep whose first training was refused holds nothing, and must not bind the next to its settings.
     begun = any(folder.glob("*/checkpoints/*.json"))
-    if folder.is_dir() and (config.overwrite or not begun):
+    if folder.is_dir() and (grid.overwrite or not begun):
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     study = _study(config, folder, settings)
@@ -77,7 +79,7 @@ def main(config: SweepConfig) -> None:
         # An interrupted trial is begun again; its folder has the checkpoint from which it goes on.
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
     ended = {(trial.params["lr"], trial.params["weight_decay"]) for trial in _ended(study)}
-    for pair in (pair for pair in _pairs(config) if pair not in ended):
+    for pair in (pair for pair in _pairs(grid, config.training.seed) if pair not in ended):
         study.optimize(partial(_try, config, folder, pair), n_trials=1)
     write_text(folder / "sweep.csv", _csv(study))
     with atomic_path(folder / "sweep.png") as partial_path:
@@ -86,12 +88,17 @@ def main(config: SweepConfig) -> None:
     print(f"table and plot: {folder / 'sweep.csv'}, {folder / 'sweep.png'}")
 
 
-def _pairs(config: SweepConfig) -> list[Pair]:
+def _swept(training: JointConfig | LevelConfig) -> str:
+    """Return the name of the network that is swept."""
+    return training.level if isinstance(training, LevelConfig) else "joint"
+
+
+def _pairs(grid: GridConfig, seed: int) -> list[Pair]:
     """Return all that is tried, each once; more trials of the same seed begin with those of fewer."""
-    if config.method == "grid":
-        return list(dict.fromkeys(product(config.lrs, config.weight_decays)))
-    low, high = np.transpose([(min(values), max(values)) for values in (config.lrs, config.weight_decays)])
-    share = np.random.default_rng(config.seed).random((config.trials, 2))
+    if grid.method == "grid":
+        return list(dict.fromkeys(product(grid.lrs, grid.weight_decays)))
+    low, high = np.transpose([(min(values), max(values)) for values in (grid.lrs, grid.weight_decays)])
+    share = np.random.default_rng(seed).random((grid.trials, 2))
     # Rounding must not lead out of the range.
     drawn = np.clip(low * (high / low) ** share, low, high)
     return list(dict.fromkeys((lr, weight_decay) for lr, weight_decay in drawn.tolist()))
@@ -104,19 +111,20 @@ def _ended(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
 
 
 def _geoscore(trial: optuna.trial.FrozenTrial) -> float:
-    """Return a trial's best GeoScore; no number of one that diverged."""
+    """Return a trial's best GeoScore; NaN where it diverged."""
     return float("nan") if trial.value is None or STATE in trial.user_attrs else trial.value
 
 
 def _settings(config: SweepConfig) -> dict[str, Any]:
     """Return what decides the results of a sweep, by flag."""
-    plain = as_plain(_training(config, config.run, (config.optim.lr, config.optim.weight_decay)))
+    training, grid = config.training, config.grid
+    plain = as_plain(_trial(training, training.run, (training.optim.lr, training.optim.weight_decay)))
     groups = {group: plain.pop(group) for group in ("optim", "augment")}
     plain |= {f"{group}.{key}": value for group, values in groups.items() for key, value in values.items()}
     settings = {key: plain[key] for key in plain.keys() - MAY_CHANGE - {"optim.lr", "optim.weight_decay"}}
-    for name, values in (("lrs", config.lrs), ("weight_decays", config.weight_decays)):
-        settings[name] = sorted(set(values)) if config.method == "grid" else [min(values), max(values)]
-    record = read_run(config.run)
+    for name, values in (("lrs", grid.lrs), ("weight_decays", grid.weight_decays)):
+        settings[name] = sorted(set(values)) if grid.method == "grid" else [min(values), max(values)]
+    record = read_run(training.run)
     return settings | {key: record[key] for key in ("dataset_hash", "label_map_hash")}
 
 
@@ -128,11 +136,11 @@ def _study(config: SweepConfig, folder: Path, settings: dict[str, Any]) -> optun
     """
     # Its warnings are tracebacks of what is refused or interrupted, which `command` says in one line.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    halving = config.method == "halving"
+    halving = config.grid.method == "halving"
     study = optuna.create_study(
-        study_name=config.method,
+        study_name=config.grid.method,
         storage=f"sqlite:///{folder / 'study.db'}",
-        sampler=optuna.samplers.RandomSampler(seed=config.seed),
+        sampler=optuna.samplers.RandomSampler(seed=config.training.seed),
         pruner=optuna.pruners.SuccessiveHalvingPruner(reduction_factor=2) if halving else optuna.pruners.NopPruner(),
         direction="maximize",
         load_if_exists=True,
@@ -149,14 +157,12 @@ def _study(config: SweepConfig, folder: Path, settings: dict[str, Any]) -> optun
     return study
 
 
-def _training(config: SweepConfig, run: Path, pair: Pair) -> JointConfig | LevelConfig:
+def _trial(training: JointConfig | LevelConfig, run: Path, pair: Pair) -> JointConfig | LevelConfig:
     """Return the flags of one training."""
-    kind: type[JointConfig | LevelConfig] = JointConfig if config.level is None else LevelConfig
-    optim = replace(config.optim, lr=pair[0], weight_decay=pair[1])
-    flags = {flag.name: getattr(config, flag.name) for flag in fields(kind)}
-    if kind is JointConfig:
-        flags["readout_epochs"] = 0  # trials are judged by what the trunk learns
-    return kind(**flags | {"run": run, "optim": optim, "resume": True, "overwrite": False})
+    optim = replace(training.optim, lr=pair[0], weight_decay=pair[1])
+    own = replace(training, run=run, optim=optim, resume=True, overwrite=False)
+    # Trials are judged by what the trunk learns.
+    return replace(own, readout_epochs=0) if isinstance(own, JointConfig) else own
 
 
 def _try(config: SweepConfig, folder: Path, pair: Pair, trial: optuna.Trial) -> float:
@@ -166,13 +172,13 @@ def _try(config: SweepConfig, folder: Path, pair: Pair, trial: optuna.Trial) -> 
         trial.suggest_float(name, at, at) for name, at in zip(("lr", "weight_decay"), pair, strict=True)
     )
     run = folder / f"lr{lr!r}_wd{weight_decay!r}"
-    _begin(config.run, run)
+    _begin(config.training.run, run)
     log.info("trial %d: lr %.3g, weight decay %.3g", trial.number + 1, lr, weight_decay)
     judge = _Judge(trial)
     for line in _measured(run):
         judge.log(line, line["step"])
     try:
-        _train(_training(config, run, pair), (judge,))
+        _train(_trial(config.training, run, pair), (judge,))
     except ValueError as refusal:
         if DIVERGED not in str(refusal):
             raise

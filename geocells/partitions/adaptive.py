@@ -14,6 +14,9 @@ from geocells.partitions.base import NO_CELL, check_keys
 from geocells.sphere import box_area_km2, check_latlon
 
 LEVEL_NAME = "cells"
+MAX_IMAGES = 1000
+MAX_LEVEL = 10
+"""When left out: the cells of PlaNet and OpenStreetView-5M are of this order."""
 COLUMNS = ("cluster_id", "min_lat", "min_lon", "max_lat", "max_lon")
 """Of the public cell table of OpenStreetView-5M (`quadtree_10_1000.csv`), which further has mean_lat and mean_lon."""
 
@@ -31,11 +34,6 @@ class AdaptivePartition:
 
     boxes_deg: NDArray[np.float64]
     texts: NDArray[np.str_]
-
-    @classmethod
-    def of(cls, level_names: tuple[str, ...], arrays: dict[str, NDArray]) -> "AdaptivePartition":
-        """Return the partition of stored arrays."""
-        return cls(arrays["boxes_deg"], arrays["texts"])
 
     @property
     def name(self) -> str:
@@ -92,6 +90,25 @@ class AdaptivePartition:
     def arrays(self) -> dict[str, NDArray]:
         """Return the boxes and their texts."""
         return {"boxes_deg": self.boxes_deg, "texts": self.texts}
+
+
+def build(
+    name: str,
+    training_deg: NDArray[np.float64],
+    *,
+    max_images: int | None = None,
+    max_level: int | None = None,
+    cells: Path | None = None,
+) -> AdaptivePartition:
+    """Return the cells of a table, or those of the quad grid that are as small as photographs are dense."""
+    if cells is not None:
+        return read_cell_table(cells)
+    return split_by_density(training_deg, max_images or MAX_IMAGES, max_level or MAX_LEVEL)
+
+
+def restore(name: str, level_names: tuple[str, ...], arrays: dict[str, NDArray]) -> AdaptivePartition:
+    """Return the partition of stored arrays."""
+    return AdaptivePartition(arrays["boxes_deg"], arrays["texts"])
 
 
 def split_by_density(latlon_deg: ArrayLike, max_images: int, max_level: int) -> AdaptivePartition:

@@ -23,6 +23,11 @@ Assign = Literal["polygons", "centroids"]
 
 TOLERANCE_DEG = 0.02
 """Borders are moved by at most this much, 2 km, and all neighbours' alike."""
+ROUGH = (
+    "{count} countries by the shipped table of L8 cells, so borders are off by up to 78 km and the smallest countries are "
+    "missing; for true borders add --countries ne_50m_admin_0_countries.zip, for regions --regions "
+    "ne_10m_admin_1_states_provinces.zip, both from naturalearthdata.com"
+)
 SHORE_STEP_DEG = 0.1
 """Distances to an area are those to points of its border at most this far from each other."""
 
@@ -45,16 +50,6 @@ class AdminPartition:
     country: NDArray[np.int64]
     texts: tuple[NDArray[np.str_], ...]
     assign: Assign = "polygons"
-
-    @classmethod
-    def of(cls, level_names: tuple[str, ...], arrays: dict[str, NDArray]) -> "AdminPartition":
-        """Return the partition of stored arrays."""
-        ends = np.cumsum(arrays["wkb_size"])
-        content = arrays["wkb"].tobytes()
-        wkb = [content[end - size : end] for end, size in zip(ends.tolist(), arrays["wkb_size"].tolist(), strict=True)]
-        texts = tuple(arrays[f"texts_{name}"] for name in level_names)
-        assign: Assign = "centroids" if bool(arrays["by_centroid"]) else "polygons"
-        return cls(shapely.from_wkb(np.array(wkb, dtype=object)), arrays["country"], texts, assign)
 
     def arrays(self) -> dict[str, NDArray]:
         """Return outlines as well-known binary, countries and texts."""
@@ -165,6 +160,42 @@ class AdminPartition:
             area: shapely.Geometry = self.areas[key]
             return area
         return shapely.union_all(self.areas[self.country == key])
+
+
+def build(
+    name: str,
+    training_deg: NDArray[np.float64],
+    *,
+    countries: Path | None = None,
+    regions: Path | None = None,
+    assign: Assign | None = None,
+) -> AdminPartition:
+    """Return the areas of Natural Earth's files, or the shipped countries where there are none."""
+    if countries is None:
+        return shipped_countries(assign or "polygons")
+    return read_areas(countries, regions, assign or "polygons")
+
+
+def restore(name: str, level_names: tuple[str, ...], arrays: dict[str, NDArray]) -> AdminPartition:
+    """Return the partition of stored arrays."""
+    ends = np.cumsum(arrays["wkb_size"])
+    content = arrays["wkb"].tobytes()
+    wkb = [content[end - size : end] for end, size in zip(ends.tolist(), arrays["wkb_size"].tolist(), strict=True)]
+    texts = tuple(arrays[f"texts_{level}"] for level in level_names)
+    assign: Assign = "centroids" if bool(arrays["by_centroid"]) else "polygons"
+    return AdminPartition(shapely.from_wkb(np.array(wkb, dtype=object)), arrays["country"], texts, assign)
+
+
+def remarks(
+    partition: AdminPartition, training_deg: NDArray[np.float64], *, countries: Path | None = None, **flags: object
+) -> list[str]:
+    """Return how rough the shipped countries are, and where polygons and nearest centres disagree."""
+    said = [] if countries else [ROUGH.format(count=len(partition.texts[0]))]
+    if len(training_deg):
+        shares = partition.differing(training_deg)
+        parts = " and ".join(f"{s:.1%} another {level}" for level, s in zip(partition.level_names, shares, strict=True))
+        said.append(f"the nearest middle gives, compared with the polygons, {parts}; used: {partition.assign}")
+    return said
 
 
 def read_areas(countries: Path, regions: Path | None, assign: Assign = "polygons") -> AdminPartition:

@@ -36,17 +36,6 @@ class KMeansPartition:
     boxes_deg: tuple[NDArray[np.float64], ...]
     areas_km2: tuple[NDArray[np.float64], ...]
 
-    @classmethod
-    def of(cls, level_names: tuple[str, ...], arrays: dict[str, NDArray]) -> "KMeansPartition":
-        """Return the partition of stored arrays."""
-        levels = range(len(level_names))
-        return cls(
-            arrays["centroids"],
-            tuple(arrays[f"parent_{d}"] for d in levels[1:]),
-            tuple(arrays[f"boxes_deg_{d}"] for d in levels),
-            tuple(arrays[f"areas_km2_{d}"] for d in levels),
-        )
-
     def arrays(self) -> dict[str, NDArray]:
         """Return the centroids, the parents, and the boxes and areas that take long to compute."""
         stored: dict[str, NDArray] = {"centroids": self.centroids}
@@ -107,6 +96,33 @@ class KMeansPartition:
         for parent in self.parent[depth:]:
             members = np.flatnonzero(np.isin(parent, members))
         return shapely.union_all([cell_polygon(self._cells, k) for k in members.tolist()])
+
+
+def build(
+    name: str,
+    training_deg: NDArray[np.float64],
+    *,
+    clusters: tuple[int, ...] | None = None,
+    seed: int | None = None,
+) -> KMeansPartition:
+    """Return nested clusters of the (N, 2) training photographs."""
+    return cluster(training_deg, clusters, seed or 0)
+
+
+def restore(name: str, level_names: tuple[str, ...], arrays: dict[str, NDArray]) -> KMeansPartition:
+    """Return the partition of stored arrays."""
+    levels = range(len(level_names))
+    return KMeansPartition(
+        arrays["centroids"],
+        tuple(arrays[f"parent_{d}"] for d in levels[1:]),
+        tuple(arrays[f"boxes_deg_{d}"] for d in levels),
+        tuple(arrays[f"areas_km2_{d}"] for d in levels),
+    )
+
+
+def settings(partition: KMeansPartition) -> dict[str, object]:
+    """Return how many clusters each level has, for the record of a run."""
+    return {"clusters": [len(boxes) for boxes in partition.boxes_deg]}
 
 
 def voronoi(centroids: NDArray[np.float64]) -> SphericalVoronoi:

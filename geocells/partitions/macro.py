@@ -56,11 +56,6 @@ class MacroPartition:
 
     boxes_deg: NDArray[np.float64]
 
-    @classmethod
-    def of(cls, level_names: tuple[str, ...], arrays: dict[str, NDArray]) -> "MacroPartition":
-        """Return the partition of stored arrays."""
-        return cls(arrays["boxes_deg"])
-
     def arrays(self) -> dict[str, NDArray]:
         """Return the boxes."""
         return {"boxes_deg": self.boxes_deg}
@@ -103,6 +98,16 @@ class MacroPartition:
         """Return a region as the L8 cells of its countries that touch land."""
         cells = np.flatnonzero((land_table().share > 0) & (region_of_cells() == key))
         return shapely.union_all(cell_boxes(cells, grid.TABLE_LEVEL))
+
+
+def build(name: str, training_deg: NDArray[np.float64]) -> MacroPartition:
+    """Return the regions, their boxes widened to hold the (N, 2) training photographs of each."""
+    return widened(training_deg)
+
+
+def restore(name: str, level_names: tuple[str, ...], arrays: dict[str, NDArray]) -> MacroPartition:
+    """Return the partition of stored arrays."""
+    return MacroPartition(arrays["boxes_deg"])
 
 
 def published_boxes() -> NDArray[np.float64]:

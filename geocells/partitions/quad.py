@@ -74,25 +74,22 @@ class QuadPartition:
         return {}
 
 
-def quad(level_names: tuple[str, ...], arrays: dict[str, NDArray]) -> QuadPartition:
-    """Return the grid whose cells of a level are equal in degrees.
+def build(name: str, training_deg: NDArray[np.float64], *, levels: tuple[int, ...] | None = None) -> QuadPartition:
+    """Return the grid of some levels, the default ones when None; photographs change nothing."""
+    return QuadPartition(DEFAULT_LEVELS if levels is None else levels, name == "quad_equal_area")
+
+
+def restore(name: str, level_names: tuple[str, ...], arrays: dict[str, NDArray]) -> QuadPartition:
+    """Return the grid of levels by their names; it has no arrays.
 
     Raises:
         ValueError: a level is not one of the grid.
     """
-    return QuadPartition(_numbers(level_names))
-
-
-def quad_equal_area(level_names: tuple[str, ...], arrays: dict[str, NDArray]) -> QuadPartition:
-    """Return the grid whose cells of a level are equal in area.
-
-    Raises:
-        ValueError: a level is not one of the grid.
-    """
-    return QuadPartition(_numbers(level_names), equal_area=True)
-
-
-def _numbers(level_names: tuple[str, ...]) -> tuple[int, ...]:
     if not all(level.startswith("L") and level[1:].isdecimal() for level in level_names):
         raise ValueError(f"levels of the grid are named L1 to L{grid.MAX_LEVEL}, got {', '.join(level_names)}")
-    return tuple(int(level[1:]) for level in level_names)
+    return QuadPartition(tuple(int(level[1:]) for level in level_names), name == "quad_equal_area")
+
+
+def settings(partition: QuadPartition) -> dict[str, object]:
+    """Return the levels, for the record of a run."""
+    return {"levels": list(partition.levels)}

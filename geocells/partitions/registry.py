@@ -1,36 +1,59 @@
-"""From the name of a partition and its stored arrays to the partition."""
+"""Which partitions there are. One row makes a partition known to the command, to its flags and to stored runs.
 
-import importlib
-from operator import attrgetter
-from typing import Any
+The module that a row names has two functions, and may have two more:
 
-from numpy.typing import NDArray
+- `build(name, training_deg, **flags)`: the partition of (N, 2) coordinates of training photographs, given its own flags,
+  None where a flag was left out.
+- `restore(name, level_names, arrays)`: the same partition again, of what `Partition.arrays` gave.
+- `settings(partition)`: what was chosen for flags that were left out, for the record of a run.
+- `remarks(partition, training_deg, **flags)`: lines to print of a partition that was built.
+"""
 
-from geocells.partitions.base import Partition
+from typing import TYPE_CHECKING, Any
 
-KNOWN = {
-    "quad": "quad:quad",
-    "quad_equal_area": "quad:quad_equal_area",
-    "adaptive": "adaptive:AdaptivePartition.of",
-    "admin": "admin:AdminPartition.of",
-    "kmeans": "kmeans:KMeansPartition.of",
-    "macro": "macro:MacroPartition.of",
-}
-"""What makes each partition, `module:callable`, imported when it is asked for."""
+from plumbing.registry import Entry, Registry
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from geocells.partitions.base import Partition
+
+PARTITIONS = Registry(
+    "partition",
+    {
+        "quad": Entry("geocells.partitions.quad", "equal boxes in degrees", ("levels",)),
+        "quad_equal_area": Entry("geocells.partitions.quad", "cells of a level have equal area", ("levels",)),
+        "adaptive": Entry(
+            "geocells.partitions.adaptive",
+            "cells as small as photographs are dense",
+            ("max_images", "max_level", "cells"),
+        ),
+        "admin": Entry("geocells.partitions.admin", "countries and regions", ("countries", "regions", "assign")),
+        "kmeans": Entry("geocells.partitions.kmeans", "nested clusters", ("clusters", "seed")),
+        "macro": Entry("geocells.partitions.macro", "13 groups of countries"),
+    },
+)
 
 
-def partition_of(name: str, level_names: tuple[str, ...], arrays: dict[str, NDArray] | None = None) -> Partition:
+def build_partition(name: str, training_deg: "NDArray", **flags: Any) -> "Partition":
+    """Return the partition of a name for (N, 2) coordinates of training photographs.
+
+    Raises:
+        ValueError: no partition has that name, or it cannot be built: a file is missing, photographs are too few.
+    """
+    made: Partition = PARTITIONS[name].load().build(name, training_deg, **flags)
+    return made
+
+
+def partition_of(name: str, level_names: tuple[str, ...], arrays: "dict[str, NDArray] | None" = None) -> "Partition":
     """Return the partition that a name, its levels and its stored arrays stand for.
 
     Raises:
         ValueError: no partition has that name, a level is not one of its own, or the arrays are not its own.
     """
-    if name not in KNOWN:
-        raise ValueError(f"there is no partition {name!r}; there are: {', '.join(KNOWN)}")
-    module, maker = KNOWN[name].split(":")
-    make: Any = attrgetter(maker)(importlib.import_module(f"geocells.partitions.{module}"))
+    module = PARTITIONS[name].load()
     try:
-        made: Partition = make(level_names, arrays or {})
+        made: Partition = module.restore(name, level_names, arrays or {})
     except KeyError as lacking:
         raise ValueError(f"the partition {name} needs the array {lacking}, which is not stored") from None
     if made.level_names != level_names:

@@ -1,0 +1,232 @@
+"""From a plan to a training: the network, the photographs and their pixels, the optimiser, and what is left in the run."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from dataset.manifest import content_hash, read_manifest
+from geocells.hierarchy import Hierarchy
+from infer.network.coordinate_head import CoordinateSpec
+from infer.network.devices import activation_dtype
+from infer.network.network import GeoNetwork, NetworkSpec, check_image_size
+from infer.network.transform import InputTransform
+from infer.network.weights import load_pretrained
+from label_maps.files import hierarchy_hash
+from label_maps.run_folder import read_run
+from plumbing.config import as_plain
+from plumbing.files import atomic_path
+from plumbing.world import World
+from train.config import TrainConfig
+from train.coordinates import AnyObjective
+from train.data import LabelledPhotos, PixelSource, augmentation, sample_weights
+from train.distributed import process_group, with_shared_norm, wrapped
+from train.heads import read_out
+from train.loop import Training, fit
+from train.optim import build_optimizer, build_schedule, freeze
+from train.state import Trainee
+from train.trackers import Tracker, make_trackers
+from train.validate import Validation
+
+log = logging.getLogger(__name__)
+
+MAY_CHANGE = frozenset(
+    {"data", "run", "device", "workers", "resume", "overwrite", "checkpoint_minutes", "cache_pixels", "tracker"}
+    | {"readout_epochs"}
+)
+"""Flags that a resumed training may be given anew: they do not change what was learned so far."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What is trained.
+
+    Attributes:
+        name: stem of the files written.
+        levels: positions of the levels of the hierarchy that validation counts hits at.
+        classes: number of classes of each level that has a head, by name, in the order that the objective takes them.
+        objective: the loss.
+        coordinates: how the coordinate head is read, whose output the objective takes last; None for none.
+        readout_epochs: how long heads learn from all stages at the end; 0 where they stay as they are.
+    """
+
+    name: str
+    levels: list[int]
+    classes: dict[str, int]
+    objective: AnyObjective
+    coordinates: CoordinateSpec | None = None
+    readout_epochs: int = 0
+
+
+def run_plan(
+    config: TrainConfig, hierarchy: Hierarchy, plan: Plan, device: torch.device, trackers: tuple[Tracker, ...]
+) -> None:
+    """Train what a plan says to the end, or go on with it, and leave the network in the run folder.
+
+    Raises:
+        ValueError: the run has this network already, or flags do not fit the run, the machine or each other.
+    """
+    finished = config.run / f"{plan.name}.safetensors"
+    if finished.is_file() and not config.overwrite:
+        if config.resume:
+            log.info("%s is finished already; --overwrite trains it again", finished)
+            return
+        raise ValueError(f"{finished} exists: pass --overwrite to train it again, or another --run")
+    unfinished = config.run / "checkpoints" / f"{plan.name}.last.pt"
+    if unfinished.is_file() and not config.overwrite and not config.resume:
+        raise ValueError(f"{unfinished} is of an interrupted training: --resume continues it, --overwrite starts anew")
+    world = World.from_env()
+    if config.batch_size % (world.size * config.optim.accumulate):
+        raise ValueError(f"--batch-size {config.batch_size} cannot be dealt to {world.size} processes in equal parts")
+    if not world.first:
+        logging.getLogger().setLevel(logging.WARNING)
+    torch.manual_seed(config.seed)
+    network, spec = _network(config, hierarchy, plan, device)
+    network = with_shared_norm(network, world, device, config.optim.frozen_norm)
+    training = _training(config, hierarchy, plan, spec, device, world, trackers)
+    with process_group(world, device):
+        trainee = _trainee(config, network, len(training.photos), world, device)
+        try:
+            fit(training, trainee)
+            if world.first:
+                _publish(training, plan)
+        except torch.OutOfMemoryError:
+            raise ValueError(
+                f"{device} ran out of memory: lower --batch-size (now {config.batch_size}) or --image-size, or raise "
+                f"--optim.accumulate (now {config.optim.accumulate})"
+            ) from None
+
+
+def _publish(training: Training, plan: Plan) -> None:
+    """Leave in the run folder what it answers with."""
+    best = training.best()
+    if plan.readout_epochs:
+        best = read_out(training, plan.readout_epochs) or best
+    finished = training.config.run / f"{plan.name}.safetensors"
+    with atomic_path(finished) as partial:
+        partial.write_bytes(best.read_bytes())
+    log.info("wrote %s, the best by %s of the calibration split", finished, training.config.keep)
+
+
+def _trainee(config: TrainConfig, network: GeoNetwork, photos: int, world: World, device: torch.device) -> Trainee:
+    freeze(network, config.optim.frozen)
+    optimizer = build_optimizer(network, config.optim)
+    epoch_steps = max(1, photos // config.batch_size)
+    schedule = build_schedule(optimizer, config.optim, epoch_steps * config.epochs, epoch_steps)
+    decay = config.optim.ema
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True) if decay else None
+    return Trainee(network, wrapped(network, world, device, config.compile), optimizer, schedule, average)
+
+
+def _network(
+    config: TrainConfig, hierarchy: Hierarchy, plan: Plan, device: torch.device
+) -> tuple[GeoNetwork, NetworkSpec]:
+    transform = InputTransform(config.image_size)
+    spec = NetworkSpec(
+        config.arch,
+        plan.classes,
+        hierarchy_hash(hierarchy),
+        transform,
+        plan.coordinates,
+        precision=str(activation_dtype(config.precision, device)).removeprefix("torch."),
+    )
+    network = GeoNetwork(spec)
+    check_image_size(network, spec)
+    log.info(
+        "%s for %s: %s", config.arch, ", ".join(spec.outputs), load_pretrained(network, config.arch, config.weights)
+    )
+    return network.to(device).to(memory_format=torch.channels_last), spec
+
+
+@dataclass(frozen=True, eq=False)
+class _Sources:
+    """Photographs of training and of validation, and their pixels."""
+
+    training: LabelledPhotos
+    training_pixels: PixelSource
+    validation: LabelledPhotos
+    validation_pixels: PixelSource
+
+
+def _training(
+    config: TrainConfig,
+    hierarchy: Hierarchy,
+    plan: Plan,
+    spec: NetworkSpec,
+    device: torch.device,
+    world: World,
+    trackers: tuple[Tracker, ...],
+) -> Training:
+    sources = _sources(config, hierarchy, plan.levels)
+    if len(sources.training) < world.size:
+        raise ValueError(f"{len(sources.training)} training photographs cannot be dealt to {world.size} processes")
+    log.info("%s training and %s validation photographs", f"{len(sources.training):,}", f"{len(sources.validation):,}")
+    record = read_run(config.run)
+    settings = {key: value for key, value in as_plain(config).items() if key not in MAY_CHANGE}
+    settings |= {key: record[key] for key in ("dataset_hash", "label_map_hash")}
+    if world.first:
+        trackers = trackers + make_trackers(config.tracker, config.run, plan.name, settings)
+    return Training(
+        config=config,
+        settings=settings,
+        name=plan.name,
+        spec=spec,
+        objective=plan.objective,
+        photos=sources.training,
+        source=sources.training_pixels,
+        draw=sample_weights(sources.training.classes[:, plan.levels[-1] if plan.levels else -1], config.sampler),
+        validation=Validation(
+            photos=sources.validation,
+            source=sources.validation_pixels,
+            levels=plan.levels,
+            level_names=[hierarchy.level_names[level] for level in plan.levels],
+            outputs=list(spec.outputs),
+            objective=plan.objective.at(1.0),
+            batch_size=config.batch_size,
+            workers=config.workers,
+        ),
+        device=device,
+        world=world,
+        trackers=trackers,
+    )
+
+
+def _sources(config: TrainConfig, hierarchy: Hierarchy, levels: Sequence[int]) -> _Sources:
+    kept = labelled_splits(config.data, config.run, hierarchy, levels)
+    transform = InputTransform(config.image_size)
+    training, validation = (PixelSource(kept[split], transform, config.seed) for split in SPLITS_USED)
+    if config.cache_pixels:
+        training.fill_cache(config.workers)
+        validation.fill_cache(config.workers)
+    training.augment = augmentation(config.augment, config.image_size)
+    return _Sources(kept["train"], training, kept["calibration"], validation)
+
+
+def labelled_splits(
+    data: Path, run: Path, hierarchy: Hierarchy, levels: Sequence[int] = ()
+) -> dict[str, LabelledPhotos]:
+    """Return the photographs of the splits that trainings use, with their classes, as `LabelledPhotos.of` takes them.
+
+    Raises:
+        ValueError: they are not those that the run was begun with, or a split holds next to none.
+    """
+    columns = ["id", "path", "latitude", "longitude", "country", "split", "shard", "offset", "size"]
+    photos = read_manifest(data, columns)
+    if content_hash(photos) != read_run(run)["dataset_hash"]:
+        raise ValueError(
+            f"the photographs of {data} are not those that {run} was begun with: begin another run with "
+            "`python -m label_maps`"
+        )
+    rows = {split: photos[photos["split"] == split] for split in SPLITS_USED}
+    kept = {split: LabelledPhotos.of(data, found, hierarchy, levels) for split, found in rows.items()}
+    for split, found in kept.items():
+        if len(found) < 2:
+            raise ValueError(f"the {split} split of {data} holds {len(found)} photographs: at least 2 are needed")
+    return kept
+
+
+SPLITS_USED = ("train", "calibration")
+"""What is learned from, and what early stopping and the choice of the best checkpoint look at; never the test split."""
