@@ -12,6 +12,8 @@ RENAMED_FUSIONS = {"seed": "greedy"}
 IN_DISTRIBUTION: Literal["in-distribution"] = "in-distribution"
 UNSEEN: Literal["unseen"] = "unseen"
 Places = Literal["in-distribution", "unseen"]
+RENAMED_PLACES = {"usual": IN_DISTRIBUTION, "elsewhere": UNSEEN}
+"""Names of version 0.1.0, as above."""
 Point = Literal["top", "mean", "median", "geoscore", "regressed", "refined"]
 
 
@@ -52,7 +54,7 @@ class ClaimConfig:
 class InferConfig(ClaimConfig):
     """Say where photographs were taken: a probability for every cell, a point, a map. A hypothesis, not proof."""
 
-    RENAMED: ClassVar = {"fusion": RENAMED_FUSIONS}
+    RENAMED: ClassVar = {"fusion": RENAMED_FUSIONS, "places": RENAMED_PLACES}
 
     photos: Positional[tuple[Path, ...]]
     """Photographs, folders of them, or dataset folders; with --bulk also tables (CSV, Parquet) with a column of paths."""
@@ -142,7 +144,7 @@ class InferConfig(ClaimConfig):
 class EvaluateConfig:
     """Measure a run on a split of a dataset: kilometres, GeoScore and classes, with 95 % cluster-bootstrap intervals."""
 
-    RENAMED: ClassVar = {"fusion": RENAMED_FUSIONS}
+    RENAMED: ClassVar = {"fusion": RENAMED_FUSIONS, "places": RENAMED_PLACES}
 
     data: Path
     """Dataset folder."""
@@ -197,7 +199,7 @@ class EvaluateConfig:
 class AppConfig(ClaimConfig):
     """Serve a page that answers for photographs in the browser, with an API; gradio is needed (pip install gradio)."""
 
-    RENAMED: ClassVar = {"fusion": RENAMED_FUSIONS}
+    RENAMED: ClassVar = {"fusion": RENAMED_FUSIONS, "places": RENAMED_PLACES}
 
     run: Path
     """Run folder with a trained model."""

@@ -191,7 +191,7 @@ class Model:
         return points.cpu().numpy()
 
 
-def load_model(run: Path, device: torch.device) -> Model:
+def load_model(run: Path, device: torch.device, read_calibration: bool = True) -> Model:
     """Load a run folder; its label maps, weights and temperatures must belong together.
 
     Raises:
@@ -217,7 +217,7 @@ def load_model(run: Path, device: torch.device) -> Model:
         )
     refiner = load_refiner(run, hierarchy, files[-1], device)
     digest = model_hash(record, [*files, run / REFINE] if refiner else files)
-    calibration = read_temperatures(run, digest)
+    calibration = read_temperatures(run, digest) if read_calibration else {}
     return Model(
         name=record["name"],
         record=record,
@@ -289,13 +289,13 @@ def check_fits(path: Path, spec: NetworkSpec, hierarchy: Hierarchy) -> None:
 def read_temperatures(run: Path, model_hash: str) -> dict[str, Any]:
     """Return what `train calibrate` fitted for these very weights, or nothing, with a warning."""
     if not (run / TEMPERATURES).is_file():
-        log.warning("%s is not calibrated, its probabilities may be too sure: run `python -m train calibrate`", run)
+        log.warning(
+            "%s is not calibrated, its probabilities may be overconfident: run `python -m train calibrate`", run
+        )
         return {}
     content: dict[str, Any] = read_json(run / TEMPERATURES)
     if not isinstance(content, dict) or content.get("model_hash") != model_hash:
-        log.warning(
-            "%s was fitted for other weights and is left aside: run `python -m train calibrate`", run / TEMPERATURES
-        )
+        log.warning("%s is ignored: fitted for different weights; run `python -m train calibrate`", run / TEMPERATURES)
         return {}
     return _with_present_names(content)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infer.config import InferConfig
+from infer.config import EvaluateConfig, InferConfig
 from infer.decode.conformal import CONFORMAL, ConformalCalibration, ConformalScores, as_json, from_json, read_conformal
 from infer.decode.density import COMPONENTS
 from infer.decode.region import conformal_quantile
@@ -43,7 +43,10 @@ def test_more_coverage_never_takes_less(drawn, coverage):
 @given(SOME)
 def test_scores_are_the_same_after_writing_and_reading(drawn):
     scores = scores_of(drawn)
-    conformal = ConformalCalibration("chain", len(drawn), (1.0,), {"smooth": scores}, {"L1": (1.0, 1.0, 0.0, 0.5)})
+    weights = {"L1": (1.0, 1.0, 0.0, 0.5)}
+    conformal = ConformalCalibration("chain", len(drawn), (1.0,), {"smooth": scores}, weights, exact=True)
+    assert conformal.guarantee == f"exact (held-out part: {len(drawn)} photographs, {scores.groups} groups)"
+    assert from_json(as_json(conformal), "chain").guarantee == conformal.guarantee
     read = from_json(as_json(conformal), "chain").scores["smooth"]
     np.testing.assert_allclose(read.scores, scores.scores, rtol=1e-6)
     np.testing.assert_array_equal(read.group_sizes, scores.group_sizes)
@@ -91,11 +94,9 @@ def test_what_version_0_1_0_wrote_is_read_and_its_guarantee_is_approximate(tmp_p
     assert known.guarantee == "approximate"
 
 
-@pytest.mark.parametrize("old", ["usual", "elsewhere"])
-def test_the_words_of_version_0_1_0_for_places_are_refused_with_those_of_today(old, tmp_path, capsys):
-    flags = ["--run", str(tmp_path), "photo.jpg", "--places", old]
-    with pytest.raises(SystemExit):
-        parse(InferConfig, "python -m infer predict", flags)
-    said = capsys.readouterr().err
-    assert "in-distribution" in said
-    assert "unseen" in said
+@pytest.mark.parametrize(("old", "now"), [("usual", "in-distribution"), ("elsewhere", "unseen")])
+@pytest.mark.parametrize("config", [InferConfig, EvaluateConfig])
+def test_the_words_of_version_0_1_0_for_places_are_refused_with_those_of_today(config, old, now):
+    flags = ["--run", "run", "--data", "data", "--places", old]
+    with pytest.raises(ValueError, match=rf"^--places is one of .*, got '{old}'; {old} is now called {now}$"):
+        parse(config, "python -m infer", flags)

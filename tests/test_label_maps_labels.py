@@ -187,7 +187,7 @@ def test_evaluation_tells_how_often_their_country_is_right(mixed, tmp_path, caps
     stated = report["country_only"]
     assert (stated["photographs"], stated["trained_on"], stated["in_a_known_country"]) == (4, 0, 1.0)
     assert stated["top_1"]["low"] <= stated["top_1"]["value"] <= stated["top_10"]["value"] == 1
-    assert "country of 4 more photographs without coordinates: top-1" in capsys.readouterr().out
+    assert "country of 4 country-only photographs in " in capsys.readouterr().out
 
 
 def test_a_split_of_countries_alone_is_evaluated_by_country(mixed, tmp_path, capsys):

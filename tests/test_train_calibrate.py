@@ -22,7 +22,7 @@ from plumbing.files import write_json
 from tests.tiny import joint_config
 from train.calibrate import Calibration, collect, fit_temperatures, main, sum_nll
 from train.config import CalibrateConfig
-from train.conformal import fit_confidence, fit_conformal
+from train.conformal import LEAST, Parts, fit_confidence, fit_conformal
 from train.tasks import train_joint
 
 CPU = torch.device("cpu")
@@ -130,7 +130,7 @@ def test_what_is_fitted_is_written_printed_and_used(tiny, run, capsys):
         assert model.temperatures[fusion] == tuple(record["temperatures"][fusion].values())
         assert record["nll"][fusion]["after"] <= record["nll"][fusion]["before"] + 1e-4
     printed = capsys.readouterr().out
-    assert "12 photographs of the calibration split" in printed
+    assert "fitted on 12 photographs in " in printed
     assert f"this run answers by --fusion {record['fusion']} --point {record['point']} from now on" in printed
 
 
@@ -178,7 +178,7 @@ def test_conformal_calibration_counts_a_leakage_group_once(tiny, run):
     member = np.unique(data.group, return_inverse=True)[1]
     often = data.rows(np.repeat(np.arange(12), np.where(member > member.max() / 2, 3, 1)))
     assert len(often.group) > 12
-    once, more = fit_conformal(model, data), fit_conformal(model, often)
+    once, more = (fit_conformal(model, Parts(photos, None)) for photos in (data, often))
     assert more.weights == pytest.approx(once.weights, abs=1e-4)
     for level, weights in once.confidence_weights.items():
         assert more.confidence_weights[level] == pytest.approx(weights, abs=1e-2)
@@ -198,7 +198,7 @@ def test_confidence_is_fitted_with_the_training_photographs_of_best_cells(tiny, 
         data.classes[:, level] = torch.where(cell % 2 == 1, cell, UNKNOWN)
         counts[model.hierarchy.rows(level)][1::2] = 400
     model = replace(model, hierarchy=replace(model.hierarchy, train_count=counts))
-    fitted = fit_conformal(model, data).confidence_weights
+    fitted = fit_conformal(model, Parts(data, None)).confidence_weights
     for level, name in enumerate(model.hierarchy.level_names):
         best, cell = (t.double().numpy() for t in posterior[level].max(dim=1))
         learned = counts[model.hierarchy.rows(level)][cell.astype(int)]
@@ -223,11 +223,86 @@ def test_photographs_of_unseen_places_calibrate_the_regions_there(tiny, run, tmp
     assert there["groups"] == known["groups"] + 3 * test_groups
 
 
-def test_too_few_photographs_of_other_places_are_refused_before_anything_is_fitted(tiny, run, monkeypatch):
+def test_too_few_groups_of_unseen_places_are_refused_before_anything_is_fitted(tiny, run, monkeypatch):
     monkeypatch.setattr("train.calibrate.fit_temperatures", None)
-    with pytest.raises(ValueError, match="--unseen has 12 photographs: 30 at least are needed"):
+    with pytest.raises(ValueError, match=r"--unseen has 12 photographs in \d+ groups: at least 30 groups are needed"):
         calibrate(tiny, run, unseen=(tiny,))
     assert not (run / CONFORMAL).exists()
+
+
+def test_many_photographs_of_few_groups_do_not_calibrate_unseen_places(tiny, run, monkeypatch):
+    # Forty-eight photographs, but the groups of four copies of one split.
+    monkeypatch.setattr("train.calibrate.leakage_groups", lambda photos: np.arange(len(photos)) // 6)
+    with pytest.raises(ValueError, match=r"--unseen has 48 photographs in 8 groups: at least 30 groups are needed"):
+        calibrate(tiny, run, unseen=(tiny,) * 4)
+
+
+def test_places_far_from_training_ones_count_by_groups_too():
+    data = synthetic((1.0, 1.0, 1.0), count=4 * LEAST)
+    far_away = replace(data, latlon_deg=np.full((4 * LEAST, 2), 40.0))
+    training = np.zeros((1, 2))
+    assert len(Parts(far_away, None).far_from(training).fitted.group) == 4 * LEAST
+    in_groups = replace(far_away, group=np.arange(4 * LEAST) // 5)
+    assert Parts(in_groups, None).far_from(training) is None
+    parts = Parts.of(far_away, 0.5, 0).far_from(training)
+    assert [len(part.group) for part in parts.every] == [2 * LEAST, 2 * LEAST]
+    # Too few in a part: one calibration of all, which is approximate.
+    joined = Parts.of(replace(far_away, group=np.arange(4 * LEAST) // 2), 0.4, 0).far_from(training)
+    assert (len(joined.fitted.group), joined.held_out) == (4 * LEAST, None)
+
+
+@pytest.mark.parametrize(("share", "held"), [(0.5, 60), (0.25, 30), (0.2, 0), (0.0, 0), (0.9, 0)])
+def test_whole_groups_are_held_out_where_both_parts_have_enough_and_none_elsewhere(share, held):
+    data = synthetic((1.0, 1.0, 1.0), count=360)
+    data = replace(data, group=np.random.default_rng(0).permutation(np.arange(360) // 3))
+    parts = Parts.of(data, share, 3)
+    if not held:
+        assert parts.held_out is None
+        assert parts.fitted is parts.scored is data
+        return
+    fitted, scored = (set(part.group.tolist()) for part in (parts.fitted, parts.held_out))
+    assert len(scored) == held
+    assert fitted | scored == set(range(120))
+    assert not fitted & scored
+    assert len(parts.fitted.group) + len(parts.held_out.group) == 360
+    again, other = Parts.of(data, share, 3), Parts.of(data, share, 4)
+    assert set(again.held_out.group.tolist()) == scored != set(other.held_out.group.tolist())
+
+
+def test_held_out_photographs_change_conformity_scores_and_nothing_that_they_depend_on(tiny, run, monkeypatch):
+    monkeypatch.setattr("train.conformal.LEAST", 2)
+    calibrate(tiny, run)
+    one, temperatures = (json.loads((run / name).read_text()) for name in (CONFORMAL, TEMPERATURES))
+    own = one["places"]["in-distribution"]
+    assert own["guarantee"] == "exact"
+    assert temperatures["photographs"] + own["photographs"] == 12
+    assert temperatures["groups"] + own["groups"] == len(np.unique(leakage_groups(split_photos(tiny, "calibration"))))
+    plain = Parts.of.__func__
+
+    def upside_down(cls, data, share, seed):
+        parts = plain(cls, data, share, seed)
+        held = parts.held_out
+        return Parts(parts.fitted, replace(held, logits=[-level for level in held.logits]))
+
+    monkeypatch.setattr(Parts, "of", classmethod(upside_down))
+    calibrate(tiny, run)
+    other, after = (json.loads((run / name).read_text()) for name in (CONFORMAL, TEMPERATURES))
+    assert {**after, "created_at_utc": ""} == {**temperatures, "created_at_utc": ""}
+    changed = other["places"]["in-distribution"]
+    assert changed["density_weights"] == own["density_weights"]
+    assert changed["conformity_scores"] != own["conformity_scores"]
+
+
+def test_a_small_calibration_split_is_not_divided_and_the_guarantee_is_said_to_be_approximate(tiny, run, capsys):
+    calibrate(tiny, run)
+    assert json.loads((run / CONFORMAL).read_text())["places"]["in-distribution"]["guarantee"] == "approximate"
+    assert "regions for in-distribution photographs; coverage guarantee: approximate" in capsys.readouterr().out
+
+
+def test_a_run_that_is_being_calibrated_is_not_said_to_be_uncalibrated(tiny, run, caplog):
+    (run / TEMPERATURES).unlink(missing_ok=True)
+    calibrate(tiny, run)
+    assert "not calibrated" not in caplog.text
 
 
 def test_photographs_of_unseen_places_that_were_trained_on_are_refused(tiny, run, tmp_path):
@@ -291,6 +366,12 @@ def test_photographs_of_which_the_run_knows_no_cell_cannot_calibrate_it(tiny, tm
     ):
         calibrate(data, run)
     assert not (run / TEMPERATURES).exists()
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0])
+def test_a_share_that_leaves_nothing_is_refused(tmp_path, share):
+    with pytest.raises(ValueError, match="--conformal-share is a share of at least 0 and less than 1"):
+        CalibrateConfig(tmp_path, tmp_path, conformal_share=share)
 
 
 @pytest.mark.parametrize("flags", [{"max_photos": 0}, {"batch_size": 0}, {"workers": -1}])

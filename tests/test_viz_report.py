@@ -161,6 +161,16 @@ def test_groups_by_number_come_in_their_order_and_latitude_from_the_north(run):
     assert said.index("30 to 60") < said.index("-30 to 0")
 
 
+def test_groups_of_photographs_are_counted_beside_them(run):
+    report = evaluation()
+    for own in report["slices"]["training_photographs_nearby"].values():
+        own["groups"] = 7
+    write_json(run / "evaluation_test.json", {**report, "groups": 9})
+    said = text_of(html_of(run))
+    assert "photographs in 9 groups" in said
+    assert "Photographs n Groups Median error GeoScore 0 to 10 12 7 600 km" in said
+
+
 def test_only_the_first_countries_are_open(run):
     report = evaluation()
     group = report["slices"]["country"]["FR"]

@@ -1,7 +1,8 @@
-"""Temperatures that make probabilities mean what they say, and the way of answering that scores best.
+"""Calibration of a run: temperatures, the fusion and point that score best, conformity scores and confidence.
 
-Every photograph used here lies in the calibration split. A temperature per level is fitted, for each way of combining
-levels, to the negative log likelihood of the very posterior that users get (Guo et al. 2017, section 4.2).
+Every photograph used here lies in the calibration split. A part of its groups is held out for the conformity scores, so that
+nothing else is fitted on them (`train.conformal`). A temperature per level is fitted, for each way of combining levels, to the
+negative log likelihood of the very posterior that users get (Guo et al. 2017, section 4.2).
 """
 
 import logging
@@ -20,7 +21,7 @@ from dataset.images import Pictures
 from dataset.manifest import coordinates, has_coordinates, read_manifest
 from geocells.hierarchy import UNKNOWN
 from geocells.sphere import distance_km, geoscore
-from infer.decode.conformal import CONFORMAL
+from infer.decode.conformal import CONFORMAL, from_json
 from infer.decode.posterior import FUSIONS, fuse
 from infer.evaluate.run import split_photos, trained_ids
 from infer.images import photo_batches
@@ -30,7 +31,7 @@ from plumbing.files import write_json
 from plumbing.progress import progress
 from plumbing.version import now_utc
 from train.config import CalibrateConfig
-from train.conformal import AT_ONCE, LEAST, Calibration, far_from, fit_all
+from train.conformal import AT_ONCE, LEAST, Calibration, Parts, fit_all
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +43,11 @@ LIMITS = (0.05, 20.0)
 
 def main(config: CalibrateConfig) -> None:
     """Fit, choose, write `temperatures.json` and print what was fitted."""
-    model = load_model(config.run, pick_device(config.device))
-    data = _held_out(model, config.data, config, config.max_photos)
+    model = load_model(config.run, pick_device(config.device), read_calibration=False)
+    known = Parts.of(_read_split(model, config.data, config, config.max_photos), config.conformal_share, config.seed)
     # Before all that takes long, for what is wrong with it should be said at once.
-    unseen = _unseen(model, config, data)
+    unseen = _unseen(model, config, known)
+    data = known.fitted
     if not (data.classes != UNKNOWN).any():
         raise ValueError(
             f"none of {len(data.classes)} photographs of the {config.split} split lies in a cell that {config.run} knows: "
@@ -64,6 +66,7 @@ def main(config: CalibrateConfig) -> None:
         "model_hash": model.hash,
         "split": config.split,
         "photographs": len(data.latlon_deg),
+        "groups": len(np.unique(data.group)),
         "created_at_utc": now_utc(),
         "fusion": fusion,
         "point": point,
@@ -71,15 +74,17 @@ def main(config: CalibrateConfig) -> None:
         "nll": {f: _nll_before_after(model, data, f, t) for f, t in fitted.items()},
         "geoscore": scores,
     }
-    conformal = fit_all(replace(model, temperatures=fitted, fusion=fusion), data, unseen)
+    conformal = fit_all(replace(model, temperatures=fitted, fusion=fusion), known, unseen)
     # Interrupted here, a run has no conformal scores rather than those of other temperatures.
     (config.run / CONFORMAL).unlink(missing_ok=True)
     write_json(config.run / TEMPERATURES, record)
     write_json(config.run / CONFORMAL, {"model_hash": model.hash, "fusion": fusion, **conformal})
     print(_table(record))
+    for places, own in conformal["places"].items():
+        print(f"regions for {places} photographs; coverage guarantee: {from_json(own, fusion).guarantee}")
 
 
-def _held_out(model: Model, folder: Path, config: CalibrateConfig, most: int) -> Calibration:
+def _read_split(model: Model, folder: Path, config: CalibrateConfig, most: int) -> Calibration:
     """Return the logits of at most so many photographs of a dataset's split, none of which the run was trained on."""
     photos = split_photos(folder, config.split)
     overlap = photos["id"].isin(trained_ids(config.run))
@@ -93,15 +98,18 @@ def _held_out(model: Model, folder: Path, config: CalibrateConfig, most: int) ->
     return collect(model, folder, photos, config.batch_size, config.workers)
 
 
-def _unseen(model: Model, config: CalibrateConfig, known: Calibration) -> Calibration | None:
+def _unseen(model: Model, config: CalibrateConfig, known: Parts) -> Parts | None:
     """Return photographs of unseen places: of the datasets named, or those far from training ones; None where too few."""
     if not config.unseen:
-        return far_from(_training_places(config), known)
+        return known.far_from(_training_places(config))
     most = max(1, config.max_photos // len(config.unseen))
-    found = Calibration.joined([_held_out(model, folder, config, most) for folder in config.unseen])
-    if len(found.group) < LEAST:
-        raise ValueError(f"--unseen has {len(found.group)} photographs: {LEAST} at least are needed to calibrate")
-    return found
+    found = Calibration.joined([_read_split(model, folder, config, most) for folder in config.unseen])
+    groups = len(np.unique(found.group))
+    if groups < LEAST:
+        raise ValueError(
+            f"--unseen has {len(found.group)} photographs in {groups} groups: at least {LEAST} groups are needed to calibrate"
+        )
+    return Parts.of(found, config.conformal_share, config.seed)
 
 
 def _training_places(config: CalibrateConfig) -> NDArray[np.float64]:
@@ -191,7 +199,7 @@ def _nll_before_after(model: Model, data: Calibration, fusion: str, fitted: tupl
 @torch.inference_mode()
 def _score(model: Model, data: Calibration, fusion: str, temperatures: tuple[float, ...], point: str) -> float:
     """Return the mean GeoScore of a way of answering."""
-    assert data.seen is not None, "collect keeps what the networks say"
+    assert data.seen is not None, "collect keeps the network output"
     answering, points = replace(model, point=point), []
     for start in range(0, len(data.latlon_deg), AT_ONCE):
         seen = data.seen.rows(slice(start, start + AT_ONCE))
@@ -201,7 +209,10 @@ def _score(model: Model, data: Calibration, fusion: str, temperatures: tuple[flo
 
 def _table(record: dict[str, Any]) -> str:
     levels, points = list(record["temperatures"]["chain"]), list(record["geoscore"]["chain"])
-    lines = [f"{record['photographs']:,} photographs of the {record['split']} split; GeoScore by point on the right"]
+    lines = [
+        f"fitted on {record['photographs']:,} photographs in {record['groups']:,} groups of the {record['split']} split; "
+        "GeoScore by point on the right"
+    ]
     temperature_heads = "".join(f"{f'T {level}':>8}" for level in levels)
     lines.append(
         f"{'fusion':<10}{temperature_heads} {'NLL before':>12} {'after':>8}" + "".join(f"{p:>10}" for p in points)

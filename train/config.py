@@ -354,8 +354,13 @@ class CalibrateConfig:
     unseen: tuple[Path, ...] = ()
     """Dataset folders of places that are new to the run: their --split calibrates --places unseen. Without it, calibration
     photographs that lie far from all training ones stand for such places."""
+    conformal_share: float = 0.5
+    """Hold out this share of the groups for the conformity scores alone, so that the coverage guarantee of regions is exact. 0, or
+    too few groups for two parts, fits everything on all photographs: the guarantee is then approximate."""
     max_photos: int = 20_000
-    """Fit on at most so many photographs, drawn evenly."""
+    """Calibrate on at most so many photographs, drawn evenly."""
+    seed: int = 0
+    """Of the choice of groups that are held out."""
     batch_size: int = 64
     """Photographs a step."""
     workers: int = 2
@@ -365,5 +370,9 @@ class CalibrateConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
+        if not 0 <= self.conformal_share < 1:
+            raise ValueError(
+                f"--conformal-share is a share of at least 0 and less than 1, got {self.conformal_share:g}"
+            )
         if self.max_photos < 1 or self.batch_size < 1 or self.workers < 0:
             raise ValueError("--max-photos and --batch-size must be 1 or more, --workers 0 or more")

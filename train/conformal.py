@@ -1,7 +1,8 @@
 """Conformal calibration on the calibration split: conformity scores, and how often the best cell is right.
 
 Each leakage group counts as one: the coverage is for photographs of a place or journey drawn at random, and the few places
-of which there are hundreds do not decide it.
+of which there are hundreds do not decide it. Split-conformal coverage is guaranteed where nothing else was fitted on the
+photographs whose scores are taken: a part of the groups is held out for them where there are enough.
 """
 
 from collections.abc import Sequence
@@ -38,7 +39,7 @@ from plumbing.version import now_utc
 
 AT_ONCE = 256
 LEAST = 30
-"""Of fewer photographs of unseen places nothing is measured."""
+"""Leakage groups that a calibration, or a part of one, has at least."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +50,8 @@ class Calibration:
         logits: (N, classes) per level, before any temperature.
         classes: (N, levels) true classes.
         latlon_deg: (N, 2) true coordinates.
-        group: (N,) numbers of groups of related photographs.
-        seen: all that the networks say of them, for points that take more than a posterior.
+        group: (N,) leakage groups.
+        seen: the network output, for points that take more than a posterior.
     """
 
     logits: list[Tensor]
@@ -60,14 +61,18 @@ class Calibration:
     seen: NetworkOutput | None = None
 
     def rows(self, chosen: NDArray[np.int64]) -> "Calibration":
-        """Return some of the photographs, without what else the networks say of them."""
+        """Return some of the photographs, by their numbers."""
         own = torch.from_numpy(chosen).to(self.classes.device)
         logits = [level[own] for level in self.logits]
-        return Calibration(logits, self.classes[own], self.latlon_deg[chosen], self.group[chosen])
+        seen = None
+        if self.seen is not None:
+            regressed = None if self.seen.regressed is None else self.seen.regressed[own]
+            seen = NetworkOutput(logits, regressed, self.seen.features[own])
+        return Calibration(logits, self.classes[own], self.latlon_deg[chosen], self.group[chosen], seen)
 
     @classmethod
     def joined(cls, parts: "Sequence[Calibration]") -> "Calibration":
-        """Return the photographs of several datasets as one."""
+        """Return the photographs of several datasets as one, without their network output."""
         logits = [torch.cat(level) for level in zip(*(part.logits for part in parts), strict=True)]
         classes, places = torch.cat([part.classes for part in parts]), [part.latlon_deg for part in parts]
         first = np.cumsum([0, *(part.group.max(initial=-1) + 1 for part in parts)])
@@ -75,7 +80,60 @@ class Calibration:
         return cls(logits, classes, np.concatenate(places), np.concatenate(groups))
 
 
-def fit_all(model: Model, known: Calibration, unseen: Calibration | None) -> dict[str, Any]:
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """Calibration photographs, divided by whole groups.
+
+    Attributes:
+        fitted: those that temperatures, fusion, point and density are fitted on.
+        held_out: those whose conformity scores are taken; None where there are too few to divide. The scores are then of the
+            former, and the coverage guarantee is approximate.
+    """
+
+    fitted: Calibration
+    held_out: Calibration | None
+
+    @classmethod
+    def of(cls, data: Calibration, share: float, seed: int) -> "Parts":
+        """Return photographs with this share of their groups held out, if both parts have at least `LEAST` groups."""
+        numbers, member = np.unique(data.group, return_inverse=True)
+        held = round(share * len(numbers))
+        if min(held, len(numbers) - held) < LEAST:
+            return cls(data, None)
+        chosen = np.isin(member, np.random.default_rng(seed).permutation(len(numbers))[:held])
+        return cls(data.rows(np.flatnonzero(~chosen)), data.rows(np.flatnonzero(chosen)))
+
+    @property
+    def scored(self) -> Calibration:
+        """Return the photographs whose conformity scores are taken."""
+        return self.fitted if self.held_out is None else self.held_out
+
+    @property
+    def every(self) -> tuple[Calibration, ...]:
+        """Return the parts that there are."""
+        return (self.fitted,) if self.held_out is None else (self.fitted, self.held_out)
+
+    def far_from(self, training_deg: NDArray[np.float64]) -> "Parts | None":
+        """Return the photographs at least `UNSEEN_KM` from any of (M, 2) training ones; None where they are too few groups."""
+        if not len(training_deg):
+            return None
+        tree = cKDTree(unit_vectors(training_deg))
+        far = [
+            part.rows(np.flatnonzero(tree.query(unit_vectors(part.latlon_deg))[0] >= chord(UNSEEN_KM)))
+            for part in self.every
+        ]
+        if len(far) == 2 and min(_groups(part) for part in far) >= LEAST:
+            return Parts(far[0], far[1])
+        # Groups are those of one dataset, and parts divide them.
+        found = Calibration.joined(far)
+        return Parts(found, None) if _groups(found) >= LEAST else None
+
+
+def _groups(data: Calibration) -> int:
+    return len(np.unique(data.group))
+
+
+def fit_all(model: Model, known: Parts, unseen: Parts | None) -> dict[str, Any]:
     """Return what `conformal.json` holds: calibrations for in-distribution photographs, and for unseen places.
 
     Args:
@@ -89,36 +147,48 @@ def fit_all(model: Model, known: Calibration, unseen: Calibration | None) -> dic
     return {"created_at_utc": now_utc(), "components": COMPONENTS, "places": places}
 
 
-def far_from(training_deg: NDArray[np.float64], data: Calibration) -> Calibration | None:
-    """Return the photographs at least `UNSEEN_KM` from any of (M, 2) training ones; None where those are too few."""
-    if not len(training_deg):
-        return None
-    near = cKDTree(unit_vectors(training_deg)).query(unit_vectors(data.latlon_deg))[0]
-    far = np.flatnonzero(near >= chord(UNSEEN_KM))
-    return data.rows(far) if len(far) >= LEAST else None
-
-
 @torch.inference_mode()
-def fit_conformal(model: Model, data: Calibration) -> ConformalCalibration:
-    """Return the conformal calibration of a model, with its fusion and temperatures, on photographs."""
-    hierarchy = model.hierarchy
-    posterior, classes = model.posterior(data.logits), data.classes.cpu().numpy()
-    raster, counts = Raster.of(hierarchy), group_weights(data.group)
-    true_cell = raster.find(data.latlon_deg)
-    surface = Surface(raster, fit_weights(raster, posterior[-1].exp(), true_cell, counts), model.device)
-    scores = {SMOOTH: ConformalScores.of(_smooth_scores(surface, posterior[-1], true_cell), data.group)}
+def fit_conformal(model: Model, parts: Parts) -> ConformalCalibration:
+    """Return the conformal calibration of a model, with its fusion and temperatures, on photographs.
+
+    The density is fitted on one part and the conformity scores are of the other; confidence, which has no such guarantee, is
+    fitted on both.
+    """
+    hierarchy, scored = model.hierarchy, parts.scored
+    surface = _fit_density(model, parts.fitted)
+    posterior, classes = model.posterior(scored.logits), scored.classes.cpu().numpy()
+    true_cell = surface.raster.find(scored.latlon_deg)
+    scores = {SMOOTH: ConformalScores.of(_smooth_scores(surface, posterior[-1], true_cell), scored.group)}
     for level in reversed(range(hierarchy.depth)):
         mass = posterior[level].exp().double().cpu().numpy()
         area = hierarchy.area_km2[hierarchy.rows(level)]
         scores[hierarchy.level_names[level]] = ConformalScores.of(
-            conformity_scores(mass, area, classes[:, level]), data.group
+            conformity_scores(mass, area, classes[:, level]), scored.group
         )
-    confidence = {}
-    for level, name in enumerate(hierarchy.level_names):
-        best, cell = likeliest(posterior[level])
-        right = (cell == classes[:, level]) & (classes[:, level] != UNKNOWN)
-        confidence[name] = fit_confidence(best, hierarchy.learned(level, cell), right, counts)
-    return ConformalCalibration(model.fusion, len(data.latlon_deg), surface.weights, scores, confidence)
+    exact, photographs = parts.held_out is not None, len(scored.group)
+    return ConformalCalibration(
+        model.fusion, photographs, surface.weights, scores, _fit_confidences(model, parts), exact
+    )
+
+
+def _fit_density(model: Model, data: Calibration) -> Surface:
+    raster = Raster.of(model.hierarchy)
+    leaf, true_cell = model.posterior(data.logits)[-1].exp(), raster.find(data.latlon_deg)
+    return Surface(raster, fit_weights(raster, leaf, true_cell, group_weights(data.group)), model.device)
+
+
+def _fit_confidences(model: Model, parts: Parts) -> dict[str, tuple[float, ...]]:
+    """Return the weights of `confidence_features` by level name."""
+    posteriors = [model.posterior(part.logits) for part in parts.every]
+    # Parts divide the groups, so that each photograph counts in both as it does in its own.
+    counts = np.concatenate([group_weights(part.group) for part in parts.every])
+    fitted = {}
+    for level, name in enumerate(model.hierarchy.level_names):
+        best, cell = (np.concatenate(found) for found in zip(*(likeliest(p[level]) for p in posteriors), strict=True))
+        true = torch.cat([part.classes[:, level] for part in parts.every]).cpu().numpy()
+        right = (cell == true) & (true != UNKNOWN)
+        fitted[name] = fit_confidence(best, model.hierarchy.learned(level, cell), right, counts)
+    return fitted
 
 
 def _smooth_scores(surface: Surface, log_leaf: Tensor, true_cell: NDArray[np.int64]) -> NDArray[np.float64]:

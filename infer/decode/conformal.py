@@ -15,7 +15,7 @@ from torch import Tensor
 from geocells.hierarchy import Hierarchy
 from geocells.land import TABLE_LEVEL, land_table
 from geocells.outlines import area_km2
-from infer.config import IN_DISTRIBUTION, RENAMED_FUSIONS, UNSEEN
+from infer.config import IN_DISTRIBUTION, RENAMED_FUSIONS, RENAMED_PLACES
 from infer.decode.countries import mass_by_country, table_cells
 from infer.decode.density import COMPONENTS, Surface
 from infer.decode.raster import Raster
@@ -35,8 +35,6 @@ CLIP = (1e-6, 1 - 1e-6)
 BETA = ("a", "b", "c", "d")
 """Parameters of beta calibration (Kull et al. 2017) with one more, for a best cell with n training photographs: log odds of being
 right = a log p - b log(1 - p) + c + d log n. Where photographs are many, others lie in the cell itself, not beside it."""
-OLD_NAMES = {"usual": IN_DISTRIBUTION, "elsewhere": UNSEEN}
-"""What version 0.1.0 called the kinds of places."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +203,9 @@ def read_conformal(
             "regions and confidence are calibrated for --fusion %s only: answers by %s have none", fitted_for, fusion
         )
         return None
-    own = {OLD_NAMES.get(name, name): of for name, of in content.get("places", content.get("promises", {})).items()}
+    own = {
+        RENAMED_PLACES.get(name, name): of for name, of in content.get("places", content.get("promises", {})).items()
+    }
     if places not in own and IN_DISTRIBUTION in own:
         raise ValueError(
             f"{run} has no calibration for --places {places}: too few groups of calibration photographs lie "

@@ -213,17 +213,19 @@ def _first_number(text: str) -> float:
 
 
 def _slice_table(of: str, groups: Mapping[str, Mapping[str, Any]]) -> str:
+    # Version 0.1.0 did not count the groups of photographs.
+    counted = all("groups" in group for group in groups.values())
     rows = [
         [
             escape(name),
             f"{group['n']:,}",
-            f"{group['groups']:,}" if "groups" in group else "",
+            *([f"{group['groups']:,}"] if counted else []),
             kilometres(group["median_km"]),
             f"{group['geoscore']:,.0f}{bar(group['geoscore'] / BEST_GEOSCORE)}",
         ]
         for name, group in groups.items()
     ]
-    return table([of, "n", "Groups", "Median error", "GeoScore"], rows)
+    return table([of, "n", *(["Groups"] if counted else []), "Median error", "GeoScore"], rows)
 
 
 def _calibration(levels: Mapping[str, Mapping[str, Any]]) -> str:
