@@ -2,6 +2,7 @@ import pytest
 import shapely
 
 from tests.test_viz_maps_prediction import FIJI, prediction_at, region
+from viz.maps.prediction import prediction_html
 from viz.maps.regions import drawn_regions, regions_html
 from viz.maps.wording import area_words, listed, region_words
 
@@ -25,6 +26,13 @@ def test_only_the_smallest_region_has_a_solid_line_and_lies_on_top():
         ("90% region: 410,000 km², in Fiji and Tonga", True),
         ("50% region: 410,000 km², in Fiji and Tonga", False),
     ]
+
+
+def test_the_legend_of_the_page_names_each_outline():
+    html = prediction_html(answer(region((0, 0, 1, 1), coverage=0.5), region((0, 0, 5, 5), coverage=0.9)))
+    assert '<i class="outline dashed"></i>90% region' in html
+    assert '<i class="outline"></i>50% region' in html
+    assert "outline" not in prediction_html(answer()).split("</style>")[-1].split("<script")[0]
 
 
 def test_a_run_that_is_not_calibrated_has_no_regions_to_draw():

@@ -63,6 +63,17 @@ def test_a_hole_of_an_area_is_not_painted_in_the_picture():
     assert 0.6 < purple[0] / purple[1] < 0.97
 
 
+def test_a_union_of_cells_is_drawn_without_the_slivers_between_them():
+    rng = np.random.default_rng(3)
+    points = np.column_stack([rng.normal(15, 12, 400), rng.normal(102, 10, 400)])
+    partition = cluster(points, (4, 60))
+    union = partition.outline(0, 0)
+    slivers = [ring for part in shapely.get_parts(union) for ring in part.interiors]
+    assert len(slivers) > 1
+    assert max(shapely.Polygon(ring).area for ring in slivers) < 1e-9
+    assert all(len(rings) == 1 for rings in outline_rings(union, 0.0))
+
+
 def test_cells_of_k_means_are_drawn_by_their_outlines_and_by_their_boxes_without_a_drawing():
     rng = np.random.default_rng(0)
     points = np.column_stack([rng.uniform(-60, 60, 400), rng.uniform(-180, 180, 400)])

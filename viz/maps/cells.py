@@ -18,6 +18,9 @@ RANKS = (
 )
 """Last rank, colour and words of each group of cells."""
 
+SLIVER_DEG2 = 1e-9
+"""Holes of at most this area, a dozen square metres, are not drawn."""
+
 
 @dataclass(frozen=True, eq=False)
 class CellLayer:
@@ -63,7 +66,7 @@ def outline_rings(outline: shapely.Geometry, lon_deg: float) -> list[list[NDArra
         whole outline.
     """
     west, south, east, north = outline.bounds
-    parts = shapely.get_parts(outline.simplify(max(east - west, north - south) / 500))
+    parts = shapely.get_parts(_without_slivers(outline).simplify(max(east - west, north - south) / 500))
     polygons = []
     # Holes run the other way around than what they lie in: so they stay holes wherever they are filled.
     for part in shapely.orient_polygons(parts[~shapely.is_empty(parts)]):
@@ -71,6 +74,13 @@ def outline_rings(outline: shapely.Geometry, lon_deg: float) -> list[list[NDArra
         turn = unwrap_boxes([south, west, north, east], lon_deg)[0, 1] - west
         polygons.append([shapely.get_coordinates(ring)[:, ::-1] + [0, turn] for ring in shapely.get_rings(part)])
     return polygons
+
+
+def _without_slivers(outline: shapely.Geometry) -> shapely.Geometry:
+    """Return polygons without the holes of no area that rounding leaves where an outline is a union of cells."""
+    parts = shapely.get_parts(outline)
+    rings = [[ring for ring in part.interiors if shapely.Polygon(ring).area > SLIVER_DEG2] for part in parts]
+    return shapely.MultiPolygon([shapely.Polygon(p.exterior, holes) for p, holes in zip(parts, rings, strict=True)])
 
 
 def rank_colour(rank: int) -> str:

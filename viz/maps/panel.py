@@ -7,7 +7,7 @@ from typing import Any
 from infer.prediction import NOTICE, LevelPrediction, Photograph, Prediction
 from viz.maps.cells import RANKS
 from viz.maps.explanation import picture_html, similar_html
-from viz.maps.regions import regions_html
+from viz.maps.regions import outlines, regions_html
 from viz.maps.scene import Scene
 from viz.maps.wording import (
     NOT_CALIBRATED,
@@ -62,12 +62,12 @@ def _photographs(prediction: Prediction) -> str:
     if not prediction.photographs:
         return ""
     rows = "".join(_photograph(photograph) for photograph in prediction.photographs)
-    return f"<table><tr><th>Photograph</th><th>Agreement</th><th>With the others</th></tr>{rows}</table>"
+    return f"<table><tr><th>Photograph</th><th>Agreement</th><th>Verdict</th></tr>{rows}</table>"
 
 
 def _photograph(photograph: Photograph) -> str:
     agreement = "" if photograph.agreement is None else percent(photograph.agreement)
-    verdict = "contradicts them" if photograph.contradicts else "agrees" if agreement else ""
+    verdict = "contradicts" if photograph.contradicts else "agrees" if agreement else ""
     return f"<tr><td>{escape(photograph.input)}</td><td>{escape(agreement)}</td><td>{verdict}</td></tr>"
 
 
@@ -96,6 +96,10 @@ def _legend(scene: Scene) -> str:
         ("similar-place", "similar training photograph", bool(prediction.similar)),
     ]
     shown = "".join(f'<span><b class="{mark}"></b>{words}</span>' for mark, words, present in marks if present)
+    shown += "".join(
+        f'<span><i class="outline{" dashed" if dashed else ""}"></i>{escape(words)}</span>'
+        for words, dashed in outlines(prediction)
+    )
     ranks = swatches([(colour, words) for _, colour, words in RANKS]) if scene.layers else ""
     return f'<div class="legend">{shown}{ranks}</div>'
 
@@ -121,7 +125,7 @@ def _provenance(prediction: Prediction) -> str:
 
 
 def _pairs(values: Mapping[str, Any]) -> str:
-    """Return options that were set as text; of a file its name alone."""
+    """Return the values that are set as text; of a file its name alone."""
     return ", ".join(
         f"{key} {_plain(value)}" for key, value in values.items() if value not in (None, [], (), False, "")
     )

@@ -21,7 +21,7 @@ from infer.prediction import NOTICE, MetadataLocation, Prediction
 from viz.maps.cells import RANKS, CellLayer, cell_strength, outline_rings, rank_colour
 from viz.maps.geodesic import great_circle_deg, split_at_antimeridian, unwrap_boxes
 from viz.maps.raster import land_strength
-from viz.maps.regions import OUTLINE_COLOUR, region_rings, widest_first
+from viz.maps.regions import OUTLINE_COLOUR, outlines, region_rings, widest_first
 from viz.maps.scene import Scene, View
 from viz.maps.wording import confidence_words, coordinate_words, metadata_words, prior_words, region_words
 from viz.web.page import BARE_LAND, OCEAN
@@ -57,7 +57,7 @@ def prediction_png(prediction: Prediction) -> bytes:
     _near(figure.add_axes((0.63, low, NEAR_WIDTH, high)), scene)
     _write(figure, lines)
     figure.legend(handles=_legend(scene), loc="lower left", bbox_to_anchor=(0.025, 0.0), ncols=8, frameon=False)
-    figure.text(0.97, 0.33 / height, NOTICE, size=11, weight="bold", color=INK, ha="right", va="center")
+    figure.text(0.97, 0.21 / height, NOTICE, size=11, weight="bold", color=INK, ha="right", va="center")
     content = io.BytesIO()
     FigureCanvasAgg(figure).print_png(content, metadata={"Software": None})
     return content.getvalue()
@@ -224,11 +224,11 @@ def _line(axes: Axes, way_deg: NDArray[np.float64]) -> None:
 
 
 def _regions(axes: Axes, scene: Scene, lon_deg: float, turn: int) -> None:
-    regions = widest_first(scene.prediction)
-    for rank, region in enumerate(regions):
+    regions = zip(widest_first(scene.prediction), outlines(scene.prediction), strict=True)
+    for region, (_, dashed) in regions:
         for ring in region_rings(region, lon_deg):
-            dashed = "--" if rank < len(regions) - 1 else "-"
-            axes.plot(ring[:, 1] + turn, ring[:, 0], color=OUTLINE_COLOUR, linewidth=1.1, linestyle=dashed, zorder=2.5)
+            (line,) = axes.plot(ring[:, 1] + turn, ring[:, 0], color=OUTLINE_COLOUR, linewidth=1.1, zorder=2.5)
+            line.set_linestyle("--" if dashed else "-")
 
 
 def _metadata_mark(axes: Axes, at: tuple[float, float]) -> None:

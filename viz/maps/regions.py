@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from infer.prediction import Prediction, Region
 from viz.maps.scene import region_parts
-from viz.maps.wording import region_words
+from viz.maps.wording import region_name, region_words
 
 OUTLINE_COLOUR = "#14213d"
 
@@ -26,16 +26,21 @@ def drawn_regions(prediction: Prediction, lon_deg: float) -> list[dict[str, Any]
         prediction: the answer.
         lon_deg: the meridian around which longitudes go on beyond ±180.
     """
-    regions = widest_first(prediction)
     return [
         {
             "label": region_words(region),
-            "dashed": rank < len(regions) - 1,
+            "dashed": dashed,
             "colour": OUTLINE_COLOUR,
             "rings": [ring.round(6).tolist() for ring in region_rings(region, lon_deg)],
         }
-        for rank, region in enumerate(regions)
+        for region, (_, dashed) in zip(widest_first(prediction), outlines(prediction), strict=True)
     ]
+
+
+def outlines(prediction: Prediction) -> list[tuple[str, bool]]:
+    """Return what each region is called and whether its outline is dashed, the widest first; only the smallest's is not."""
+    regions = widest_first(prediction)
+    return [(region_name(region.coverage), rank < len(regions) - 1) for rank, region in enumerate(regions)]
 
 
 def region_rings(region: Region, lon_deg: float) -> list[NDArray[np.float64]]:
