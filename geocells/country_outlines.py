@@ -19,7 +19,8 @@ def country_outlines() -> dict[str, shapely.Geometry]:
     """Return the outline of each country: valid multipolygons of (longitude, latitude) that do not overlap.
 
     They are Natural Earth's at 1:50 million, simplified to about 2 km, borders alike for both neighbours; islets too small
-    for that scale are added from 1:10 million. They lie within ±180 and are cut at the antimeridian. `python -m geocells
+    for that scale are added from 1:10 million. Against that scale half of Germany's border is within 0.6 km, 95 % within 2.5.
+    They lie within ±180 and are cut at the antimeridian. `python -m geocells
     outlines` computes them.
     """
     with np.load(io.BytesIO(lzma.decompress(OUTLINES.read_bytes())), allow_pickle=False) as table:
