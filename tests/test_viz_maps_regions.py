@@ -4,7 +4,7 @@ import shapely
 from tests.test_viz_maps_prediction import FIJI, prediction_at, region
 from viz.maps.prediction import prediction_html
 from viz.maps.regions import drawn_regions, regions_html
-from viz.maps.wording import area_words, listed, region_words
+from viz.maps.wording import area_words, listed, region_line
 
 
 def answer(*regions):
@@ -68,7 +68,7 @@ def test_areas_are_written_out_to_two_digits(area_km2, words):
 
 
 def test_a_coverage_is_never_rounded_to_certainty():
-    assert region_words(region((0, 0, 1, 1), coverage=0.995)).startswith("99.5% region: ")
+    assert region_line(region((0, 0, 1, 1), coverage=0.995)).startswith("99.5% region: ")
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from viz.maps.geodesic import great_circle_deg, split_at_antimeridian, unwrap_bo
 from viz.maps.raster import land_strength
 from viz.maps.regions import OUTLINE_COLOUR, outlines, region_rings, widest_first
 from viz.maps.scene import Scene, View
-from viz.maps.wording import confidence_words, coordinate_words, metadata_words, prior_words, region_words
+from viz.maps.wording import confidence_words, coordinate_words, metadata_words, prior_words, region_line
 from viz.web.page import BARE_LAND, OCEAN
 
 INK, SOFT, WARNING, WARNING_PAPER = "#14213d", "#5b6875", "#7a4a00", "#fff6e5"
@@ -82,7 +82,7 @@ def _subtitles(prediction: Prediction, width: int) -> list[str]:
     facts = [
         _shortened(prediction.input),
         confidence_words(prediction),
-        *map(region_words, widest_first(prediction)[:1]),
+        *map(region_line, widest_first(prediction)[:1]),
     ]
     if prediction.point is not None:
         facts.append(f"point {coordinate_words(*prediction.point)}")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from infer.prediction import Prediction, Region
 from viz.maps.scene import region_parts
-from viz.maps.wording import region_name, region_words
+from viz.maps.wording import region_line, region_name
 
 OUTLINE_COLOUR = "#14213d"
 
@@ -28,7 +28,7 @@ def drawn_regions(prediction: Prediction, lon_deg: float) -> list[dict[str, Any]
     """
     return [
         {
-            "label": region_words(region),
+            "label": region_line(region),
             "dashed": dashed,
             "colour": OUTLINE_COLOUR,
             "rings": [ring.round(6).tolist() for ring in region_rings(region, lon_deg)],
@@ -64,7 +64,7 @@ def regions_html(prediction: Prediction) -> str:
     regions = widest_first(prediction)[::-1]
     if not regions:
         return ""
-    lines = "".join(f"<li>{escape(region_words(region))}</li>" for region in regions)
+    lines = "".join(f"<li>{escape(region_line(region))}</li>" for region in regions)
     share = f"{regions[-1].coverage * 100:.10g}%"
     return (
         f'<div><ul class="regions">{lines}</ul><p class="soft">Of photographs like those of the calibration split, '

@@ -51,8 +51,8 @@ def confidence_words(prediction: Prediction) -> str:
     return f"Confidence {percent(prediction.confidence)} at level {prediction.answer_level}"
 
 
-def region_words(region: Region) -> str:
-    """Return how large a region is and in which countries."""
+def region_line(region: Region) -> str:
+    """Return how large a region is and in which countries, in one line."""
     countries = listed([country.name for country in region.countries])
     return (
         f"{region_name(region.coverage)}: {area_words(region.area_km2)}, {f'in {countries}' if countries else 'at sea'}"
