@@ -15,11 +15,11 @@ DEGREES = re.compile(r"^(\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?))?(?:,(\d+(?:\.\d+)?))
 PAIR = re.compile(r"(?<![\d.])([-+]?\d{1,2}\.\d{2,})\s*[,; ]\s*([-+]?\d{1,3}\.\d{2,})(?![\d.])")
 
 
-def metadata_locations(source: Path) -> dict[str, LatLon]:
+def metadata_locations(source: Path | bytes) -> dict[str, LatLon]:
     """Return latitude and longitude by where a file states them: `EXIF`, `XMP`, `comment`; never raises."""
     found = {"EXIF": read_metadata(source).latlon_deg}
     try:
-        content = source.read_bytes()
+        content = source if isinstance(source, bytes) else source.read_bytes()
         found |= {"XMP": _in_xmp(_xmp(content)), "comment": _in_text(_comment(content))}
     except OSError:
         return {}

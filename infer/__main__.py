@@ -3,10 +3,33 @@
 from infer.config import AppConfig, EvaluateConfig, ImportConfig, InferConfig
 from plumbing.config import Commands, dispatch
 
+
+def predict(config: InferConfig) -> None:
+    """Predict, and draw pages with viz; this module alone of infer may know what stands above it."""
+    from infer.predict import main
+
+    main(config, draw)
+
+
+def serve(config: AppConfig) -> None:
+    """Serve the page of the browser, whose answers are drawn with viz."""
+    from infer.serve import main
+    from viz.maps.prediction import prediction_html
+
+    main(config, prediction_html)
+
+
+def draw(prediction: "Prediction", tiles: str | None) -> tuple[str, bytes]:  # type: ignore[name-defined] # noqa: F821
+    """Return the page and the picture of an answer; drawing takes most of a second to import, so only now."""
+    from viz.maps.prediction import prediction_html, prediction_png
+
+    return prediction_html(prediction, tiles), prediction_png(prediction)
+
+
 COMMANDS: Commands = {
-    "predict": (InferConfig, "infer.predict:main"),
+    "predict": (InferConfig, "infer.__main__:predict"),
     "evaluate": (EvaluateConfig, "infer.evaluate.run:main"),
-    "serve": (AppConfig, "infer.serve:main"),
+    "serve": (AppConfig, "infer.__main__:serve"),
     "import": {"geoguessr2": (ImportConfig, "infer.importers.geoguessr2:main")},
 }
 

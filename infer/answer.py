@@ -1,122 +1,399 @@
-"""One photograph's answer as plain values: what predictions.json holds, and what is drawn on its map."""
+"""From network output to one `Prediction`: posterior, point, cells, regions, confidence, and what to warn of."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dataset.metadata_location import metadata_locations
+from dataset.country_names import country_name
+from geocells.outlines import area_km2
 from geocells.sphere import distance_km
-from infer.decode.posterior import KeptCells, adaptive_top_k
-from infer.model import Model
+from infer.decode.conformal import ConformalCalibration, RegionFinder
+from infer.decode.countries import LeafCountries
+from infer.decode.multi_image import Agreement
+from infer.decode.posterior import KeptCells, adaptive_top_k, likeliest
+from infer.decode.prior import Prior, restrict
+from infer.decode.region import outline
+from infer.drawing import Drawing
+from infer.images import Described
+from infer.model import Model, NetworkOutput
 from infer.place_names import nearest_places
-from plumbing.files import sha256
-from plumbing.version import VERSION
+from infer.prediction import (
+    AreaPrior,
+    Cell,
+    Country,
+    Explanation,
+    LevelPrediction,
+    MetadataLocation,
+    Photograph,
+    Place,
+    Prediction,
+    Provenance,
+    Region,
+    SimilarPhotograph,
+)
+from infer.wording import abstention_headline, headline, percent
+from plumbing.config import as_plain
+from plumbing.version import VERSION, git_commit, now_utc
+
+if TYPE_CHECKING:
+    from infer.predictor import Options
 
 FEW = 5
 """A cell with fewer training photographs may have been learned from a single journey, which the answer then says."""
 
 
-@dataclass(frozen=True)
-class Listing:
-    """How much of a posterior is told.
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """What a model answers for B photographs, as arrays.
 
     Attributes:
-        mass: share of what is left that the kept cells of a level reach.
-        top: at most so many cells a level are listed.
+        posterior: (B, classes) log probabilities per level, after prior knowledge.
+        points_deg: (B, 2) points.
+        inside: (B,) probability that the model itself put inside the area; None without one.
+        output: of the networks.
+        regions: of each photograph; None until they are asked for.
     """
 
-    mass: float
-    top: int
+    posterior: list[Tensor]
+    points_deg: NDArray[np.float64]
+    inside: NDArray[np.float64] | None
+    output: NetworkOutput
+    regions: list[list[dict[str, Any]]]
+
+    def row(self, k: int) -> "Answered":
+        """Return what is answered for one of the photographs."""
+        one = slice(k, k + 1)
+        return Answered(
+            [level[one] for level in self.posterior],
+            self.points_deg[one],
+            None if self.inside is None else self.inside[one],
+            self.output.rows(one),
+            self.regions[one],
+        )
 
 
-def answer_record(
-    photo: Path, point_deg: NDArray[np.float64], posterior: Sequence[Tensor], model: Model, listing: Listing
-) -> dict[str, Any]:
-    """Return the record of one photograph.
+@dataclass(frozen=True, eq=False)
+class Extras:
+    """What one prediction shows beside what the networks say.
+
+    Attributes:
+        truth_deg: where a dataset says that the photograph was taken.
+        agreement: of several photographs of one place.
+        explanation: what its heat map compares.
+        heat: (H, W) over the whole photograph, in nats.
+        similar: training photographs.
+        similar_jpeg: their pictures, small.
+    """
+
+    truth_deg: tuple[float, float] | None = None
+    agreement: Agreement | None = None
+    explanation: Explanation | None = None
+    heat: NDArray[np.float64] | None = None
+    similar: tuple[SimilarPhotograph, ...] = ()
+    similar_jpeg: Sequence[bytes | None] = field(default=())
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A model with options, ready for any number of photographs.
+
+    Attributes:
+        options: what is asked.
+        model: with the chosen fusion and point, and coordinates of cells that lie inside the area.
+        prior: what is known beside the photographs, if anything.
+        conformal: calibration of the run; None where it is not calibrated.
+        finder: of regions, where they are wanted and can be had.
+        coarsest: position of the coarsest level that is worth an answer.
+        countries: of the leaves.
+    """
+
+    options: "Options"
+    model: Model
+    prior: Prior | None
+    conformal: ConformalCalibration | None
+    finder: RegionFinder | None
+    coarsest: int
+    countries: LeafCountries
+
+    def answer(self, output: NetworkOutput, posterior: list[Tensor] | None = None, regions: bool = True) -> Answered:
+        """Return what is answered for the photographs of a network output.
+
+        Args:
+            output: of the networks.
+            posterior: (B, classes) log probabilities per level, where they are known better than by the output alone.
+            regions: whether regions are found too.
+        """
+        posterior = self.model.posterior(output.logits) if posterior is None else posterior
+        inside = None
+        if self.prior is not None:
+            posterior, inside = restrict(self.model.tree, posterior, self.prior)
+        points = self.model.points(posterior, output)
+        if self.prior is not None:
+            points = self.prior.hold(points)
+        found = self.finder.regions(posterior) if self.finder is not None and regions else [[] for _ in points]
+        return Answered(posterior, points, inside, output, found)
+
+    def confidence(self, posterior: Sequence[Tensor]) -> NDArray[np.float64] | None:
+        """Return the (B, levels) calibrated probabilities that the best cells are right; None where not calibrated."""
+        if self.conformal is None:
+            return None
+        columns = []
+        for number, (name, level) in enumerate(zip(self.model.hierarchy.level_names, posterior, strict=True)):
+            best, cell = likeliest(level)
+            columns.append(self.conformal.confidence(name, best, self.model.hierarchy.learned(number, cell)))
+        return np.stack(columns, axis=1)
+
+    def warnings(self) -> list[str]:
+        """Return what is to be known of every answer of this model with these options."""
+        found = []
+        if self.model.record.get("synthetic"):
+            found.append("trained on the synthetic demo planet: its answers about real photographs mean nothing")
+        if not self.model.calibrated:
+            found.append("not calibrated: the probabilities may be overconfident; run `python -m train calibrate`")
+        if self.finder is not None:
+            found += [
+                f"no {coverage:.0%} region: {self.finder.conformal.photographs:,} calibration photographs are too few for it"
+                for coverage in self.finder.impossible()
+            ]
+        if self.prior is not None and self.conformal is not None:
+            found.append("confidence and coverage were calibrated without knowledge of an area")
+        return found
+
+
+def one_prediction(
+    prepared: Prepared, photographs: Sequence[Described], answered: Answered, extras: Extras
+) -> Prediction:
+    """Return the prediction of one row of answers.
 
     Args:
-        photo: its file.
-        point_deg: (2,) the answered point.
-        posterior: (classes,) log probabilities per level.
-        model: what answered.
-        listing: how much is listed.
+        prepared: what answered.
+        photographs: the photograph, or all of one place.
+        answered: one row.
+        extras: what is shown beside it.
     """
-    kept = adaptive_top_k(model.tree, posterior, listing.mass)
-    stated = _stated(photo, point_deg)
-    return {
-        "input": str(photo),
-        "sha256": sha256(photo),
-        "point": {**_latlon(point_deg), "method": model.point},
-        "place": nearest_places(point_deg[None])[0],
-        "levels": [_level(depth, cells, model, listing.top) for depth, cells in enumerate(kept)],
-        "exif": stated.get("EXIF"),
-        "stated": [{"source": source, **place} for source, place in stated.items()],
-        "warnings": [*model_warnings(model), *_few_warning(kept[-1], model)],
-        "model": model_record(model),
-    }
+    model, first = prepared.model, photographs[0]
+    posterior = [level[0] for level in answered.posterior]
+    kept = adaptive_top_k(model.tree, posterior, prepared.options.mass)
+    calibrated = prepared.confidence(answered.posterior)
+    confidence = [None] * len(kept) if calibrated is None else [round(float(c), 4) for c in calibrated[0]]
+    levels = [_level(depth, cells, prepared, confidence[depth]) for depth, cells in enumerate(kept)]
+    depth = answered_depth(confidence, prepared.options.confidence, prepared.coarsest)
+    finest = depth == len(levels) - 1
+    latitude, longitude = (round(float(value), 5) for value in answered.points_deg[0])
+    point = (latitude, longitude)
+    countries = _countries(prepared.countries.shares(posterior[-1].exp().double().cpu().numpy()))
+    regions = {region.coverage: region for region in (_region(r, prepared.prior) for r in answered.regions[0])}
+    metadata = _metadata(photographs, point if finest else None, regions, extras.truth_deg)
+    prior = None
+    if prepared.prior is not None and answered.inside is not None:
+        prior = AreaPrior(prepared.prior.words, float(f"{float(answered.inside[0]):.4g}"))
+    warnings = [*([prepared.prior.sentence(prior.probability_inside)] if prepared.prior and prior else [])]
+    warnings += [*prepared.warnings(), *_few(kept[-1], model), *_contradictions(photographs, extras.agreement)]
+    warnings += _compared(metadata)
+    return Prediction(
+        input=first.name,
+        path=first.path,
+        sha256=first.sha256,
+        headline=_headline(prepared, depth, levels, countries, regions),
+        answer_level=None if depth is None else levels[depth].level,
+        confidence=None if depth is None else levels[depth].confidence,
+        latitude=latitude if finest else None,
+        longitude=longitude if finest else None,
+        point_method=model.point,
+        point_note=_point_note(prepared, levels[-1], point) if finest else "",
+        place=_place(point, prepared.prior) if finest else None,
+        countries=countries,
+        levels={level.level: level for level in levels},
+        regions=regions,
+        metadata=metadata,
+        prior=prior,
+        photographs=_photographs(photographs, extras.agreement),
+        explanation=extras.explanation,
+        similar=extras.similar,
+        warnings=tuple(dict.fromkeys(warnings)),
+        provenance=provenance(prepared),
+        drawing=Drawing(first.source, model.hierarchy, extras.heat, extras.similar_jpeg),
+    )
 
 
-def _latlon(point_deg: NDArray[np.float64]) -> dict[str, float]:
-    latitude, longitude = point_deg.tolist()
-    return {"latitude": round(latitude, 5), "longitude": round(longitude, 5)}
+def answered_depth(confidence: Sequence[float | None], wanted: float | None, coarsest: int = 0) -> int | None:
+    """Return the finest level that is confident enough, as its position; None where none is.
+
+    Args:
+        confidence: of each level, coarse to fine; None where the run is not calibrated.
+        wanted: least confidence, 0 to 1; None answers at the finest level whatever its confidence.
+        coarsest: position of the coarsest level that is worth an answer.
+    """
+    if wanted is None:
+        return len(confidence) - 1
+    enough = [k for k in range(coarsest, len(confidence)) if (confidence[k] or 0) >= wanted]
+    return enough[-1] if enough else None
 
 
-def _level(depth: int, kept: KeptCells, model: Model, top: int) -> dict[str, Any]:
-    """Return a level's likeliest cells; `cut_mass` is the probability of this level that no listed cell holds."""
-    rows = model.hierarchy.rows(depth).start + kept.classes[:top]
-    cells = [
-        {"id": model.hierarchy.name[row], "probability": float(f"{p:.6g}"), **_latlon(model.hierarchy.center_deg[row])}
+def _headline(
+    prepared: Prepared,
+    depth: int | None,
+    levels: Sequence[LevelPrediction],
+    countries: Sequence[Country],
+    regions: dict[float, Region],
+) -> str:
+    if depth == len(levels) - 1:
+        return headline([(country.code, country.share) for country in countries])
+    widest = regions[max(regions)].countries if regions else countries
+    return abstention_headline([(country.code, country.share) for country in widest])
+
+
+def _level(depth: int, kept: KeptCells, prepared: Prepared, confidence: float | None) -> LevelPrediction:
+    """Return a level's most probable cells."""
+    hierarchy, top = prepared.model.hierarchy, prepared.options.top
+    rows = hierarchy.rows(depth).start + kept.classes[:top]
+    cells = tuple(
+        Cell(
+            id=hierarchy.name[row],
+            probability=float(f"{p:.6g}"),
+            latitude=round(float(hierarchy.center_deg[row, 0]), 5),
+            longitude=round(float(hierarchy.center_deg[row, 1]), 5),
+            training_photographs=int(hierarchy.train_count[row]),
+            bounds=tuple(round(float(edge), 6) for edge in hierarchy.bounds_deg[row]),  # type: ignore[arg-type]
+        )
         for row, p in zip(rows.tolist(), kept.probability[:top].tolist(), strict=True)
-    ]
+    )
     unlisted = kept.cut_mass + float(kept.probability[top:].sum())
-    return {"level": model.hierarchy.level_names[depth], "cells": cells, "cut_mass": float(f"{unlisted:.6g}")}
+    return LevelPrediction(hierarchy.level_names[depth], cells, float(f"{unlisted:.6g}"), confidence)
 
 
-def _stated(photo: Path, point_deg: NDArray[np.float64]) -> dict[str, dict[str, float]]:
-    """Return where the file itself says it was taken, which the network never sees, and how far off the answer is."""
-    return {
-        source: {
-            "latitude": place[0],
-            "longitude": place[1],
-            "distance_km": round(float(distance_km(place, point_deg)), 3),
-        }
-        for source, place in metadata_locations(photo).items()
-    }
+def _countries(shares: Sequence[tuple[str, float]]) -> tuple[Country, ...]:
+    return tuple(Country(code, country_name(code), round(share, 4)) for code, share in shares)
 
 
-def _few_warning(finest: KeptCells, model: Model) -> list[str]:
-    """Return a line where the likeliest finest cell was learned from next to nothing."""
+def _region(record: dict[str, Any], prior: Prior | None) -> Region:
+    """Return a region of the finder, cut to the area that is known."""
+    countries = _countries([(str(c["code"]), float(c["share"])) for c in record["countries"]])
+    geometry, area = record["geometry"], record["area_km2"]
+    if prior is not None:
+        whole = prior.clip(np.array([shapely.geometry.shape(geometry)], dtype=object))
+        parts = shapely.get_parts(whole)
+        geometry, area = outline(parts), round(float(area_km2(parts).sum()), 1)
+    return Region(
+        record["coverage"], record["level"], record["cells"], area, record["probability"], countries, geometry
+    )
+
+
+def _metadata(
+    photographs: Sequence[Described],
+    point: tuple[float, float] | None,
+    regions: dict[float, Region],
+    truth_deg: tuple[float, float] | None,
+) -> tuple[MetadataLocation, ...]:
+    """Return where the files, and the dataset, say that they were taken, and how far off the answer is."""
+    largest = regions[max(regions)] if regions else None
+    shape = None if largest is None else shapely.geometry.shape(largest.geometry)
+    several = len(photographs) > 1
+    said = [(source, place, photo.name) for photo in photographs for source, place in photo.locations.items()]
+    if truth_deg is not None:
+        said.append(("dataset", truth_deg, photographs[0].name))
+    return tuple(
+        MetadataLocation(
+            source=source,
+            latitude=float(place[0]),
+            longitude=float(place[1]),
+            distance_km=None if point is None else round(float(distance_km(place, point)), 3),
+            region_coverage=None if largest is None else largest.coverage,
+            in_region=None if shape is None else bool(shape.intersects(shapely.Point(place[1], place[0]))),
+            input=name if several else None,
+        )
+        for source, place, name in said
+    )
+
+
+def _compared(metadata: Sequence[MetadataLocation]) -> list[str]:
+    """Return a line for each place in the metadata that the largest region does not hold, and that it holds."""
+    return [
+        f"{f'{place.input}: ' if place.input else ''}{place.source} says {place.latitude:.4f}, {place.longitude:.4f}; the "
+        f"{place.region_coverage:.0%} region {'contains' if place.in_region else 'does not contain'} it"
+        + (f"; {place.distance_km:,.0f} km from the point" if place.distance_km is not None else "")
+        for place in metadata
+        if place.region_coverage is not None and place.source != "dataset"
+    ]
+
+
+def _few(finest: KeptCells, model: Model) -> list[str]:
+    """Return a line where the most probable finest cell was learned from next to nothing."""
     level, best = model.hierarchy.depth - 1, int(finest.classes[0])
     count = int(model.hierarchy.learned(level, best))
     if count >= FEW:
         return []
     name = f"{model.hierarchy.level_names[-1]} {model.hierarchy.name[model.hierarchy.rows(level).start + best]}"
-    return [f"the likeliest cell {name} had {count} training photograph{'' if count == 1 else 's'}"]
+    return [f"the most probable cell {name} had {count} training photograph{'' if count == 1 else 's'}"]
 
 
-def model_warnings(model: Model) -> list[str]:
-    """Return what is to be known of every answer of a model."""
-    warnings = []
-    if model.record.get("synthetic"):
-        warnings.append("trained on a made-up planet: what it says of a real photograph means nothing")
-    if not model.calibrated:
-        warnings.append("not calibrated: the probabilities may be too sure")
-    return warnings
+def _point_note(prepared: Prepared, finest: LevelPrediction, point: tuple[float, float]) -> str:
+    """Return why the point is not in the best cell; nothing where it is."""
+    hierarchy = prepared.model.hierarchy
+    level = hierarchy.depth - 1
+    names = hierarchy.name[hierarchy.rows(level)]
+    own = int(hierarchy.classes(np.array([point]))[0, level])
+    if own >= 0 and names[own] == finest.best.id:
+        return ""
+    why = {
+        "top": "it is the mean of the best cell's training photographs",
+        "mean": "it is the mean of all cells by their probability",
+        "median": "it has the smallest expected distance over all cells",
+        "geoscore": "it has the highest expected GeoScore over all cells, and may lie between several probable ones",
+        "regressed": "a head of its own predicts it",
+        "refined": "it has the highest expected GeoScore over coordinates inside several cells",
+    }[prepared.model.point]
+    held = "; it is held inside the area that is known" if prepared.prior is not None else ""
+    return f"The point does not lie in the most probable cell {finest.best.id}: {why}{held}."
 
 
-def model_record(model: Model) -> dict[str, Any]:
+def _place(point: tuple[float, float], prior: Prior | None) -> Place | None:
+    town = nearest_places(np.array([point]), prior)[0]
+    return None if town is None else Place(**town)
+
+
+def _photographs(photographs: Sequence[Described], agrees: Agreement | None) -> tuple[Photograph, ...]:
+    if agrees is None:
+        return ()
+    return tuple(
+        Photograph(
+            input=photo.name,
+            path=photo.path,
+            sha256=photo.sha256,
+            located=bool(photo.locations),
+            agreement=None if np.isnan(share) else round(float(share), 4),
+            contradicts=k in agrees.contradicting,
+        )
+        for k, (photo, share) in enumerate(zip(photographs, agrees.shared.tolist(), strict=True))
+    )
+
+
+def _contradictions(photographs: Sequence[Described], agrees: Agreement | None) -> list[str]:
+    if agrees is None:
+        return []
+    return [
+        f"{photographs[row].name} contradicts the other photographs: it puts {percent(float(agrees.shared[row]))} where they "
+        "think likely"
+        for row in agrees.contradicting
+    ]
+
+
+def provenance(prepared: Prepared) -> Provenance:
     """Return what names the model that answered, and how it turned its logits into probabilities."""
-    temperatures = dict(zip(model.hierarchy.level_names, model.temperatures[model.fusion], strict=True))
-    return {
-        "run": model.name,
-        "hash": model.hash,
-        "version": VERSION,
-        "created": model.record["created_at_utc"],
-        "fusion": model.fusion,
-        "temperatures": temperatures,
-    }
+    model = prepared.model
+    return Provenance(
+        run=model.name,
+        model_hash=model.hash,
+        version=VERSION,
+        created_at_utc=model.record["created_at_utc"],
+        answered_at_utc=now_utc(),
+        git_commit=git_commit(),
+        fusion=model.fusion,
+        temperatures=dict(zip(model.hierarchy.level_names, model.temperatures[model.fusion], strict=True)),
+        options=as_plain(prepared.options),
+    )

@@ -1,21 +1,27 @@
-"""Photographs to batches of pixels, whatever becomes of the unreadable ones."""
+"""Photographs to batches of pixels and to network outputs; those that cannot be read are named and left out."""
 
+import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeGuard, TypeVar
 
+import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from dataset.images import Pictures
 from dataset.manifest import MANIFEST, coordinates, has_coordinates, read_manifest
+from dataset.metadata_location import metadata_locations
+from infer.model import Model, NetworkOutput
 from infer.network.transform import InputTransform
-from plumbing.files import atomic_path
+from plumbing.files import atomic_path, sha256
 from plumbing.images import PICTURE_SUFFIXES
 
 log = logging.getLogger(__name__)
@@ -25,6 +31,108 @@ PATH_COLUMNS = ("path", "image_path", "filename", "file", "input")
 """Names of columns that hold paths, the first that a table has."""
 FEW = 64
 """Below so many photographs, starting worker processes costs more than it saves."""
+
+
+ImageLike: TypeAlias = str | Path | bytes | Image.Image | NDArray[np.uint8]
+"""A path, the bytes of a file, a PIL image, or an (H, W, 3) uint8 array."""
+
+
+class Readable(Protocol):
+    """Pictures by their number: those of a dataset, of files, or handed in."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        ...
+
+    def source(self, index: int) -> Path | bytes | Image.Image:
+        """Return a file, the bytes of one, or an opened picture."""
+        ...
+
+    def name(self, index: int) -> str:
+        """Return by what a picture is called."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Described:
+    """What is said of a photograph beside its pixels.
+
+    Attributes:
+        name: of its file, without folders; `image 3` for the third that came without one.
+        sha256: of its file, or of its pixels where it has none.
+        locations: latitude and longitude by where the file states them; the network sees none of them.
+        source: the photograph itself.
+    """
+
+    name: str
+    sha256: str
+    locations: Mapping[str, tuple[float, float]]
+    source: Path | bytes | Image.Image
+
+    @property
+    def path(self) -> str | None:
+        """Return the path as it was given; None of an image without one."""
+        return str(self.source) if isinstance(self.source, Path) else None
+
+
+class Images:
+    """Images as they are handed in from Python."""
+
+    def __init__(self, images: Sequence[ImageLike]) -> None:
+        """Hold them as they are."""
+        self.images = images
+
+    @staticmethod
+    def is_one(images: Any) -> TypeGuard[ImageLike]:
+        """Say whether something is one image and not many."""
+        return isinstance(images, str | Path | bytes | bytearray | Image.Image) or (
+            isinstance(images, np.ndarray) and images.ndim < 4 and images.dtype != object
+        )
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.images)
+
+    def source(self, index: int) -> Path | bytes | Image.Image:
+        """Return an image as what can be decoded.
+
+        Raises:
+            ValueError: it is not an image.
+        """
+        image = self.images[index]
+        if isinstance(image, str | Path):
+            if Path(image).is_dir():
+                raise ValueError(
+                    f"{image} is a folder: give its photographs, such as Path({str(image)!r}).glob('*.jpg')"
+                )
+            return Path(image)
+        if isinstance(image, bytes | bytearray):
+            return bytes(image)
+        if isinstance(image, Image.Image):
+            return image
+        if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            said = (
+                f"{image.dtype} array of shape {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+            )
+            raise ValueError(
+                f"an image is a path, the bytes of a file, a PIL image or an (H, W, 3) uint8 array, got a {said}"
+            )
+        return Image.fromarray(image)
+
+    def name(self, index: int) -> str:
+        """Return the path of an image that has one."""
+        image = self.images[index]
+        return str(image) if isinstance(image, str | Path) else f"image {index + 1}"
+
+    def described(self, index: int, number: int) -> Described:
+        """Return what is said of an image, the `number`-th of all, counted from 0, beside its pixels."""
+        source = self.source(index)
+        if isinstance(source, Path):
+            return Described(source.name, sha256(source), metadata_locations(source), source)
+        name = f"image {number + 1}"
+        if isinstance(source, bytes):
+            return Described(name, hashlib.sha256(source).hexdigest(), metadata_locations(source), source)
+        return Described(name, hashlib.sha256(source.convert("RGB").tobytes()).hexdigest(), {}, source)
 
 
 @dataclass(frozen=True)
@@ -45,7 +153,7 @@ class PhotoBatch:
 class PhotoFiles(Dataset[tuple[int, Tensor | str]]):
     """Each photograph's pixels, or the reason why there are none."""
 
-    def __init__(self, pictures: Pictures, transform: InputTransform) -> None:
+    def __init__(self, pictures: Readable, transform: InputTransform) -> None:
         self.pictures = pictures
         self.transform = transform
 
@@ -61,7 +169,7 @@ class PhotoFiles(Dataset[tuple[int, Tensor | str]]):
             return index, str(error)
 
 
-def read_pixels(pictures: Pictures, index: int, transform: InputTransform) -> Tensor:
+def read_pixels(pictures: Readable, index: int, transform: InputTransform) -> Tensor:
     """Return (3, size, size) uint8 pixels of a picture.
 
     Raises:
@@ -77,7 +185,7 @@ def read_pixels(pictures: Pictures, index: int, transform: InputTransform) -> Te
 
 
 def photo_batches(
-    pictures: Pictures,
+    pictures: Readable,
     transform: InputTransform,
     batch_size: int,
     workers: int,
@@ -90,6 +198,42 @@ def photo_batches(
         yield from DataLoader(dataset, batch_size, num_workers=workers, collate_fn=_collate)
     else:
         yield from DataLoader(dataset, batch_sampler=batches, num_workers=workers, collate_fn=_collate)
+
+
+def network_outputs(
+    model: Model,
+    pictures: Readable,
+    batch_size: int,
+    workers: int,
+    *,
+    refuse: bool = False,
+    unreadable: Callable[[int, str], None] | None = None,
+    batches: Sequence[Any] | None = None,
+) -> Iterator[tuple[NDArray[np.int64], NetworkOutput]]:
+    """Yield the numbers of the photographs of each batch that can be read, with what the networks say of them.
+
+    Args:
+        model: what answers.
+        pictures: any number of them.
+        batch_size: photographs in a step.
+        workers: processes that decode, where there are many photographs.
+        refuse: raise where a photograph cannot be read.
+        unreadable: is told the number of each that cannot be read, and why; a log line where None.
+        batches: the numbers of the photographs of each batch, where they are not simply in order.
+
+    Raises:
+        ValueError: with `refuse`, a photograph cannot be read.
+    """
+    for batch in photo_batches(pictures, model.transform, batch_size, workers, batches):
+        for index, reason in batch.unreadable:
+            if refuse:
+                raise ValueError(reason)
+            if unreadable is None:
+                log.warning("left out: %s", reason)
+            else:
+                unreadable(index, reason)
+        if len(batch.index):
+            yield batch.index.numpy(), model.outputs(batch.pixels)
 
 
 def _collate(items: list[tuple[int, Tensor | str]]) -> PhotoBatch:

@@ -153,6 +153,8 @@ class Model:
         Raises:
             ValueError: the run has no such point, or it cannot be bounded.
         """
+        if fusion is not None and fusion not in FUSIONS:
+            raise ValueError(f"--fusion is one of {', '.join(FUSIONS)}, got {fusion!r}")
         if bounded and point == REGRESSED:
             raise ValueError("--point regressed cannot be held to --within and --exclude: choose another --point")
         if bounded and point is None and self.point == REGRESSED:

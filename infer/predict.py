@@ -1,43 +1,33 @@
-"""What `python -m infer` does: read photographs, answer, write files and maps."""
+"""`python -m infer predict`: find photographs, predict, write files and pages."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from dataset.images import Pictures
-from infer.answer import Listing, answer_record
-from infer.claims import Claims, same_place_record
 from infer.config import InferConfig
-from infer.decode.multi_image import agreement, fuse_photographs
-from infer.decode.posterior import sum_up
-from infer.decode.region import cell_outline
-from infer.explain.evidence import Evidence, add_evidence, small_jpeg
-from infer.explain.retrieval import open_neighbours
 from infer.export import bulk
-from infer.export.formats import write_format, write_sidecars
+from infer.export.formats import write_format
 from infer.export.strip import write_stripped
-from infer.export.tables import Record, photographs_of, write_answers
-from infer.images import Photo, evenly, files_of, find_photos, photo_batches, unique_names, unpacked
-from infer.model import Model, NetworkOutput, load_model
-from infer.network.devices import pick_device
-from plumbing.config import as_plain
+from infer.export.tables import write_answers
+from infer.export.xmp import photographs_of, write_sidecars
+from infer.images import evenly, files_of, find_photos, unique_names, unpacked
+from infer.prediction import NOTICE, Prediction
+from infer.predictor import Options, Predictor, load
 from plumbing.files import atomic_path, write_text
 from plumbing.progress import progress
-from plumbing.version import git_commit, now_utc
-
-if TYPE_CHECKING:
-    from viz.maps.prediction import CellLayer
 
 log = logging.getLogger(__name__)
 
-THUMBNAIL_SIDE = 480
+Draw = Callable[[Prediction, str | None], tuple[str, bytes]]
+"""From an answer and the address of background tiles to a page and a PNG."""
 
 
-def main(config: InferConfig) -> None:
-    """Answer for every photograph that can be read and name each that cannot.
+def main(config: InferConfig, draw: Draw | None = None) -> None:
+    """Predict for every photograph that can be read, and name each that cannot.
+
+    Args:
+        config: the flags.
+        draw: makes the page and the picture of an answer; without it none are written.
 
     Raises:
         ValueError: none can be read, or one could be written over.
@@ -52,31 +42,60 @@ def main(config: InferConfig) -> None:
     new = [path for photo, path in zip(photos, files, strict=True) if photo.packed]
     keep_originals([photo.path for photo in given], [*new, *planned_files(config, names)])
     photos = unpacked(photos, files)
-    model = load_model(config.run, pick_device(config.device)).with_choices(
-        config.fusion, config.point, bool(config.within or config.exclude)
-    )
-    records: list[Record] = []
+    predictor = load(config.run, config.device)
+    predictions: list[Prediction] = []
     expected = 1 if config.same_place else len(photos)
-    for photo, record, evidence in progress(answers(photos, model, config), "answering", "photograph", expected):
-        records.append(record)
-        if config.maps:
-            write_maps(config.out / names[photo.path], photo, record, evidence, model, config.tiles)
-    if not records:
+    truths = [photo.truth_deg for photo in photos]
+    for prediction in progress(
+        _predictions(config, predictor, [photo.path for photo in photos], truths), "predicting", "photograph", expected
+    ):
+        predictions.append(prediction)
+        if draw is not None and config.maps:
+            write_pages(config.out / names[Path(prediction.path or "")], *draw(prediction, config.tiles))
+    if not predictions:
         raise ValueError(f"none of {len(photos)} files could be read as a photograph")
-    print(_table(records, names), flush=True)
-    paths = write_all(config, records, names)
-    answered = sum(len(photographs_of(record)) for record in records)
+    print(_table(predictions, names), flush=True)
+    paths = write_all(config, predictions, names)
+    answered = sum(len(photographs_of(prediction)) for prediction in predictions)
+    pages = draw is not None and config.maps
     print(
-        f"{answered} of {len(photos)} answered{' together, as one place,' if config.same_place else ''} in {paths[0]}, "
-        f".csv, .geojson{_map_words(config)}"
+        f"{answered} of {len(photos)} answered{' together, as one place,' if config.same_place else ''} in {paths[0]}, .csv, "
+        f".geojson{_pages_words(config) if pages else ''}"
     )
-    print("A hypothesis, not proof.")
+    print(NOTICE)
 
 
-def _map_words(config: InferConfig) -> str:
-    if not config.maps:
-        return ""
-    return ", with one map" if config.same_place else ", with a map each"
+def _predictions(
+    config: InferConfig, predictor: Predictor, paths: list[Path], truths: list[tuple[float, float] | None]
+) -> Iterator[Prediction]:
+    prepared = predictor.prepared(Options.of(config))
+    if config.sidecars is not None and prepared.conformal is None:
+        raise ValueError(
+            f"--sidecars {config.sidecars:g} needs a calibrated run and {predictor.model.name} is not: run "
+            "`python -m train calibrate` on it first"
+        )
+    similar = None if config.data is None else predictor.neighbours(config.data, config.batch_size, config.workers)
+    for _, prediction in predictor.stream(
+        paths,
+        prepared,
+        config.batch_size,
+        config.workers,
+        explain=config.explain,
+        neighbours=similar,
+        truths_deg=None if config.same_place else truths,
+    ):
+        yield prediction
+
+
+def write_pages(stem: Path, page: str, picture: bytes) -> None:
+    """Write the page and the picture of one answer."""
+    write_text(stem.with_name(f"{stem.name}.html"), page)
+    with atomic_path(stem.with_name(f"{stem.name}.png")) as partial:
+        partial.write_bytes(picture)
+
+
+def _pages_words(config: InferConfig) -> str:
+    return ", with one page" if config.same_place else ", with a page each"
 
 
 def planned_files(config: InferConfig, names: dict[Path, str]) -> Iterator[Path]:
@@ -111,17 +130,13 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def write_all(config: InferConfig, records: list[Record], names: dict[Path, str]) -> list[Path]:
-    """Write every file that was asked for, each record with what another needs to check it."""
-    settings = {key: value for key, value in as_plain(config).items() if key != "photos"}
-    audit = {"answered_at_utc": now_utc(), "git_commit": git_commit(), "flags": settings}
-    for record in records:
-        record["audit"] = audit
-    paths = write_answers(config.out, records)
-    paths += [write_format(config.out, records, name) for name in config.formats]
-    photos = [Path(photograph["input"]) for record in records for photograph in photographs_of(record)]
+def write_all(config: InferConfig, predictions: list[Prediction], names: dict[Path, str]) -> list[Path]:
+    """Write every file that was asked for."""
+    paths = write_answers(config.out, predictions)
+    paths += [write_format(config.out, predictions, name) for name in config.formats]
+    photos = [Path(photo.path or "") for prediction in predictions for photo in photographs_of(prediction)]
     if config.sidecars is not None:
-        written = write_sidecars(config.out, records, config.sidecars)
+        written = write_sidecars(config.out, predictions, config.sidecars)
         log.info("%d of %d photographs have a side-car in %s", len(written), len(photos), config.out / "sidecars")
     if config.strip:
         for photo in photos:
@@ -129,96 +144,17 @@ def write_all(config: InferConfig, records: list[Record], names: dict[Path, str]
     return paths
 
 
-def answers(photos: list[Photo], model: Model, config: InferConfig) -> Iterator[tuple[Photo, Record, Evidence]]:
-    """Yield the record of each readable photograph in order; an unreadable one is one warning line."""
-    listing = Listing(config.mass, config.top)
-    claims = Claims.of(config, config.run, model, sidecars=config.sidecars is not None)
-    neighbours = None
-    if config.data is not None:
-        neighbours = open_neighbours(model, config.run, config.data, config.batch_size, config.workers)
-    for index, seen in seen_together(photos, model, config):
-        if config.same_place:
-            yield photos[index[0]], one_place([photos[i].path for i in index], seen, claims, config), Evidence()
-            return
-        posterior, inside = claims.restrict(model.posterior(seen.logits))
-        points, regions = model.points(posterior, seen), claims.regions(posterior)
-        for row, i in enumerate(index):
-            own = [level[row] for level in posterior]
-            record = answer_record(photos[i].path, points[row], own, model, listing)
-            claims.extend(record, own, regions[row], None if inside is None else float(inside[row]))
-            evidence = Evidence()
-            if config.explain:
-                evidence = add_evidence(record, photos[i], own[-1], seen.rows(slice(row, row + 1)), model, neighbours)
-            yield photos[i], record, evidence
-
-
-def one_place(photos: list[Path], seen: NetworkOutput, claims: Claims, config: InferConfig) -> Record:
-    """Return the record of what is seen on N photographs of one place."""
-    model, temperature = claims.model, config.same_place_temperature
-    posterior = model.posterior(seen.logits)
-    middle = max(0, len(posterior) - 2)
-    agrees = agreement(posterior[middle], temperature)
-    together = fuse_photographs(posterior[-1], temperature)[None]
-    fused, inside = claims.restrict(sum_up(model.tree, together))
-    own = [level[0] for level in fused]
-    point, listing = model.points(fused, seen.one_place())[0], Listing(config.mass, config.top)
-    records = [answer_record(photo, point, own, model, listing) for photo in photos]
-    record = same_place_record(records, agrees.shared.tolist(), agrees.contradicting)
-    claims.extend(record, own, claims.regions(fused)[0], None if inside is None else float(inside[0]))
-    return record
-
-
-def seen_together(photos: list[Photo], model: Model, config: InferConfig) -> Iterator[tuple[list[int], NetworkOutput]]:
-    """Yield which photographs were read together and what is seen on them; with --same-place, all at once."""
-    found: list[tuple[list[int], NetworkOutput]] = []
-    paths = [photo.path for photo in photos]
-    for batch in photo_batches(Pictures.of_files(paths), model.transform, config.batch_size, config.workers):
-        for _, reason in batch.unreadable:
-            log.warning("left out: %s", reason)
-        if not len(batch.index):
-            continue
-        found.append((batch.index.tolist(), model.outputs(batch.pixels)))
-        if not config.same_place:
-            yield found.pop()
-    if found:
-        yield [i for index, _ in found for i in index], NetworkOutput.joined([seen for _, seen in found])
-
-
-def write_maps(stem: Path, photo: Photo, record: Record, evidence: Evidence, model: Model, tiles: str | None) -> None:
-    """Write the page and the picture of one answer."""
-    # Drawing takes most of a second to import; answers without maps do not wait for it.
-    from viz.maps.prediction import prediction_html, prediction_png
-
-    layers = [cell_layer(model, level) for level in record["levels"]]
-    thumbnail, drawn = small_jpeg(photo.path, THUMBNAIL_SIDE), (evidence.heat, evidence.neighbours_jpeg)
-    page = prediction_html(record, layers, thumbnail, photo.truth_deg, tiles, record["model"], *drawn)
-    write_text(stem.with_name(f"{stem.name}.html"), page)
-    with atomic_path(stem.with_name(f"{stem.name}.png")) as partial:
-        partial.write_bytes(prediction_png(record, layers, photo.truth_deg))
-
-
-def cell_layer(model: Model, level: dict[str, Any]) -> "CellLayer":
-    """Return the listed cells of a level as they are drawn."""
-    from viz.maps.prediction import CellLayer
-
-    rows = model.hierarchy.rows(model.hierarchy.level_index(level["level"]))
-    known = {name: rows.start + k for k, name in enumerate(model.hierarchy.name[rows])}
-    drawn = [known[cell["id"]] for cell in level["cells"]]
-    probability = np.array([cell["probability"] for cell in level["cells"]])
-    depth, keys = model.hierarchy.level_index(level["level"]), model.hierarchy.key[drawn].tolist()
-    outlines = [cell_outline(model.hierarchy.partition, key, depth) for key in keys]
-    bounds = model.hierarchy.bounds_deg[drawn]
-    return CellLayer(level["level"], [c["id"] for c in level["cells"]], probability, bounds, outlines)
-
-
-def _table(records: list[Record], names: dict[Path, str]) -> str:
-    width = min(40, max(len(names[Path(record["input"])]) for record in records))
-    lines = [f"{'photograph':<{width}}  {'latitude':>9} {'longitude':>10}  best finest cell; place of the point"]
-    for record in records:
-        point, place, best = record["point"], record["place"], record["levels"][-1]["cells"][0]
-        lines.append(
-            f"{names[Path(record['input'])][:width]:<{width}}  {point['latitude']:>9.4f} {point['longitude']:>10.4f}  "
-            + (record.get("answer_words") or f"{best['id']} ({best['probability']:.1%})")
-            + (f"; near {place['name']}, {place['country_code']}" if place["name"] else "")
-        )
+def _table(predictions: list[Prediction], names: dict[Path, str]) -> str:
+    """Return a line for each answer, and the warnings that all of them share."""
+    shown = [names[Path(prediction.path or "")] for prediction in predictions]
+    width = max(10, min(40, max(map(len, shown))))
+    shared = [w for w in predictions[0].warnings if all(w in prediction.warnings for prediction in predictions)]
+    lines = [f"warning: {warning}" for warning in shared]
+    lines.append(f"{'photograph':<{width}}  {'latitude':>9} {'longitude':>10} {'confidence':>10}  answer")
+    for name, prediction in zip(shown, predictions, strict=True):
+        point = prediction.point
+        where = f"{'':>9} {'':>10}" if point is None else f"{point[0]:>9.4f} {point[1]:>10.4f}"
+        confidence = "-" if prediction.confidence is None else f"{prediction.confidence:.0%}"
+        near = f" (near {prediction.place.name})" if prediction.place and prediction.place.name else ""
+        lines.append(f"{name[:width]:<{width}}  {where} {confidence:>10}  {prediction.headline}{near}")
     return "\n".join(lines)

@@ -162,13 +162,17 @@ class Photograph:
 
     Attributes:
         input: its name.
+        path: of its file, where it has one.
         sha256: of its file, or of its pixels where it has none.
+        located: whether its metadata says where it was taken.
         agreement: probability that it puts where the others together think likely; None for a single photograph.
         contradicts: whether it disagrees with the others.
     """
 
     input: str
+    path: str | None
     sha256: str
+    located: bool
     agreement: float | None
     contradicts: bool
 
@@ -247,7 +251,8 @@ class Prediction:
     Rely first on the region and the calibrated confidence, then on the point.
 
     Attributes:
-        input: name of the file; `image 3` for the third image that came without one.
+        input: name of the file, without folders; `image 3` for the third image that came without one.
+        path: of the file as it was given; None of an image without one.
         sha256: of the file, or of the pixels of an image without one.
         headline: the answer in one line, no finer than may be relied on.
         answer_level: the finest level that is answered; None where even the coarsest is not confident enough.
@@ -279,6 +284,7 @@ class Prediction:
     """
 
     input: str
+    path: str | None
     sha256: str
     headline: str
     answer_level: str | None
@@ -343,7 +349,7 @@ class Prediction:
         exif = next((place for place in self.metadata if place.source == "EXIF"), None)
         truth = next((place for place in self.metadata if place.source == "dataset"), None)
         row: dict[str, Any] = {
-            "input": self.input,
+            "input": self.path or self.input,
             "headline": self.headline,
             "answer_level": self.answer_level,
             "confidence": self.confidence,
@@ -367,6 +373,7 @@ class Prediction:
     def to_geojson(self) -> dict[str, Any]:
         """Return a feature collection (RFC 7946): the point, where there is one, and each region."""
         row = {key: value for key, value in self.to_row().items() if key not in ("latitude", "longitude")}
+        row["input"] = self.input
         point = None if self.point is None else {"type": "Point", "coordinates": [self.longitude, self.latitude]}
         features = [{"type": "Feature", "geometry": point, "properties": {"kind": "point", **row}}]
         for region in sorted(self.regions.values(), key=lambda region: region.coverage):
@@ -400,6 +407,7 @@ class Prediction:
         geometry = {"type": "MultiPolygon", "coordinates": [[box]]}
         return cls(
             input="photo.jpg",
+            path="photo.jpg",
             sha256="0" * 64,
             headline="Most likely India",
             answer_level="L3",

@@ -1,46 +1,41 @@
-"""A page on this machine that takes a photograph and shows what `python -m infer` answers; gradio gives it an API too."""
+"""A page on this machine that takes a photograph and shows its answer; gradio gives it an API too."""
 
 import html
 import logging
 import os
-import tempfile
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from infer.claims import Claims
-from infer.config import AppConfig, InferConfig
-from infer.images import Photo
-from infer.model import Model, load_model
-from infer.network.devices import pick_device
-from infer.predict import answers, write_maps
+from infer.config import AppConfig
+from infer.prediction import Prediction
+from infer.predictor import Options, Predictor, load
 from plumbing.addresses import is_loopback
 
 log = logging.getLogger(__name__)
 
 HEAD = """# Where was this photograph taken?
 
-**A hypothesis, not proof.** A network is most often wrong where its training pictures are few, and sure of itself all the same.
-Do not use it to find a person, a home or a shelter. Photographs are deleted after ten minutes; GPS in a file is not shown to the
-network."""
+**A hypothesis, not proof.** A network is most often wrong, and overconfident, where its training pictures are few. Do not use it
+to find a person, a home or a shelter. Photographs are deleted after ten minutes; GPS in a file is not shown to the network."""
 
 KEPT_S = 600
 """Photographs that were handed in are deleted after so many seconds."""
 
 
-def main(config: AppConfig) -> None:
+def main(config: AppConfig, page_of: Callable[[Prediction], str]) -> None:
     """Serve until interrupted.
 
     Raises:
         ValueError: gradio is not installed, or the run cannot be loaded.
     """
-    app = make_app(config)
+    app = make_app(config, page_of)
     if not is_loopback(config.host):
         log.warning("--host %s: whoever reaches this machine can ask; there is no password", config.host)
     app.launch(server_name=config.host, server_port=config.port, share=False, footer_links=["api"])
 
 
-def make_app(config: AppConfig) -> Any:
+def make_app(config: AppConfig, page_of: Callable[[Prediction], str]) -> Any:
     """Return the page, a gradio Blocks."""
     # Before the import: nothing is told to anybody about who uses this.
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -48,19 +43,18 @@ def make_app(config: AppConfig) -> Any:
         import gradio
     except ImportError:
         raise ValueError("python -m infer serve needs gradio, which is optional: pip install gradio") from None
-    model = load_model(config.run, pick_device(config.device))
-    model = model.with_choices(config.fusion, config.point, bool(config.within or config.exclude))
+    predictor, options = load(config.run, config.device), Options.of(config)
     # What cannot be asked is refused now and not at the first question.
-    Claims.of(config, config.run, model)
+    predictor.prepared(options)
 
     def answer(photo: str | None) -> tuple[str, dict[str, Any]]:
         if photo is None:
             raise gradio.Error("choose a photograph first")
         try:
-            page, record = answer_page(Path(photo), model, config)
+            prediction = answered(Path(photo), predictor, options)
         except ValueError as refusal:
             raise gradio.Error(str(refusal)) from None
-        return framed(page), record
+        return framed(page_of(prediction)), {**prediction.to_dict(), "path": None}
 
     with gradio.Blocks(title="Where was this photograph taken?", delete_cache=(KEPT_S, KEPT_S)) as app:
         gradio.Markdown(HEAD)
@@ -71,20 +65,22 @@ def make_app(config: AppConfig) -> Any:
     return app
 
 
-def answer_page(photo: Path, model: Model, config: AppConfig) -> tuple[str, dict[str, Any]]:
-    """Return the page and the record of a photograph, those of `python -m infer`.
+def answered(photo: Path, predictor: Predictor, options: Options) -> Prediction:
+    """Return the prediction of a photograph, that of `python -m infer predict`.
 
     Raises:
         ValueError: it cannot be read as a photograph.
     """
-    claims = {name: value for name, value in asdict(config).items() if name not in ("host", "port")}
-    with tempfile.TemporaryDirectory() as folder:
-        asked = InferConfig(photos=(photo,), out=Path(folder), workers=0, **claims)
-        for given, record, evidence in answers([Photo(photo)], model, asked):
-            write_maps(Path(folder) / "answer", given, record, evidence, model, None)
-            page = (Path(folder) / "answer.html").read_text(encoding="utf-8")
-            return page, {**record, "input": photo.name}
-    raise ValueError(f"{photo.name} cannot be read as a photograph")
+    try:
+        return next(predictor.stream([photo], predictor.prepared(options), workers=0, refuse=True))[1]
+    except ValueError as refusal:
+        raise ValueError(
+            f"{photo.name} cannot be read as a photograph ({_without_folders(str(refusal), photo)})"
+        ) from None
+
+
+def _without_folders(text: str, photo: Path) -> str:
+    return text.replace(str(photo), photo.name)
 
 
 def framed(page: str) -> str:

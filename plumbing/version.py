@@ -2,11 +2,13 @@
 
 import subprocess
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 
 
+@cache
 def git_commit() -> str | None:
     """Return the commit of the checkout this runs from, with `+` behind it where files differ; None outside git."""
     here = Path(__file__).parent

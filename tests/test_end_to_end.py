@@ -10,10 +10,10 @@ from dataset.manifest import read_manifest
 from fetch.config import DemoConfig, ThinConfig
 from fetch.demo.dataset import run as make_demo
 from fetch.thin import run as thin
+from infer.__main__ import predict as infer
 from infer.config import EvaluateConfig, InferConfig
 from infer.evaluate.run import main as evaluate
 from infer.model import load_model
-from infer.predict import main as infer
 from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
 from tests.tiny import joint_config
@@ -76,10 +76,10 @@ def test_photographs_are_answered_with_maps(data, runs, tmp_path, name):
     photos = sorted(data.glob("images/**/*.jpg"))[:3]
     infer(InferConfig(photos=tuple(photos), run=runs / name, out=tmp_path, workers=0, device="cpu"))
     records = json.loads((tmp_path / "predictions.json").read_text())
-    assert [record["input"] for record in records] == [str(photo) for photo in photos]
+    assert [record["path"] for record in records] == [str(photo) for photo in photos]
     for record, photo in zip(records, photos, strict=True):
         assert [level["level"] for level in record["levels"]] == list(LEVELS)
-        assert any("made-up planet" in warning for warning in record["warnings"])
+        assert any("demo planet" in warning for warning in record["warnings"])
         page = (tmp_path / f"{photo.stem}.html").read_text()
         assert record["levels"][-1]["cells"][0]["id"] in page
         assert (tmp_path / f"{photo.stem}.png").stat().st_size > 5_000

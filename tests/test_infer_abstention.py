@@ -3,46 +3,31 @@ import json
 import hypothesis
 import numpy as np
 import pytest
+import shapely
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from infer.claims import abstain
+import infer
+from infer.__main__ import predict as main
+from infer.answer import answered_depth
 from infer.config import InferConfig
 from infer.decode.conformal import ConformalCalibration
-from infer.predict import main
 from tests.tiny import PLACES, write_square
 from train.conformal import fit_confidence
 
 
-def record(*confidences):
-    levels = [
-        {"level": f"L{k}", "cells": [{"id": "0/1"}], "confidence": confidence}
-        for k, confidence in enumerate(confidences, start=1)
-    ]
-    return {"levels": levels, "place": {"name": "Lyon", "country_code": "FR", "distance_km": 1.0}}
+def test_the_finest_level_that_is_confident_enough_is_answered():
+    assert answered_depth([0.9, 0.7, 0.3], 0.6) == 1
+    assert answered_depth([0.9, 0.7, 0.6], 0.6) == 2
 
 
-def answer(*confidences, confidence=0.6, coarsest=0):
-    given = record(*confidences)
-    abstain(given, confidence, coarsest)
-    return given
-
-
-def test_the_finest_level_that_is_sure_enough_is_answered():
-    given = answer(0.9, 0.7, 0.3)
-    assert given["answer_level"] == "L2"
-    assert given["answer_words"] == "not sure below L2: cell 0/1 (70% sure)"
-
-
-def test_no_town_is_named_below_what_is_sure():
-    assert answer(0.9, 0.7, 0.3)["place"]["name"] == ""
-    assert answer(0.9, 0.7, 0.65)["place"]["name"] == "Lyon"
+def test_without_a_wanted_confidence_the_finest_level_is_answered():
+    assert answered_depth([0.9, 0.1], None) == 1
+    assert answered_depth([None, None], None) == 1
 
 
 def test_an_answer_coarser_than_wanted_is_none():
-    given = answer(0.9, 0.5, 0.3, coarsest=1)
-    assert given["answer_level"] is None
-    assert given["answer_words"] == "not sure even of L2"
+    assert answered_depth([0.9, 0.5, 0.3], 0.6, coarsest=1) is None
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
@@ -129,29 +114,50 @@ def test_a_calibrated_run_gives_regions_and_confidence(calibrated, photos, tmp_p
 def test_a_coverage_that_too_few_calibration_photographs_allow_is_named_as_impossible(calibrated, photos, tmp_path):
     (given,) = answers(photos[:1], calibrated, tmp_path / "out", coverage=(0.5, 0.99))
     assert [region["coverage"] for region in given["regions"]] == [0.5]
-    assert "no region of 99% coverage: 12 calibration photographs are too few" in given["warnings"]
+    assert "no 99% region: 12 calibration photographs are too few for it" in given["warnings"]
 
 
 def test_a_run_without_conformal_calibration_answers_all_the_same(tiny_run, photos, tmp_path):
     (given,) = answers(photos[:1], tiny_run, tmp_path / "out")
-    assert "regions" not in given
-    with pytest.raises(ValueError, match="train calibrate"):
+    assert given["regions"] == []
+    with pytest.raises(ValueError, match=r"^--confidence 0\.6 needs a calibrated run and run is not: run `python"):
         answers(photos[:1], tiny_run, tmp_path / "out", confidence=0.6)
 
 
 def test_within_a_country_the_answer_lies_there_and_the_mass_removed_is_told(calibrated, photos, tmp_path):
     (given,) = answers(photos[:1], calibrated, tmp_path / "out", within=("KE",))
     assert given["place"]["country_code"] == "KE"
-    assert 0 <= given["prior"]["mass_inside"] <= 1
+    assert 0 <= given["prior"]["probability_inside"] <= 1
     assert given["prior"]["area"] == "within KE"
+    assert given["warnings"][0].startswith("the model itself put ")
+    assert "inside Kenya" in given["warnings"][0]
     assert {country["code"] for country in given["regions"][0]["countries"]} == {"KE"}
 
 
 def test_photographs_of_one_place_have_one_answer(calibrated, photos, tmp_path):
     (given,) = answers([photos[0], photos[1]], calibrated, tmp_path / "out", same_place=True)
-    assert [photo["input"] for photo in given["photographs"]] == [str(photos[0]), str(photos[1])]
+    assert [photo["path"] for photo in given["photographs"]] == [str(photos[0]), str(photos[1])]
 
 
 def test_a_coverage_for_unseen_places_that_was_not_calibrated_is_refused(calibrated, photos, tmp_path):
     with pytest.raises(ValueError, match="--places unseen"):
         answers(photos[:1], calibrated, tmp_path / "out", places="unseen")
+
+
+def test_an_abstaining_answer_has_no_point_and_no_town_and_says_the_region(calibrated, photos, tmp_path):
+    (given,) = answers(photos[:1], calibrated, tmp_path / "out", confidence=0.999)
+    assert given["answer_level"] != "L8"
+    assert (given["latitude"], given["longitude"], given["place"]) == (None, None, None)
+    assert given["headline"].endswith("not confident enough to say more")
+    assert "Paris" not in (tmp_path / "out" / "predictions.csv").read_text()
+    point, *regions = json.loads((tmp_path / "out" / "predictions.geojson").read_text())["features"]
+    assert point["geometry"] is None
+    assert [region["properties"]["coverage"] for region in regions] == [0.5, 0.9]
+
+
+def test_within_an_area_point_and_regions_lie_inside_whatever_the_photograph(calibrated, photos):
+    area = shapely.box(2.4, 48.3, 5.0, 48.8)  # a part of the cell of Paris, without its middle
+    for given in infer.load(calibrated, "cpu").predict([*photos], within="48.3,2.4,48.8,5"):
+        assert area.covers(shapely.Point(given.longitude, given.latitude))
+        for region in given.regions.values():
+            assert area.buffer(1e-6).covers(shapely.geometry.shape(region.geometry))

@@ -12,12 +12,12 @@ from PIL import Image
 from torch import nn
 
 from geocells.sphere import distance_km
-from infer.answer import Listing, answer_record
+from infer.__main__ import predict as main
 from infer.config import InferConfig
 from infer.explain.evidence import uncropped
 from infer.explain.occlusion import APART_KM, contrast, elsewhere, explain, heat_map
 from infer.model import load_model
-from infer.predict import main
+from infer.predictor import Predictor
 from tests.tiny import PLACES, write_square
 from viz.maps.explanation import AGAINST, FOR, heat_png
 
@@ -145,7 +145,7 @@ def test_an_answer_says_why_and_its_page_shows_it(tiny_run, tmp_path):
     page = (tmp_path / "out" / "red.html").read_text()
     assert page.count('class="heat"') == 1
     assert "A hypothesis, not proof." in page
-    assert "neighbours" not in record
+    assert record["similar"] == []
 
 
 def test_a_planted_place_enters_neither_explanation_nor_neighbours(tiny, tiny_run, tmp_path):
@@ -158,9 +158,9 @@ def test_a_planted_place_enters_neither_explanation_nor_neighbours(tiny, tiny_ru
     east = {piexif.GPSIFD.GPSLongitudeRef: b"E", piexif.GPSIFD.GPSLongitude: ((151, 1), (12, 1), (36, 1))}
     piexif.insert(piexif.dump({"GPS": north | east}), str(photo))
     (planted,) = answer([photo], run, tmp_path / "out", data=tiny, maps=True)
-    assert planted["exif"] is not None
+    assert [place["source"] for place in planted["metadata"]] == ["EXIF"]
     assert planted["explanation"] == plain["explanation"]
-    assert planted["neighbours"] == plain["neighbours"]
+    assert planted["similar"] == plain["similar"]
     assert heat.startswith("data:image/png;base64,")
     assert heat in (tmp_path / "out" / "red.html").read_text()
 
@@ -184,9 +184,8 @@ def test_an_answer_says_when_its_cell_was_learned_from_few_photographs(tiny_run,
     model = load_model(tiny_run, CPU)
     model.hierarchy.train_count.setflags(write=True)
     model.hierarchy.train_count[:] = count
-    log_leaf = model.posterior(model.logits(model.transform.pixels(photo)[None]))
-    own = [level[0] for level in log_leaf]
-    record = answer_record(photo, np.array([48.0, 2.0]), own, model, Listing(0.9, 100))
-    best = record["levels"][-1]["cells"][0]["id"]
-    found = [line for line in record["warnings"] if line.startswith("the likeliest cell")]
-    assert found == ([] if said is None else [f"the likeliest cell L8 {best} had {said}"])
+    prediction = Predictor(tiny_run, model).predict(photo)
+    best = prediction.levels["L8"].best
+    assert best.training_photographs == count
+    found = [line for line in prediction.warnings if line.startswith("the most probable cell")]
+    assert found == ([] if said is None else [f"the most probable cell L8 {best.id} had {said}"])

@@ -70,10 +70,10 @@ def test_a_training_photograph_is_the_most_similar_to_itself(tiny, run):
     assert len(neighbours.photos) == 36
     for photo in neighbours.photos.itertuples():
         features = seen(model, tiny / photo.path)
-        (first, *_) = neighbours.records(features[0], (photo.latitude, photo.longitude))
-        assert first["id"] == photo.id
-        assert first["similarity"] == pytest.approx(1, abs=1e-3)
-        assert first["distance_km"] == pytest.approx(0, abs=1e-6)
+        (first, *_) = neighbours.similar(features[0], (photo.latitude, photo.longitude))
+        assert first.id == photo.id
+        assert first.similarity == pytest.approx(1, abs=1e-3)
+        assert first.distance_km == pytest.approx(0, abs=1e-6)
         assert tuple(neighbours.places(features)[0]) == (photo.latitude, photo.longitude)
 
 
@@ -128,7 +128,7 @@ def test_photographs_that_cannot_be_read_are_no_neighbours(tiny, run, tmp_path, 
     assert lost["id"] not in set(neighbours.photos["id"])
     assert lost["path"] in caplog.text
     last = neighbours.photos.iloc[-1]
-    assert neighbours.records(seen(model, data / last["path"])[0], (0, 0))[0]["id"] == last["id"]
+    assert neighbours.similar(seen(model, data / last["path"])[0], (0, 0))[0].id == last["id"]
 
 
 def test_a_dataset_of_other_photographs_is_refused(tiny, run, tmp_path):
@@ -145,16 +145,16 @@ def test_an_answer_names_its_neighbours_with_licence_and_distance(tiny, run, tmp
     given = {"workers": 0, "device": "cpu", "explain": True, "data": data}
     main(InferConfig(photos=(photo,), run=run, out=tmp_path / "out", **given))
     (record,) = json.loads((tmp_path / "out" / "predictions.json").read_text())
-    assert len(record["neighbours"]) == COUNT
-    point = record["point"]["latitude"], record["point"]["longitude"]
-    for neighbour in record["neighbours"]:
+    assert len(record["similar"]) == COUNT
+    point = record["latitude"], record["longitude"]
+    for neighbour in record["similar"]:
         assert set(neighbour) == {
             *("id", "latitude", "longitude", "similarity", "distance_km", "licence", "creator", "path")
         }
         place = neighbour["latitude"], neighbour["longitude"]
         assert neighbour["distance_km"] == pytest.approx(float(distance_km(place, point)), abs=0.01)
         assert (data / Path(neighbour["path"]).relative_to(data)).is_file()
-    alike = [neighbour["similarity"] for neighbour in record["neighbours"]]
+    alike = [neighbour["similarity"] for neighbour in record["similar"]]
     assert alike == sorted(alike, reverse=True)
     page = (tmp_path / "out" / "red.html").read_text()
     assert page.count("<figcaption>") == COUNT

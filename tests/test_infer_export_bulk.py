@@ -211,9 +211,9 @@ def test_a_packed_dataset_can_be_answered_one_by_one_with_its_pictures_beside_th
     out = tmp_path / "out"
     session.main(InferConfig(photos=(tmp_path / "packed",), run=tiny_run, out=out, device="cpu", workers=0, limit=2))
     records = read_json(out / "predictions.json")
-    assert [Path(record["input"]).name for record in records] == ["paris-8.jpg", "new-york-8.jpg"]
+    assert [record["input"] for record in records] == ["paris-8.jpg", "new-york-8.jpg"]
     for record in records:
-        assert Path(record["input"]).read_bytes() == next(tiny.rglob(Path(record["input"]).name)).read_bytes()
+        assert Path(record["path"]).read_bytes() == next(tiny.rglob(record["input"])).read_bytes()
         assert (out / f"{Path(record['input']).stem}.html").is_file()
 
 

@@ -1,4 +1,7 @@
+import csv
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import geopandas
 import numpy as np
@@ -9,40 +12,41 @@ import torch
 from PIL import Image
 
 from dataset.metadata_location import metadata_locations
-from infer.claims import same_place_record
+from infer.__main__ import predict as main
 from infer.config import InferConfig
-from infer.export.formats import _xmp_degrees, write_format, write_sidecars
+from infer.export.formats import write_format
 from infer.export.tables import as_csv, as_geojson
+from infer.export.xmp import _xmp_degrees, write_sidecars
 from infer.model import load_model
 from infer.network.devices import pick_device
-from infer.predict import main
+from infer.prediction import Cell, Country, LevelPrediction, MetadataLocation, Photograph, Place, Prediction, Region
 from tests.tiny import PLACES, write_square
 
 BOXES = shapely.MultiPolygon([shapely.box(170, -20, 180, -10), shapely.box(-180, -20, -170, -10)])
 
 
-def record(name="a.jpg", confidence=0.8, stated=()):
-    cells = [{"id": "0/1", "probability": 0.9}]
-    return {
-        "input": name,
-        "sha256": "ab" * 32,
-        "point": {"latitude": -18.5, "longitude": 178.25, "method": "median"},
-        "place": {"name": "Suva & more", "country_code": "FJ", "distance_km": 2.0},
-        "levels": [{"level": "L8", "cells": cells, "cut_mass": 0.1, "confidence": confidence}],
-        "exif": None,
-        "stated": list(stated),
-        "warnings": [],
-        "model": {"run": "demo", "hash": "cd" * 32, "version": "1", "created": "2026"},
-        "regions": [
-            {
-                "coverage": 0.9,
-                "level": "L8",
-                "area_km2": 12.5,
-                "countries": [{"code": "FJ", "share": 1.0}],
-                "geometry": shapely.geometry.mapping(BOXES),
-            }
-        ],
-    }
+def record(name="a.jpg", confidence=0.8, located=False, **changes):
+    country = Country("FJ", "Fiji", 1.0)
+    level = LevelPrediction("L8", (Cell("0/1", 0.9, -18.5, 178.25, 4, (-20, 170, -10, -170)),), 0.1, confidence)
+    said = (MetadataLocation("EXIF", 1.0, 2.0, 3.0),) if located else ()
+    given = replace(
+        Prediction.example(),
+        input=Path(name).name,
+        path=name,
+        sha256="ab" * 32,
+        latitude=-18.5,
+        longitude=178.25,
+        place=Place("Suva & more", "FJ", "Fiji", 2.0),
+        confidence=confidence,
+        levels={"L8": level},
+        regions={0.9: Region(0.9, "L8", 1, 12.5, 0.9, (country,), shapely.geometry.mapping(BOXES))},
+        metadata=said,
+    )
+    return replace(given, **changes)
+
+
+def photograph(name, sha="ab" * 32, located=False):
+    return Photograph(Path(name).name, name, sha, located, 0.9, False)
 
 
 def test_a_geopackage_opens_in_gdal_with_the_same_geometry(tmp_path):
@@ -58,7 +62,9 @@ def test_a_geopackage_opens_in_gdal_with_the_same_geometry(tmp_path):
 
 def test_kml_opens_in_gdal_with_the_same_geometry(tmp_path):
     path = write_format(tmp_path, [record('<"&>.jpg')], "kml")
-    point = geopandas.read_file(path, layer="points").geometry.iloc[0]
+    points = geopandas.read_file(path, layer="points")
+    assert points["Name"].tolist() == ['<"&>.jpg']
+    point = points.geometry.iloc[0]
     region = geopandas.read_file(path, layer="regions").geometry.iloc[0]
     assert (point.y, point.x) == (-18.5, 178.25)
     assert shapely.union_all(shapely.get_parts(region)).equals(BOXES)
@@ -70,34 +76,47 @@ def test_parquet_has_the_columns_of_the_table(tmp_path):
     assert table["latitude"].tolist() == [-18.5, -18.5]
 
 
-def test_every_table_says_how_fine_the_answer_dares_to_be(tmp_path):
-    asked = {**record(), "answer_level": "L3", "answer_words": "not sure below L3: cell 0/1 (70% sure)"}
-    given = [asked, {**record("b.jpg"), "answer_level": None, "answer_words": "not sure even of L1"}, record("c.jpg")]
-    header, first, second, third = (row.split(",") for row in as_csv(given).splitlines())
-    columns = ["answer_level", "answer_words"]
-    at = [header.index(name) for name in columns]
-    assert [[row[k] for k in at] for row in (first, second, third)] == [
-        ["L3", "not sure below L3: cell 0/1 (70% sure)"],
-        ["", "not sure even of L1"],
-        ["", ""],
+def test_every_table_says_how_fine_the_answer_is(tmp_path):
+    abstained = {"latitude": None, "longitude": None, "place": None}
+    given = [
+        record(answer_level="L3", headline="Somewhere in Fiji", **abstained),
+        record("b.jpg", answer_level=None, headline="Anywhere on land", **abstained),
+        record("c.jpg"),
     ]
-    features = as_geojson(given)["features"]
-    assert [[f["properties"][name] for name in columns] for f in features] == [
-        ["L3", "not sure below L3: cell 0/1 (70% sure)"],
-        [None, "not sure even of L1"],
-        [None, None],
-    ]
-    frames = [
-        pd.read_parquet(write_format(tmp_path, given, "parquet")),
-        geopandas.read_file(write_format(tmp_path, given, "gpkg"), layer="points"),
-    ]
-    for frame in frames:
-        assert frame["answer_level"].isna().tolist() == [False, True, True]
-        assert frame["answer_words"].tolist()[:2] == [one["answer_words"] for one in given[:2]]
+    rows = list(csv.DictReader(as_csv(given).splitlines()))
+    assert [row["answer_level"] for row in rows] == ["L3", "", "L3"]
+    assert [row["headline"] for row in rows] == ["Somewhere in Fiji", "Anywhere on land", "Most likely India"]
+    assert [row["latitude"] for row in rows] == ["", "", "-18.5"]
+    pins = [f for f in as_geojson(given)["features"] if f["properties"]["kind"] == "point"]
+    assert [f["geometry"] is None for f in pins] == [True, True, False]
+    assert pd.read_parquet(write_format(tmp_path, given, "parquet"))["latitude"].isna().tolist() == [True, True, False]
+    assert len(geopandas.read_file(write_format(tmp_path, given, "gpkg"), layer="points")) == 1
+
+
+def test_every_file_says_confidence_warnings_and_no_folder(tmp_path):
+    given = [record("home/me/holiday.jpg", warnings=("trained on the synthetic demo planet",))]
+    for name in ("kml", "gpkg"):
+        table = geopandas.read_file(write_format(tmp_path, given, name), layer="points")
+        assert "demo planet" in " ".join(str(value) for value in table.iloc[0])
+        assert "home/me" not in " ".join(str(value) for value in table.iloc[0])
+    text = (tmp_path / "predictions.kml").read_text()
+    assert "confidence 80%" in text
+    assert "home/me" not in text
+    collection = json.dumps(as_geojson(given))
+    assert "home/me" not in collection
+    assert collection.count("demo planet") == 2
+    assert "demo planet" in write_sidecars(tmp_path, given, 0.5)[0].read_text()
+
+
+def test_geojson_holds_the_regions_and_the_table_their_areas():
+    collection = as_geojson([record()])
+    point, region = collection["features"]
+    assert point["properties"]["region_90_km2"] == region["properties"]["area_km2"] == 12.5
+    assert shapely.geometry.shape(region["geometry"]).equals(BOXES)
 
 
 def test_answers_without_regions_are_written_all_the_same(tmp_path):
-    bare = {key: value for key, value in record().items() if key != "regions"}
+    bare = record(regions={})
     for name in ("gpkg", "kml", "parquet"):
         assert write_format(tmp_path, [bare], name).is_file()
 
@@ -110,22 +129,28 @@ def test_degrees_are_written_as_xmp_wants_them(value, sides, text):
     assert _xmp_degrees(value, sides) == text
 
 
-def test_side_cars_say_the_place_and_only_sure_photographs_without_coordinates_have_one(tmp_path):
-    stated = [{"source": "EXIF", "latitude": 1.0, "longitude": 2.0}]
-    records = [record(), record("unsure.jpg", 0.3), record("known.jpg", 0.9, stated), record("deep/a.jpg")]
-    written = write_sidecars(tmp_path, records, 0.5)
+def test_side_cars_say_the_place_and_only_confident_photographs_without_coordinates_have_one(tmp_path):
+    given = [record(), record("doubtful.jpg", 0.3), record("known.jpg", 0.9, located=True), record("deep/a.jpg")]
+    written = write_sidecars(tmp_path, given, 0.5)
     assert [path.name for path in written] == ["a.jpg.xmp", "abababab-a.jpg.xmp"]
     assert metadata_locations(written[0])["XMP"] == pytest.approx((-18.5, 178.25))
     assert "hypothesis" in written[0].read_text()
 
 
+def test_an_abstaining_answer_has_no_side_car(tmp_path):
+    assert write_sidecars(tmp_path, [record(latitude=None, longitude=None)], 0.5) == []
+
+
 def test_of_photographs_of_one_place_each_without_coordinates_has_a_side_car(tmp_path):
-    stated = [{"source": "EXIF", "latitude": 1.0, "longitude": 2.0}]
-    each = [record("a/x.jpg"), record("b/x.jpg"), record("c/x.jpg", stated=stated), record("y.jpg")]
-    each[1]["sha256"] = "01" * 32
-    written = write_sidecars(tmp_path, [same_place_record(each, [0.9] * 4, [])], 0.5)
+    each = (
+        photograph("a/x.jpg"),
+        photograph("b/x.jpg", "01" * 32),
+        photograph("c/x.jpg", located=True),
+        photograph("y.jpg"),
+    )
+    written = write_sidecars(tmp_path, [record(photographs=each)], 0.5)
     assert [path.name for path in written] == ["x.jpg.xmp", "01010101-x.jpg.xmp", "y.jpg.xmp"]
-    written = write_sidecars(tmp_path, [same_place_record(each[2:], [0.9] * 2, [])], 0.5)
+    written = write_sidecars(tmp_path, [record(photographs=each[2:])], 0.5)
     assert [path.name for path in written] == ["y.jpg.xmp"]
 
 
@@ -156,7 +181,9 @@ def answers(photos, run, out, **flags):
 
 
 def test_side_cars_of_a_run_that_knows_no_confidence_are_refused(planted, tiny_run, tmp_path):
-    with pytest.raises(ValueError, match=r"^--sidecars needs to know how often run is right: run `python -m train"):
+    with pytest.raises(
+        ValueError, match=r"^--sidecars 0\.5 needs a calibrated run and run is not: run `python -m train calibrate`"
+    ):
         answers(planted, tiny_run, tmp_path / "out", sidecars=0.5)
     assert not (tmp_path / "out").exists()
 
@@ -167,18 +194,19 @@ def test_side_cars_need_no_regions(planted, calibrated, tmp_path):
     assert [path.name for path in (tmp_path / "out" / "sidecars").iterdir()] == ["plain.jpg.xmp"]
 
 
-def test_the_places_that_any_photograph_of_a_place_states_are_compared(planted, calibrated, tmp_path):
+def test_the_metadata_locations_of_all_photographs_of_a_place_are_compared(planted, calibrated, tmp_path):
     (given,) = answers(planted, calibrated, tmp_path / "out", same_place=True, coverage=(0.5,), sidecars=1e-6)
     plain, other = given["photographs"]
-    assert (plain["stated"], [place["source"] for place in other["stated"]]) == ([], ["EXIF", "XMP", "comment"])
-    assert given["stated"] == other["stated"]
+    assert (plain["located"], other["located"]) == (False, True)
+    assert [place["source"] for place in given["metadata"]] == ["EXIF", "XMP", "comment"]
+    assert {place["input"] for place in given["metadata"]} == {"planted.jpg"}
     (alone,) = answers(planted[1:], calibrated, tmp_path / "alone", coverage=(0.5,))
     assert (other["sha256"], plain["sha256"]) == (alone["sha256"], given["sha256"])
     assert plain["sha256"] != other["sha256"]
-    assert given["exif"]["latitude"] == alone["exif"]["latitude"]
-    assert all({"distance_km", "region_coverage", "in_region"} <= set(place) for place in other["stated"])
+    assert given["metadata"][0]["latitude"] == alone["metadata"][0]["latitude"]
+    assert all(place["distance_km"] > 0 and place["region_coverage"] == 0.5 for place in given["metadata"])
     words = [warning.split(" says ")[0] for warning in given["warnings"] if " says " in warning]
-    assert words == [f"{planted[1]}'s {source}" for source in ("EXIF", "XMP", "comment")]
+    assert words == [f"planted.jpg: {source}" for source in ("EXIF", "XMP", "comment")]
     assert [path.name for path in (tmp_path / "out" / "sidecars").iterdir()] == ["plain.jpg.xmp"]
 
 
@@ -192,7 +220,6 @@ def test_every_file_asked_for_is_written_and_originals_stay_as_they_are(planted,
         f"predictions.{name}" for name in ("json", "parquet", "kml", "gpkg")
     }
     assert metadata_locations(out / "stripped" / "planted.jpg") == {}
-    assert plain["stated"] == []
-    assert [place["source"] for place in given["stated"]] == ["EXIF", "XMP", "comment"]
-    assert given["audit"]["flags"]["formats"] == ["parquet", "kml", "gpkg"]
-    assert given["point"] == plain["point"]
+    assert plain["metadata"] == []
+    assert [place["source"] for place in given["metadata"]] == ["EXIF", "XMP", "comment"]
+    assert (given["latitude"], given["longitude"]) == (plain["latitude"], plain["longitude"])

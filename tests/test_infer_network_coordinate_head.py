@@ -122,11 +122,9 @@ def test_a_run_of_a_coordinate_alone_is_calibrated_measured_and_asked_like_any_o
     infer(InferConfig(out=tmp_path / "many", bulk=True, **asked))
     records = json.loads((tmp_path / "one" / "predictions.json").read_text())
     assert len(records) == 12
-    assert all(
-        len(one["levels"]) == 4 and one["regions"] and (one["point"]["method"] == "regressed") for one in records
-    )
+    assert all(len(one["levels"]) == 4 and one["regions"] and (one["point_method"] == "regressed") for one in records)
     table = pd.read_parquet(tmp_path / "many")
-    assert [one["point"]["longitude"] for one in records] == pytest.approx(list(table["longitude"]), abs=1e-4)
+    assert [one["longitude"] for one in records] == pytest.approx(list(table["longitude"]), abs=1e-4)
 
 
 def test_what_is_known_of_the_place_cannot_bind_a_regressed_coordinate(regress_run):

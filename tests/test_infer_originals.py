@@ -10,9 +10,9 @@ import pytest
 from dataset.manifest import read_manifest, write_manifest
 from fetch import pack
 from fetch.config import PackConfig
+from infer.__main__ import predict as main
 from infer.config import InferConfig
 from infer.images import files_of, find_photos
-from infer.predict import main
 from plumbing.images import open_rgb
 from tests.tiny import PLACES, write_square
 
@@ -125,7 +125,7 @@ def two_packs(tiny, tmp_path):
 
 def test_pictures_of_packed_datasets_with_equal_ids_are_kept_apart(two_packs, tiny_run, tmp_path):
     records = run_infer([data for data, _ in two_packs], tiny_run, tmp_path / "out")
-    inputs = [record["input"] for record in records]
+    inputs = [record["path"] for record in records]
     names = ["photo-0.jpg", "photo-1.jpg", "photo-0-2.jpg", "photo-1-2.jpg"]
     assert inputs == [str(tmp_path / "out" / "photographs" / name) for name in names]
     pictures = [picture for _, pictures in two_packs for picture in pictures]

@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import shutil
+from dataclasses import fields
 
 import geopandas
 import numpy as np
@@ -14,11 +15,12 @@ import torch
 from PIL import Image
 
 from geocells.sphere import distance_km
+from infer.__main__ import predict as main
 from infer.config import InferConfig
 from infer.export.tables import as_csv, as_geojson
 from infer.images import find_photos, unique_names
 from infer.network.weights import load_network, save_network
-from infer.predict import main
+from infer.prediction import Prediction
 from tests.tiny import PLACES, write_square
 
 
@@ -61,19 +63,33 @@ def odd_pictures(folder):
 
 def test_an_answer_has_every_field_of_the_schema(photo, tiny_run, tmp_path):
     (record,) = run_infer([photo], tiny_run, tmp_path / "out")
-    assert set(record) >= {"input", "sha256", "point", "place", "levels", "exif", "warnings", "model"}
-    assert record["input"] == str(photo)
+    assert set(record) == {"format", *(f.name for f in fields(Prediction) if f.name != "drawing")}
+    assert (record["input"], record["path"]) == ("red.jpg", str(photo))
     assert record["sha256"] == hashlib.sha256(photo.read_bytes()).hexdigest()
-    assert set(record["point"]) == {"latitude", "longitude", "method"}
-    assert record["point"]["method"] == "geoscore"
-    assert -90 <= record["point"]["latitude"] <= 90
-    assert -180 <= record["point"]["longitude"] <= 180
-    assert set(record["place"]) == {"name", "country_code", "distance_km"}
-    assert record["exif"] is None
-    assert record["warnings"] == ["not calibrated: the probabilities may be too sure"]
-    assert set(record["model"]) == {"run", "hash", "version", "created", "fusion", "temperatures"}
-    assert record["model"]["run"] == "run"
-    assert re.fullmatch(r"[0-9a-f]{64}", record["model"]["hash"])
+    assert record["point_method"] == "geoscore"
+    assert -90 <= record["latitude"] <= 90
+    assert -180 <= record["longitude"] <= 180
+    assert set(record["place"]) == {"name", "country_code", "country", "distance_km"}
+    assert record["metadata"] == []
+    assert record["confidence"] is None
+    assert [warning.split(":")[0] for warning in record["warnings"]] == ["not calibrated"]
+    assert record["provenance"]["run"] == "run"
+    assert re.fullmatch(r"[0-9a-f]{64}", record["provenance"]["model_hash"])
+    assert record["provenance"]["options"]["coverage"] == [0.5, 0.9]
+
+
+def test_predictions_json_is_read_back_as_the_same_answers(photo, calibrated, tmp_path):
+    (record,) = run_infer([photo], calibrated, tmp_path / "out")
+    read = Prediction.from_dict(record)
+    assert read.to_dict() == record
+    assert read.levels["L8"].confidence == record["levels"][-1]["confidence"] == read.confidence
+
+
+def test_an_answer_of_an_older_version_is_refused_with_a_line():
+    with pytest.raises(
+        ValueError, match=r"not an answer of format 2 \(it says nothing, as version 0\.1\.0 did\): predict again"
+    ):
+        Prediction.from_dict({"input": "a.jpg", "point": {"latitude": 1, "longitude": 2}})
 
 
 def test_levels_list_the_top_cells_first_and_say_what_is_left(photo, tiny_run, tmp_path):
@@ -83,18 +99,20 @@ def test_levels_list_the_top_cells_first_and_say_what_is_left(photo, tiny_run, t
     for level in record["levels"]:
         shares = [cell["probability"] for cell in level["cells"]]
         assert shares == sorted(shares, reverse=True)
-        assert sum(shares) + level["cut_mass"] == pytest.approx(1, abs=1e-4)
+        assert sum(shares) + level["unlisted_probability"] == pytest.approx(1, abs=1e-4)
         for cell in level["cells"]:
-            assert set(cell) == {"id", "probability", "latitude", "longitude"}
+            assert set(cell) == {"id", "probability", "latitude", "longitude", "training_photographs", "bounds"}
             assert len(cell["id"].split("/")) == int(level["level"][1:])
 
 
 @pytest.mark.parametrize("mass", [0.01, 0.5, 0.9])
 def test_what_is_kept_and_what_is_cut_make_one(photo, tiny_run, tmp_path, mass):
     (record,) = run_infer([photo], tiny_run, tmp_path / "out", mass=mass)
-    assert record["levels"][-1]["cut_mass"] > 0
+    assert record["levels"][-1]["unlisted_probability"] > 0
     for level in record["levels"]:
-        assert sum(cell["probability"] for cell in level["cells"]) + level["cut_mass"] == pytest.approx(1, abs=1e-4)
+        assert sum(cell["probability"] for cell in level["cells"]) + level["unlisted_probability"] == pytest.approx(
+            1, abs=1e-4
+        )
 
 
 def test_only_the_top_cells_are_listed_and_the_rest_counts_as_cut(photo, tiny_run, tmp_path):
@@ -102,7 +120,9 @@ def test_only_the_top_cells_are_listed_and_the_rest_counts_as_cut(photo, tiny_ru
     (short,) = run_infer([photo], tiny_run, tmp_path / "out", mass=1.0, top=2)
     for long, level in zip(whole["levels"], short["levels"], strict=True):
         assert level["cells"] == long["cells"][:2]
-        assert level["cut_mass"] == pytest.approx(1 - sum(c["probability"] for c in level["cells"]), abs=1e-4)
+        assert level["unlisted_probability"] == pytest.approx(
+            1 - sum(c["probability"] for c in level["cells"]), abs=1e-4
+        )
 
 
 def test_a_photograph_that_says_where_it_is_from_is_compared_and_not_believed(photo, tiny_run, tmp_path):
@@ -115,18 +135,26 @@ def test_a_photograph_that_says_where_it_is_from_is_compared_and_not_believed(ph
     }
     piexif.insert(piexif.dump({"GPS": gps}), str(photo))
     (record,) = run_infer([photo], tiny_run, tmp_path / "out")
-    assert record["point"] == plain["point"]
-    assert (record["exif"]["latitude"], record["exif"]["longitude"]) == pytest.approx((-33.87, 151.21))
-    point = (record["point"]["latitude"], record["point"]["longitude"])
-    assert record["exif"]["distance_km"] == pytest.approx(distance_km(point, (-33.87, 151.21)), abs=0.01)
+    point = (record["latitude"], record["longitude"])
+    assert point == (plain["latitude"], plain["longitude"])
+    (exif,) = record["metadata"]
+    assert (exif["source"], exif["latitude"], exif["longitude"]) == (
+        "EXIF",
+        pytest.approx(-33.87),
+        pytest.approx(151.21),
+    )
+    assert exif["distance_km"] == pytest.approx(distance_km(point, (-33.87, 151.21)), abs=0.01)
 
 
-def test_a_run_of_a_made_up_planet_warns(photo, tiny_run, tmp_path):
+def test_a_run_of_the_synthetic_planet_warns(photo, tiny_run, tmp_path):
     run = shutil.copytree(tiny_run, tmp_path / "run")
     record = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps({**record, "synthetic": True}))
     (answer,) = run_infer([photo], run, tmp_path / "out")
-    assert "trained on a made-up planet: what it says of a real photograph means nothing" in answer["warnings"]
+    warning = "trained on the synthetic demo planet: its answers about real photographs mean nothing"
+    assert warning in answer["warnings"]
+    for name in ("predictions.csv", "predictions.geojson"):
+        assert warning in (tmp_path / "out" / name).read_text()
 
 
 def test_tables_and_geojson_say_the_same_as_the_json(tiny, tiny_run, tmp_path):
@@ -136,11 +164,11 @@ def test_tables_and_geojson_say_the_same_as_the_json(tiny, tiny_run, tmp_path):
         rows = list(csv.DictReader(file))
     places = geopandas.read_file(tmp_path / "out" / "predictions.geojson")
     assert places.crs.to_epsg() == 4326
-    assert [row["input"] for row in rows] == list(places["input"]) == [record["input"] for record in records]
+    assert [row["input"] for row in rows] == [record["path"] for record in records]
+    assert list(places["input"]) == [record["input"] for record in records]
     for row, geometry, record in zip(rows, places.geometry, records, strict=True):
-        point = record["point"]
-        assert (float(row["latitude"]), float(row["longitude"])) == (point["latitude"], point["longitude"])
-        assert (geometry.y, geometry.x) == pytest.approx((point["latitude"], point["longitude"]))
+        assert (float(row["latitude"]), float(row["longitude"])) == (record["latitude"], record["longitude"])
+        assert (geometry.y, geometry.x) == pytest.approx((record["latitude"], record["longitude"]))
         assert row["L8_cell"] == record["levels"][-1]["cells"][0]["id"]
         assert row["place"] == record["place"]["name"]
         assert row["exif_latitude"] == ""
@@ -161,10 +189,10 @@ def test_no_answers_are_an_empty_table_and_an_empty_collection():
 @pytest.mark.parametrize("point", ["top", "mean", "median", "geoscore"])
 def test_every_fusion_and_every_point_answers(photo, tiny_run, tmp_path, fusion, point):
     (record,) = run_infer([photo], tiny_run, tmp_path / "out", fusion=fusion, point=point)
-    assert record["point"]["method"] == point
+    assert record["point_method"] == point
     if point == "top" and fusion == "chain":
         best = record["levels"][-1]["cells"][0]
-        assert (record["point"]["latitude"], record["point"]["longitude"]) == pytest.approx(
+        assert (record["latitude"], record["longitude"]) == pytest.approx(
             (best["latitude"], best["longitude"]), abs=1e-4
         )
 
@@ -201,13 +229,13 @@ def test_pictures_of_every_kind_are_read(tiny_run, tmp_path):
     odd = odd_pictures(tmp_path / "in")
     assert len(odd) == 7
     records = run_infer([tmp_path / "in"], tiny_run, tmp_path / "out", maps=True)
-    assert [record["input"] for record in records] == [str(path) for path in odd]
+    assert [record["path"] for record in records] == [str(path) for path in odd]
 
 
 def test_each_file_that_cannot_be_read_is_one_line(photo, tiny_run, tmp_path, caplog, capsys):
     bad = unreadable_files(tmp_path / "bad")
     records = run_infer([*bad, photo], tiny_run, tmp_path / "out", batch_size=2)
-    assert [record["input"] for record in records] == [str(photo)]
+    assert [record["path"] for record in records] == [str(photo)]
     lines = [r.getMessage() for r in caplog.records if r.getMessage().startswith("left out: ")]
     assert len(lines) == 3
     for path, line in zip(bad, lines, strict=True):
@@ -257,8 +285,8 @@ def test_batches_and_workers_change_no_answer(tiny, tiny_run, tmp_path):
     other = run_infer([tiny / "images", tiny], tiny_run, tmp_path / "b", batch_size=7)
     for first, second in zip(one, other, strict=True):
         assert first["input"] == second["input"]
-        assert first["point"]["latitude"] == pytest.approx(second["point"]["latitude"], abs=1e-3)
-        assert first["point"]["longitude"] == pytest.approx(second["point"]["longitude"], abs=1e-3)
+        assert first["latitude"] == pytest.approx(second["latitude"], abs=1e-3)
+        assert first["longitude"] == pytest.approx(second["longitude"], abs=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,15 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
+import infer
+from infer.__main__ import predict
 from infer.config import AppConfig, InferConfig
-from infer.model import load_model
-from infer.predict import main as answer
-from infer.serve import answer_page, framed
+from infer.predictor import Options
+from infer.serve import answered, framed
+from viz.maps.prediction import prediction_html
 
 ROOT = Path(__file__).parent.parent
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -25,25 +25,34 @@ def photo(tiny):
     return next(tiny.glob("images/**/lima-9.jpg"))
 
 
-def answered(photo, run, out):
-    answer(InferConfig(photos=(photo,), run=run, out=out, workers=0, device="cpu", maps=False))
+def of_the_command(photo, run, out):
+    predict(InferConfig(photos=(photo,), run=run, out=out, workers=0, device="cpu", maps=False))
     (record,) = json.loads((out / "predictions.json").read_text())
-    return {name: value for name, value in record.items() if name not in ("input", "audit")}
+    return without_times(record)
+
+
+def without_times(record):
+    provenance = {key: value for key, value in record["provenance"].items() if key != "answered_at_utc"}
+    return {**record, "path": None, "provenance": provenance}
 
 
 def test_the_page_holds_the_answer_of_the_command(photo, tiny_run, tmp_path):
-    config = AppConfig(run=tiny_run, device="cpu")
-    page, record = answer_page(photo, load_model(tiny_run, CPU), config)
-    assert record.pop("input") == "lima-9.jpg"
-    assert json.loads(json.dumps(record)) == answered(photo, tiny_run, tmp_path)
+    options = Options.of(AppConfig(run=tiny_run, device="cpu"))
+    prediction = answered(photo, infer.load(tiny_run, "cpu"), options)
+    assert prediction.input == "lima-9.jpg"
+    assert without_times(json.loads(json.dumps(prediction.to_dict()))) == of_the_command(photo, tiny_run, tmp_path)
+    page = prediction_html(prediction)
     assert "hypothesis, not proof" in page.lower()
-    assert record["levels"][-1]["cells"][0]["id"] in page
+    assert prediction.finest.best.id in page
 
 
-def test_a_file_that_is_no_photograph_is_refused_by_its_name_alone(tiny_run, tmp_path):
+def test_a_file_that_is_not_a_photograph_is_refused_by_its_name_alone(tiny_run, tmp_path):
     (tmp_path / "text.jpg").write_text("no picture")
-    with pytest.raises(ValueError, match=r"^text\.jpg cannot be read as a photograph$"):
-        answer_page(tmp_path / "text.jpg", load_model(tiny_run, CPU), AppConfig(run=tiny_run, device="cpu"))
+    with pytest.raises(
+        ValueError, match=r"^text\.jpg cannot be read as a photograph \(text\.jpg: not a picture"
+    ) as refusal:
+        answered(tmp_path / "text.jpg", infer.load(tiny_run, "cpu"), Options())
+    assert str(tmp_path) not in str(refusal.value)
 
 
 def test_a_page_in_a_frame_cannot_leave_it():
@@ -61,8 +70,8 @@ def test_it_listens_on_this_machine_alone_unless_told_otherwise(tiny_run):
 
 def test_without_gradio_one_line_says_what_to_install(tiny_run):
     code = (
-        "import sys; sys.modules['gradio'] = None; sys.argv = ['app', '--run', sys.argv[1]];"
-        "import runpy; runpy.run_module('infer.app', run_name='__main__')"
+        "import sys; sys.modules['gradio'] = None; sys.argv = ['infer', 'serve', '--run', sys.argv[1]];"
+        "import runpy; runpy.run_module('infer', run_name='__main__', alter_sys=True)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tiny_run)], capture_output=True, text=True, check=False)
     assert done.returncode == 2
@@ -84,7 +93,7 @@ def test_the_api_of_the_command_answers_over_loopback(photo, tiny_run, tmp_path)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    argv = [sys.executable, "-m", "infer.app", "--run", str(tiny_run), "--port", str(port), "--device", "cpu"]
+    argv = [sys.executable, "-m", "infer", "serve", "--run", str(tiny_run), "--port", str(port), "--device", "cpu"]
     environment = {**os.environ, "GRADIO_TEMP_DIR": str(tmp_path / "uploads"), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -97,5 +106,4 @@ def test_the_api_of_the_command_answers_over_loopback(photo, tiny_run, tmp_path)
             server.terminate()
     page, record = json.loads(done.stdout.splitlines()[-1])
     assert "<iframe" in page
-    record.pop("input")
-    assert record == answered(photo, tiny_run, tmp_path / "out")
+    assert without_times(record) == of_the_command(photo, tiny_run, tmp_path / "out")

@@ -136,8 +136,8 @@ def test_a_refined_run_is_calibrated_measured_and_asked_like_any_other(tiny, run
     infer(InferConfig(photos=(tiny,), out=tmp_path / "many", bulk=True, **asked))
     records = json.loads((tmp_path / "one" / "predictions.json").read_text())
     table = pd.read_parquet(tmp_path / "many")
-    assert {record["point"]["method"] for record in records} == {"refined"}
-    assert [record["point"]["latitude"] for record in records] == pytest.approx(list(table["latitude"]), abs=1e-4)
+    assert {record["point_method"] for record in records} == {"refined"}
+    assert [record["latitude"] for record in records] == pytest.approx(list(table["latitude"]), abs=1e-4)
     infer(InferConfig(photos=(tiny,), out=tmp_path / "same", same_place=True, **asked))
     assert len(json.loads((tmp_path / "same" / "predictions.json").read_text())) == 1
 

@@ -1,5 +1,6 @@
 """Conformal calibration of a run: `conformal.json`, and the prediction regions that it gives a posterior."""
 
+import copy
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -243,14 +244,34 @@ class RegionFinder:
         self.hierarchy, self.conformal = hierarchy, conformal
         self.chosen = {coverage: conformal.choose(coverage) for coverage in coverages}
         self.surface = Surface(Raster.of(hierarchy), conformal.weights, device)
-        self.left = None if inside is None else inside[self.surface.raster.cell]
-        self.raster_country = land_table().country[self.surface.raster.cell]
+        self._know(inside, None)
+
+    def _know(self, inside: NDArray[np.float64] | None, country: NDArray[np.str_] | None) -> None:
+        self.inside = np.ones(4**TABLE_LEVEL) if inside is None else inside
+        self.country = land_table().country if country is None else country
+
+    def asked(
+        self,
+        coverages: Sequence[float],
+        inside: NDArray[np.float64] | None = None,
+        country: NDArray[np.str_] | None = None,
+    ) -> "RegionFinder":
+        """Return a finder of other regions that shares what takes long to prepare and much memory to hold.
+
+        Args:
+            coverages: in 0 to 1.
+            inside: (65536,) what share of each cell of the land table prior knowledge leaves; all when None.
+            country: (65536,) which country has most of what is left of each; that with most land in it when None.
+        """
+        other = copy.copy(self)
+        other.chosen = {coverage: self.conformal.choose(coverage) for coverage in coverages}
+        other._know(inside, country)
+        return other
 
     def masses(self, posterior: Sequence[Tensor]) -> NDArray[np.float32]:
         """Return (B, cells) probabilities of the raster's cells, after prior knowledge."""
         mass = self.surface.spread(posterior[-1].exp().float()).cpu().numpy()
-        if self.left is not None:
-            mass = mass * self.left
+        mass = mass * self.inside[self.surface.raster.cell].astype(np.float32)
         return mass / np.maximum(mass.sum(axis=1, keepdims=True), 1e-30)
 
     def regions(self, posterior: Sequence[Tensor]) -> list[list[dict[str, Any]]]:
@@ -281,7 +302,7 @@ class RegionFinder:
         raster = self.surface.raster
         cells = region_cells(mass, raster.area_km2, quantile)
         cells = cells[mass[cells] > 0]
-        countries = mass_by_country(self.raster_country[cells], mass[cells])
+        countries = mass_by_country(self.country[raster.cell[cells]], mass[cells])
         return region_record(coverage, f"L{TABLE_LEVEL}", box_areas(raster.bounds_deg[cells]), mass[cells], countries)
 
     def _of_level(
@@ -294,7 +315,8 @@ class RegionFinder:
         cells = cells[mass[cells] > 0]
         of, table_cell, share = table_cells(self.hierarchy, level)
         held = np.isin(of, cells)
-        countries = mass_by_country(land_table().country[table_cell[held]], (mass[of] * share)[held])
+        left = (mass[of] * share * self.inside[table_cell])[held]
+        countries = mass_by_country(self.country[table_cell[held]], left)
         return region_record(coverage, name, cell_areas(self.hierarchy, rows.start + cells), mass[cells], countries)
 
 

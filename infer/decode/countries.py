@@ -1,6 +1,9 @@
 """Which country cells lie in, from the shipped table of land."""
 
+from dataclasses import dataclass
+
 import numpy as np
+import scipy.sparse
 from numpy.typing import NDArray
 
 from geocells import grid
@@ -8,6 +11,9 @@ from geocells.class_cells import class_cells
 from geocells.hierarchy import Hierarchy
 from geocells.land import TABLE_LEVEL, land_table
 from geocells.sphere import box_area_km2
+
+LEAST_SHARE = 5e-4
+"""A country with less of the probability is not named."""
 
 
 def table_cells(hierarchy: Hierarchy, level: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
@@ -23,9 +29,47 @@ def table_cells(hierarchy: Hierarchy, level: int) -> tuple[NDArray[np.int64], ND
     return of, cell, land / np.bincount(of, land, hierarchy.sizes()[level])[of]
 
 
+@dataclass(frozen=True, eq=False)
+class LeafCountries:
+    """The countries of the finest cells.
+
+    Attributes:
+        codes: (K,) ISO 3166-1 alpha-2.
+        share: (K, leaves) sparse, of a leaf's land in each country.
+    """
+
+    codes: NDArray[np.str_]
+    share: scipy.sparse.csr_array
+
+    @classmethod
+    def of(
+        cls, hierarchy: Hierarchy, country: NDArray[np.str_] | None = None, left: NDArray[np.float64] | None = None
+    ) -> "LeafCountries":
+        """Return the countries of a hierarchy's leaves.
+
+        Args:
+            hierarchy: the cells.
+            country: (65536,) of each cell of the land table; that with most land in it when None.
+            left: (65536,) what share of each cell of the land table prior knowledge leaves; all when None.
+        """
+        country = land_table().country if country is None else country
+        leaf, cell, share = table_cells(hierarchy, hierarchy.depth - 1)
+        share = share if left is None else share * left[cell]
+        share = share / np.maximum(np.bincount(leaf, share, hierarchy.sizes()[-1]), 1e-300)[leaf]
+        codes, member = np.unique(country[cell], return_inverse=True)
+        shape = (len(codes), hierarchy.sizes()[-1])
+        return cls(codes, scipy.sparse.csr_array((share, (member, leaf)), shape=shape))
+
+    def shares(self, probability: NDArray[np.float64]) -> list[tuple[str, float]]:
+        """Return codes and shares of the countries of (leaves,) probabilities, the largest first, without the sea's."""
+        share = self.share @ probability
+        order = np.argsort(-share, kind="stable")
+        return [(str(self.codes[k]), float(share[k])) for k in order if self.codes[k] and share[k] >= LEAST_SHARE]
+
+
 def mass_by_country(country: NDArray[np.str_], mass: NDArray[np.floating]) -> list[dict[str, float | str]]:
     """Return `code` and `share` of each country, the largest share first; what is nobody's is left out."""
     codes, member = np.unique(country, return_inverse=True)
     share = np.bincount(member, mass, len(codes)) / max(float(mass.sum()), 1e-300)
-    order = [k for k in np.argsort(-share, kind="stable") if codes[k] and share[k] >= 5e-4]
+    order = [k for k in np.argsort(-share, kind="stable") if codes[k] and share[k] >= LEAST_SHARE]
     return [{"code": str(codes[k]), "share": round(float(share[k]), 4)} for k in order]

@@ -1,71 +1,58 @@
-"""What an answer rests on: what in the photograph speaks for it, and the training photographs most like it."""
-
-import io
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+"""What an answer rests on: the heat map of its photograph, and the training photographs most like it."""
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from dataset.images import Pictures
-from infer.explain.occlusion import explain
+from infer.answer import Answered, Extras
+from infer.drawing import small_jpeg
+from infer.explain.occlusion import METHOD, explain
 from infer.explain.retrieval import Neighbours, unit_features
-from infer.images import Photo
-from infer.model import Model, NetworkOutput
+from infer.images import Images
+from infer.model import Model
+from infer.prediction import Explanation
 from plumbing.images import open_rgb
 
-NEIGHBOUR_SIDE = 200
+SIMILAR_SIDE = 200
 
 
-@dataclass(frozen=True, eq=False)
-class Evidence:
-    """What is drawn of it, beside what the record says.
-
-    Attributes:
-        heat: (H, W) over the whole photograph, in nats; None where it was not asked for.
-        neighbours_jpeg: a small picture of each neighbour of the record; None where it cannot be read.
-    """
-
-    heat: NDArray[np.float64] | None = None
-    neighbours_jpeg: Sequence[bytes | None] = ()
-
-
-def add_evidence(
-    record: dict[str, Any],
-    photo: Photo,
-    log_leaf: Tensor,
-    seen: NetworkOutput,
+def explained(
+    images: Images,
+    index: int,
+    answered: Answered,
     model: Model,
     neighbours: Neighbours | None,
-) -> Evidence:
-    """Add `explanation` and `neighbours` to a photograph's record and return what is drawn of them.
+    truth_deg: tuple[float, float] | None,
+) -> Extras:
+    """Return the heat map of an image and the training photographs most like it.
 
     Args:
-        record: of `answer_record`.
-        photo: the photograph.
-        log_leaf: (leaves,) log probabilities of the finest cells, as answered.
-        seen: what the networks saw on this photograph.
+        images: of which one is explained.
+        index: which.
+        answered: one row of answers, its own.
         model: what answered.
         neighbours: training photographs to compare with, if any.
+        truth_deg: where the photograph was taken, if a dataset knows it.
     """
-    found = explain(model, model.transform.pixels(photo.path), log_leaf, record["levels"][-1]["cells"][0]["id"])
-    record["explanation"] = found.record()
-    heat = found.heat
+    source, leaf = images.source(index), answered.posterior[-1][0]
+    names = model.hierarchy.name[model.hierarchy.rows(model.hierarchy.depth - 1)]
+    found = explain(model, model.transform.pixels(source), leaf, names[int(leaf.argmax())])
+    explanation, heat = Explanation(found.cell, found.against, METHOD), found.heat
     if model.transform.resize == "crop":
-        heat = uncropped(heat, *open_rgb(photo.path, NEIGHBOUR_SIDE).size)
+        width, height = (
+            source.size if not isinstance(source, bytes) and hasattr(source, "size") else open_rgb(source).size
+        )
+        heat = uncropped(heat, width, height)
     if neighbours is None:
-        return Evidence(heat)
-    point_deg = record["point"]["latitude"], record["point"]["longitude"]
-    record["neighbours"] = neighbours.records(unit_features(seen)[0], point_deg)
-    pictures = neighbours.pictures([one["id"] for one in record["neighbours"]])
-    return Evidence(heat, [_readable_jpeg(pictures, k) for k in range(len(pictures))])
+        return Extras(truth_deg, explanation=explanation, heat=heat)
+    similar = neighbours.similar(unit_features(answered.output)[0], answered.points_deg[0])
+    pictures = neighbours.pictures([one.id for one in similar])
+    jpegs = [_readable_jpeg(pictures, k) for k in range(len(pictures))]
+    return Extras(truth_deg, explanation=explanation, heat=heat, similar=similar, similar_jpeg=jpegs)
 
 
 def uncropped(heat: NDArray[np.float64], width: int, height: int) -> NDArray[np.float64]:
-    """Return the heat of a middle square as that of a whole picture of some shape: nothing was seen beside it."""
+    """Return the heat of a middle square as that of a whole picture of some shape: the network saw nothing beside it."""
     side = len(heat)
     longer = max(side, round(side * max(width, height) / min(width, height)))
     before = (longer - side) // 2
@@ -75,18 +62,6 @@ def uncropped(heat: NDArray[np.float64], width: int, height: int) -> NDArray[np.
 
 def _readable_jpeg(pictures: Pictures, index: int) -> bytes | None:
     try:
-        return small_jpeg(pictures.source(index), NEIGHBOUR_SIDE)
+        return small_jpeg(pictures.source(index), SIMILAR_SIDE)
     except ValueError:
         return None
-
-
-def small_jpeg(source: Path | bytes, side: int) -> bytes:
-    """Return a small JPEG of a picture, without its metadata.
-
-    Args:
-        source: a file, or the bytes of one.
-        side: the longer one at most, in pixels.
-    """
-    encoded = io.BytesIO()
-    open_rgb(source, side).save(encoded, "JPEG", quality=80)
-    return encoded.getvalue()

@@ -1,7 +1,6 @@
 """Why here and not there: which parts of a photograph speak for the answered cell against the best one elsewhere."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -40,10 +39,6 @@ class Explanation:
     cell: str
     against: str | None
     heat: NDArray[np.float64]
-
-    def record(self) -> dict[str, Any]:
-        """Return what predictions.json says of it."""
-        return {"cell": self.cell, "against": self.against, "method": METHOD}
 
 
 def explain(model: Model, pixels: Tensor, log_leaf: Tensor, cell: str) -> Explanation:

@@ -19,8 +19,9 @@ from numpy.typing import ArrayLike, NDArray
 from dataset.images import Pictures
 from dataset.manifest import content_hash, coordinates, read_located
 from geocells.sphere import distance_km
-from infer.images import photo_batches
+from infer.images import network_outputs
 from infer.model import Model, NetworkOutput
+from infer.prediction import SimilarPhotograph
 from label_maps.run_folder import read_split
 from plumbing.files import atomic_path
 from plumbing.progress import progress
@@ -67,8 +68,8 @@ class Neighbours:
         rows, _ = self.nearest(features, count=1)
         return coordinates(self.photos)[rows[:, 0]]
 
-    def records(self, features: ArrayLike, point_deg: ArrayLike) -> list[dict[str, Any]]:
-        """Return what predictions.json says of the photographs most similar to one of (width,) features.
+    def similar(self, features: ArrayLike, point_deg: ArrayLike) -> tuple[SimilarPhotograph, ...]:
+        """Return the photographs most similar to one of (width,) features.
 
         Args:
             features: of the photograph.
@@ -77,19 +78,19 @@ class Neighbours:
         rows, cosines = self.nearest(np.asarray(features)[None])
         found = self.photos.iloc[rows[0]]
         away_km = distance_km(coordinates(found), point_deg)
-        return [
-            {
-                "id": photo.id,
-                "latitude": round(photo.latitude, 6),
-                "longitude": round(photo.longitude, 6),
-                "similarity": round(float(cosine), 4),
-                "distance_km": round(float(away), 3),
-                "licence": _text(photo.licence),
-                "creator": _text(photo.creator),
-                "path": str(self.data / str(photo.path)),
-            }
+        return tuple(
+            SimilarPhotograph(
+                id=str(photo.id),
+                latitude=round(photo.latitude, 6),
+                longitude=round(photo.longitude, 6),
+                similarity=round(float(cosine), 4),
+                distance_km=round(float(away), 3),
+                licence=_text(photo.licence),
+                creator=_text(photo.creator),
+                path=str(self.data / str(photo.path)),
+            )
             for photo, cosine, away in zip(found.itertuples(), cosines[0], away_km, strict=True)
-        ]
+        )
 
     def pictures(self, ids: list[str]) -> Pictures:
         """Return where the pictures of photographs lie, in the order of their ids."""
@@ -100,9 +101,9 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def unit_features(seen: NetworkOutput) -> NDArray[np.float32]:
-    """Return (B, width) features of length one of what is seen on photographs."""
-    return torch.nn.functional.normalize(seen.features, dim=1).cpu().numpy()
+def unit_features(output: NetworkOutput) -> NDArray[np.float32]:
+    """Return (B, width) features of length one of a network output."""
+    return torch.nn.functional.normalize(output.features, dim=1).cpu().numpy()
 
 
 def open_neighbours(model: Model, run: Path, data: Path, batch_size: int, workers: int) -> Neighbours:
@@ -141,10 +142,10 @@ def _kept(run: Path, about: dict[str, str]) -> list[str] | None:
         table = pq.read_table(run / PHOTOGRAPHS)
         stored = json.loads((table.schema.metadata or {}).get(b"about", b"{}"))
     except (pa.ArrowException, OSError, ValueError):
-        log.warning("%s cannot be read and is made again", run / PHOTOGRAPHS)
+        log.warning("%s cannot be read: it is computed again", run / PHOTOGRAPHS)
         return None
     if stored != about:
-        log.info("%s is of other weights or photographs and is made again", run / PHOTOGRAPHS)
+        log.info("%s was made for different weights or photographs: it is computed again", run / PHOTOGRAPHS)
         return None
     ids: list[str] = table.column("id").to_pylist()
     return ids
@@ -155,21 +156,19 @@ def make_index(
 ) -> None:
     """Write the features of photographs, then their ids, which say that all is there."""
     (run / PHOTOGRAPHS).unlink(missing_ok=True)
-    batches = photo_batches(Pictures.of_dataset(data, photos), model.transform, batch_size, workers)
+    outputs = network_outputs(model, Pictures.of_dataset(data, photos), batch_size, workers)
     read: list[int] = []
     with atomic_path(run / FEATURES) as partial:
         features = None
-        for batch in progress(batches, "features of training photographs", "batch", -(-len(photos) // batch_size)):
-            for _, reason in batch.unreadable:
-                log.warning("left out: %s", reason)
-            if not len(batch.index):
-                continue
-            found = unit_features(model.outputs(batch.pixels))
+        for rows, output in progress(
+            outputs, "features of training photographs", "batch", -(-len(photos) // batch_size)
+        ):
+            found = unit_features(output)
             if features is None:
                 shape = (len(photos), found.shape[1])
                 features = np.lib.format.open_memmap(partial, "w+", np.float16, shape)
             features[len(read) : len(read) + len(found)] = found
-            read += batch.index.tolist()
+            read += rows.tolist()
         if features is None:
             raise ValueError(f"none of {len(photos)} training photographs of {data} could be read")
         features.flush()

@@ -1,14 +1,14 @@
-"""`python -m infer --bulk`: answers for more photographs than anybody opens one by one, as Parquet parts.
+"""`python -m infer predict --bulk`: answers for more photographs than anybody opens one by one, as Parquet parts.
 
-Photographs are cut into parts in their order; under torchrun each process answers every so many-th part. A part that lies
-there whole is not done again, however many processes go on. Read together, `pandas.read_parquet(OUT)` gives the table: one
+Photographs are cut into parts in their order; under torchrun each process answers every so many-th part. A part that is
+there already is not done again, however many processes go on. Read together, `pandas.read_parquet(OUT)` gives the table: one
 row for each photograph, unreadable ones with their reason.
 """
 
 import hashlib
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,15 @@ from numpy.typing import NDArray
 
 from dataset.images import Pictures
 from dataset.manifest import MANIFEST
-from infer.answer import model_warnings
+from infer.answer import Prepared
 from infer.config import InferConfig
-from infer.decode.prior import Prior, make_prior, restrict
-from infer.images import PhotoBatch, dataset_rows, evenly, find_photos, photo_batches
-from infer.model import Model, load_model
-from infer.network.devices import pick_device
+from infer.images import dataset_rows, evenly, find_photos, network_outputs
+from infer.model import NetworkOutput
+from infer.prediction import NOTICE
+from infer.predictor import Options, load
 from plumbing.files import atomic_path, read_json, write_json
 from plumbing.progress import progress
+from plumbing.version import VERSION
 from plumbing.world import World
 
 log = logging.getLogger(__name__)
@@ -104,10 +105,8 @@ def run(config: InferConfig) -> None:
     if not world.first:
         logging.getLogger().setLevel(logging.WARNING)
     bulk = Bulk.of(config)
-    model = load_model(config.run, pick_device(_device(config.device, world)))
-    model = model.with_choices(config.fusion, config.point, bool(config.within or config.exclude))
-    prior = make_prior(model.hierarchy, config.within, config.exclude)
-    _begin(config, model, prior, bulk, world)
+    prepared = load(config.run, _device(config.device, world)).prepared(replace(Options.of(config), coverage=()))
+    _begin(config, prepared, bulk, world)
     count = len(bulk.pictures)
     parts = [range(start, min(start + PART, count)) for start in range(0, count, PART)]
     files = [config.out / f"part-{number:06d}-of-{len(parts):06d}.parquet" for number in range(len(parts))]
@@ -115,14 +114,23 @@ def run(config: InferConfig) -> None:
     left = [number for number in own if not files[number].is_file()]
     photographs = sum(len(parts[number]) for number in left)
     bar = progress(range(photographs), "answering", "photograph", photographs, quiet=not world.first)
-    answered = _answered(model, prior, bulk, [parts[number] for number in left], config)
+    unread = 0
+    answered = _answered(prepared, bulk, [parts[number] for number in left], config)
     for number, answers in zip(left, answered, strict=True):
         with atomic_path(files[number]) as partial:
-            pq.write_table(_table(model, prior, bulk, parts[number], answers), partial, compression="zstd")
+            pq.write_table(_table(prepared, bulk, parts[number], answers), partial, compression="zstd")
+        unread += len(answers.problems)
         bar.update(len(parts[number]))
     bar.close()
     before = sum(len(parts[number]) for number in own) - photographs
-    log.info("%s: %s photographs answered%s", config.out, f"{photographs:,}", f", {before:,} before" if before else "")
+    log.info(
+        "%s: %s photographs answered%s%s. %s",
+        config.out,
+        f"{photographs - unread:,}",
+        f", {unread:,} could not be read (column problem)" if unread else "",
+        f", {before:,} were there already" if before else "",
+        NOTICE,
+    )
 
 
 def _device(name: str, world: World) -> str:
@@ -131,9 +139,11 @@ def _device(name: str, world: World) -> str:
     return f"cuda:{world.local_rank}" if spread else name
 
 
-def _begin(config: InferConfig, model: Model, prior: Prior | None, bulk: Bulk, world: World) -> None:
+def _begin(config: InferConfig, prepared: Prepared, bulk: Bulk, world: World) -> None:
     """Refuse to mix answers."""
+    model, prior = prepared.model, prepared.prior
     about = {
+        "version": VERSION,
         "run": model.name,
         "model_hash": model.hash,
         "fusion": model.fusion,
@@ -159,44 +169,54 @@ class _Answers:
 
     points_deg: NDArray[np.float64]
     best: NDArray[np.int64]
-    probability: NDArray[np.float64]
+    confidence: NDArray[np.float64]
+    inside: NDArray[np.float64]
     problems: dict[int, str] = field(default_factory=dict)
 
+    @classmethod
+    def empty(cls, photographs: int, levels: int) -> "_Answers":
+        """Return answers of which none is known yet."""
+        shape = (photographs, levels)
+        nothing = np.full(photographs, np.nan)
+        return cls(np.full((photographs, 2), np.nan), np.full(shape, -1), np.full(shape, np.nan), nothing)
 
-def _answered(
-    model: Model, prior: Prior | None, bulk: Bulk, parts: list[range], config: InferConfig
-) -> Iterator[_Answers]:
+
+def _answered(prepared: Prepared, bulk: Bulk, parts: list[range], config: InferConfig) -> Iterator[_Answers]:
     """Yield the answers of each part; workers go on with the next one while this is written."""
-    cut = [[part[at : at + config.batch_size] for at in range(0, len(part), config.batch_size)] for part in parts]
-    flat = [batch for batches in cut for batch in batches]
-    loaded = photo_batches(bulk.pictures, model.transform, config.batch_size, config.workers, flat)
-    for part, batches in zip(parts, cut, strict=True):
-        shape = (len(part), model.hierarchy.depth)
-        answers = _Answers(np.full((len(part), 2), np.nan), np.full(shape, -1), np.full(shape, np.nan))
-        for _ in batches:
-            _fill(answers, next(loaded), part.start, model, prior)
-        yield answers
+    batches = [part[at : at + config.batch_size] for part in parts for at in range(0, len(part), config.batch_size)]
+    answers = {part: _Answers.empty(len(part), prepared.model.hierarchy.depth) for part in parts}
+    left = list(parts)
+
+    def unreadable(index: int, reason: str) -> None:
+        part = next(part for part in left if index in part)
+        answers[part].problems[index - part.start] = reason
+
+    outputs = network_outputs(
+        prepared.model, bulk.pictures, config.batch_size, config.workers, unreadable=unreadable, batches=batches
+    )
+    for rows, output in outputs:
+        while rows[0] not in left[0]:
+            yield answers.pop(left.pop(0))
+        _fill(answers[left[0]], rows - left[0].start, output, prepared)
+    while left:
+        yield answers.pop(left.pop(0))
 
 
-def _fill(answers: _Answers, batch: PhotoBatch, start: int, model: Model, prior: Prior | None) -> None:
-    answers.problems.update((index - start, reason) for index, reason in batch.unreadable)
-    if not len(batch.index):
-        return
-    rows = batch.index.numpy() - start
-    seen = model.outputs(batch.pixels)
-    posterior = model.posterior(seen.logits)
-    if prior is not None:
-        posterior, _ = restrict(model.tree, posterior, prior)
-    answers.points_deg[rows] = model.points(posterior, seen)
+def _fill(answers: _Answers, rows: NDArray[np.int64], output: NetworkOutput, prepared: Prepared) -> None:
+    found = prepared.answer(output, regions=False)
+    answers.points_deg[rows] = found.points_deg
     # One reading from the device for each level, not for each photograph.
-    for depth, level in enumerate(posterior):
-        log_probability, best = level.max(dim=1)
-        answers.best[rows, depth] = best.cpu().numpy()
-        answers.probability[rows, depth] = log_probability.exp().cpu().numpy()
+    for depth, level in enumerate(found.posterior):
+        answers.best[rows, depth] = level.argmax(dim=1).cpu().numpy()
+    if (confidence := prepared.confidence(found.posterior)) is not None:
+        answers.confidence[rows] = confidence
+    if found.inside is not None:
+        answers.inside[rows] = found.inside
 
 
-def _table(model: Model, prior: Prior | None, bulk: Bulk, part: range, answers: _Answers) -> pa.Table:
+def _table(prepared: Prepared, bulk: Bulk, part: range, answers: _Answers) -> pa.Table:
     """Return a part's answers as they are written; missing values are null."""
+    model = prepared.model
     unread = np.isnan(answers.points_deg[:, 0])
     columns: dict[str, Any] = {
         "input": bulk.names.slice(part.start, len(part)),
@@ -206,9 +226,16 @@ def _table(model: Model, prior: Prior | None, bulk: Bulk, part: range, answers: 
     }
     for depth, name in enumerate(model.hierarchy.level_names):
         texts = np.array(model.hierarchy.name[model.hierarchy.rows(depth)], dtype=object)
+        confidence = answers.confidence[:, depth].astype(np.float32)
         columns[f"{name}_cell"] = pa.array(texts[answers.best[:, depth]], pa.string(), mask=unread)
-        columns[f"{name}_probability"] = pa.array(answers.probability[:, depth].astype(np.float32), mask=unread)
+        columns[f"{name}_confidence"] = pa.array(confidence, mask=np.isnan(confidence))
     columns["problem"] = pa.array([answers.problems.get(row) for row in range(len(part))], pa.string())
-    warnings = "; ".join([*model_warnings(model), *([prior.words] if prior else [])])
-    columns["warnings"] = pa.array([warnings] * len(part), pa.string())
+    warnings = [NOTICE.rstrip("."), *prepared.warnings()]
+    columns["warnings"] = pa.array(["; ".join([*warnings, *_inside(prepared, p)]) for p in answers.inside], pa.string())
     return pa.table(columns)
+
+
+def _inside(prepared: Prepared, probability: float) -> list[str]:
+    if prepared.prior is None or np.isnan(probability):
+        return []
+    return [prepared.prior.sentence(probability)]

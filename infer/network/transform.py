@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-from plumbing.images import open_rgb
+from plumbing.images import open_rgb, upright_rgb
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -39,12 +39,14 @@ class InputTransform:
         if self.resize not in ("squash", "crop"):
             raise ValueError(f"resize is squash or crop, got {self.resize!r}")
 
-    def pixels(self, source: Path | bytes) -> Tensor:
-        """Return a (3, size, size) uint8 tensor of an image file or its bytes.
+    def pixels(self, source: Path | bytes | Image.Image) -> Tensor:
+        """Return a (3, size, size) uint8 tensor of an image file, its bytes, or an opened picture.
 
         Raises:
             ValueError: it cannot be decoded; the message names the file.
         """
+        if isinstance(source, Image.Image):
+            return self.from_picture(upright_rgb(source.copy(), max_side=max(MAX_SIDE, 4 * self.size)))
         # A JPEG decodes at the fraction of its size that is still four times the wanted one: nothing is lost that is seen.
         return self.from_picture(open_rgb(source, max_side=max(MAX_SIDE, 4 * self.size), draft_side=4 * self.size))
 

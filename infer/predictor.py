@@ -1,0 +1,351 @@
+"""Photographs to predictions: `infer.load(run).predict(images)`; the commands, the app and notebooks call this alone."""
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+
+from infer.answer import Extras, Prepared, one_prediction
+from infer.config import IN_DISTRIBUTION, ClaimConfig, Fusion, Point
+from infer.decode.conformal import RegionFinder, read_conformal
+from infer.decode.countries import LeafCountries
+from infer.decode.multi_image import agreement, fuse_photographs
+from infer.decode.posterior import sum_up
+from infer.decode.prior import make_prior
+from infer.explain.evidence import explained
+from infer.explain.retrieval import Neighbours, open_neighbours
+from infer.images import ImageLike, Images, network_outputs
+from infer.model import Model, NetworkOutput, load_model
+from infer.network.devices import pick_device
+from infer.network.sphere import vectors_of
+from infer.prediction import Prediction
+
+log = logging.getLogger(__name__)
+
+PREPARED = 8
+"""Sets of options that a predictor keeps ready."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(ClaimConfig):
+    """What is asked of each photograph; the fields are those of the flags of `python -m infer predict`."""
+
+    fusion: Fusion | None = None
+    point: Point | None = None
+    same_place: bool = False
+    same_place_temperature: float = 2.0
+    mass: float = 0.9
+    top: int = 100
+
+    @classmethod
+    def of(cls, config: Any) -> "Options":
+        """Return the options among the fields of a command's config; a field that is None keeps its default."""
+        given = {f.name: getattr(config, f.name, None) for f in fields(cls)}
+        return cls(**{name: value for name, value in given.items() if value is not None})
+
+
+class Predictions(Iterable[Prediction]):
+    """Predictions of many images, in order, computed as they are read.
+
+    Those of a list or tuple of images are kept and can be read again, counted and indexed. Those of any other iterable are
+    passed on and forgotten, in constant memory; they can be read once.
+    """
+
+    def __init__(self, source: Iterator[Prediction], kept: bool) -> None:
+        """Wrap a stream; `kept` says whether its predictions stay."""
+        self._source, self._kept = source, kept
+        self._read: list[Prediction] = []
+        self._finished = False
+
+    def __iter__(self) -> Iterator[Prediction]:
+        """Yield the predictions in the order of the images.
+
+        Raises:
+            ValueError: those of a stream were read before.
+        """
+        if self._finished and not self._kept:
+            raise ValueError(
+                "these predictions of a stream were read once and are gone: keep them, as in list(predictions)"
+            )
+        yield from self._read
+        for prediction in self._source:
+            if self._kept:
+                self._read.append(prediction)
+            yield prediction
+        self._finished = True
+
+    def __len__(self) -> int:
+        """Return how many there are, of a list or tuple of images.
+
+        Raises:
+            TypeError: they are those of a stream.
+        """
+        if not self._kept:
+            raise TypeError("the predictions of a stream have no length: make a list of them")
+        return sum(1 for _ in self)
+
+    def __getitem__(self, index: int) -> Prediction:
+        """Return one prediction of a list or tuple of images."""
+        if not self._kept:
+            raise TypeError("the predictions of a stream have no index: make a list of them")
+        return [prediction for prediction in self][index]  # noqa: C416 (list() would ask for the length first)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return one row for each prediction, with the columns of predictions.csv."""
+        return pd.DataFrame([prediction.to_row() for prediction in self])
+
+    def to_geojson(self) -> dict[str, Any]:
+        """Return the points and regions of all predictions as one GeoJSON feature collection."""
+        return {"type": "FeatureCollection", "features": [f for p in self for f in p.to_geojson()["features"]]}
+
+
+class Predictor:
+    """A run that answers photographs. Several threads may share one.
+
+    Attributes:
+        run: the run folder.
+        model: networks, cells and temperatures.
+
+    Example:
+        >>> import infer
+        >>> model = infer.load("runs/demo")  # doctest: +SKIP
+        >>> model.predict("photo.jpg").headline  # doctest: +SKIP
+        'Most likely India'
+    """
+
+    def __init__(self, run: Path, model: Model) -> None:
+        """Hold a model; what options need is prepared when they are first asked for."""
+        self.run, self.model = run, model
+        self._prepared: OrderedDict[Any, Prepared] = OrderedDict()
+        self._finders: dict[Any, RegionFinder] = {}
+        self._lock = threading.RLock()
+
+    def predict(
+        self,
+        images: ImageLike | Iterable[ImageLike],
+        *,
+        coverage: float | Sequence[float] = (0.5, 0.9),
+        confidence: float | None = None,
+        coarsest: str | None = None,
+        within: str | Sequence[str] = (),
+        exclude: str | Sequence[str] = (),
+        places: str = IN_DISTRIBUTION,
+        fusion: str | None = None,
+        point: str | None = None,
+        same_place: bool = False,
+        same_place_temperature: float = 2.0,
+        mass: float = 0.9,
+        top: int = 100,
+        batch_size: int = 32,
+        workers: int = 2,
+        on_error: Literal["raise", "skip"] = "raise",
+    ) -> Any:
+        """Return where a photograph, or each of many, was taken.
+
+        Args:
+            images: a path, the bytes of a file, a PIL image, or an (H, W, 3) uint8 array; or an iterable of them.
+            coverage: of the conformal prediction regions, each in 0 to 1.
+            confidence: answer at the finest level whose best cell is right with this probability, 0 to 1.
+            coarsest: with `confidence`, the coarsest level that is of use.
+            within: areas of which one holds the place: country codes or names, `south,west,north,east`, files of polygons.
+            exclude: areas that do not hold it.
+            places: `in-distribution`, or `unseen` for cities without training photographs.
+            fusion: `chain`, `product` or `greedy`; what the calibration split preferred when None.
+            point: how the point is chosen; what the calibration split preferred when None.
+            same_place: all images show one place, and one prediction answers for all of them.
+            same_place_temperature: 1 takes them as independent, their number takes them as one.
+            mass: per level, the fewest cells that hold this share of the probability are listed.
+            top: at most so many cells a level are listed.
+            batch_size: images in a step of the network.
+            workers: processes that decode files, where a list holds many of them.
+            on_error: what to do with an image of many that cannot be read: `raise`, or `skip` it with a log line.
+
+        Returns:
+            A `Prediction` for one image or for several of one place; `Predictions` for an iterable.
+
+        Raises:
+            ValueError: an image cannot be read, or an option cannot work; the message says what to do.
+        """
+        options = Options(
+            coverage=tuple(np.atleast_1d(coverage).tolist()),
+            confidence=confidence,
+            coarsest=coarsest,
+            within=(within,) if isinstance(within, str) else tuple(within),
+            exclude=(exclude,) if isinstance(exclude, str) else tuple(exclude),
+            places=places,  # type: ignore[arg-type]
+            fusion=fusion,  # type: ignore[arg-type]
+            point=point,  # type: ignore[arg-type]
+            same_place=same_place,
+            same_place_temperature=same_place_temperature,
+            mass=mass,
+            top=top,
+        )
+        if on_error not in ("raise", "skip"):
+            raise ValueError(f"on_error is 'raise' or 'skip', got {on_error!r}")
+        prepared = self.prepared(options)
+        single = Images.is_one(images)
+        given: Any = [images] if single else images
+        refuse = on_error == "raise" or single
+        stream = (p for _, p in self.stream(given, prepared, batch_size, workers, refuse=refuse))
+        if single or same_place:
+            found = next(stream, None)
+            if found is None:
+                raise ValueError("none of the images could be read as a photograph")
+            return found
+        return Predictions(stream, kept=isinstance(given, list | tuple))
+
+    def prepared(self, options: Options) -> Prepared:
+        """Return what options need beside the photographs, made once: the area, the regions, the calibration.
+
+        Raises:
+            ValueError: an option cannot work with this run.
+        """
+        key = (tuple(asdict(options).items()), tuple(_stamp(area) for area in (*options.within, *options.exclude)))
+        with self._lock:
+            if key not in self._prepared:
+                self._prepared[key] = self._prepare(options)
+                while len(self._prepared) > PREPARED:
+                    self._prepared.popitem(last=False)
+            self._prepared.move_to_end(key)
+            return self._prepared[key]
+
+    def _prepare(self, options: Options) -> Prepared:
+        model = self.model.with_choices(options.fusion, options.point, bool(options.within or options.exclude))
+        prior = make_prior(model.hierarchy, options.within, options.exclude)
+        coarsest = model.hierarchy.level_index(options.coarsest) if options.coarsest else 0
+        conformal = read_conformal(self.run, model.hash, model.fusion, options.places)
+        if options.confidence is not None and conformal is None:
+            raise ValueError(
+                f"--confidence {options.confidence:g} needs a calibrated run and {model.name} is not: run "
+                "`python -m train calibrate` on it first"
+            )
+        if prior is not None:
+            # The coordinates that stand for leaves lie inside the area too.
+            inside = vectors_of(torch.from_numpy(prior.center_deg).to(model.device))
+            model = replace(model, centers=(*model.centers[:-1], inside.to(model.centers[-1].dtype)))
+        finder = None
+        if conformal is not None and options.coverage:
+            shared = self._finders.setdefault(
+                (model.fusion, options.places), RegionFinder(model.hierarchy, conformal, model.device, ())
+            )
+            finder = shared.asked(options.coverage, *(() if prior is None else (prior.table, prior.country)))
+        countries = self._countries
+        if prior is not None:
+            countries = LeafCountries.of(model.hierarchy, prior.country, prior.table)
+        return Prepared(options, model, prior, conformal, finder, coarsest, countries)
+
+    @cached_property
+    def _countries(self) -> LeafCountries:
+        return LeafCountries.of(self.model.hierarchy)
+
+    def stream(
+        self,
+        images: Iterable[ImageLike],
+        prepared: Prepared,
+        batch_size: int = 32,
+        workers: int = 2,
+        *,
+        refuse: bool = False,
+        explain: bool = False,
+        neighbours: Neighbours | None = None,
+        truths_deg: Sequence[tuple[float, float] | None] | None = None,
+    ) -> Iterator[tuple[int, Prediction]]:
+        """Yield the number of each image that can be read, with its prediction; with `same_place`, one of all.
+
+        Args:
+            images: any number of them.
+            prepared: of `prepared`.
+            batch_size: images in a step of the network.
+            workers: processes that decode files, where a list holds many.
+            refuse: raise where an image cannot be read; otherwise a log line names it.
+            explain: compute a heat map too, which takes seconds.
+            neighbours: training photographs to compare with.
+            truths_deg: where each image was taken, where a dataset knows it.
+
+        Raises:
+            ValueError: with `refuse`, an image cannot be read.
+        """
+        together: list[tuple[Images, int, int, NetworkOutput]] = []
+        for chunk, first in _chunks(images, batch_size):
+            for rows, output in network_outputs(self.model, chunk, batch_size, workers, refuse=refuse):
+                if prepared.options.same_place:
+                    # Kept small: the images themselves are let go where they are no files.
+                    together += [
+                        (chunk, int(i), first + int(i), output.rows(slice(k, k + 1))) for k, i in enumerate(rows)
+                    ]
+                    continue
+                answered = prepared.answer(output)
+                for k, i in enumerate(rows.tolist()):
+                    truth = None if truths_deg is None else truths_deg[first + i]
+                    extras = Extras(truth)
+                    if explain:
+                        extras = explained(chunk, i, answered.row(k), prepared.model, neighbours, truth)
+                    yield first + i, one_prediction(prepared, [chunk.described(i, first + i)], answered.row(k), extras)
+        if together:
+            yield together[0][2], self._one_place(prepared, together)
+
+    def _one_place(self, prepared: Prepared, seen: list[tuple[Images, int, int, NetworkOutput]]) -> Prediction:
+        """Return the one prediction of several photographs of one place."""
+        model, temperature = prepared.model, prepared.options.same_place_temperature
+        output = NetworkOutput.joined([one for _, _, _, one in seen])
+        posterior = model.posterior(output.logits)
+        agrees = agreement(posterior[max(0, len(posterior) - 2)], temperature)
+        together = fuse_photographs(posterior[-1], temperature)[None]
+        answered = prepared.answer(output.one_place(), sum_up(model.tree, together))
+        described = [images.described(i, number) for images, i, number, _ in seen]
+        return one_prediction(prepared, described, answered.row(0), Extras(agreement=agrees))
+
+    def neighbours(self, data: str | Path, batch_size: int = 32, workers: int = 2) -> Neighbours:
+        """Return the training photographs of this run, to compare with; their features are computed once and kept."""
+        return open_neighbours(self.model, self.run, Path(data), batch_size, workers)
+
+
+def load(run: str | Path, device: str = "auto") -> Predictor:
+    """Return a run folder as what answers photographs.
+
+    Args:
+        run: the run folder.
+        device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+
+    Raises:
+        ValueError: the run is not complete, damaged or made of parts that do not belong together.
+
+    Example:
+        >>> import infer
+        >>> infer.load("runs/nowhere")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        ValueError: runs/nowhere is not a run folder...
+    """
+    folder = Path(run)
+    return Predictor(folder, load_model(folder, pick_device(device)))
+
+
+def _stamp(area: str) -> tuple[int, int] | None:
+    """Return by what a changed file of polygons is told; None of what is not a file."""
+    try:
+        about = Path(area).stat()
+    except (OSError, ValueError):
+        return None
+    return about.st_mtime_ns, about.st_size
+
+
+def _chunks(images: Iterable[ImageLike], batch_size: int) -> Iterator[tuple[Images, int]]:
+    """Yield images in chunks with the number of the first of each; a list of files is one chunk, which workers decode."""
+    if isinstance(images, list | tuple) and all(isinstance(image, str | Path) for image in images):
+        if images:
+            yield Images(images), 0
+        return
+    source, first = iter(images), 0
+    while chunk := list(islice(source, batch_size)):
+        yield Images(chunk), first
+        first += len(chunk)
