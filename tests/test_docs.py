@@ -4,6 +4,7 @@ import importlib
 import re
 import shlex
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ import pytest
 from dataset.manifest import DATASET, MANIFEST
 from fetch.ingest import MEASURES, UNTHINNED
 from fetch.rejected import REJECTED
+from geocells.partitions import PARTITIONS
 from plumbing import flags
 from plumbing.config import Commands, parse
 from tests.tiny import PLACES
+from train.registry import LOSSES
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -32,6 +35,8 @@ OPTIONAL = {"gradio", "timm", "transformers", "wandb", "tensorboard", "pillow-he
 """Packages that a page may tell to install and that requirements.txt does not have."""
 OTHER_FLAGS = {"--nproc-per-node", "--nnodes", "--standalone", "--help", "--"}
 """Flags that stand in text and belong to torchrun or to every command."""
+ADDED_VERBS = {"webcams"}
+"""Verbs that the page on extending adds."""
 MOST_PICTURE_BYTES = 150_000
 README_LINES = 150
 
@@ -178,9 +183,20 @@ def test_every_code_block_is_of_a_kind_that_is_checked(name):
     assert not indented, "an indented code block is not checked: fence it and name its kind"
 
 
+@pytest.fixture
+def checkout(tmp_path, monkeypatch) -> Path:
+    """A working folder with the recipes of the checkout, and the one that the page on extending writes."""
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "recipes").symlink_to(ROOT / "train" / "recipes", target_is_directory=True)
+    recipe = next(block for block in blocks_of("docs/extending.md") if block.kind == "yaml")
+    (tmp_path / "quick.yaml").write_text(recipe.text)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 @pytest.mark.parametrize("block", of_kind("sh"))
-def test_every_command_of_a_block_can_be_typed(block, monkeypatch):
-    monkeypatch.chdir(ROOT)
+@pytest.mark.usefixtures("checkout")
+def test_every_command_of_a_block_can_be_typed(block):
     lines = shell_lines(block.text)
     assert lines, "the block holds no command"
     for line in lines:
@@ -188,8 +204,8 @@ def test_every_command_of_a_block_can_be_typed(block, monkeypatch):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_command_in_the_text_can_be_typed(name, monkeypatch):
-    monkeypatch.chdir(ROOT)
+@pytest.mark.usefixtures("checkout")
+def test_every_command_in_the_text_can_be_typed(name):
     for code in re.findall(r"`([^`\n]+)`", prose_of(name)):
         words = shlex.split(code.replace("'", ""), comments=True)
         if words[:1] == ["make"] or words[:2] == ["pip", "install"]:
@@ -198,11 +214,11 @@ def test_every_command_in_the_text_can_be_typed(name, monkeypatch):
             words = words[2:]
             if words[0].isupper():
                 continue
-            if any(word.startswith("--") for word in words):
+            if {"--data", "--run", "--out"} & set(words):
                 check_python(words)
                 continue
         if len(words) > 1 and words[0] in FOLDERS:
-            if words[1].isupper():
+            if words[1].isupper() or words[1] in ADDED_VERBS:
                 continue
             config, prog, _ = chosen(words[0], words[1:])
             given = {word.split("=")[0] for word in words if word.startswith("--")}
@@ -281,13 +297,54 @@ def home(tiny, calibrated, tmp_path_factory) -> Path:
     return home
 
 
+def of_a_file(block: Block) -> bool:
+    """Return whether a block is the content of a file, which its first line names; others run as they are."""
+    return bool(re.match(r"# \S+\.py$", block.text.splitlines()[0]))
+
+
+@pytest.fixture
+def registries() -> Iterator[None]:
+    """Choices that a page adds, taken out again."""
+    before = [set(registry) for registry in (PARTITIONS, LOSSES)]
+    yield
+    for registry, names in zip((PARTITIONS, LOSSES), before, strict=True):
+        for name in set(registry) - names:
+            registry.forget(name)
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if any(b.kind == "python" for b in blocks_of(name))])
+@pytest.mark.usefixtures("registries")
 def test_the_python_of_a_page_runs_as_written(name, home, monkeypatch):
     monkeypatch.chdir(home)
     page: dict[str, Any] = {"__name__": "page"}
     for block in blocks_of(name):
-        if block.kind == "python":
+        if block.kind == "python" and not of_a_file(block):
             exec(compile("\n" * block.line + block.text, block.page, "exec"), page)
+
+
+def sections(name: str) -> dict[str, list[Block]]:
+    """Return the blocks of a page by the heading that they stand below, `A loss` as `loss`."""
+    headings = [
+        (number, line.split()[-1].lower())
+        for number, line in enumerate((ROOT / name).read_text().splitlines(), start=1)
+        if line.startswith("## ")
+    ]
+    below: dict[str, list[Block]] = {heading: [] for _, heading in headings}
+    for block in blocks_of(name):
+        below[max(heading for heading in headings if heading[0] < block.line)[1]].append(block)
+    return below
+
+
+@pytest.mark.parametrize("section", ["source", "partition", "loss", "trunk", "recipe"])
+def test_what_the_page_on_extending_adds_is_what_a_test_adds(section):
+    page = sections("docs/extending.md")[section]
+    test = [line.strip() for line in (ROOT / "tests" / f"test_extending_{section}.py").read_text().splitlines()]
+    assert any(block.kind in ("python", "yaml") for block in page), "the section adds nothing"
+    written = [b.text for b in page if b.kind == "yaml" or (b.kind == "python" and of_a_file(b))]
+    for text in written:
+        lines = [line.strip() for line in text.splitlines() if line.strip() and not re.match(r"# \S+\.py$", line)]
+        missing = [line for line in lines if line not in test and not line.startswith(("from ", "import "))]
+        assert not missing
 
 
 def test_the_readme_is_short_and_begins_with_a_name_a_sentence_and_a_picture():
