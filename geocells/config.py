@@ -2,29 +2,45 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
+
+from tyro.conf import arg
+
+from plumbing.flags import Groups
+from plumbing.rules import Rule, check_rules, needs
 
 
 @dataclass(frozen=True)
 class LandConfig:
     """Count the cells that touch land, and write their ids."""
 
+    GROUPS: ClassVar[Groups] = {
+        "cells": ("level", "equal_area"),
+        "land polygons": ("natural_earth", "download", "sha256", "base_url", "cache"),
+        "files written": ("out",),
+    }
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        needs("sha256 base_url cache", "download"),
+        needs("equal_area", "natural_earth download"),
+    )
+
     natural_earth: Path | None = None
-    """A file of land polygons, such as ne_50m_land.zip; the table that ships with the project answers when absent."""
+    """A file of land polygons, such as ne_50m_land.zip. Left out, the table that ships with the project answers."""
     download: Literal["10m", "50m", "110m"] | None = None
-    """Fetch the official land file of this scale once, into a cache, and use it."""
-    level: int = 8
+    """Download the official land file of this scale once, into a cache, and use it."""
+    level: Annotated[int, arg(metavar="1..12")] = 8
     """Level of the cells, 1 to 12; 1 to 8 for the shipped table."""
     equal_area: bool = False
     """Cut latitudes so that all cells of a level have the same area."""
     out: Path | None = None
-    """Write the cells that touch land: a .txt of one id a line, or a .csv of ids and bounds."""
+    """Write the cells that touch land: a .txt with one id per line, or a .csv of ids and bounds. Left out, they are only
+    counted."""
     sha256: str | None = None
-    """Refuse the downloaded file unless this is its SHA-256."""
-    base_url: str = "https://naciscdn.org/naturalearth"
-    """Where the official files lie: this is where naturalearthdata.com sends those who click on a download."""
+    """With --download: refuse the file unless this is its SHA-256. Left out, it is not checked."""
+    base_url: Annotated[str, arg(metavar="URL")] = "https://naciscdn.org/naturalearth"
+    """Where the official files are; downloads from naturalearthdata.com lead there."""
     cache: Path | None = None
-    """Folder of downloaded files; the user's own cache folder when absent."""
+    """Folder for downloaded files. Left out, the user's cache folder."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -32,12 +48,9 @@ class LandConfig:
             raise ValueError(f"--out ends in .txt or .csv, got {self.out}")
         if self.natural_earth and self.download:
             raise ValueError("--natural-earth and --download exclude each other: name a file, or have one fetched")
-        if self.sha256 and not self.download:
-            raise ValueError("--sha256 checks a download: add --download 50m")
+        check_rules(self)
         if not self.base_url.startswith(("https://", "http://")):
             raise ValueError(f"--base-url starts with https:// or http://, got {self.base_url}")
-        if self.equal_area and not (self.natural_earth or self.download):
-            raise ValueError("the shipped table has no --equal-area: add --natural-earth FILE or --download 50m")
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
+
+from plumbing.addresses import check_tiles
+from plumbing.flags import Folder, Groups, LevelName, Renamed, Share
+from plumbing.rules import Rule, check_rules, excludes, needs
 
 Fusion = Literal["chain", "product", "greedy"]
 RENAMED_FUSIONS = {"seed": "greedy"}
@@ -14,222 +18,297 @@ UNSEEN: Literal["unseen"] = "unseen"
 Places = Literal["in-distribution", "unseen"]
 RENAMED_PLACES = {"usual": IN_DISTRIBUTION, "elsewhere": UNSEEN}
 """Names of version 0.1.0, as above."""
+RENAMED_VALUES: Renamed = {"fusion": RENAMED_FUSIONS, "places": RENAMED_PLACES}
 Point = Literal["top", "mean", "median", "geoscore", "regressed", "refined"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimConfig:
-    """What an answer claims beyond probabilities of cells, and what is known beside the photograph."""
+    """Which regions and levels an answer has, and what is known beside the photograph."""
 
-    coverage: tuple[float, ...] = (0.5, 0.9)
+    GROUPS: ClassVar[Groups] = {
+        "what is answered": ("coverage", "places", "confidence", "coarsest"),
+        "prior knowledge": ("within", "exclude"),
+    }
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        needs("coarsest", "confidence"),
+        needs("places", "coverage confidence sidecars"),
+    )
+
+    coverage: tuple[Share, ...] = (0.5, 0.9)
     """Give the conformal prediction region of this coverage: the smallest that holds the true place this often, such as
     0.5 0.9, as calibrated on the calibration split. Nothing behind the flag: no regions."""
     places: Places = IN_DISTRIBUTION
-    """For which photographs regions and confidence hold: in-distribution, of the places that the calibration photographs are
-    of; or unseen, of places that no training photograph is of (see `train calibrate --unseen`), which takes larger
-    regions."""
-    confidence: float | None = None
-    """Answer at the finest level whose best cell has at least this calibrated confidence, such as 0.6."""
-    coarsest: str | None = None
-    """With --confidence: answers coarser than this level, such as L3, are of no use; say that it is not known."""
-    within: tuple[str, ...] = ()
-    """Known to lie in a country (DE), a box (south,west,north,east in degrees), or the polygons of a file
-    (area.geojson); several together are one area. Write a box that begins south of the equator with =, as in
-    --within=-10,110,-5,120."""
-    exclude: tuple[str, ...] = ()
-    """Known not to lie there; areas as for --within."""
+    """For which photographs regions and confidence are calibrated: in-distribution, from where the calibration photographs
+    are; or unseen, from places without training photographs (see `train calibrate --unseen`), where regions are larger."""
+    confidence: Share | None = None
+    """Answer at the finest level whose best cell has at least this calibrated confidence, such as 0.6. Left out, at the
+    finest level there is."""
+    coarsest: LevelName | None = None
+    """With --confidence: an answer coarser than this level, such as L3, is not worth giving; the place is then unknown.
+    Left out, any level is."""
+    within: tuple[Annotated[str, arg(metavar="AREA")], ...] = ()
+    """The photographs are known to be from here: a country (DE), a box (south,west,north,east in degrees), or the
+    polygons of a file (area.geojson); several together are one area. Write a box that begins south of the equator with
+    =, as in --within=-10,110,-5,120. Left out, the whole world."""
+    exclude: tuple[Annotated[str, arg(metavar="AREA")], ...] = ()
+    """The photographs are known not to be from here; areas as for --within."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        for coverage in self.coverage:
-            if not 0 < coverage < 1:
-                raise ValueError(f"--coverage is a share between 0 and 1, such as 0.9, got {coverage:g}")
+        _check_coverage(self.coverage)
         if self.confidence is not None and not 0 < self.confidence < 1:
-            raise ValueError(f"--confidence is a chance between 0 and 1, such as 0.6, got {self.confidence:g}")
-        if self.coarsest is not None and self.confidence is None:
-            raise ValueError("--coarsest says where --confidence ends: give both, such as --confidence 0.6")
+            raise ValueError(f"--confidence is a probability between 0 and 1, such as 0.6, got {self.confidence:g}")
+        check_rules(self)
+
+
+BULK_WITHOUT = (
+    "coverage places confidence coarsest same_place same_place_temperature explain data formats sidecars strip mass top "
+    "maps tiles"
+)
+"""Flags without effect in bulk."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class InferConfig(ClaimConfig):
     """Say where photographs were taken: a probability for every cell, a point, a map. A hypothesis, not proof."""
 
-    RENAMED: ClassVar = {"fusion": RENAMED_FUSIONS, "places": RENAMED_PLACES}
+    GROUPS: ClassVar[Groups] = {
+        "photographs and run": ("photos", "run", "split", "limit"),
+        "what is answered": ("fusion", "point", "same_place", "same_place_temperature", "mass", "top"),
+        "prior knowledge": (),
+        "files written": ("out", "maps", "tiles", "formats", "sidecars", "strip", "bulk"),
+        "explanation": ("explain", "data"),
+        "speed": ("batch_size", "workers", "device"),
+    }
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        excludes("bulk", BULK_WITHOUT, why="answers with points and best cells alone"),
+        *ClaimConfig.RULES,
+        needs("same_place_temperature", "same_place"),
+        needs("data", "explain"),
+        needs("tiles", "maps"),
+        excludes("same_place", "explain", why="gives one answer for all photographs"),
+    )
+    RENAMED: ClassVar[Renamed] = RENAMED_VALUES
 
     photos: Positional[tuple[Path, ...]]
     """Photographs, folders of them, or dataset folders; with --bulk also tables (CSV, Parquet) with a column of paths."""
     run: Path
     """Run folder with a trained model."""
     split: Literal["train", "calibration", "test", "all"] = "test"
-    """Which photographs of a dataset folder; their true places are then on the maps."""
+    """Which photographs of a dataset folder; the pages then show where they were taken."""
     limit: int | None = None
-    """Take at most so many photographs, evenly from all."""
-    out: Path = Path("predictions")
-    """Folder for predictions.json, .csv, .geojson, and a map of each photograph."""
+    """Take at most this many photographs, evenly from all. Left out, all."""
+    out: Folder = Path("predictions")
+    """Folder for predictions.json, .csv, .geojson, and a page and a picture for each photograph."""
     fusion: Fusion | None = None
     """How levels are combined: chain (chain rule down the tree), product (of the levels' own posteriors), greedy (the
-    published rule). Left out, what the calibration split preferred."""
+    published rule). Left out, the one that scored best on the calibration split."""
     point: Point | None = None
-    """Which point: top (most probable cell), mean, median, geoscore (highest expected GeoScore); where the run has it,
-    regressed (a network's own coordinate) or refined (geoscore with coordinates inside cells, by train.refine). Left out,
-    what the calibration split preferred."""
+    """Which point: top (centre of the most probable cell), mean, median, geoscore (highest expected GeoScore); where the
+    run has it, regressed (coordinate of a network) or refined (geoscore with coordinates inside cells, by `train
+    refine`). Left out, the one that scored best on the calibration split."""
     formats: tuple[Literal["parquet", "kml", "gpkg"], ...] = ()
-    """Further files of all answers beside predictions.json, .csv and .geojson: points and regions."""
-    sidecars: float | None = None
-    """Write XMP side-cars with coordinates, into OUT/sidecars, for photographs that have none and whose finest cell is
-    right with at least this chance, such as 0.5. Originals are never touched."""
+    """More files of all answers, beside predictions.json, .csv and .geojson: points and regions."""
+    sidecars: Share | None = None
+    """Write XMP side-cars with coordinates into OUT/sidecars, for photographs that have none and whose finest cell has
+    at least this calibrated confidence, such as 0.5. Originals are never touched. Left out, none are written."""
     strip: bool = False
     """Write copies of the photographs without any metadata into OUT/stripped."""
     same_place: bool = False
-    """All photographs show one place: give one answer of all, and name one that contradicts the others."""
+    """All photographs show one place: give one answer for all, and name one that contradicts the others."""
     same_place_temperature: float = 2.0
-    """How much photographs of one place repeat each other: 1 takes them as independent, their number takes them as
-    one."""
+    """With --same-place: how much the photographs repeat each other. 1 takes them as independent; their number takes
+    them as one."""
     explain: bool = False
-    """Show what in the photograph speaks for the likeliest cell and not for one elsewhere; takes seconds for each. With
-    --data also the most similar training photographs."""
+    """Show what in the photograph speaks for the most probable cell; takes seconds for each. With --data also the most
+    similar training photographs."""
     data: Path | None = None
-    """With --explain: the dataset that the run was trained on. Its features are computed once and kept in the run."""
-    mass: float = 0.9
-    """Keep, per level, the fewest cells that hold this share of what is left; what was cut is reported."""
+    """With --explain: the dataset that the run was trained on, searched for similar photographs. Its features are computed
+    once and kept in the run. Left out, no similar photographs are shown."""
+    mass: Share = 0.9
+    """List, per level, the fewest cells that hold this share of the probability; the rest is reported as one number."""
     top: int = 100
-    """List and draw at most so many cells a level."""
+    """List and draw at most this many cells per level."""
     bulk: bool = False
-    """Answer for any number of photographs: Parquet parts in --out instead of the files above, without maps and
-    regions. Interrupted, the same command continues, with as many processes as then there are; under torchrun each
-    answers its share."""
+    """Answer for any number of photographs: Parquet parts in OUT instead of the other files, without pages and regions.
+    Interrupted, the same command continues, with any number of processes; under torchrun each answers its share."""
     maps: bool = True
     """Draw NAME.html and NAME.png for each photograph."""
-    tiles: str | None = None
-    """Address of background map tiles, https://.../{z}/{x}/{y}.png; the maps then need a network. Left out, they open
+    tiles: Annotated[str, arg(metavar="URL")] | None = None
+    """Address of background map tiles, https://.../{z}/{x}/{y}.png; the pages then need a network. Left out, they open
     offline."""
     batch_size: int = 32
-    """Photographs a step."""
+    """Photographs in a batch."""
     workers: int = 2
-    """Processes that decode photographs, where there are many."""
+    """Processes that decode photographs."""
     device: str = "auto"
-    """auto, cpu, cuda, cuda:1, mps."""
+    """auto, cpu, cuda, cuda:1 or mps."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         super().__post_init__()
-        alone = {"same-place": self.same_place, "strip": self.strip, "sidecars": self.sidecars, "formats": self.formats}
-        alone |= {"confidence": self.confidence, "explain": self.explain}
-        if self.bulk and any(alone.values()):
-            flags = ", ".join(f"--{name}" for name, value in alone.items() if value)
-            raise ValueError(f"--bulk gives points and best cells alone: leave out {flags}, or --bulk")
-        if self.sidecars is not None and not 0 < self.sidecars < 1:
-            raise ValueError(f"--sidecars is a chance between 0 and 1, such as 0.5, got {self.sidecars:g}")
-        if self.explain and self.same_place:
-            raise ValueError("--explain looks at one photograph at a time: leave out --same-place, or --explain")
-        if self.data is not None and not self.explain:
-            raise ValueError(
-                "--data is searched for similar photographs with --explain alone: add it, or leave out --data"
-            )
-        if self.same_place_temperature <= 0:
-            raise ValueError(f"--same-place-temperature must be above 0, got {self.same_place_temperature:g}")
         if not self.photos:
             raise ValueError(
                 "no photographs given: name files or folders, such as `python -m infer predict photo.jpg --run RUN`"
             )
+        if self.sidecars is not None and not 0 < self.sidecars < 1:
+            raise ValueError(f"--sidecars is a probability between 0 and 1, such as 0.5, got {self.sidecars:g}")
+        if self.same_place_temperature <= 0:
+            raise ValueError(f"--same-place-temperature must be above 0, got {self.same_place_temperature:g}")
+        if self.tiles is not None:
+            check_tiles("--tiles", self.tiles)
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"--limit must be 1 or more, got {self.limit}")
-        if not 0 < self.mass <= 1:
-            raise ValueError(f"--mass is a share above 0, at most 1, got {self.mass:g}")
-        if self.top < 1 or self.batch_size < 1 or self.workers < 0:
-            raise ValueError("--top and --batch-size must be 1 or more, --workers 0 or more")
+        _check_speed(self.batch_size, self.workers)
+        _check_listing(self.mass, self.top)
+        self._check_split()
+
+    def _check_split(self) -> None:
+        """Refuse a split where no dataset is asked for one."""
+        if self.split != "test" and all(photo.exists() and not is_dataset(photo) for photo in self.photos):
+            raise ValueError(
+                f"--split {self.split} chooses photographs of a dataset folder, and none is given: leave out --split"
+            )
+
+
+def is_dataset(folder: Path) -> bool:
+    """Say whether a path is a dataset folder."""
+    return (folder / "manifest.parquet").is_file()
+
+
+def _check_coverage(coverages: tuple[float, ...]) -> None:
+    for coverage in coverages:
+        if not 0 < coverage < 1:
+            raise ValueError(f"--coverage is a share between 0 and 1, such as 0.9, got {coverage:g}")
+
+
+def _check_speed(batch_size: int, workers: int) -> None:
+    if batch_size < 1:
+        raise ValueError(f"--batch-size must be 1 or more, got {batch_size}")
+    if workers < 0:
+        raise ValueError(f"--workers must be 0 or more, got {workers}")
+
+
+def _check_listing(mass: float, top: int) -> None:
+    if not 0 < mass <= 1:
+        raise ValueError(f"--mass is a share above 0, at most 1, got {mass:g}")
+    if top < 1:
+        raise ValueError(f"--top must be 1 or more, got {top}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig:
     """Measure a run on a split of a dataset: kilometres, GeoScore and classes, with 95 % cluster-bootstrap intervals."""
 
-    RENAMED: ClassVar = {"fusion": RENAMED_FUSIONS, "places": RENAMED_PLACES}
+    GROUPS: ClassVar[Groups] = {
+        "photographs and run": ("data", "run", "split"),
+        "what is answered": ("fusion", "point"),
+        "what is measured": (
+            "coverage",
+            "places",
+            "against",
+            "baselines",
+            "benchmark",
+            "trained_on",
+            "geoscore_scale_km",
+            "seed",
+        ),
+        "files written": ("out",),
+        "speed": ("batch_size", "workers", "device"),
+    }
+    RENAMED: ClassVar[Renamed] = RENAMED_VALUES
 
     data: Path
     """Dataset folder."""
     run: Path
     """Run folder with a trained model."""
-    split: str = "test"
+    split: Annotated[str, arg(metavar="SPLIT")] = "test"
     """Split to measure on: train, calibration or test."""
     out: Path | None = None
-    """JSON file for all figures; evaluation_SPLIT.json in the run folder when left out."""
+    """JSON file for all figures. Left out, evaluation_SPLIT.json in the run folder."""
     fusion: Fusion | None = None
-    """chain, product or greedy; what the calibration split preferred when left out."""
+    """How levels are combined: chain, product or greedy. Left out, the one that scored best on the calibration split."""
     point: Point | None = None
-    """top, mean, median, geoscore, or, where the run has it, regressed or refined; what the calibration split preferred
-    when left out."""
-    coverage: tuple[float, ...] = (0.5, 0.9)
+    """Which point: top, mean, median, geoscore, or, where the run has it, regressed or refined. Left out, the one that
+    scored best on the calibration split."""
+    coverage: tuple[Share, ...] = (0.5, 0.9)
     """Measure the conformal prediction regions of these coverages, such as 0.5 0.8 0.9."""
     places: Places = IN_DISTRIBUTION
     """Measure regions and confidence as calibrated for in-distribution photographs, or for photographs of unseen places."""
-    against: Path | None = None
-    """Another run, measured on the same photographs: the differences come with paired 95 % cluster-bootstrap intervals."""
-    trained_on: Path | None = None
-    """Dataset folder that the run was trained on, for the leak audit; --data when left out."""
+    against: Annotated[Path, arg(metavar="RUN")] | None = None
+    """Another run, measured on the same photographs: the differences come with paired 95 % cluster-bootstrap intervals.
+    Left out, no other."""
+    trained_on: Folder | None = None
+    """Dataset folder that the run was trained on, for the leakage audit. Left out, --data."""
     baselines: bool = False
-    """Also measure two answers that need no posterior: the run's point of how many training photographs each cell has
-    (cell prior), and the place of the training photograph with the most similar features (neighbour). Chance and one
-    place for all are always there."""
+    """Also measure two answers that need no posterior: the point that the run's counts of training photographs per cell
+    give (cell prior), and the place of the training photograph with the most similar features (neighbour). Chance and one
+    place for all are always measured."""
     benchmark: Literal["im2gps3k", "osv5m"] | None = None
-    """Print published results on this benchmark beside ours."""
+    """Print published results on this benchmark beside ours. Left out, none."""
     geoscore_scale_km: float = 1492.7
     """Scale of the GeoScore; smaller for datasets of less than the world."""
     seed: int = 0
-    """Of the bootstrap and of chance."""
+    """Seed of the bootstrap and of the chance baseline."""
     batch_size: int = 64
-    """Photographs a step."""
+    """Photographs in a batch."""
     workers: int = 2
     """Processes that decode photographs."""
     device: str = "auto"
-    """auto, cpu, cuda, cuda:1, mps."""
+    """auto, cpu, cuda, cuda:1 or mps."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        for coverage in self.coverage:
-            if not 0 < coverage < 1:
-                raise ValueError(f"--coverage is a share between 0 and 1, such as 0.9, got {coverage:g}")
+        _check_coverage(self.coverage)
         if self.geoscore_scale_km <= 0:
             raise ValueError(f"--geoscore-scale-km must be above 0, got {self.geoscore_scale_km:g}")
-        if self.batch_size < 1 or self.workers < 0:
-            raise ValueError("--batch-size must be 1 or more, --workers 0 or more")
+        _check_speed(self.batch_size, self.workers)
 
 
 @dataclass(frozen=True, kw_only=True)
 class AppConfig(ClaimConfig):
-    """Serve a page that answers for photographs in the browser, with an API; gradio is needed (pip install gradio)."""
+    """Serve a page that answers for photographs in the browser, with an API; this needs gradio (pip install gradio)."""
 
-    RENAMED: ClassVar = {"fusion": RENAMED_FUSIONS, "places": RENAMED_PLACES}
+    GROUPS: ClassVar[Groups] = {
+        "serving": ("host", "port"),
+        "what is answered": ("fusion", "point", "mass", "top"),
+        "prior knowledge": (),
+        "speed": ("device",),
+    }
+    RULES: ClassVar[tuple[Rule, ...]] = (needs("coarsest", "confidence"), needs("places", "coverage confidence"))
+    RENAMED: ClassVar[Renamed] = RENAMED_VALUES
 
     run: Path
     """Run folder with a trained model."""
     host: str = "127.0.0.1"
-    """Address to listen at. As it is, only this machine is answered; 0.0.0.0 answers all who reach it, without a password."""
+    """Address to listen at. The default answers this machine alone; 0.0.0.0 answers all who reach it, without a password."""
     port: int = 7860
     """Port to listen at."""
     fusion: Fusion | None = None
-    """As in `python -m infer`, and so are the next three."""
+    """How levels are combined, as in `python -m infer predict`. Left out, the one that scored best on the calibration
+    split."""
     point: Point | None = None
-    """Which point is answered."""
-    mass: float = 0.9
-    """Keep, per level, the fewest cells that hold this share of what is left."""
+    """Which point is answered, as in `python -m infer predict`. Left out, the one that scored best on the calibration
+    split."""
+    mass: Share = 0.9
+    """List, per level, the fewest cells that hold this share of the probability."""
     top: int = 100
-    """List and draw at most so many cells a level."""
+    """List and draw at most this many cells per level."""
     device: str = "auto"
-    """auto, cpu, cuda, cuda:1, mps."""
+    """auto, cpu, cuda, cuda:1 or mps."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         super().__post_init__()
         if not 1 <= self.port <= 65_535:
             raise ValueError(f"--port is 1 to 65535, got {self.port}")
-        if not 0 < self.mass <= 1 or self.top < 1:
-            raise ValueError("--mass is a share above 0, at most 1, and --top 1 or more")
+        _check_listing(self.mass, self.top)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImportConfig:
-    """Make a run of the files of the older Hierarchical Geolocation Classifier."""
+    """Make a run from the files of the older Hierarchical Geolocation Classifier."""
 
     old: Positional[Path]
     """Folder with label_map_L*.pth, l*_to_l*.pth, hierarchy_L*.pth and, where known, L*_temperature.txt, metadata.csv

@@ -30,3 +30,16 @@ def check_address(flag: str, url: str) -> None:
     """
     if not is_allowed(url):
         raise ValueError(f"{flag} must be an https address (http only on this machine), got {url!r}")
+
+
+def check_tiles(flag: str, url: str) -> None:
+    """Refuse an address that a map cannot take tiles from.
+
+    Raises:
+        ValueError: it is not an http(s) address with {x}, {y} and {z}.
+    """
+    if not url.startswith(("https://", "http://")) or not all(part in url for part in ("{x}", "{y}", "{z}")):
+        raise ValueError(
+            f"{flag} must be an http(s) address with {{x}}, {{y}} and {{z}}, got {url!r}: write it as in "
+            "https://tile.example.org/{z}/{x}/{y}.png"
+        )

@@ -5,8 +5,9 @@ import dataclasses
 import inspect
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,6 +16,8 @@ from tyro.conf import Positional, arg
 
 Groups = Mapping[str, tuple[str, ...]]
 """Titles of a config's flags in --help, each with fields: its class variable GROUPS. Base classes add theirs behind."""
+Renamed = Mapping[str, Mapping[str, str]]
+"""Values that have another name now, by field: a config's class variable RENAMED. The old name is refused with the new one."""
 
 Share = Annotated[float, arg(metavar="0..1")]
 """A share, a probability or a chance."""
@@ -23,9 +26,11 @@ Folder = Annotated[Path, arg(metavar="FOLDER")]
 LevelName = Annotated[str, arg(metavar="L")]
 """The name of a level, such as L3."""
 
+OPTIONS = "options"
+"""Title of flags that no group names."""
 UNITS = {"share": "0..1", "km": "KM", "m": "METRES", "s": "SECONDS", "deg": "DEGREES", "minutes": "MINUTES"}
 """Metavars by the last word of a name."""
-KINDS = {int: "N", float: "NUMBER", Path: "PATH", str: "TEXT"}
+KINDS = {int: "N", float: "NUMBER", Path: "PATH", str: "TEXT", date: "YYYY-MM-DD"}
 """Metavars by type, where neither the annotation nor the name says more."""
 NAMES = {"data": "FOLDER", "run": "FOLDER", "level": "L", "device": "DEVICE"}
 """Metavars by name: flags that mean the same everywhere."""
@@ -101,7 +106,7 @@ def flags_of(config: Any, prefix: str = "", group: str = "") -> list[Flag]:
                 default=default,
                 metavar=metavar,
                 about=hint.about or about[field.name],
-                group=group or groups.get(field.name, "options"),
+                group=group or groups.get(field.name, OPTIONS),
                 positional=hint.positional,
             )
         )
@@ -113,6 +118,12 @@ def group_titles(config: type) -> list[str]:
     declared = [title for cls in config.__mro__ for title in vars(cls).get("GROUPS", {})]
     flags = [flag.group for flag in flags_of(config)]
     return [title for title in dict.fromkeys([*declared, *flags]) if title in flags]
+
+
+def own_first(config: type, flags: Sequence[Flag]) -> list[Flag]:
+    """Return the flags that a class declares itself before those of its base classes."""
+    declared = [set(vars(cls).get("__annotations__", ())) for cls in config.__mro__]
+    return sorted(flags, key=lambda flag: next(i for i, names in enumerate(declared) if flag.field in names))
 
 
 def written_with_value(flag: Flag, value: Any) -> str:
@@ -155,7 +166,9 @@ class _Hint:
             inner, said = cls.of(parts[0]), parts[1:]
             metavar = next((text for text in (getattr(mark, "metavar", None) for mark in said) if text), inner.metavar)
             name = next((text for text in (getattr(mark, "name", None) for mark in said) if text), inner.name)
-            about = next((text for text in (getattr(mark, "help", None) for mark in said) if text), inner.about)
+            about = next(
+                (f"{text.rstrip('.')}." for text in (getattr(mark, "help", None) for mark in said) if text), inner.about
+            )
             placed = inner.positional or any(mark is _POSITIONAL for mark in said)
             return dataclasses.replace(inner, positional=placed, metavar=metavar, name=name, about=about)
         if origin in (typing.Union, types.UnionType):

@@ -5,7 +5,7 @@ import shutil
 import textwrap
 from collections.abc import Sequence
 
-from plumbing.flags import Flag, flags_of, group_titles, shown
+from plumbing.flags import OPTIONS, Flag, flags_of, group_titles, own_first, shown
 
 WIDEST = 100
 """Longer lines are hard to read, however wide the terminal."""
@@ -26,7 +26,7 @@ def help_text(config: type, prog: str) -> str:
         parts.append(_section("required", required))
     for title in group_titles(config):
         if others := [flag for flag in flags if flag.group == title and not flag.required]:
-            parts.append(_section(title, others))
+            parts.append(_section(title, own_first(config, others) if title == OPTIONS else others))
     return "\n\n".join(parts) + "\n"
 
 

@@ -8,41 +8,41 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from plumbing.flags import Flag, flags_of, shown, written_with_value
+from plumbing.flags import Flag, flags_of, written_with_value
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Some flags and another one on which their effect depends.
+    """Some flags and others on which their effect depends.
 
     Attributes:
         fields: the flags, by their names in the config.
-        other: the flag on which it depends.
-        values: values of the other with which this applies; any value that is given, where empty.
+        others: the flags on which it depends; one of them will do.
+        values: values of the others with which this applies; any but False, None and nothing, where empty.
         wanted: whether the flags have an effect only with the other, or only without it.
         why: what the other does instead.
     """
 
     fields: tuple[str, ...]
-    other: str
+    others: tuple[str, ...]
     values: tuple[Any, ...]
     wanted: bool
     why: str = ""
 
 
-def needs(fields: str, other: str, *values: Any) -> Rule:
-    """Say that flags have an effect only beside another.
+def needs(fields: str, others: str, *values: Any) -> Rule:
+    """Say that flags have an effect only beside one of some others.
 
     Args:
         fields: their names in the config, separated by spaces.
-        other: name of the other flag.
-        values: those of its values that will do; any that is given, when left out.
+        others: names of the others, separated by spaces; those that this config does not have are passed over.
+        values: those of their values that will do; any but False, None and nothing, when left out.
 
     Example:
-        >>> needs("tau_km tau_end", "loss", "haversine").other
-        'loss'
+        >>> needs("tau_km tau_end", "loss", "haversine").others
+        ('loss',)
     """
-    return Rule(tuple(fields.split()), other, values, wanted=True)
+    return Rule(tuple(fields.split()), tuple(others.split()), values, wanted=True)
 
 
 def excludes(other: str, fields: str, *values: Any, why: str = "") -> Rule:
@@ -51,10 +51,10 @@ def excludes(other: str, fields: str, *values: Any, why: str = "") -> Rule:
     Args:
         other: name of the other flag in the config.
         fields: names of those that have no effect with it, separated by spaces.
-        values: those of its values for which this holds; any that is given, when left out.
+        values: those of its values for which this holds; any but False, None and nothing, when left out.
         why: what the other does instead, as in `answers with points alone`.
     """
-    return Rule(tuple(fields.split()), other, values, wanted=False, why=why)
+    return Rule(tuple(fields.split()), (other,), values, wanted=False, why=why)
 
 
 def check_rules(config: Any, typed: Collection[str] = ()) -> None:
@@ -69,15 +69,15 @@ def check_rules(config: Any, typed: Collection[str] = ()) -> None:
     """
     flags = {flag.field: flag for flag in flags_of(type(config))}
     for rule in getattr(config, "RULES", ()):
-        met = _met(config, rule, flags, typed)
+        others = [flags[name] for name in rule.others if name in flags]
+        met = any(_met(_value(config, other.field), rule.values) for other in others)
         idle = [flags[name] for name in rule.fields if _is_given(config, flags[name], typed)]
         if idle and met != rule.wanted:
-            raise ValueError(_refusal(config, rule, flags[rule.other], idle))
+            raise ValueError(_refusal(config, rule, others, idle))
 
 
-def _met(config: Any, rule: Rule, flags: dict[str, Flag], typed: Collection[str]) -> bool:
-    value = _value(config, rule.other)
-    return value in rule.values if rule.values else bool(value) and _is_given(config, flags[rule.other], typed)
+def _met(value: Any, values: tuple[Any, ...]) -> bool:
+    return value in values if values else bool(value)
 
 
 def _is_given(config: Any, flag: Flag, typed: Collection[str]) -> bool:
@@ -90,20 +90,22 @@ def _value(config: Any, name: str) -> Any:
     return config
 
 
-def _refusal(config: Any, rule: Rule, other: Flag, idle: Sequence[Flag]) -> str:
-    given = _listed([written_with_value(flag, _value(config, flag.field)) for flag in idle])
-    names = _listed([written_with_value(flag, _value(config, flag.field)).split(" ")[0] for flag in idle])
+def _refusal(config: Any, rule: Rule, others: Sequence[Flag], idle: Sequence[Flag]) -> str:
+    given = [written_with_value(flag, _value(config, flag.field)) for flag in idle]
+    names = _listed([words.split(" ")[0] for words in given])
     have = "has" if len(idle) == 1 else "have"
     if rule.wanted:
-        ways = [_with(other, value) for value in rule.values] or [other.written]
-        return f"{given} {have} no effect without {' or '.join(ways)}: add it, or leave out {names}"
-    here = written_with_value(other, _value(config, rule.other))
+        ways = [_with(other, value) for other in others for value in rule.values or (True,)]
+        return f"{_listed(given)} {have} no effect without {' or '.join(ways)}: add it, or leave out {names}"
+    here = written_with_value(others[0], _value(config, others[0].field))
     why = f", which {rule.why}" if rule.why else ""
-    return f"{given} {have} no effect with {here}{why}: leave out {names}, or {here}"
+    return f"{_listed(given)} {have} no effect with {here}{why}: leave out {names}, or {here}"
 
 
 def _with(flag: Flag, value: Any) -> str:
-    return written_with_value(flag, value) if isinstance(value, bool) else f"{flag.written} {shown(value)}"
+    if value is not True:
+        return written_with_value(flag, value)
+    return flag.written if flag.kind is bool else f"{flag.written} {flag.metavar}"
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -168,9 +168,9 @@ def test_a_planted_place_enters_neither_explanation_nor_neighbours(tiny, tiny_ru
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [
-        ({"explain": True, "same_place": True}, "--explain looks at one photograph at a time"),
+        ({"explain": True, "same_place": True}, "--explain has no effect with --same-place"),
         ({"explain": True, "bulk": True}, "leave out --explain"),
-        ({"data": "."}, "--data is searched for similar photographs with --explain alone"),
+        ({"data": "."}, "--data . has no effect without --explain"),
     ],
 )
 def test_flags_that_cannot_work_together_are_refused(tmp_path, flags, complaint):

@@ -200,7 +200,7 @@ def test_several_datasets_in_files_and_in_shards_are_answered_together(tiny, tin
 
 
 def test_flags_of_single_answers_are_refused(tiny, tiny_run) -> None:
-    with pytest.raises(ValueError, match="leave out --same-place, --confidence, or --bulk"):
+    with pytest.raises(ValueError, match="leave out --confidence and --same-place, or --bulk"):
         InferConfig(photos=(tiny,), run=tiny_run, bulk=True, same_place=True, confidence=0.5)
 
 

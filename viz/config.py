@@ -2,6 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, ClassVar
+
+from tyro.conf import arg
+
+from plumbing.addresses import check_tiles
+from plumbing.flags import Folder, Groups
 
 FINEST_LEVEL = 8
 """Level of the shipped table of land; finer cells are not known to be land or ocean."""
@@ -11,14 +17,17 @@ FINEST_LEVEL = 8
 class CoverageConfig:
     """Draw where a dataset has photographs, as one page that opens from disk."""
 
-    data: Path
+    GROUPS: ClassVar[Groups] = {"what is drawn": ("level", "survey", "tiles")}
+
+    data: Folder
     """Dataset folder."""
     out: Path
     """Page to write, such as coverage.html."""
-    level: int = FINEST_LEVEL
+    level: Annotated[int, arg(metavar="1..8")] = FINEST_LEVEL
     """Level of the cells, 1 to 8."""
-    tiles: str | None = None
-    """Address of map tiles, such as https://tile.example.org/{z}/{x}/{y}.png; the page then needs a network."""
+    tiles: Annotated[str, arg(metavar="URL")] | None = None
+    """Address of background map tiles, such as https://tile.example.org/{z}/{x}/{y}.png; the page then needs a network.
+    Left out, it opens offline."""
     survey: bool = False
     """Also show where the source has pictures but the dataset has none, and why; needs a survey of `python -m fetch mapillary`."""
 
@@ -31,24 +40,14 @@ class CoverageConfig:
         if self.survey and self.level != FINEST_LEVEL:
             raise ValueError(f"--survey is shown at level {FINEST_LEVEL}, got --level {self.level}: leave one out")
         if self.tiles is not None:
-            check_tiles(self.tiles)
+            check_tiles("--tiles", self.tiles)
 
 
 @dataclass(frozen=True)
 class ReportConfig:
     """Draw what a run is and how accurate it is, as one page that opens from disk."""
 
-    run: Path
+    run: Folder
     """Run folder."""
     out: Path
     """Page to write, such as report.html."""
-
-
-def check_tiles(tiles: str) -> None:
-    """Refuse an address that a map cannot take tiles from.
-
-    Raises:
-        ValueError: it is not an http(s) address with {x}, {y} and {z}.
-    """
-    if not tiles.startswith(("https://", "http://")) or not all(part in tiles for part in ("{x}", "{y}", "{z}")):
-        raise ValueError(f"--tiles must be an http(s) address with {{x}}, {{y}} and {{z}}, got {tiles!r}")

@@ -15,7 +15,7 @@ from branca.element import Element, Figure
 from folium.template import Template
 from xstatic.pkg import leaflet
 
-from viz.config import check_tiles
+from plumbing.addresses import check_tiles
 
 OCEAN, BARE_LAND = "#a9cfe6", "#d3d2ce"
 
@@ -81,7 +81,7 @@ def map_page(page: Page, crs: str = PLAIN, tiles: str | None = None, scale: bool
     # What folium would load from other machines.
     world.default_js, world.default_css = [], []
     if tiles:
-        check_tiles(tiles)
+        check_tiles("--tiles", tiles)
         folium.TileLayer(tiles, attr=escape(f"Tiles: {urlsplit(tiles).hostname}")).add_to(world)
     figure = world.get_root()
     assert isinstance(figure, Figure)
