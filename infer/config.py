@@ -48,7 +48,7 @@ class ClaimConfig:
     """With --confidence: an answer coarser than this level, such as L3, is not worth giving; the place is then unknown.
     Left out, any level is."""
     within: tuple[Annotated[str, arg(metavar="AREA")], ...] = ()
-    """The photographs are known to be from here: a country (DE), a box (south,west,north,east in degrees), or the
+    """The photographs are known to be from here: a country (DE or Germany), a box (south,west,north,east in degrees), or the
     polygons of a file (area.geojson); several together are one area. Write a box that begins south of the equator with
     =, as in --within=-10,110,-5,120. Left out, the whole world."""
     exclude: tuple[Annotated[str, arg(metavar="AREA")], ...] = ()

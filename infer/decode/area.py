@@ -21,6 +21,8 @@ from geocells.outlines import area_km2, polygonal
 NUMBER = r"\s*[-+]?\d+(?:\.\d*)?\s*"
 DECIMALS = 5
 """Answers are rounded to so many decimals of degrees, 1 m, and have to be inside after that."""
+COAST_DEG = 0.06
+"""A country reaches so far into the sea: of 155,000 towns 2.8 % lie off their country's simplified coast, 0.3 % further off."""
 MARGIN_DEG = 2e-5
 """So far from its edge a point is surely inside, rounded or not."""
 
@@ -33,12 +35,14 @@ class Area:
         names: codes of countries, and what else was named as it was written.
         codes: countries, ISO 3166-1 alpha-2.
         drawn: what is not a country: polygons, empty where there are none.
-        whole: all of it as one geometry.
+        land: all of it as one geometry.
+        whole: the same with the coastal waters of the countries.
     """
 
     names: tuple[str, ...]
     codes: tuple[str, ...]
     drawn: shapely.Geometry
+    land: shapely.Geometry
     whole: shapely.Geometry
 
     def holds_towns(self, codes: NDArray[np.str_], points_deg: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -59,7 +63,18 @@ def read_area(texts: Sequence[str]) -> Area:
     codes = tuple(dict.fromkeys(area for area in read if isinstance(area, str)))
     drawn = shapely.union_all([area for area in read if not isinstance(area, str)])
     names = tuple(area if isinstance(area, str) else text for area, text in zip(read, texts, strict=True))
-    return Area(names, codes, drawn, shapely.union_all([drawn, *(country_outlines()[code] for code in codes)]))
+    land = shapely.union_all([drawn, *(country_outlines()[code] for code in codes)])
+    return Area(names, codes, drawn, land, shapely.union_all([land, *map(_waters, codes)]))
+
+
+@cache
+def _waters(code: str) -> shapely.Geometry:
+    """Return a country with its coastal waters, less what is another country's land."""
+    reach = shapely.buffer(country_outlines()[code], COAST_DEG, quad_segs=2)
+    parts, owner, tree = _parts()
+    near = tree.query(reach)
+    others = shapely.union_all(parts[near[owner[near] != code]])
+    return shapely.intersection(shapely.difference(reach, others), shapely.box(-180, -90, 180, 90))
 
 
 def _read(text: str) -> str | shapely.Geometry:

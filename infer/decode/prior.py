@@ -42,8 +42,9 @@ class Prior:
         words: what it says, such as 'within DE'.
         leaf: (leaves,) 0 to 1.
         table: (65536,) 0 to 1, for the cells of the land table.
-        geometry: the area that is left, polygons of (longitude, latitude).
-        core: the same less a margin of 2 m: what lies in it is inside after rounding to 5 decimals, too.
+        geometry: the area that is left, with coastal waters of countries: polygons of (longitude, latitude).
+        land: the same without coastal waters: points are answered here.
+        core: the land less a margin of 2 m: what lies in it is inside after rounding to 5 decimals, too.
         center_deg: (leaves, 2) latitude and longitude answered for a leaf: its own, moved inside where it lies outside and
             `leaf` is above 0.
         country: (65536,) which of the countries left has most land in each cell of the land table.
@@ -55,6 +56,7 @@ class Prior:
     leaf: NDArray[np.float64]
     table: NDArray[np.float64]
     geometry: shapely.Geometry = WORLD
+    land: shapely.Geometry = WORLD
     core: shapely.Geometry = WORLD
     center_deg: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
     country: NDArray[np.str_] = field(default_factory=lambda: land_table().country)
@@ -62,17 +64,17 @@ class Prior:
     exclude: Area | None = None
 
     def inside(self, points_deg: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return which of (N, 2) points lie in the area or on its edge."""
+        """Return which of (N, 2) points lie in the area, its coastal waters among it, or on its edge."""
         return covers_points(self.geometry, np.asarray(points_deg, dtype=np.float64))
 
     def hold(self, points_deg: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return (N, 2) points, those outside moved to the nearest place inside.
+        """Return (N, 2) points, those off the area's land moved to the nearest place on it.
 
         A point that is moved has 5 decimals; all are inside, and stay so when they are rounded to 5 decimals.
         """
         points = np.array(points_deg, dtype=np.float64)
         points[:, 1] = (points[:, 1] + 180) % 360 - 180
-        outside = ~(self.inside(points) & self.inside(points.round(DECIMALS)))
+        outside = ~(covers_points(self.land, points) & covers_points(self.land, points.round(DECIMALS)))
         if outside.any():
             points[outside] = nearest_inside(points[outside], self.core).round(DECIMALS)
         return points
@@ -120,12 +122,12 @@ def make_prior(hierarchy: Hierarchy, within: Sequence[str], exclude: Sequence[st
     if not within and not exclude:
         return None
     inside, outside = (read_area(texts) if texts else None for texts in (within, exclude))
-    geometry = WORLD if inside is None else inside.whole
-    geometry = geometry if outside is None else polygonal(np.array([shapely.difference(geometry, outside.whole)]))[0]
-    shapely.prepare(geometry)
-    core = shrunk(geometry)
+    geometry = _less(WORLD if inside is None else inside.whole, outside)
+    land = _less(WORLD if inside is None else inside.land, outside)
+    shapely.prepare([geometry, land])
+    core = shrunk(land)
     leaf, table = _left(hierarchy, within, exclude)
-    leaf, center_deg = _centers(hierarchy, leaf, geometry, core)
+    leaf, center_deg = _centers(hierarchy, leaf, land, core)
     words = " ".join(
         f"{flag} {' '.join(area.names)}" for flag, area in (("within", inside), ("excluding", outside)) if area
     )
@@ -134,7 +136,15 @@ def make_prior(hierarchy: Hierarchy, within: Sequence[str], exclude: Sequence[st
             f"{words}: none of the {len(leaf):,} {hierarchy.level_names[-1]} cells that this run knows is left; "
             "it has no training photographs there, so it cannot answer there"
         )
-    return Prior(words, leaf, table, geometry, core, center_deg, _countries(table, inside, outside), inside, outside)
+    return Prior(
+        words, leaf, table, geometry, land, core, center_deg, _countries(table, inside, outside), inside, outside
+    )
+
+
+def _less(area: shapely.Geometry, excluded: Area | None) -> shapely.Geometry:
+    if excluded is None:
+        return area
+    return polygonal(np.array([shapely.difference(area, excluded.whole)], dtype=object))[0]
 
 
 def _left(
@@ -170,7 +180,7 @@ def _table_boxes() -> NDArray[np.object_]:
 
 
 def _centers(
-    hierarchy: Hierarchy, leaf: NDArray[np.float64], geometry: shapely.Geometry, core: shapely.Geometry
+    hierarchy: Hierarchy, leaf: NDArray[np.float64], land: shapely.Geometry, core: shapely.Geometry
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return (leaves,) shares and (leaves, 2) coordinates inside, for leaves of which something is left.
 
@@ -178,7 +188,7 @@ def _centers(
     """
     rows = hierarchy.rows(hierarchy.depth - 1)
     center_deg, left = hierarchy.center_deg[rows].copy(), leaf.copy()
-    held = covers_points(geometry, center_deg) & covers_points(geometry, center_deg.round(DECIMALS))
+    held = covers_points(land, center_deg) & covers_points(land, center_deg.round(DECIMALS))
     moved = np.flatnonzero((left > 0) & ~held)
     pieces = polygonal(shapely.intersection(core, cell_areas(hierarchy, rows.start + moved)))
     some = ~shapely.is_empty(pieces)
