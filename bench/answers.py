@@ -1,4 +1,4 @@
-"""What regions, confidence, priors and several photographs are worth on the demo planet: `python -m bench.answers`.
+"""Coverage of regions, calibration of confidence, and the gain by priors and several photographs: `python -m bench.answers`.
 
 The planet is drawn with many times the photographs of `make demo`, so that a figure of 0.03 can be told from chance, and
 with another seed, by which nothing was ever chosen; the recipe is the demo's, on clusters. There are more photographs to
@@ -29,8 +29,8 @@ from infer.decode.multi_image import fuse_photographs
 from infer.decode.posterior import sum_up
 from infer.decode.prior import make_prior, restrict
 from infer.decode.region import conformity_scores, region_cells
-from infer.evaluate.calibration import COVERAGES, TrustMeter, covered
-from infer.evaluate.metrics import distance_figures
+from infer.evaluate.calibration import COVERAGES, CalibrationMeter, covered
+from infer.evaluate.metrics import median_interval
 from infer.evaluate.run import split_photos
 from infer.model import Model, load_model
 from train.calibrate import collect
@@ -62,7 +62,7 @@ def main() -> None:
             conformal = read_conformal(run, model.hash, model.fusion, calibrated)
             if conformal is None:
                 raise SystemExit(1)
-            rows += trust_rows(f"{name}, calibrated {calibrated}", model, conformal, data)
+            rows += calibration_rows(f"{name}, calibrated {calibrated}", model, conformal, data)
             if name == "test":
                 rows += within_rows(name, model, conformal, data)
                 rows += same_place_rows(name, model, data, photos)
@@ -102,14 +102,26 @@ def collect_all(model: Model, folders: list[Path]) -> tuple[Calibration, pd.Data
     return Calibration.joined(parts), pd.concat(photos, ignore_index=True)
 
 
-def row(test_set: str, what: str, unit: str, n: int, value: float, low: float = np.nan, high: float = np.nan) -> Row:
+def row(
+    test_set: str,
+    what: str,
+    unit: str,
+    group: NDArray[np.int64],
+    value: float,
+    low: float = np.nan,
+    high: float = np.nan,
+) -> Row:
+    """Return a figure of (N,) photographs, which are named by their leakage groups."""
     figures = {key: None if np.isnan(x) else round(float(x), 4) for key, x in (("low", low), ("high", high))}
-    return {"test_set": test_set, "what": what, "unit": unit, "n": n, "value": round(float(value), 4), **figures}
+    counts = {"n": len(group), "groups": len(np.unique(group))}
+    return {"test_set": test_set, "what": what, "unit": unit, **counts, "value": round(float(value), 4), **figures}
 
 
-def metered(model: Model, conformal: ConformalCalibration, data: Calibration) -> tuple[TrustMeter, NDArray[np.float64]]:
+def metered(
+    model: Model, conformal: ConformalCalibration, data: Calibration
+) -> tuple[CalibrationMeter, NDArray[np.float64]]:
     """Return what is measured of photographs, and how far off the answers are."""
-    meter, away = TrustMeter(model, conformal), []
+    meter, away = CalibrationMeter(model, conformal), []
     for start in range(0, len(data.group), 128):
         part = data.rows(np.arange(start, min(start + 128, len(data.group))))
         posterior = model.posterior(part.logits)
@@ -118,28 +130,28 @@ def metered(model: Model, conformal: ConformalCalibration, data: Calibration) ->
     return meter, np.concatenate(away)
 
 
-def trust_rows(name: str, model: Model, conformal: ConformalCalibration, data: Calibration) -> list[Row]:
+def calibration_rows(name: str, model: Model, conformal: ConformalCalibration, data: Calibration) -> list[Row]:
     meter, away = metered(model, conformal, data)
-    n, rows = len(away), []
-    one_by_one = meter.levels(np.arange(n))
-    for level, found in meter.levels(data.group).items():
+    group, rows = data.group, []
+    one_by_one = meter.levels(np.arange(len(away)))
+    for level, found in meter.levels(group).items():
         perfect = found["ece_if_perfect"]
         rows += [
-            row(name, f"ECE {level} before", "share", n, found["ece_before"]),
-            row(name, f"ECE {level} after", "share", n, found["ece_after"]),
-            row(name, f"ECE {level} were it perfect", "share", n, perfect["mean"], high=perfect["p95"]),
-            row(name, f"ECE {level} after, of all photographs", "share", n, one_by_one[level]["ece_after"]),
+            row(name, f"ECE {level} before", "share", group, *_interval(found["ece_intervals"]["before"])),
+            row(name, f"ECE {level} after", "share", group, *_interval(found["ece_intervals"]["after"])),
+            row(name, f"ECE {level} if perfect", "share", group, perfect["mean"], high=perfect["p95"]),
+            row(name, f"ECE {level} after, of all photographs", "share", group, one_by_one[level]["ece_after"]),
         ]
-    for coverage, found in meter.regions(away, {}, data.group).items():
+    for coverage, found in meter.regions(away, {}, group).items():
         hits, each = found["covered"], found["covered_of_photographs"]
         plain, circle = found["uncalibrated"], found["circle_of_equal_coverage"]
         rows += [
-            row(name, f"covered by {coverage} regions", "share", hits["groups"], *_interval(hits)),
-            row(name, f"covered by {coverage} regions, of all photographs", "share", n, *_interval(each)),
-            row(name, f"area of {coverage} regions", "median km2", n, found["median_area_km2"]),
-            row(name, f"covered by uncalibrated {coverage}", "share", n, plain["covered"]["value"]),
-            row(name, f"area of uncalibrated {coverage}", "median km2", n, plain["median_area_km2"]),
-            row(name, f"area of a circle covering as many as {coverage} regions", "km2", n, circle["area_km2"]),
+            row(name, f"covered by {coverage} regions", "share", group, *_interval(hits)),
+            row(name, f"covered by {coverage} regions, of all photographs", "share", group, *_interval(each)),
+            row(name, f"area of {coverage} regions", "median km2", group, found["median_area_km2"]),
+            row(name, f"covered by uncalibrated {coverage}", "share", group, plain["covered"]["value"]),
+            row(name, f"area of uncalibrated {coverage}", "median km2", group, plain["median_area_km2"]),
+            row(name, f"area of a circle covering as many as {coverage} regions", "km2", group, circle["area_km2"]),
             *known_cell_rows(name, model, conformal, data, float(coverage)),
         ]
     return rows
@@ -160,18 +172,18 @@ def known_cell_rows(
     areas = [area[region_cells(own, area, quantile)].sum() for own in mass]
     words = f"{coverage:g} regions of known {chosen[0]} cells"
     return [
-        row(name, f"covered by {words}", "share", hits["groups"], *_interval(hits)),
-        row(name, f"area of {words}", "median km2", len(areas), np.median(areas)),
+        row(name, f"covered by {words}", "share", data.group, *_interval(hits)),
+        row(name, f"area of {words}", "median km2", data.group, np.median(areas)),
     ]
 
 
 def within_rows(name: str, model: Model, conformal: ConformalCalibration, data: Calibration) -> list[Row]:
-    """Return what `--within` the true country is worth, and what regions still cover then, which nothing guarantees."""
+    """Return the gain by `--within` the true country, and what regions cover then, which nothing guarantees."""
     truth = data.latlon_deg
     country = land_table().country[grid.encode(truth, TABLE_LEVEL)]
     posterior = model.posterior(data.logits)
     finder = RegionFinder(model.hierarchy, conformal, model.device, COVERAGES)
-    raster = finder.surface.raster
+    raster = finder.density.raster
     before = distance_km(model.points(posterior), truth)
     after, scores = np.full(len(truth), np.nan), np.full(len(truth), np.nan)
     for code in sorted(set(country) - {""}):
@@ -190,9 +202,9 @@ def within_rows(name: str, model: Model, conformal: ConformalCalibration, data: 
     hits = {c: covered(scores[known] <= quantile + 1e-6, data.group[known]) for c, quantile in quantiles.items()}
     words = "covered by {:g} regions with --within the true country"
     return [
-        *(row(name, words.format(c), "share", found["groups"], *_interval(found)) for c, found in hits.items()),
-        median_row(name, "error of photographs in a country of the run", before[known]),
-        median_row(name, "error with --within the true country", after[known]),
+        *(row(name, words.format(c), "share", data.group[known], *_interval(found)) for c, found in hits.items()),
+        median_row(name, "error of photographs in a country of the run", before[known], data.group[known]),
+        median_row(name, "error with --within the true country", after[known], data.group[known]),
     ]
 
 
@@ -205,18 +217,19 @@ def same_place_rows(name: str, model: Model, data: Calibration, photos: pd.DataF
     places = [rows[:PICTURES] for rows in photos.groupby("sequence_id").indices.values() if len(rows) >= PICTURES]
     first = np.array([rows[0] for rows in places])
     alone = sum_up(model.tree, leaf[first])
-    rows = [median_row(name, "error of one photograph of a place", distance_km(model.points(alone), truth[first]))]
+    group = data.group[first]
+    away = distance_km(model.points(alone), truth[first])
+    rows = [median_row(name, "error of one photograph of a place", away, group)]
     for temperature in (1.0, 2.0, 4.0):
         fused = torch.stack([fuse_photographs(leaf[own], temperature) for own in places])
         away = distance_km(model.points(sum_up(model.tree, fused)), truth[first])
         words = f"error with --same-place {PICTURES} photographs, temperature {temperature:g}"
-        rows.append(median_row(name, words, away))
+        rows.append(median_row(name, words, away, group))
     return rows
 
 
-def median_row(name: str, what: str, away_km: NDArray[np.float64]) -> Row:
-    figure = distance_figures(away_km)["median_km"]
-    return row(name, what, "median km", len(away_km), figure["value"], figure["low"], figure["high"])
+def median_row(name: str, what: str, away_km: NDArray[np.float64], group: NDArray[np.int64]) -> Row:
+    return row(name, what, "median km", group, *_interval(median_interval(away_km, group)))
 
 
 if __name__ == "__main__":

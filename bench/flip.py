@@ -40,6 +40,7 @@ def main() -> None:
                 "seeds": flags.seeds,
                 "epochs": flags.epochs,
                 "photographs": reports[0]["photographs"],
+                "groups": reports[0]["groups"],
                 "geoscore": round(float(np.mean([figure["geoscore"]["value"] for figure in found])), 1),
                 "low": round(float(np.mean([figure["geoscore"]["low"] for figure in found])), 1),
                 "high": round(float(np.mean([figure["geoscore"]["high"] for figure in found])), 1),

@@ -154,10 +154,21 @@ def region_rows(hierarchy: Hierarchy, repeats: int) -> list[dict[str, object]]:
 
 
 def start_row(folder: Path, run: Path) -> dict[str, object]:
-    """Measure `python -m infer` on one photograph, from the start of the process to the answer in the terminal."""
+    """Measure `python -m infer predict` on one photograph, from the start of the process to the answer in the terminal."""
     photo = folder / "photo.jpg"
     photograph(make_planet(0, 3), DemoConfig(out=folder), 0).save(photo)
-    command = [sys.executable, "-m", "infer", str(photo), "--run", str(run), "--out", str(folder / "out"), "--no-maps"]
+    command = [
+        sys.executable,
+        "-m",
+        "infer",
+        "predict",
+        str(photo),
+        "--run",
+        str(run),
+        "--out",
+        str(folder / "out"),
+        "--no-maps",
+    ]
     times = []
     for _ in range(3):
         started_at = time.perf_counter()
@@ -168,7 +179,7 @@ def start_row(folder: Path, run: Path) -> dict[str, object]:
             process.stdout.read()
         if process.returncode or not answer:
             raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
-    what = "python -m infer, from its start to its first answer"
+    what = "python -m infer predict, from its start to its first answer"
     return {"what": what, "ms_a_photograph": 1000 * statistics.median(times), "times_bare": None}
 
 

@@ -85,7 +85,7 @@ def draw(data: Path, count: int) -> None:
 def label_maps(data: Path, run: Path) -> tuple[float, float]:
     """Return seconds and peak megabytes of `python -m label_maps`, its start included."""
     started_at = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "label_maps", "--data", str(data), "--run", str(run)])
+    process = subprocess.Popen([sys.executable, "-m", "label_maps", "build", "--data", str(data), "--run", str(run)])
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     assert process.returncode == 0, "label_maps failed"

@@ -19,14 +19,15 @@ def main() -> None:
     flags.add_argument("--images", type=int, default=200_000)
     flags.add_argument("--epochs", type=int, default=6)
     flags.add_argument("--tau-end", type=float, default=0.25)
-    flags.add_argument("--readout-epochs", type=int, default=0, help="see train.joint; as long as three of the others")
+    flags.add_argument("--readout-epochs", type=int, default=0, help="see train joint; as long as three of the others")
     flags.add_argument("--arch", default="resnet18")
     flags.add_argument("--image-size", type=int, default=64)
     flags.add_argument("--seed", type=int, default=2, help="of the planet: its world, photographs and splits")
     given = flags.parse_args()
     report = json.loads(make_run(given).read_text(encoding="utf-8"))
     oracle = report["answers"]["clue oracle"]["geoscore"]["value"]
-    write_results("large", [row(name, figures, oracle) for name, figures in report["answers"].items()])
+    counts = {"n": report["photographs"], "groups": report["groups"]}
+    write_results("large", [row(name, figures, oracle, counts) for name, figures in report["answers"].items()])
 
 
 def make_run(given: argparse.Namespace) -> Path:
@@ -36,21 +37,22 @@ def make_run(given: argparse.Namespace) -> Path:
         drawn = ("--images", str(given.images), "--size", "128", "--seed", str(given.seed))
         run_command("fetch demo", "--out", data, *drawn, "--test-share", "0.06", "--calibration-share", "0.08")
         run_command("fetch thin", "--data", data)
-        run_command("label_maps", "--data", data, "--run", run, "--partition", "kmeans")
+        run_command("label_maps build", "--data", data, "--run", run, "--partition", "kmeans")
     size = ("--arch", given.arch, "--image-size", str(given.image_size), "--epochs", str(given.epochs))
     ends = ("--tau-end", str(given.tau_end), "--readout-epochs", str(given.readout_epochs))
     recipe = ("train/recipes/demo.yaml", *size, *ends)
-    run_command("train.joint", *recipe, "--data", data, "--run", run, "--resume")
-    run_command("train.calibrate", "--data", data, "--run", run)
-    run_command("infer.evaluate", "--data", data, "--run", run)
+    run_command("train joint", *recipe, "--data", data, "--run", run, "--resume")
+    run_command("train calibrate", "--data", data, "--run", run)
+    run_command("infer evaluate", "--data", data, "--run", run)
     return Path(run, "evaluation_test.json")
 
 
-def row(name: str, figures: dict[str, Any], oracle: float) -> dict[str, Any]:
+def row(name: str, figures: dict[str, Any], oracle: float, counts: dict[str, int]) -> dict[str, Any]:
     score, median = figures["geoscore"], figures["median_km"]
     within = {f"within_{km}_km": round(figures[f"within_{km}km"]["value"], 4) for km in (25, 200, 750, 2500)}
     return {
         "answers": name,
+        **counts,
         **{f"geoscore{'' if k == 'value' else f'_{k}'}": round(score[k], 1) for k in ("value", "low", "high")},
         "of_the_oracle": round(score["value"] / oracle, 4),
         "median_km": round(median["value"], 1),

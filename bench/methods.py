@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from bench.commands import run_command
 from bench.report import write_results
+from dataset.groups import leakage_groups
 from dataset.manifest import coordinates
 from geocells.sphere import distance_km, geoscore
 from infer.evaluate.metrics import RADII_KM, mean_interval, median_difference
@@ -79,11 +80,11 @@ class Method:
 
 
 def joint(*flags: str) -> Step:
-    return Step("train.joint", flags)
+    return Step("train joint", flags)
 
 
 def level(name: str, share: float, *flags: str) -> Step:
-    return Step("train.level", ("--level", name, "--loss", "cross_entropy", *flags), share)
+    return Step("train level", ("--level", name, "--loss", "cross_entropy", *flags), share)
 
 
 QUAD = ("--partition", "quad")
@@ -101,22 +102,22 @@ METHODS: dict[str, Method] = {
     "flat L8": Method(FLAT, (level("L8", 1.0),)),
     "flat L8, smoothed": Method(FLAT, (level("L8", 1.0, "--loss", "haversine"),)),
     "flat L8, smoothed over 400 km": Method(FLAT, (level("L8", 1.0, "--loss", "haversine", "--tau-km", "400"),)),
-    "geoguessr2": Method(QUAD, tuple(level(name, 0.25) for name in LEVELS), ("seed", None)),
+    "geoguessr2": Method(QUAD, tuple(level(name, 0.25) for name in LEVELS), ("greedy", None)),
     "country + region_smooth": Method(ADMIN, (level("country", 0.5), level("region", 0.5, "--loss", "haversine"))),
     "director + experts": Method(
         MACRO,
         (
             level("macro", 1.0, "--sampler", "balanced", "--class-weights"),
-            Step("train.refine", ("--kind", "experts"), looks=False),
+            Step("train refine", ("--kind", "experts"), looks=False),
         ),
         (None, "refined"),
     ),
     "region_embedding": Method(
         ("--partition", "kmeans", "--clusters", "200"),
-        (level("K200", 1.0), Step("train.refine", ("--kind", "embedding"), looks=False)),
+        (level("K200", 1.0), Step("train refine", ("--kind", "embedding"), looks=False)),
         (None, "refined"),
     ),
-    "coordinates": Method(QUAD, (Step("train.regress", ()),), (None, "regressed")),
+    "coordinates": Method(QUAD, (Step("train regress", ()),), (None, "regressed")),
     "multiscale": Method(
         NESTED, (joint("--loss", "focal", "--loss-on", "levels", "--coordinate-weight", "1.0", *LINEAR),)
     ),
@@ -180,11 +181,11 @@ def train(given: argparse.Namespace, name: str, seed: int, method: Method) -> No
         return
     if not (target / "run.json").is_file():
         flags = [flag.format(countries=given.countries, regions=given.regions) for flag in method.partition]
-        run(given, "label_maps", "--data", data, "--run", str(target), *flags)
+        run(given, "label_maps build", "--data", data, "--run", str(target), *flags)
     core_s = 0.0
     for step in method.steps:
         core_s += train_step(given, step, seed, data, str(target))
-    run(given, "train.calibrate", "--data", data, "--run", str(target), "--workers", "0", "--max-photos", "2000")
+    run(given, "train calibrate", "--data", data, "--run", str(target), "--workers", "0", "--max-photos", "2000")
     write_json(target / "bench.json", {"training_core_s": core_s})
 
 
@@ -252,8 +253,8 @@ def photos_per_second(model: Model) -> float:
     times = []
     for _ in range(6):
         started_at = time.perf_counter()
-        seen = model.outputs(pixels)
-        model.points(model.posterior(seen.logits), seen)
+        outputs = model.outputs(pixels)
+        model.points(model.posterior(outputs.logits), outputs)
         times.append(time.perf_counter() - started_at)
     return BATCH / float(np.median(times[1:]))
 
@@ -261,27 +262,32 @@ def photos_per_second(model: Model) -> float:
 def table(given: argparse.Namespace, methods: dict[str, Method]) -> Iterator[dict[str, Any]]:
     """Yield a row for each method, then for those who need no training."""
     photos = split_photos(given.work / "data", "test")
-    truth = coordinates(photos)
+    truth, group = coordinates(photos), leakage_groups(photos)
     found = {name: answers(given, name, method) for name, method in methods.items()}
     if DEFAULT in found and given.set == "methods":
         greedy = Method(METHODS[DEFAULT].partition, (), ("greedy", "top"))
         found["joint, greedy rule"] = answers(given, DEFAULT, greedy)
     ours = found[DEFAULT].away_km if DEFAULT in found else None
     for name, answer in found.items():
-        yield row(name, answer.away_km, ours, answer)
+        yield row(name, answer.away_km, ours, answer, group)
     fixed = baselines(given.work / "data", photos, 0)
     for name, points in fixed.items():
-        yield row(name, distance_km(points, truth)[None], ours, None)
+        yield row(name, distance_km(points, truth)[None], ours, None, group)
 
 
 def row(
-    name: str, away_km: NDArray[np.float64], default_km: NDArray[np.float64] | None, answer: Answers | None
+    name: str,
+    away_km: NDArray[np.float64],
+    default_km: NDArray[np.float64] | None,
+    answer: Answers | None,
+    group: NDArray[np.int64],
 ) -> dict[str, Any]:
-    """Return the figures of a method over (seeds, N) errors; intervals are over photographs, seeds averaged."""
-    score = mean_interval(geoscore(away_km).mean(axis=0))
+    """Return the figures of a method over (seeds, N) errors; intervals resample the (N,) groups, seeds averaged."""
+    score = mean_interval(geoscore(away_km).mean(axis=0), group)
     figures: dict[str, Any] = {
         "method": name,
         "n": away_km.shape[1],
+        "groups": len(np.unique(group)),
         "seeds": len(away_km),
         "geoscore": round(score["value"], 1),
         "low": round(score["low"], 1),
@@ -292,8 +298,8 @@ def row(
     keys = ("default_ahead", "ahead_low", "ahead_high", "median_km_more", "more_low", "more_high")
     behind: list[float | None] = [None] * len(keys)
     if default_km is not None and name != DEFAULT:
-        ahead = mean_interval(geoscore(default_km).mean(axis=0) - geoscore(away_km).mean(axis=0))
-        more = median_difference(away_km, default_km)
+        ahead = mean_interval(geoscore(default_km).mean(axis=0) - geoscore(away_km).mean(axis=0), group)
+        more = median_difference(away_km, default_km, group)
         behind = [round(found[key], 1) for found in (ahead, more) for key in ("value", "low", "high")]
     figures |= dict(zip(keys, behind, strict=True))
     figures |= {f"within_{r}km": round(float((away_km <= r).mean()), 4) for r in RADII_KM if r > 1}

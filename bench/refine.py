@@ -1,4 +1,4 @@
-"""What a coordinate inside the cell is worth, by how large the cells are: `python -m bench.refine`.
+"""The gain by a coordinate inside the cell, by how large the cells are: `python -m bench.refine`.
 
 For each level the test photographs are answered with the point of highest expected GeoScore over its cells, which stand for
 their centres or for the refined coordinates of the likeliest; or, as `top`, with the likeliest cell's alone. Takes a minute
@@ -16,6 +16,7 @@ from torch import Tensor
 from bench.report import write_results
 from geocells.sphere import distance_km, geoscore
 from infer.decode.point import answer_points, refined_points
+from infer.evaluate.metrics import mean_interval, median_interval
 from infer.evaluate.run import split_photos
 from infer.model import Model, load_model, network_files
 from infer.network.refiner import REFINE, Refiner, RefinerSpec
@@ -70,8 +71,8 @@ def level_rows(
 
 @torch.inference_mode()
 def refined(refiner: Refiner, log_cell: Tensor, centers: Tensor, test: Calibration) -> dict[str, Tensor]:
-    assert test.seen is not None
-    features = test.seen.features
+    assert test.outputs is not None
+    features = test.outputs.features
     best = refiner.vectors(features, log_cell.argmax(dim=1)[:, None])[:, 0]
     return {
         "geoscore": refined_points(log_cell, centers, lambda cells: refiner.vectors(features, cells)),
@@ -86,9 +87,15 @@ def row(level: str, cells_stand_for: str, point: str, points_deg: Tensor, test: 
         "cells_stand_for": cells_stand_for,
         "point": point,
         "photographs": len(away),
-        "geoscore": round(float(geoscore(away).mean()), 1),
-        "median_km": round(float(np.median(away)), 1),
+        "groups": len(np.unique(test.group)),
+        **rounded("geoscore", mean_interval(geoscore(away), test.group)),
+        **rounded("median_km", median_interval(away, test.group)),
     }
+
+
+def rounded(name: str, figure: dict[str, float]) -> dict[str, float]:
+    keys = {name: "value", f"{name}_low": "low", f"{name}_high": "high"}
+    return {key: round(figure[own], 1) for key, own in keys.items()}
 
 
 if __name__ == "__main__":

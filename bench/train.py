@@ -45,7 +45,7 @@ def main() -> None:
 
 def compare(folder: Path, flags: argparse.Namespace) -> list[dict[str, object]]:
     data = make_data(folder, flags)
-    paces: dict[str, list[float]] = {"bare loop": [], "train.joint, 4 levels": [], "train.level, L8": []}
+    paces: dict[str, list[float]] = {"bare loop": [], "train joint, 4 levels": [], "train level, L8": []}
     for repeat in range(flags.repeats):
         run = folder / f"run{repeat}"
         make_label_maps(LabelMapsConfig(data, run))
@@ -63,8 +63,8 @@ def compare(folder: Path, flags: argparse.Namespace) -> list[dict[str, object]]:
         train_joint(JointConfig(data, run, **common))
         train_level(LevelConfig(data, run, **common, level="L8"))
         lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-        paces["train.joint, 4 levels"].append(lines[0]["photos_per_second"])
-        paces["train.level, L8"].append(lines[1]["photos_per_second"])
+        paces["train joint, 4 levels"].append(lines[0]["photos_per_second"])
+        paces["train level, L8"].append(lines[1]["photos_per_second"])
         shutil.rmtree(run)
     best = statistics.median(paces["bare loop"])
     precision = str(activation_dtype("auto", pick_device(flags.device))).removeprefix("torch.")

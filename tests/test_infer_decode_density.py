@@ -7,7 +7,7 @@ from geocells.hierarchy import UNKNOWN, build_hierarchy
 from geocells.land import land_table
 from geocells.partitions import QuadPartition
 from geocells.sphere import distance_km
-from infer.decode.density import COMPONENTS, Surface, _em, fit_weights
+from infer.decode.density import COMPONENTS, SmoothDensity, _em, fit_weights
 from infer.decode.kernels import WIDTHS_KM, Convolution, pair_kernels
 from infer.decode.raster import Raster
 
@@ -19,7 +19,7 @@ RASTER = Raster.of(build_hierarchy(QuadPartition((1, 3, 8)), PLACES))
 def only(component):
     weights = [0.0] * COMPONENTS
     weights[component] = 1.0
-    return Surface(RASTER, tuple(weights), torch.device("cpu"))
+    return SmoothDensity(RASTER, tuple(weights), torch.device("cpu"))
 
 
 @pytest.mark.parametrize("component", range(COMPONENTS))
@@ -33,7 +33,7 @@ def test_a_leaf_that_keeps_its_mass_keeps_it_where_it_lies_be_it_larger_or_small
     hierarchy = build_hierarchy(QuadPartition(levels), PLACES[:3])
     raster = Raster.of(hierarchy)
     weights = (1.0, *[0.0] * (COMPONENTS - 1))
-    mass = Surface(raster, weights, torch.device("cpu")).spread(torch.eye(3)).numpy()
+    mass = SmoothDensity(raster, weights, torch.device("cpu")).spread(torch.eye(3)).numpy()
     for place in PLACES[:3]:
         leaf = int(hierarchy.classes([place])[0, -1])
         held = np.flatnonzero(mass[leaf])
@@ -68,12 +68,12 @@ def test_sums_of_many_kernels_at_once_are_those_of_each_leaf(many, width, most):
 
 
 def test_a_surface_of_many_leaves_is_that_of_few(many, monkeypatch):
-    surface = Surface(many, (0.3, 0.1, 0.2, 0.15, 0.1, 0.05, 0.06, 0.04), torch.device("cpu"))
+    density = SmoothDensity(many, (0.3, 0.1, 0.2, 0.15, 0.1, 0.05, 0.06, 0.04), torch.device("cpu"))
     leaf = torch.softmax(3 * torch.randn(3, len(many.leaves), generator=torch.Generator().manual_seed(0)), dim=1)
-    few = surface.spread(leaf)
+    few = density.spread(leaf)
     monkeypatch.setattr("infer.decode.density.CACHED", 0)
-    np.testing.assert_allclose(surface.spread(leaf).sum(dim=1), 1, atol=1e-4)
-    assert float((surface.spread(leaf) - few).abs().sum(dim=1).max() / 2) < 0.005
+    np.testing.assert_allclose(density.spread(leaf).sum(dim=1), 1, atol=1e-4)
+    assert float((density.spread(leaf) - few).abs().sum(dim=1).max() / 2) < 0.005
 
 
 def test_a_kernel_crosses_the_antimeridian():

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from dataset.manifest import CLUES, coordinates, read_manifest, write_manifest
 from geocells.hierarchy import UNKNOWN
-from geocells.sphere import distance_km
+from geocells.sphere import distance_km, geoscore
 from infer.claims import Claims
 from infer.config import EvaluateConfig
 from infer.decode.conformal import CONFORMAL, RegionFinder, read_conformal
 from infer.decode.posterior import class_ranks
-from infer.evaluate.calibration import TrustMeter
+from infer.evaluate.calibration import CalibrationMeter
+from infer.evaluate.metrics import mean_interval
 from infer.evaluate.run import main, measure, split_photos, table
 from infer.model import Model, load_model
 from train.calibrate import collect
@@ -197,6 +198,53 @@ def test_a_smaller_map_is_scored_on_its_own_scale(tiny, tiny_run, tmp_path):
     assert region < world
 
 
+def test_the_scale_holds_for_slices_their_macro_average_and_one_place_for_all(tiny, tiny_run, tmp_path):
+    reports = [
+        evaluate(tiny, tiny_run, tmp_path / "e.json", split="train", geoscore_scale_km=s) for s in (1492.7, 149.27)
+    ]
+    world, region = (report["slices"] for report in reports)
+    for by in ("country", "latitude", "training_photographs_nearby"):
+        for name, own in world[by].items():
+            assert region[by][name]["geoscore"] < own["geoscore"]
+            assert region[by][name]["median_km"] == own["median_km"]
+    assert region["country_macro_average"]["geoscore"] < world["country_macro_average"]["geoscore"]
+    # On a small scale one place for all is a training place, on a large one that between most.
+    photos = read_manifest(tiny)
+    train = coordinates(photos[photos["split"] == "train"])
+    for report, scale_km in zip(reports, (1492.7, 149.27), strict=True):
+        best = max(geoscore(distance_km(train, place), scale_km).mean() for place in train)
+        assert report["answers"]["one place"]["geoscore"]["value"] == pytest.approx(best)
+
+
+def test_the_coverages_that_are_asked_for_are_measured(tiny, calibrated, tmp_path, capsys):
+    report = evaluate(tiny, calibrated, tmp_path / "e.json", coverage=(0.3, 0.8))
+    assert list(report["regions"]) == ["0.3", "0.8"]
+    assert report["regions"]["0.3"]["covered"]["value"] <= report["regions"]["0.8"]["covered"]["value"]
+    assert report["guarantee"] == "approximate"
+    printed = capsys.readouterr().out
+    assert "30% regions cover" in printed
+    assert "coverage guarantee: approximate" in printed
+    with pytest.raises(ValueError, match=r"--coverage is a share between 0 and 1, such as 0\.9, got 1\.5"):
+        EvaluateConfig(data=tiny, run=calibrated, coverage=(1.5,))
+
+
+def test_intervals_of_a_split_resample_its_groups_and_their_number_is_printed(tiny, tiny_run, tmp_path, capsys):
+    data = shutil.copytree(tiny, tmp_path / "data")
+    photos = read_manifest(data)
+    write_manifest(data, photos.assign(sequence_id=photos["id"].str.split("-").str[0]))
+    report = evaluate(data, tiny_run, tmp_path / "e.json")
+    test = photos[photos["split"] == "test"]
+    groups = test["id"].str.split("-").str[0].nunique()
+    assert report["groups"] == groups < 12
+    assert f"n = 12 photographs in {groups} groups" in capsys.readouterr().out
+    measured = measure(load_model(tiny_run, CPU), data, split_photos(data, "test"), 64, 0)
+    away = distance_km(measured.points_deg, coordinates(test))
+    group = np.unique(test["id"].str.split("-").str[0], return_inverse=True)[1]
+    expected = mean_interval(away, group)
+    found = report["answers"]["model"]["mean_km"]
+    assert (found["low"], found["high"]) == pytest.approx((expected["low"], expected["high"]), rel=1e-4)
+
+
 @pytest.mark.parametrize("flags", [{"geoscore_scale_km": 0}, {"geoscore_scale_km": -1}, {"batch_size": 0}])
 def test_flags_that_cannot_work_are_refused(tmp_path, flags):
     with pytest.raises(ValueError, match=r"--geoscore-scale-km must be above 0|--batch-size must be 1 or more"):
@@ -214,7 +262,7 @@ def test_the_confidence_of_an_answer_depends_on_the_training_photographs_of_its_
     conformal = replace(conformal, confidence_weights=weights)
     data = collect(model, tiny, split_photos(tiny, "test"), 8, 0)
     posterior = model.posterior(data.logits)
-    meter = TrustMeter(model, conformal)
+    meter = CalibrationMeter(model, conformal)
     meter.add(data.logits, posterior, data.classes.numpy(), data.latlon_deg)
     claims = Claims(model, None, conformal, None, None, 0)
     for level, found in enumerate(meter.levels(np.arange(12)).values()):

@@ -151,7 +151,7 @@ def test_what_options_need_is_prepared_once(model, photos):
     model.predict(photos[1], coverage=[0.8], within=("KE",))
     assert model.prepared(infer.predictor.Options(coverage=(0.8,), within=("KE",))) is first
     other = model.prepared(infer.predictor.Options(coverage=(0.5,)))
-    assert other.finder.surface is first.finder.surface
+    assert other.finder.density is first.finder.density
 
 
 def test_several_photographs_of_one_place_get_one_answer(model, photos):

@@ -204,7 +204,7 @@ def test_calibration_and_coverage_are_shown_where_they_were_measured(run):
         "median_area_km2": 2.34e6,
         "slices": {"latitude": {}},
     }
-    assert "probabilities mean" not in html_of(run)
+    assert "Is the confidence calibrated" not in html_of(run)
     write_json(run / "evaluation_test.json", evaluation(calibration={"L1": level}, regions={"0.9": region}))
     said = text_of(html_of(run))
     assert f"raw final if perfect L1 {level['ece_before']:.1%} {level['ece_after']:.1%}" in said

@@ -24,7 +24,7 @@ from geocells.sphere import distance_km, geoscore
 from infer.decode.conformal import CONFORMAL, from_json
 from infer.decode.posterior import FUSIONS, fuse
 from infer.evaluate.run import split_photos, trained_ids
-from infer.images import photo_batches
+from infer.images import network_outputs
 from infer.model import TEMPERATURES, Model, NetworkOutput, load_model
 from infer.network.devices import pick_device
 from plumbing.files import write_json
@@ -132,21 +132,18 @@ def collect(model: Model, data: Path, photos: Any, batch_size: int, workers: int
     """Return the logits of photographs; those that cannot be read are named and left out."""
     parts: list[NetworkOutput] = []
     read = []
-    batches = photo_batches(Pictures.of_dataset(data, photos), model.transform, batch_size, workers)
-    for batch in progress(batches, "reading logits", "batch", -(-len(photos) // batch_size)):
-        for _, reason in batch.unreadable:
-            log.warning("left out: %s", reason)
-        if len(batch.index):
-            parts.append(model.outputs(batch.pixels))
-            read.append(batch.index.numpy())
+    found = network_outputs(model, Pictures.of_dataset(data, photos), batch_size, workers)
+    for rows, output in progress(found, "reading logits", "batch", -(-len(photos) // batch_size)):
+        parts.append(output)
+        read.append(rows)
     if not read:
         raise ValueError(f"none of {len(photos)} photographs of {data} could be read")
     truth = coordinates(photos)[np.concatenate(read)]
-    seen = NetworkOutput.joined(parts)
+    outputs = NetworkOutput.joined(parts)
     # Clones, for what is computed in inference mode cannot be learned from.
-    seen = replace(seen, logits=[level.clone() for level in seen.logits])
+    outputs = replace(outputs, logits=[level.clone() for level in outputs.logits])
     classes = torch.from_numpy(model.hierarchy.classes(truth)).to(model.device)
-    return Calibration(seen.logits, classes, truth, leakage_groups(photos)[np.concatenate(read)], seen)
+    return Calibration(outputs.logits, classes, truth, leakage_groups(photos)[np.concatenate(read)], outputs)
 
 
 def fit_temperatures(model: Model, data: Calibration, fusion: str) -> tuple[float, ...]:
@@ -199,11 +196,11 @@ def _nll_before_after(model: Model, data: Calibration, fusion: str, fitted: tupl
 @torch.inference_mode()
 def _score(model: Model, data: Calibration, fusion: str, temperatures: tuple[float, ...], point: str) -> float:
     """Return the mean GeoScore of a way of answering."""
-    assert data.seen is not None, "collect keeps the network output"
+    assert data.outputs is not None, "collect keeps the network output"
     answering, points = replace(model, point=point), []
     for start in range(0, len(data.latlon_deg), AT_ONCE):
-        seen = data.seen.rows(slice(start, start + AT_ONCE))
-        points.append(answering.points(fuse(model.tree, seen.logits, temperatures, fusion), seen))
+        outputs = data.outputs.rows(slice(start, start + AT_ONCE))
+        points.append(answering.points(fuse(model.tree, outputs.logits, temperatures, fusion), outputs))
     return float(geoscore(distance_km(np.concatenate(points), data.latlon_deg)).mean())
 
 

@@ -29,7 +29,7 @@ from infer.decode.conformal import (
     as_json,
     confidence_features,
 )
-from infer.decode.density import COMPONENTS, Surface, fit_weights
+from infer.decode.density import COMPONENTS, SmoothDensity, fit_weights
 from infer.decode.posterior import likeliest
 from infer.decode.raster import Raster
 from infer.decode.region import conformity_scores
@@ -51,24 +51,24 @@ class Calibration:
         classes: (N, levels) true classes.
         latlon_deg: (N, 2) true coordinates.
         group: (N,) leakage groups.
-        seen: the network output, for points that take more than a posterior.
+        outputs: the network output, for points that take more than a posterior.
     """
 
     logits: list[Tensor]
     classes: Tensor
     latlon_deg: NDArray[np.float64]
     group: NDArray[np.int64]
-    seen: NetworkOutput | None = None
+    outputs: NetworkOutput | None = None
 
     def rows(self, chosen: NDArray[np.int64]) -> "Calibration":
         """Return some of the photographs, by their numbers."""
         own = torch.from_numpy(chosen).to(self.classes.device)
         logits = [level[own] for level in self.logits]
-        seen = None
-        if self.seen is not None:
-            regressed = None if self.seen.regressed is None else self.seen.regressed[own]
-            seen = NetworkOutput(logits, regressed, self.seen.features[own])
-        return Calibration(logits, self.classes[own], self.latlon_deg[chosen], self.group[chosen], seen)
+        outputs = None
+        if self.outputs is not None:
+            regressed = None if self.outputs.regressed is None else self.outputs.regressed[own]
+            outputs = NetworkOutput(logits, regressed, self.outputs.features[own])
+        return Calibration(logits, self.classes[own], self.latlon_deg[chosen], self.group[chosen], outputs)
 
     @classmethod
     def joined(cls, parts: "Sequence[Calibration]") -> "Calibration":
@@ -155,10 +155,10 @@ def fit_conformal(model: Model, parts: Parts) -> ConformalCalibration:
     fitted on both.
     """
     hierarchy, scored = model.hierarchy, parts.scored
-    surface = _fit_density(model, parts.fitted)
+    density = _fit_density(model, parts.fitted)
     posterior, classes = model.posterior(scored.logits), scored.classes.cpu().numpy()
-    true_cell = surface.raster.find(scored.latlon_deg)
-    scores = {SMOOTH: ConformalScores.of(_smooth_scores(surface, posterior[-1], true_cell), scored.group)}
+    true_cell = density.raster.find(scored.latlon_deg)
+    scores = {SMOOTH: ConformalScores.of(_smooth_scores(density, posterior[-1], true_cell), scored.group)}
     for level in reversed(range(hierarchy.depth)):
         mass = posterior[level].exp().double().cpu().numpy()
         area = hierarchy.area_km2[hierarchy.rows(level)]
@@ -167,14 +167,14 @@ def fit_conformal(model: Model, parts: Parts) -> ConformalCalibration:
         )
     exact, photographs = parts.held_out is not None, len(scored.group)
     return ConformalCalibration(
-        model.fusion, photographs, surface.weights, scores, _fit_confidences(model, parts), exact
+        model.fusion, photographs, density.weights, scores, _fit_confidences(model, parts), exact
     )
 
 
-def _fit_density(model: Model, data: Calibration) -> Surface:
+def _fit_density(model: Model, data: Calibration) -> SmoothDensity:
     raster = Raster.of(model.hierarchy)
     leaf, true_cell = model.posterior(data.logits)[-1].exp(), raster.find(data.latlon_deg)
-    return Surface(raster, fit_weights(raster, leaf, true_cell, group_weights(data.group)), model.device)
+    return SmoothDensity(raster, fit_weights(raster, leaf, true_cell, group_weights(data.group)), model.device)
 
 
 def _fit_confidences(model: Model, parts: Parts) -> dict[str, tuple[float, ...]]:
@@ -191,12 +191,12 @@ def _fit_confidences(model: Model, parts: Parts) -> dict[str, tuple[float, ...]]
     return fitted
 
 
-def _smooth_scores(surface: Surface, log_leaf: Tensor, true_cell: NDArray[np.int64]) -> NDArray[np.float64]:
+def _smooth_scores(density: SmoothDensity, log_leaf: Tensor, true_cell: NDArray[np.int64]) -> NDArray[np.float64]:
     parts = []
     for start in progress(range(0, len(log_leaf), AT_ONCE), "regions", "batch"):
-        mass = surface.spread(log_leaf[start : start + AT_ONCE].exp().float()).cpu().numpy()
+        mass = density.spread(log_leaf[start : start + AT_ONCE].exp().float()).cpu().numpy()
         mass = mass / mass.sum(axis=1, keepdims=True)
-        parts.append(conformity_scores(mass, surface.raster.area_km2, true_cell[start : start + AT_ONCE]))
+        parts.append(conformity_scores(mass, density.raster.area_km2, true_cell[start : start + AT_ONCE]))
     return np.concatenate(parts)
 
 

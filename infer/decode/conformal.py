@@ -18,7 +18,7 @@ from geocells.land import TABLE_LEVEL, land_table
 from geocells.outlines import area_km2
 from infer.config import IN_DISTRIBUTION, RENAMED_FUSIONS, RENAMED_PLACES
 from infer.decode.countries import mass_by_country, table_cells
-from infer.decode.density import COMPONENTS, Surface
+from infer.decode.density import COMPONENTS, SmoothDensity
 from infer.decode.raster import Raster
 from infer.decode.region import box_areas, cell_areas, conformal_quantile, outline, region_cells
 from plumbing.files import read_json
@@ -243,7 +243,7 @@ class RegionFinder:
         """
         self.hierarchy, self.conformal = hierarchy, conformal
         self.chosen = {coverage: conformal.choose(coverage) for coverage in coverages}
-        self.surface = Surface(Raster.of(hierarchy), conformal.weights, device)
+        self.density = SmoothDensity(Raster.of(hierarchy), conformal.weights, device)
         self._know(inside, None)
 
     def _know(self, inside: NDArray[np.float64] | None, country: NDArray[np.str_] | None) -> None:
@@ -270,8 +270,8 @@ class RegionFinder:
 
     def masses(self, posterior: Sequence[Tensor]) -> NDArray[np.float32]:
         """Return (B, cells) probabilities of the raster's cells, after prior knowledge."""
-        mass = self.surface.spread(posterior[-1].exp().float()).cpu().numpy()
-        mass = mass * self.inside[self.surface.raster.cell].astype(np.float32)
+        mass = self.density.spread(posterior[-1].exp().float()).cpu().numpy()
+        mass = mass * self.inside[self.density.raster.cell].astype(np.float32)
         return mass / np.maximum(mass.sum(axis=1, keepdims=True), 1e-30)
 
     def regions(self, posterior: Sequence[Tensor]) -> list[list[dict[str, Any]]]:
@@ -299,7 +299,7 @@ class RegionFinder:
         return [coverage for coverage, chosen in self.chosen.items() if chosen is None]
 
     def _smooth(self, coverage: float, quantile: float, mass: NDArray[np.float32]) -> dict[str, Any]:
-        raster = self.surface.raster
+        raster = self.density.raster
         cells = region_cells(mass, raster.area_km2, quantile)
         cells = cells[mass[cells] > 0]
         countries = mass_by_country(self.country[raster.cell[cells]], mass[cells])

@@ -1,4 +1,4 @@
-"""A probability for every cell of land, also where no training photograph lies: a smooth reading of the leaves.
+"""A smooth density: a probability for every cell of land, also where no training photograph was taken.
 
 A model knows only cells with training photographs, yet most new photographs lie between them. So each leaf's mass stays
 in its cell with one weight, spreads around its answered coordinate by von Mises-Fisher kernels of several widths with
@@ -27,7 +27,7 @@ EM_STEPS = 300
 
 
 @dataclass(frozen=True, eq=False)
-class Surface:
+class SmoothDensity:
     """A raster with the weights of the mixture.
 
     Attributes:

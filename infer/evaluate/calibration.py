@@ -18,7 +18,7 @@ from dataset.groups import group_weights
 from geocells.hierarchy import UNKNOWN
 from geocells.sphere import EARTH_RADIUS_KM
 from infer.decode.conformal import SMOOTH, ConformalCalibration
-from infer.decode.density import Surface
+from infer.decode.density import SmoothDensity
 from infer.decode.posterior import fuse, likeliest
 from infer.decode.raster import Raster
 from infer.decode.region import conformity_scores, region_cells
@@ -176,7 +176,7 @@ def searched_area(
     return np.where(true_cell == UNKNOWN, np.inf, area)
 
 
-class TrustMeter:
+class CalibrationMeter:
     """Collects what reliability and coverage are computed from, a batch at a time."""
 
     def __init__(
@@ -191,8 +191,8 @@ class TrustMeter:
         self.scores: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
         self.area: dict[float, list[NDArray[np.float64]]] = defaultdict(list)
         self.searched: list[NDArray[np.float64]] = []
-        self.surface = (
-            Surface(Raster.of(model.hierarchy), conformal.weights, model.device)
+        self.density = (
+            SmoothDensity(Raster.of(model.hierarchy), conformal.weights, model.device)
             if conformal is not None and SMOOTH in conformal.scores
             else None
         )
@@ -213,7 +213,7 @@ class TrustMeter:
                 kept[which].append(best)
                 kept[right].append((cell == classes[:, level]) & (classes[:, level] != UNKNOWN))
             kept["learned"].append(self.model.hierarchy.learned(level, cell))
-        kinds = {name for name, _ in self._possible().values()} | ({SMOOTH} if self.surface is not None else set())
+        kinds = {name for name, _ in self._possible().values()} | ({SMOOTH} if self.density is not None else set())
         for name in sorted(kinds):
             cells = self._cells(name, posterior, classes, latlon_deg)
             mass, area_km2, _ = cells
@@ -235,9 +235,9 @@ class TrustMeter:
         self, name: str, posterior: Sequence[Tensor], classes: NDArray[np.int64], latlon_deg: NDArray[np.float64]
     ) -> tuple[NDArray[np.floating], NDArray[np.float64], NDArray[np.int64]]:
         """Return (B, C) probabilities, (C,) areas and (B,) true cells of the land, or of a level's known cells."""
-        if name == SMOOTH and self.surface is not None:
-            raster = self.surface.raster
-            mass = self.surface.spread(posterior[-1].exp().float()).cpu().numpy()
+        if name == SMOOTH and self.density is not None:
+            raster = self.density.raster
+            mass = self.density.spread(posterior[-1].exp().float()).cpu().numpy()
             return mass / mass.sum(axis=1, keepdims=True), raster.area_km2, raster.find(latlon_deg)
         hierarchy, level = self.model.hierarchy, self.model.hierarchy.level_index(name)
         mass = posterior[level].exp().double().cpu().numpy()

@@ -24,7 +24,7 @@ from infer.decode.conformal import read_conformal
 from infer.decode.point import POINTS
 from infer.decode.posterior import class_ranks, sum_up
 from infer.evaluate.baselines import best_constant, chance, clue_oracle, read_clues
-from infer.evaluate.calibration import TrustMeter
+from infer.evaluate.calibration import CalibrationMeter
 from infer.evaluate.country_only import country_figures, country_only_photos, only_countries
 from infer.evaluate.leakage import find_leaks, leak_report
 from infer.evaluate.metrics import (
@@ -36,7 +36,7 @@ from infer.evaluate.metrics import (
 )
 from infer.evaluate.report import country_lines, table
 from infer.explain.retrieval import Neighbours, open_neighbours, unit_features
-from infer.images import photo_batches
+from infer.images import network_outputs
 from infer.model import Model, load_model
 from infer.network.devices import pick_device
 from label_maps.labels import COUNTRY, truth_of
@@ -84,7 +84,7 @@ def main(config: EvaluateConfig) -> None:
             "%d of %d photographs were trained on: these figures say nothing of new ones", contaminated, len(photos)
         )
     conformal = read_conformal(config.run, model.hash, model.fusion, config.places)
-    meter = TrustMeter(model, conformal, config.coverage)
+    meter = CalibrationMeter(model, conformal, config.coverage)
     neighbours = _neighbours(model, config) if config.baselines else None
     measured = measure(model, config.data, photos, config.batch_size, config.workers, meter, neighbours)
     photos = photos.iloc[measured.read]
@@ -212,26 +212,22 @@ def measure(
     photos: pd.DataFrame,
     batch_size: int,
     workers: int,
-    meter: TrustMeter | None = None,
+    meter: CalibrationMeter | None = None,
     neighbours: Neighbours | None = None,
 ) -> Measured:
     """Answer for the photographs of a manifest; those that cannot be read are named and left out."""
     truth, classes = truth_of(model.hierarchy, photos)
     points, ranks, read, nearest = [], [], [], []
-    batches = photo_batches(Pictures.of_dataset(data, photos), model.transform, batch_size, workers)
-    for batch in progress(batches, "answering", "batch", -(-len(photos) // batch_size)):
-        for _, reason in batch.unreadable:
-            log.warning("left out: %s", reason)
-        if len(batch.index):
-            rows, seen = batch.index.numpy(), model.outputs(batch.pixels)
-            posterior = model.posterior(seen.logits)
-            points.append(model.points(posterior, seen))
-            ranks.append(class_ranks(posterior, classes[rows]))
-            read.append(rows)
-            if neighbours is not None:
-                nearest.append(neighbours.places(unit_features(seen)))
-            if meter is not None:
-                meter.add(seen.logits, posterior, classes[rows], truth[rows])
+    outputs = network_outputs(model, Pictures.of_dataset(data, photos), batch_size, workers)
+    for rows, output in progress(outputs, "answering", "batch", -(-len(photos) // batch_size)):
+        posterior = model.posterior(output.logits)
+        points.append(model.points(posterior, output))
+        ranks.append(class_ranks(posterior, classes[rows]))
+        read.append(rows)
+        if neighbours is not None:
+            nearest.append(neighbours.places(unit_features(output)))
+        if meter is not None:
+            meter.add(output.logits, posterior, classes[rows], truth[rows])
     if not read:
         raise ValueError(f"none of {len(photos)} photographs of {data} could be read")
     alike = np.concatenate(nearest) if nearest else None
