@@ -15,9 +15,9 @@ class LandConfig:
     """Count the cells that touch land, and write their ids."""
 
     GROUPS: ClassVar[Groups] = {
-        "cells": ("level", "equal_area"),
-        "land polygons": ("natural_earth", "download", "sha256", "base_url", "cache"),
-        "files written": ("out",),
+        "cells": "level equal_area",
+        "land polygons": "natural_earth download sha256 base_url cache",
+        "files written": "out",
     }
     RULES: ClassVar[tuple[Rule, ...]] = (
         needs("sha256 base_url cache", "download"),

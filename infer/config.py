@@ -27,8 +27,8 @@ class ClaimConfig:
     """Which regions and levels an answer has, and what is known beside the photograph."""
 
     GROUPS: ClassVar[Groups] = {
-        "what is answered": ("coverage", "places", "confidence", "coarsest"),
-        "prior knowledge": ("within", "exclude"),
+        "what is answered": "coverage places confidence coarsest",
+        "prior knowledge": "within exclude",
     }
     RULES: ClassVar[tuple[Rule, ...]] = (
         needs("coarsest", "confidence"),
@@ -74,12 +74,12 @@ class InferConfig(ClaimConfig):
     """Say where photographs were taken: a probability for every cell, a point, a map. A hypothesis, not proof."""
 
     GROUPS: ClassVar[Groups] = {
-        "photographs and run": ("photos", "run", "split", "limit"),
-        "what is answered": ("fusion", "point", "same_place", "same_place_temperature", "mass", "top"),
-        "prior knowledge": (),
-        "files written": ("out", "maps", "tiles", "formats", "sidecars", "strip", "bulk"),
-        "explanation": ("explain", "data"),
-        "speed": ("batch_size", "workers", "device"),
+        "photographs and run": "photos run split limit",
+        "what is answered": "fusion point same_place same_place_temperature mass top",
+        "prior knowledge": "",
+        "files written": "out maps tiles formats sidecars strip bulk",
+        "explanation": "explain data",
+        "speed": "batch_size workers device",
     }
     RULES: ClassVar[tuple[Rule, ...]] = (
         excludes("bulk", BULK_WITHOUT, why="answers with points and best cells alone"),
@@ -202,20 +202,11 @@ class EvaluateConfig:
     """Measure a run on a split of a dataset: kilometres, GeoScore and classes, with 95 % cluster-bootstrap intervals."""
 
     GROUPS: ClassVar[Groups] = {
-        "photographs and run": ("data", "run", "split"),
-        "what is answered": ("fusion", "point"),
-        "what is measured": (
-            "coverage",
-            "places",
-            "against",
-            "baselines",
-            "benchmark",
-            "trained_on",
-            "geoscore_scale_km",
-            "seed",
-        ),
-        "files written": ("out",),
-        "speed": ("batch_size", "workers", "device"),
+        "photographs and run": "data run split",
+        "what is answered": "fusion point",
+        "what is measured": "coverage places against baselines benchmark trained_on geoscore_scale_km seed",
+        "files written": "out",
+        "speed": "batch_size workers device",
     }
     RENAMED: ClassVar[Renamed] = RENAMED_VALUES
 
@@ -271,10 +262,10 @@ class AppConfig(ClaimConfig):
     """Serve a page that answers for photographs in the browser, with an API; this needs gradio (pip install gradio)."""
 
     GROUPS: ClassVar[Groups] = {
-        "serving": ("host", "port"),
-        "what is answered": ("fusion", "point", "mass", "top"),
-        "prior knowledge": (),
-        "speed": ("device",),
+        "serving": "host port",
+        "what is answered": "fusion point mass top",
+        "prior knowledge": "",
+        "speed": "device",
     }
     RULES: ClassVar[tuple[Rule, ...]] = (needs("coarsest", "confidence"), needs("places", "coverage confidence"))
     RENAMED: ClassVar[Renamed] = RENAMED_VALUES

@@ -2,21 +2,23 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from tyro.conf import Positional, arg
 
 from geocells.partitions import PARTITIONS
+from plumbing.flags import Groups
 from plumbing.rules import Rule, check_rules, excludes, needs
 
 
 @dataclass(frozen=True)
 class LabelMapsConfig:
-    """Build the hierarchy of classes from a dataset's training photographs and begin a run folder.
+    """Build the hierarchy of classes from a dataset's training photographs and begin a run folder."""
 
-    Further commands, `python -m label_maps COMMAND --help`: import (files of the older project), folders (a dataset as
-    one folder of pictures a class), countries (names of countries to codes).
-    """
+    GROUPS: ClassVar[Groups] = {
+        "partition": "partition levels max_images max_level cells countries regions assign clusters seed",
+        "classes": "min_images",
+    }
 
     data: Path
     """Dataset folder, with its manifest.parquet."""

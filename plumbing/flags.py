@@ -14,8 +14,9 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
-Groups = Mapping[str, tuple[str, ...]]
-"""Titles of a config's flags in --help, each with fields: its class variable GROUPS. Base classes add theirs behind."""
+Groups = Mapping[str, str]
+"""Titles of a config's flags in --help, each with its fields, separated by spaces: the class variable GROUPS. Those of base
+classes follow; a title without fields keeps its place for theirs."""
 Renamed = Mapping[str, Mapping[str, str]]
 """Values that have another name now, by field: a config's class variable RENAMED. The old name is refused with the new one."""
 
@@ -210,7 +211,7 @@ def _groups(config: type) -> dict[str, str]:
     by_field: dict[str, str] = {}
     for cls in reversed(config.__mro__):
         groups: Groups = vars(cls).get("GROUPS", {})
-        by_field |= {name: title for title, names in groups.items() for name in names}
+        by_field |= {name: title for title, names in groups.items() for name in names.split()}
     return by_field
 
 

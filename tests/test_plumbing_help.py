@@ -32,7 +32,7 @@ class Optim:
 class Base:
     """What commands have in common."""
 
-    GROUPS: ClassVar[Groups] = {"speed": ("batch_size",)}
+    GROUPS: ClassVar[Groups] = {"speed": "batch_size"}
 
     batch_size: int = 8
     """Rows a step."""
@@ -48,7 +48,7 @@ class Config(Base):
     of two lines.
     """
 
-    GROUPS: ClassVar[Groups] = {"what is done": ("share", "kind", "names")}
+    GROUPS: ClassVar[Groups] = {"what is done": "share kind names"}
 
     share: Share | None = None
     """How much; left out,
@@ -193,3 +193,14 @@ def test_what_is_no_verb_is_refused_with_what_to_write(words, said):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(said)
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("words, config", VERBS, ids=[" ".join(words) for words, _ in VERBS])
+def test_groups_rules_and_renamed_values_name_flags_that_there_are(words, config):
+    known = {flag.field for flag in flags_of(config)}
+    named = {name for cls in config.__mro__ for names in vars(cls).get("GROUPS", {}).values() for name in names.split()}
+    named |= set(getattr(config, "RENAMED", {}))
+    rules = getattr(config, "RULES", ())
+    rules = rules if isinstance(rules, tuple) else ()  # a property of trainings, whose losses are a registry
+    named |= {name for rule in rules for name in rule.fields}
+    assert named - known == set()

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from tyro.conf import arg
 
+from plumbing.flags import Groups
 from plumbing.rules import Rule, check_rules, needs
 from train.registry import LOSSES
 
@@ -94,6 +95,13 @@ class AugmentConfig:
 class TrainConfig:
     """What every way to train has in common."""
 
+    GROUPS: ClassVar[Groups] = {
+        "network": "arch weights image_size",
+        "training": "epochs batch_size sampler keep patience seed resume overwrite checkpoint_minutes",
+        "speed": "precision compile cache_pixels workers device",
+        "metrics": "tracker",
+    }
+
     data: Path
     """Dataset folder."""
     run: Path
@@ -175,6 +183,11 @@ class TrainConfig:
 class ClassifyConfig(TrainConfig):
     """What trainings of classes have in common."""
 
+    GROUPS: ClassVar[Groups] = {
+        "network": "",
+        "loss": "loss focal_gamma class_weights tau_km tau_end label_smoothing",
+    }
+
     loss: LossName = "cross_entropy"
     focal_gamma: float = 2.0
     """focal: how strongly it turns away from what is learned."""
@@ -219,6 +232,12 @@ class LevelConfig(ClassifyConfig):
 @dataclass(frozen=True)
 class JointConfig(ClassifyConfig):
     """Train one network for all levels together: one trunk, a head for each level, a quarter of the cost."""
+
+    GROUPS: ClassVar[Groups] = {
+        "network": "readout_epochs",
+        "loss": "loss_on level_weights",
+        "coordinate": "coordinate_weight coordinate_kind coordinate_loss",
+    }
 
     loss: LossName = "haversine"
     loss_on: Literal["levels", "siblings", "tree"] = "tree"

@@ -17,7 +17,7 @@ FINEST_LEVEL = 8
 class CoverageConfig:
     """Draw where a dataset has photographs, as one page that opens from disk."""
 
-    GROUPS: ClassVar[Groups] = {"what is drawn": ("level", "survey", "tiles")}
+    GROUPS: ClassVar[Groups] = {"what is drawn": "level survey tiles"}
 
     data: Folder
     """Dataset folder."""
