@@ -1,7 +1,12 @@
 """`python -m infer VERB`: where a photograph was taken, and how good such answers are."""
 
+from typing import TYPE_CHECKING
+
 from infer.config import AppConfig, EvaluateConfig, ImportConfig, InferConfig
 from plumbing.config import Commands, dispatch
+
+if TYPE_CHECKING:
+    from infer.prediction import Prediction
 
 
 def predict(config: InferConfig) -> None:
@@ -19,7 +24,7 @@ def serve(config: AppConfig) -> None:
     main(config, prediction_html)
 
 
-def draw(prediction: "Prediction", tiles: str | None) -> tuple[str, bytes]:  # type: ignore[name-defined] # noqa: F821
+def draw(prediction: "Prediction", tiles: str | None) -> tuple[str, bytes]:
     """Return the page and the picture of an answer; drawing takes most of a second to import, so only now."""
     from viz.maps.prediction import prediction_html, prediction_png
 

@@ -1,6 +1,8 @@
 """The commands of infer, label_maps and train as people type them."""
 
 import errno
+import importlib
+import re
 import shutil
 import subprocess
 import sys
@@ -143,3 +145,20 @@ def test_the_published_recipe_is_the_default_of_a_level():
 @pytest.mark.parametrize("config", [EvaluateConfig, CalibrateConfig])
 def test_commands_that_measure_need_only_a_dataset_and_a_run(config):
     assert parse(config, "x", ["--data", "d", "--run", "r"]).device == "auto"
+
+
+def commands_of_the_makefile() -> list[list[str]]:
+    """Return the words of every command that `make` runs of ours, its variables filled in."""
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    values = dict(re.findall(r"^(\w+) :?=\s*(\S+)$", text, flags=re.MULTILINE))
+    lines = re.findall(r"^\t\$\(PY\) -m ((?:fetch|label_maps|train|infer|viz|geocells) .*)$", text, flags=re.MULTILINE)
+    filled = [re.sub(r"\$\((\w+)\)", lambda name: values[name[1]], line.replace("$@", "made")) for line in lines]
+    return [line.partition(">")[0].split() for line in filled]
+
+
+@pytest.mark.parametrize("words", commands_of_the_makefile(), ids=" ".join)
+def test_every_command_of_the_makefile_can_be_typed(words, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    config, action = importlib.import_module(f"{words[0]}.__main__").COMMANDS[words[1]]
+    assert action
+    assert isinstance(parse(config, "x", words[2:]), config)
