@@ -1,4 +1,4 @@
-"""`python -m fetch COMMAND`: from the world to a dataset folder."""
+"""`python -m fetch VERB`: from the world to a dataset folder."""
 
 from fetch.config import (
     BalanceConfig,

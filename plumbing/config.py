@@ -161,8 +161,15 @@ def command(config: type[Config], prog: str, action: str, argv: Sequence[str] | 
     except (ValueError, OSError) as refusal:
         if os.environ.get("DEBUG"):
             raise
-        print(f"error: {refusal}", file=sys.stderr)
+        print(f"error: {_reason(refusal)}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
+
+
+def _reason(refusal: ValueError | OSError) -> str:
+    """Return why a command ended, with the file where the system names one."""
+    if isinstance(refusal, OSError) and refusal.strerror:
+        return f"{refusal.strerror}: {refusal.filename}" if refusal.filename else refusal.strerror
+    return str(refusal)
 
 
 Commands = Mapping[str, "tuple[type, str] | Commands"]

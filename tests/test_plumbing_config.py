@@ -1,5 +1,6 @@
 """Flags, YAML files as flags, refusals in one line."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -59,9 +60,13 @@ def recipe(folder: Path, name: str = "recipe.yaml", **values: object) -> str:
 
 
 def print_level(config: Config) -> int:
-    """Stand for a command's function: print, refuse level 13, and break at level 99."""
+    """Stand for a command's function: print, refuse levels 13 to 15, and break at level 99."""
     if config.level == 13:
         raise ValueError("level 13 brings bad luck: take another")
+    if config.level == 14:
+        raise PermissionError(errno.EACCES, "Permission denied", "out/level.txt")
+    if config.level == 15:
+        raise OSError(errno.ENOSPC, "No space left on device")
     if config.level == 99:
         raise RuntimeError("a defect")
     print(f"level {config.level}")
@@ -156,6 +161,8 @@ def test_a_missing_recipe_is_refused_by_name():
         (["--level", "-1"], "error: --level must be 0 or more, got -1\n"),
         (["--optim.lr", "-1"], "error: --optim.lr must not be negative, got -1\n"),
         (["--level", "13"], "error: level 13 brings bad luck: take another\n"),
+        (["--level", "14"], "error: Permission denied: out/level.txt\n"),
+        (["--level", "15"], "error: No space left on device\n"),
     ],
 )
 def test_a_refusal_is_one_line_and_exit_code_2(capsys, argv, said):

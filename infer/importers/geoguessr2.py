@@ -98,9 +98,7 @@ def main(config: ImportConfig) -> None:
         write_text(config.run / EMPTY_CELLS, "".join(f"{cell}\n" for cell in empty))
     print(_table(old, new, hierarchy, temperatures))
     print(f"{len(photos):,} photographs in metadata.csv, {len(empty):,} cells known to be empty")
-    print(
-        f"try: python -m infer predict PHOTO --run {config.run} --fusion greedy   (the published rule; chain is the default)"
-    )
+    print(f"try: python -m infer predict PHOTO --run {config.run} --fusion greedy   (the published rule)")
 
 
 def find(old: Path, name: str) -> Path:
