@@ -6,7 +6,7 @@ Polygons hold (longitude, latitude), lie within ±180 and are cut at the antimer
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -216,22 +216,29 @@ def nearest_inside(points_deg: NDArray[np.float64], area: shapely.Geometry) -> N
     band = np.floor(points_deg[:, 0])
     for each in np.unique(band):
         rows = np.flatnonzero(band == each)
-        scale = np.array([max(np.cos(np.radians(np.clip(each + 0.5, -89.5, 89.5))), 0.01), 1.0])
-        out[rows] = _nearest_flat(points_deg[rows, ::-1] * scale, area, scale)[:, ::-1] / scale[::-1]
+        out[rows] = _nearest_flat(points_deg[rows], *_flat(area, float(each)))
     return out
 
 
-def _nearest_flat(
-    points: NDArray[np.float64], area: shapely.Geometry, scale: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the (N, 2) points nearest to (N, 2) points (x, y), in an area whose degrees are scaled."""
+@lru_cache(maxsize=128)
+def _flat(area: shapely.Geometry, south_deg: float) -> tuple[NDArray[np.object_], shapely.STRtree, NDArray[np.float64]]:
+    """Return the parts of an area with longitudes shortened as in a band of one degree, a tree of them, and the scale of (x, y)."""
+    middle = np.radians(np.clip(south_deg + 0.5, -89.5, 89.5))
+    scale = np.array([np.cos(middle), 1.0])
     parts = shapely.get_parts(shapely.transform(area, lambda xy: xy * scale))
-    turns = np.array([0.0, -360.0, 360.0]) * scale[0]
-    copies = shapely.points(points[:, None, 0] + turns, np.repeat(points[:, None, 1], 3, axis=1)).ravel()
-    (copy, part), distance = shapely.STRtree(parts).query_nearest(copies, all_matches=False, return_distance=True)
-    order = copy[np.argsort(copy)]
-    assert np.array_equal(order, np.arange(len(copies))), "each copy has one nearest part"
-    best = distance[np.argsort(copy)].reshape(-1, 3).argmin(axis=1) + 3 * np.arange(len(points))
-    target = part[np.argsort(copy)][best]
-    lines = shapely.shortest_line(copies[best], parts[target])
-    return shapely.get_coordinates(lines).reshape(-1, 2, 2)[:, 1]
+    return parts, shapely.STRtree(parts), scale
+
+
+def _nearest_flat(
+    points_deg: NDArray[np.float64], parts: NDArray[np.object_], tree: shapely.STRtree, scale: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the (N, 2) points of flat parts that are nearest to (N, 2) points, each once more a turn west and east."""
+    lat_deg, lon_deg = np.repeat(points_deg, 3, axis=0).T
+    turned = lon_deg + np.tile([0.0, -360.0, 360.0], len(points_deg))
+    copies = shapely.points(turned * scale[0], lat_deg)
+    (copy, part), distance = tree.query_nearest(copies, all_matches=False, return_distance=True)
+    order = np.argsort(copy)
+    assert np.array_equal(copy[order], np.arange(len(copies))), "each copy has one nearest part"
+    best = distance[order].reshape(-1, 3).argmin(axis=1) + 3 * np.arange(len(points_deg))
+    lines = shapely.shortest_line(copies[best], parts[part[order][best]])
+    return (shapely.get_coordinates(lines).reshape(-1, 2, 2)[:, 1] / scale)[:, ::-1]
