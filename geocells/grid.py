@@ -156,5 +156,5 @@ def parse_id(text: str) -> tuple[int, int]:
     """
     digits = text.replace("_", "/").split("/")
     if not all(digit in ("0", "1", "2", "3") for digit in digits) or len(digits) > MAX_LEVEL:
-        raise ValueError(f"{text!r} is no cell: a cell is 1 to {MAX_LEVEL} digits of 0 to 3, such as 0/1/2")
+        raise ValueError(f"{text!r} is not a cell: a cell is 1 to {MAX_LEVEL} digits of 0 to 3, such as 0/1/2")
     return int("".join(digits), 4), len(digits)

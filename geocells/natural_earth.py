@@ -44,7 +44,7 @@ def read_polygons(path: Path, columns: tuple[str, ...] = ()) -> tuple[NDArray[np
     polygons = shapely.force_2d(shapely.from_wkb([] if wkb is None else wkb))
     kept = np.isin(shapely.get_type_id(polygons), (3, 6)) & ~shapely.is_empty(polygons)
     if not kept.any():
-        raise ValueError(f"{path}: holds no polygons, so it is no land file")
+        raise ValueError(f"{path}: holds no polygons, so it is not a land file")
     west, south, east, north = shapely.total_bounds(polygons[kept])
     # A rounding error beyond the edge of the world is harmless, metres instead of degrees are not.
     if west < -180.001 or east > 180.001 or south < -90.001 or north > 90.001:
@@ -66,7 +66,7 @@ def download_land(scale: str, base_url: str, cache: Path | None = None, demanded
         demanded: SHA-256 that the file must have, whether downloaded now or before.
 
     Raises:
-        ValueError: it cannot be fetched, is no zip file, or has another SHA-256 than demanded or recorded.
+        ValueError: it cannot be fetched, is not a zip file, or has another SHA-256 than demanded or recorded.
     """
     path = (user_cache() if cache is None else cache) / f"ne_{scale}_land.zip"
     record = path.with_suffix(".zip.sha256")
@@ -80,7 +80,7 @@ def download_land(scale: str, base_url: str, cache: Path | None = None, demanded
             digest = sha256(partial)
         write_text(record, f"{digest}  {path.name}\n")
     _demand(
-        path, record.read_text().split()[0], f"{path}, changed since it was downloaded (delete it to fetch it anew),"
+        path, record.read_text().split()[0], f"{path}, changed since it was downloaded (delete it to fetch it again),"
     )
     _demand(path, demanded, str(path))
     return path

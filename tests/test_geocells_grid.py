@@ -297,5 +297,5 @@ def test_texts_of_many_are_the_texts_of_each():
     "text", ["", "4", "0/4", "0//1", "/0", "0/", "00", "a", " 0", "-1", "0/1\n", "²", "0/" * 16 + "0"]
 )
 def test_what_is_no_cell_is_refused(text):
-    with pytest.raises(ValueError, match=r"is no cell: a cell is 1 to 16 digits"):
+    with pytest.raises(ValueError, match=r"is not a cell: a cell is 1 to 16 digits"):
         grid.parse_id(text)

@@ -159,7 +159,7 @@ def test_the_hash_of_the_first_download_is_kept_beside_the_file(server, tmp_path
 def test_a_file_that_changed_in_the_cache_is_refused(server, tmp_path):
     path = download_land("50m", server.url, tmp_path / "cache")
     path.write_bytes(path.read_bytes() + b"!")
-    with pytest.raises(ValueError, match=r"changed since it was downloaded \(delete it to fetch it anew\)"):
+    with pytest.raises(ValueError, match=r"changed since it was downloaded \(delete it to fetch it again\)"):
         download_land("50m", server.url, tmp_path / "cache")
 
 

@@ -16,7 +16,7 @@ from geocells.land import land_table
 from geocells.partitions import NO_CELL, Partition, QuadPartition, partition_of
 from geocells.partitions.adaptive import AdaptivePartition, read_cell_table, split_by_density
 from geocells.partitions.admin import AdminPartition, read_areas
-from geocells.partitions.kmeans import _apart, cluster, usual_sizes
+from geocells.partitions.kmeans import _apart, cluster, default_sizes
 from geocells.partitions.macro import MACRO_REGIONS, MacroPartition, published_boxes, region_of_cells, widened
 from geocells.sphere import EARTH_AREA_KM2, distance_km, latlon_deg, unit_vectors
 
@@ -257,8 +257,8 @@ def test_the_public_cell_table_is_read_and_leaves_points_outside_without_a_cell(
     [
         ("id,lat\n1,2\n", "has no column cluster_id"),
         (ROWS, "lists no cells"),
-        (ROWS + "0,a,0,1,1,0,0\n", "a bound that is no number"),
-        (ROWS + "0,2,0,1,1,0,0\n", "cell 0 is no box"),
+        (ROWS + "0,a,0,1,1,0,0\n", "a bound that is not a number"),
+        (ROWS + "0,2,0,1,1,0,0\n", "cell 0 is not a box"),
         (ROWS + "0,0,0,1,1,0,0\n0,1,0,2,1,0,0\n", "a cluster_id twice"),
         (ROWS + "0,0,0,1,1,0,0\n1,0.5,0,2,1,0,0\n", "cells 0 and 1 overlap"),
     ],
@@ -290,17 +290,17 @@ def test_cells_of_clusters_cover_the_sphere_and_their_boxes_hold_their_points():
 
 @given(st.integers(4, 10**8), st.integers(4, 10**6))
 def test_without_numbers_clusters_follow_the_photographs_and_fit_the_places(photographs, places):
-    sizes = usual_sizes(photographs, places)
+    sizes = default_sizes(photographs, places)
     assert sizes[0] <= 50
     assert 4 <= sizes[-1] <= min(places, 10_000)
     assert list(sizes) == sorted(set(sizes))
 
 
 def test_a_dozen_photographs_share_a_cluster_of_the_finest_level():
-    assert usual_sizes(12_445, 12_000) == (50, 228, 1037)
-    assert usual_sizes(5_000_000, 4_000_000) == (50, 707, 10_000)
-    assert usual_sizes(20, 20) == (1, 2, 4)
-    assert tuple(map(len, cluster(TRAINING).areas_km2)) == usual_sizes(len(TRAINING), len(TRAINING))
+    assert default_sizes(12_445, 12_000) == (50, 228, 1037)
+    assert default_sizes(5_000_000, 4_000_000) == (50, 707, 10_000)
+    assert default_sizes(20, 20) == (1, 2, 4)
+    assert tuple(map(len, cluster(TRAINING).areas_km2)) == default_sizes(len(TRAINING), len(TRAINING))
 
 
 def test_the_same_seed_gives_the_same_clusters():

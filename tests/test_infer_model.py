@@ -133,7 +133,7 @@ def test_a_missing_label_map_is_named(run):
 @pytest.mark.parametrize("content", [b"", b"garbage"])
 def test_weights_that_are_damaged_are_named(run, content):
     (run / "joint.safetensors").write_bytes(content)
-    assert "joint.safetensors is damaged or no network of this project" in refusal(run)
+    assert "joint.safetensors is damaged or not a network of this project" in refusal(run)
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path):

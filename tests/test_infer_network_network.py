@@ -141,7 +141,7 @@ def test_a_file_that_is_no_network_of_ours_is_named_in_one_line(network, tmp_pat
     path = tmp_path / "L3.safetensors"
     save_network(path, network, spec_of(), {})
     damage(path, network)
-    with pytest.raises(ValueError, match=r"L3\.safetensors is damaged or no network of this project") as refusal:
+    with pytest.raises(ValueError, match=r"L3\.safetensors is damaged or not a network of this project") as refusal:
         load_network(path)
     assert "\n" not in str(refusal.value)
 

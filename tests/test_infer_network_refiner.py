@@ -191,10 +191,10 @@ def test_asking_for_refined_where_there_is_no_refiner_is_refused_with_what_there
     [
         ({"label_map_hash": "of another"}, "refines cells of other label maps than"),
         ({"level": "L4"}, "refines cells of other label maps than"),
-        ({"trunk_hash": "of another"}, "goes on from another network than"),
-        ({"trunk": "L8.safetensors"}, "goes on from another network than"),
-        ({"width": 7}, "is damaged or no refiner"),
-        ({"kind": "guess"}, "is damaged or no refiner"),
+        ({"trunk_hash": "of another"}, "was trained on another network than"),
+        ({"trunk": "L8.safetensors"}, "was trained on another network than"),
+        ({"width": 7}, "is damaged or not a refiner"),
+        ({"kind": "guess"}, "is damaged or not a refiner"),
     ],
 )
 def test_a_refiner_that_does_not_belong_to_the_run_is_refused_in_one_line(run, changes, complaint):
@@ -207,5 +207,5 @@ def test_a_refiner_that_does_not_belong_to_the_run_is_refused_in_one_line(run, c
 @pytest.mark.parametrize("content", [b"", b"garbage"])
 def test_a_damaged_refiner_is_named(run, content):
     (run / REFINE).write_bytes(content)
-    with pytest.raises(ValueError, match=r"refine\.safetensors is damaged or no refiner"):
+    with pytest.raises(ValueError, match=r"refine\.safetensors is damaged or not a refiner"):
         load_model(run, CPU)

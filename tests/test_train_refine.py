@@ -104,7 +104,7 @@ def test_every_schedule_and_clipping_can_be_had(schedule):
 def test_a_loss_that_is_no_number_ends_in_one_line():
     refiner, training, validation, config = problem("experts")
     training.features[3] = torch.nan
-    with pytest.raises(ValueError, match=r"no longer a number in epoch 1: lower --optim\.lr"):
+    with pytest.raises(ValueError, match=r"NaN or infinite in epoch 1: lower --optim\.lr"):
         learn(refiner, training, validation, config)
 
 
@@ -199,7 +199,7 @@ def test_after_another_training_of_the_network_the_refiner_is_refused_until_trai
     with torch.no_grad():
         network.heads["L1"].bias[0] += 1e-3
     save_network(run / "joint.safetensors", network, spec, {})
-    with pytest.raises(ValueError, match=r"goes on from another network than .*joint\.safetensors: train it again"):
+    with pytest.raises(ValueError, match=r"was trained on another network than .*joint\.safetensors: train it again"):
         load_model(run, CPU)
     refine(tiny, run, overwrite=True)
     assert "refined" in load_model(run, CPU).point_methods

@@ -113,7 +113,7 @@ def test_a_sweep_is_not_continued_with_other_label_maps(tiny: Path, begun: Path)
 
 
 @pytest.mark.slow
-def test_overwrite_begins_this_sweep_anew_and_no_other(tiny: Path, begun: Path) -> None:
+def test_overwrite_begins_this_sweep_again_and_no_other(tiny: Path, begun: Path) -> None:
     left = begun / "sweep" / "joint" / "grid" / "left"
     beside = begun / "sweep" / "joint" / "halving" / "left"
     for folder in (left, beside):

@@ -1,4 +1,4 @@
-"""`python -m train VERB`: networks, heads, and what the calibration split says of them."""
+"""`python -m train VERB`: networks, heads, refiners, calibration and sweeps."""
 
 from plumbing.config import Commands, dispatch
 from train.config import CalibrateConfig, JointConfig, LevelConfig, RefineConfig, RegressConfig

@@ -135,7 +135,7 @@ class TrainConfig:
     checkpoint_minutes: float = 10.0
     """Save a checkpoint to resume from at least this often, besides one after each epoch."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """auto is bfloat16 where the processor computes in it, float32 elsewhere; weights are float32 always."""
+    """auto is bfloat16 where the processor computes in it, float32 on others; weights are float32 always."""
     compile: bool = False
     """Compile the network with torch.compile: minutes once, then faster steps on a GPU."""
     tracker: tuple[Literal["tensorboard", "wandb"], ...] = ()
@@ -167,7 +167,7 @@ class TrainConfig:
             if value < least:
                 raise ValueError(f"{flag} must be {least} or more, got {value}")
         if self.resume and self.overwrite:
-            raise ValueError("--resume goes on with a training and --overwrite starts it anew: pass one of them")
+            raise ValueError("--resume continues a training and --overwrite starts it again: pass one of them")
         if self.batch_size < 2 * self.optim.accumulate:
             raise ValueError(
                 f"--batch-size {self.batch_size} in --optim.accumulate {self.optim.accumulate} parts leaves single "

@@ -37,7 +37,7 @@ LEAST_STD = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """What a trunk says of training photographs, of which the heads learn.
+    """Features of training photographs, from which the heads learn.
 
     Attributes:
         features: (n, width).

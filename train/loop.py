@@ -34,7 +34,7 @@ from train.validate import DIVERGED, Validation, validate
 log = logging.getLogger(__name__)
 
 CHECK_STEPS = 25
-"""How often the loss is read back from the device, to show it and to stop if it is no number."""
+"""How often the loss is read back from the device, to show it and to stop if it is NaN or infinite."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,10 +202,10 @@ def _backward(training: Training, trainee: Trainee, index: Tensor, pixels: Tenso
 
 
 def _read_loss(state: Progress, running: Tensor, bar: "tqdm[Any]") -> Tensor:
-    """Add the losses since the last reading to the epoch's, show the mean, and stop if it is no number."""
+    """Add the losses since the last reading to the epoch's, show the mean, and stop if it is NaN or infinite."""
     state.loss_sum += running.item()
     if not math.isfinite(state.loss_sum):
-        raise ValueError(f"the loss is no longer a number at step {state.step}: {DIVERGED}")
+        raise ValueError(f"the loss is NaN or infinite at step {state.step}: {DIVERGED}")
     bar.set_postfix(loss=f"{state.loss_sum / max(1, state.loss_steps):.4f}")
     return torch.zeros_like(running)
 

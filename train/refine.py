@@ -164,7 +164,7 @@ def learn(refiner: Refiner, training: Examples, validation: Examples, config: Re
         line = {"epoch": epoch, "train/loss": float(torch.stack(losses).mean())}
         line |= measure(refiner, validation, config)
         if not math.isfinite(line["train/loss"] + line["val/loss"]):
-            raise ValueError(f"the loss is no longer a number in epoch {epoch}: lower --optim.lr or set --optim.clip 1")
+            raise ValueError(f"the loss is NaN or infinite in epoch {epoch}: lower --optim.lr or set --optim.clip 1")
         history.append(line)
         after_epoch(schedule, line["val/loss"])
         bar.set_postfix(loss=f"{line['val/loss']:.4f}")

@@ -37,7 +37,7 @@ MAY_CHANGE = frozenset(
     {"data", "run", "device", "workers", "resume", "overwrite", "checkpoint_minutes", "cache_pixels", "tracker"}
     | {"readout_epochs"}
 )
-"""Flags that a resumed training may be given anew: they do not change what was learned so far."""
+"""Flags that a resumed training may be given again: they do not change what was learned so far."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,7 @@ class Plan:
 def run_plan(
     config: TrainConfig, hierarchy: Hierarchy, plan: Plan, device: torch.device, trackers: tuple[Tracker, ...]
 ) -> None:
-    """Train what a plan says to the end, or go on with it, and leave the network in the run folder.
+    """Train what a plan says to the end, or continue it, and leave the network in the run folder.
 
     Raises:
         ValueError: the run has this network already, or flags do not fit the run, the machine or each other.
@@ -77,7 +77,7 @@ def run_plan(
         raise ValueError(f"{finished} exists: pass --overwrite to train it again, or another --run")
     unfinished = config.run / "checkpoints" / f"{plan.name}.last.pt"
     if unfinished.is_file() and not config.overwrite and not config.resume:
-        raise ValueError(f"{unfinished} is of an interrupted training: --resume continues it, --overwrite starts anew")
+        raise ValueError(f"{unfinished} is of an interrupted training: --resume continues it, --overwrite starts again")
     world = World.from_env()
     if config.batch_size % (world.size * config.optim.accumulate):
         raise ValueError(f"--batch-size {config.batch_size} cannot be dealt to {world.size} processes in equal parts")

@@ -66,7 +66,7 @@ class Trainee:
 
 
 def save_checkpoint(path: Path, trainee: Trainee, settings: dict[str, Any]) -> None:
-    """Write everything needed to go on as if nothing had happened; whole or not at all."""
+    """Write everything needed to continue as if nothing had happened; whole or not at all."""
     buffer = io.BytesIO()
     content = {
         "network": trainee.network.state_dict(),
@@ -98,7 +98,7 @@ def load_checkpoint(path: Path, trainee: Trainee, settings: dict[str, Any], devi
     if other:
         was = ", ".join(f"{key} was {content['settings'].get(key)}, is {settings[key]}" for key in sorted(other))
         raise ValueError(
-            f"cannot resume {path} with other settings ({was}): pass the same, or --overwrite to start anew"
+            f"cannot resume {path} with other settings ({was}): pass the same, or --overwrite to start again"
         )
     trainee.network.load_state_dict(content["network"])
     if trainee.average is not None:

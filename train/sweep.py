@@ -76,7 +76,7 @@ def main(config: SweepConfig) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     study = _study(config, folder, settings)
     for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
-        # An interrupted trial is begun again; its folder has the checkpoint from which it goes on.
+        # An interrupted trial is begun again; its folder has the checkpoint from which it continues.
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
     ended = {(trial.params["lr"], trial.params["weight_decay"]) for trial in _ended(study)}
     for pair in (pair for pair in _pairs(grid, config.training.seed) if pair not in ended):
@@ -152,7 +152,7 @@ def _study(config: SweepConfig, folder: Path, settings: dict[str, Any]) -> optun
     if other:
         was = ", ".join(f"{key} was {begun.get(key)}, is {settings.get(key)}" for key in other)
         raise ValueError(
-            f"{folder} holds a sweep with other settings ({was}): pass the same, or --overwrite to delete it and begin anew"
+            f"{folder} holds a sweep with other settings ({was}): pass the same, or --overwrite to delete it and begin again"
         )
     return study
 

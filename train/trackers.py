@@ -1,4 +1,4 @@
-"""Metrics reported elsewhere, besides metrics.jsonl, where people have such a service or program."""
+"""Trackers that metrics are reported to besides metrics.jsonl: TensorBoard, Weights & Biases."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

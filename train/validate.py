@@ -63,7 +63,7 @@ def validate(
     ranks = np.concatenate([outcome.ranks for outcome in outcomes])[order]
     loss = sum(outcome.loss_sum for outcome in outcomes) / len(ranks)
     if not math.isfinite(loss):
-        raise ValueError(f"the validation loss is no longer a number: {DIVERGED}")
+        raise ValueError(f"the validation loss is NaN or infinite: {DIVERGED}")
     away = distance_km(np.concatenate([o.points_deg for o in outcomes])[order], check.photos.latlon_deg)
     placed = check.photos.placed
     # Where no photograph has coordinates, the centre of its country's class has to do.
@@ -83,14 +83,14 @@ def _share(
     network.eval()
     order = InOrder(len(check.photos), world.rank, world.size)
     loader = DataLoader(check.source, check.batch_size, sampler=order, num_workers=check.workers)
-    loss_sum, seen, ranks, points = 0.0, [], [], []
+    loss_sum, read, ranks, points = 0.0, [], [], []
     for index, pixels in readable(loader):
         with autocast:
             outputs = network(normalise(pixels.to(device)))
         logits = [outputs[name].float() for name in check.outputs]
         targets = check.photos.targets(index, check.levels, device)
         loss_sum += check.objective(logits, targets).item() * len(index)
-        seen.append(index.numpy())
+        read.append(index.numpy())
         ranks.append(check.objective.ranks(logits, targets.classes.cpu().numpy()))
         points.append(check.objective.points_deg(logits).cpu().numpy())
-    return _Outcome(np.concatenate(seen), loss_sum, np.concatenate(ranks), np.concatenate(points))
+    return _Outcome(np.concatenate(read), loss_sum, np.concatenate(ranks), np.concatenate(points))

@@ -67,7 +67,7 @@ class AdaptivePartition:
         return keys[:, None]
 
     def parents(self, keys: NDArray[np.int64], depth: int) -> NDArray[np.int64]:
-        """Return nothing of use: there is no level above."""
+        """Refuse: there is no level above."""
         raise AssertionError("a partition of one level has no parents")
 
     def names(self, keys: NDArray[np.int64], depth: int) -> list[str]:
@@ -138,10 +138,10 @@ def split_by_density(latlon_deg: ArrayLike, max_images: int, max_level: int) -> 
 
 
 def read_cell_table(path: Path) -> AdaptivePartition:
-    """Return the boxes of a table `cluster_id,min_lat,min_lon,max_lat,max_lon`; further columns are left aside.
+    """Return the boxes of a table `cluster_id,min_lat,min_lon,max_lat,max_lon`; further columns are ignored.
 
     Raises:
-        ValueError: there is no such table, or a row is no box of the world.
+        ValueError: there is no such table, or a row is not a box of the world.
     """
     if not path.is_file():
         raise ValueError(f"{path}: no such file; --cells names a table with the columns {','.join(COLUMNS)}")
@@ -157,7 +157,7 @@ def read_cell_table(path: Path) -> AdaptivePartition:
     try:
         boxes = np.array([row[1:] for row in read], dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} has a bound that is no number ({error})") from None
+        raise ValueError(f"{path} has a bound that is not a number ({error})") from None
     _check_boxes(path, texts, boxes)
     return AdaptivePartition(boxes, texts)
 
@@ -166,7 +166,7 @@ def _check_boxes(path: Path, texts: NDArray[np.str_], boxes: NDArray[np.float64]
     south, west, north, east = boxes.T
     real = (south >= -90) & (south < north) & (north <= 90) & (west >= -180) & (west < east) & (east <= 180)
     if not real.all():
-        raise ValueError(f"{path}: cell {texts[~real][0]} is no box within ±90 and ±180, minima below maxima")
+        raise ValueError(f"{path}: cell {texts[~real][0]} is not a box within ±90 and ±180, minima below maxima")
     if len(np.unique(texts)) < len(texts):
         raise ValueError(f"{path} lists a cluster_id twice")
     a, b = shapely.STRtree(shapely.box(west, south, east, north)).query(

@@ -15,7 +15,7 @@ from geocells.sphere import EARTH_RADIUS_KM, unit_vectors
 MANY_POINTS = 200_000
 """From so many photographs on, clusters are found from random batches of them."""
 PHOTOS_A_CLUSTER, COARSEST, FINEST = 12, 50, 10_000
-"""See `usual_sizes`."""
+"""See `default_sizes`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +155,7 @@ def cluster(latlon_deg: ArrayLike, sizes: tuple[int, ...] | None = None, seed: i
 
     Args:
         latlon_deg: (N, 2) coordinates of photographs.
-        sizes: clusters of each level, ascending, at least 4 at the finest; `usual_sizes` when None.
+        sizes: clusters of each level, ascending, at least 4 at the finest; `default_sizes` when None.
         seed: of the first guess.
 
     Raises:
@@ -164,7 +164,7 @@ def cluster(latlon_deg: ArrayLike, sizes: tuple[int, ...] | None = None, seed: i
     points = unit_vectors(latlon_deg).reshape(-1, 3)
     # Places and not photographs: of many photographs of one place, several would become centroids.
     first, count = np.unique(points.round(7), axis=0, return_index=True, return_counts=True)[1:]
-    sizes = sizes or usual_sizes(len(points), len(first))
+    sizes = sizes or default_sizes(len(points), len(first))
     if len(first) < sizes[-1]:
         raise ValueError(f"--clusters {sizes[-1]} is more than the {len(first)} places that have training photographs")
     places, photographs = points[first], count.astype(np.float64)
@@ -179,7 +179,7 @@ def cluster(latlon_deg: ArrayLike, sizes: tuple[int, ...] | None = None, seed: i
     return _measured(centroids, tuple(parents))
 
 
-def usual_sizes(photographs: int, places: int) -> tuple[int, ...]:
+def default_sizes(photographs: int, places: int) -> tuple[int, ...]:
     """Return the clusters of each level for so many photographs of so many places.
 
     At the finest level a dozen photographs share a cluster on average, at the coarsest the world is 50 parts or fewer, and one

@@ -76,7 +76,7 @@ class MacroPartition:
         return region_of_cells()[grid.encode(points, grid.TABLE_LEVEL)][:, None]
 
     def parents(self, keys: NDArray[np.int64], depth: int) -> NDArray[np.int64]:
-        """Return nothing of use: there is no level above."""
+        """Refuse: there is no level above."""
         raise AssertionError("a partition of one level has no parents")
 
     def names(self, keys: NDArray[np.int64], depth: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Networks that answer a coordinate: what their numbers mean, and what such a point says of cells."""
+"""Networks that answer a coordinate: how their numbers are read, and the logits of cells around such a point."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

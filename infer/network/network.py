@@ -89,7 +89,7 @@ class GeoNetwork(nn.Module):
         return own
 
     def answers(self, features: Tensor) -> dict[str, Tensor]:
-        """Return what each head says of (B, width) features."""
+        """Return the output of each head for (B, width) features."""
         read = features if self.readout is None else self.readout(features)
         own = features[:, -self.width :]
         return {name: head(own if name == HEAD else read) for name, head in self.heads.items()}

@@ -198,9 +198,9 @@ def load_refiner(
         refiner.load_state_dict(safetensors.torch.load_file(path))
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
         reason = (str(error).strip().splitlines() or [""])[-1].strip()
-        raise ValueError(f"{path} is damaged or no refiner ({type(error).__name__}: {reason}): {AGAIN}") from None
+        raise ValueError(f"{path} is damaged or not a refiner ({type(error).__name__}: {reason}): {AGAIN}") from None
     if spec.label_map_hash != hierarchy_hash(hierarchy) or spec.level not in hierarchy.level_names:
         raise ValueError(f"{path} refines cells of other label maps than {run} holds: {AGAIN}")
     if spec.trunk != trunk.name or spec.trunk_hash != sha256(trunk):
-        raise ValueError(f"{path} goes on from another network than {trunk}: {AGAIN}")
+        raise ValueError(f"{path} was trained on another network than {trunk}: {AGAIN}")
     return refiner.eval().to(device), spec

@@ -66,7 +66,7 @@ def _beheaded(model: nn.Module, arch: str) -> tuple[nn.Module, int]:
     # The last layer is linear, or, in SqueezeNet, a 1x1 convolution to the 1,000 classes of ImageNet.
     layers = [(name, layer) for name, layer in model.named_modules() if _classifies(layer)]
     if not layers:
-        raise ValueError(f"{arch} is no classifier: it ends in no linear layer")
+        raise ValueError(f"{arch} is not a classifier: it does not end in a linear layer")
     name, layer = layers[-1]
     owner, _, leaf = name.rpartition(".")
     setattr(model.get_submodule(owner), leaf, nn.Identity())
@@ -124,5 +124,5 @@ def pretrained_state(arch: str) -> Mapping[str, Tensor]:
     except (OSError, HTTPException, RuntimeError) as error:
         raise ValueError(
             f"cannot download the ImageNet weights of {arch} ({str(error).splitlines()[0]}): give --weights none, or "
-            f"--weights FILE with {file} brought from elsewhere"
+            f"--weights FILE with {file} copied from another machine"
         ) from None

@@ -95,7 +95,7 @@ def load_network(path: Path, device: str | torch.device = "cpu") -> tuple[GeoNet
     """Build the network that a file holds, ready to predict.
 
     Raises:
-        ValueError: the file is missing, damaged, or no network of this project.
+        ValueError: the file is missing, damaged, or not a network of this project.
     """
     if not path.is_file():
         raise ValueError(f"{path} is missing: train it with `python -m train joint` or `python -m train level`")
@@ -108,7 +108,7 @@ def load_network(path: Path, device: str | torch.device = "cpu") -> tuple[GeoNet
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
         reason = str(error).strip().splitlines()[-1].strip()
         raise ValueError(
-            f"{path} is damaged or no network of this project ({type(error).__name__}: {reason}): train it again"
+            f"{path} is damaged or not a network of this project ({type(error).__name__}: {reason}): train it again"
         ) from None
     return network.eval().to(device), spec
 
