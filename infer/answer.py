@@ -191,9 +191,9 @@ def one_prediction(
     metadata = _metadata(photographs, point if finest else None, regions, extras.truth_deg)
     prior = None
     if prepared.prior is not None and answered.inside is not None:
-        prior = AreaPrior(prepared.prior.words, float(f"{float(answered.inside[0]):.4g}"))
-    warnings = [*([prepared.prior.sentence(prior.probability_inside)] if prepared.prior and prior else [])]
-    warnings += [*prepared.warnings(), *_few(kept[-1], model), *_contradictions(photographs, extras.agreement)]
+        inside = float(f"{float(answered.inside[0]):.4g}")
+        prior = AreaPrior(prepared.prior.words, inside, prepared.prior.sentence(inside))
+    warnings = [*prepared.warnings(), *_few(kept[-1], model), *_contradictions(photographs, extras.agreement)]
     warnings += _compared(metadata)
     return Prediction(
         input=first.name,
@@ -243,7 +243,8 @@ def _headline(
     regions: dict[float, Region],
 ) -> str:
     if depth == len(levels) - 1:
-        return headline([(country.code, country.share) for country in countries])
+        narrowest = regions[min(regions)].countries if regions else countries
+        return headline([(country.code, country.share) for country in narrowest])
     widest = regions[max(regions)].countries if regions else countries
     return abstention_headline([(country.code, country.share) for country in widest])
 
@@ -312,13 +313,13 @@ def _metadata(
 
 
 def _compared(metadata: Sequence[MetadataLocation]) -> list[str]:
-    """Return a line for each place in the metadata that the largest region does not hold, and that it holds."""
+    """Return a line for each location in the metadata that the largest region does not hold."""
     return [
         f"{f'{place.input}: ' if place.input else ''}{place.source} says {place.latitude:.4f}, {place.longitude:.4f}; the "
-        f"{place.region_coverage:.0%} region {'contains' if place.in_region else 'does not contain'} it"
+        f"{place.region_coverage:.0%} region does not contain it"
         + (f"; {place.distance_km:,.0f} km from the point" if place.distance_km is not None else "")
         for place in metadata
-        if place.region_coverage is not None and place.source != "dataset"
+        if place.in_region is False and place.source != "dataset"
     ]
 
 

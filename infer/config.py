@@ -23,7 +23,7 @@ Point = Literal["top", "mean", "median", "geoscore", "regressed", "refined"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClaimConfig:
+class AnswerConfig:
     """Which regions and levels an answer has, and what is known beside the photograph."""
 
     GROUPS: ClassVar[Groups] = {
@@ -70,7 +70,7 @@ BULK_WITHOUT = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class InferConfig(ClaimConfig):
+class InferConfig(AnswerConfig):
     """Say where photographs were taken: a probability for every cell, a point, a map. A hypothesis, not proof."""
 
     GROUPS: ClassVar[Groups] = {
@@ -83,7 +83,7 @@ class InferConfig(ClaimConfig):
     }
     RULES: ClassVar[tuple[Rule, ...]] = (
         excludes("bulk", BULK_WITHOUT, why="answers with points and best cells alone"),
-        *ClaimConfig.RULES,
+        *AnswerConfig.RULES,
         needs("same_place_temperature", "same_place"),
         needs("data", "explain"),
         needs("tiles", "maps"),
@@ -258,7 +258,7 @@ class EvaluateConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AppConfig(ClaimConfig):
+class AppConfig(AnswerConfig):
     """Serve a page that answers for photographs in the browser, with an API; this needs gradio (pip install gradio)."""
 
     GROUPS: ClassVar[Groups] = {

@@ -13,6 +13,7 @@ from infer.export.xmp import photographs_of, write_sidecars
 from infer.images import evenly, files_of, find_photos, unique_names, unpacked
 from infer.prediction import NOTICE, Prediction
 from infer.predictor import Options, Predictor, load
+from infer.wording import percent
 from plumbing.files import atomic_path, write_text
 from plumbing.progress import progress
 
@@ -144,12 +145,23 @@ def write_all(config: InferConfig, predictions: list[Prediction], names: dict[Pa
     return paths
 
 
+def _inside(first: Prediction, inside: list[float]) -> str:
+    """Return how much the model itself put inside the area: of one photograph, or from the least to the most of several."""
+    assert first.prior is not None
+    if len(inside) == 1:
+        return first.prior.sentence
+    return f"the model itself put {percent(min(inside))} to {percent(max(inside))} inside ({first.prior.area})"
+
+
 def _table(predictions: list[Prediction], names: dict[Path, str]) -> str:
     """Return a line for each answer, and the warnings that all of them share."""
     shown = [names[Path(prediction.path or "")] for prediction in predictions]
     width = max(10, min(40, max(map(len, shown))))
     shared = [w for w in predictions[0].warnings if all(w in prediction.warnings for prediction in predictions)]
+    inside = [prediction.prior.probability_inside for prediction in predictions if prediction.prior]
     lines = [f"warning: {warning}" for warning in shared]
+    if inside:
+        lines.insert(0, f"warning: {_inside(predictions[0], inside)}")
     lines.append(f"{'photograph':<{width}}  {'latitude':>9} {'longitude':>10} {'confidence':>10}  answer")
     for name, prediction in zip(shown, predictions, strict=True):
         point = prediction.point

@@ -150,10 +150,12 @@ class AreaPrior:
     Attributes:
         area: in words, such as `within DE`.
         probability_inside: that the model itself put there before the area was known.
+        sentence: says so.
     """
 
     area: str
     probability_inside: float
+    sentence: str
 
 
 @dataclass(frozen=True)
@@ -321,6 +323,11 @@ class Prediction:
         """Return the level that is answered; None where none is confident enough."""
         return None if self.answer_level is None else self.levels[self.answer_level]
 
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """Return what stands beside the answer wherever it is shown: how little the model put inside an area, and warnings."""
+        return (*([self.prior.sentence] if self.prior else []), *self.warnings)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the answer as plain values that JSON can hold."""
         plain = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "drawing"}
@@ -367,7 +374,7 @@ class Prediction:
             row |= {f"{name}_latitude": place.latitude if place else None}
             row |= {f"{name}_longitude": place.longitude if place else None}
             row |= {f"{name}_distance_km": place.distance_km if place else None}
-        warnings = "; ".join((NOTICE.rstrip("."), *self.warnings))
+        warnings = "; ".join((NOTICE.rstrip("."), *self.caveats))
         return {**row, "warnings": warnings, "sha256": self.sha256, "model_hash": self.provenance.model_hash}
 
     def to_geojson(self) -> dict[str, Any]:
@@ -421,7 +428,7 @@ class Prediction:
             levels={"L3": LevelPrediction("L3", (cell,), 0.3, 0.6)},
             regions={0.9: Region(0.9, "L3", 1, 12e6, 0.7, (country,), geometry)},
             metadata=(MetadataLocation("EXIF", 12.0, 61.0, 155.7, 0.9, True),),
-            prior=AreaPrior("within IN", 0.2),
+            prior=AreaPrior("within IN", 0.2, "the model itself put 20% inside India (within IN)"),
             photographs=(),
             explanation=None,
             similar=(),

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 
 from infer.answer import Extras, Prepared, one_prediction
-from infer.config import IN_DISTRIBUTION, ClaimConfig, Fusion, Point
+from infer.config import IN_DISTRIBUTION, AnswerConfig, Fusion, Point
 from infer.decode.conformal import RegionFinder, read_conformal
 from infer.decode.countries import LeafCountries
 from infer.decode.multi_image import agreement, fuse_photographs
@@ -36,7 +36,7 @@ PREPARED = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(ClaimConfig):
+class Options(AnswerConfig):
     """What is asked of each photograph; the fields are those of the flags of `python -m infer predict`."""
 
     fusion: Fusion | None = None

@@ -129,8 +129,9 @@ def test_within_a_country_the_answer_lies_there_and_the_mass_removed_is_told(cal
     assert given["place"]["country_code"] == "KE"
     assert 0 <= given["prior"]["probability_inside"] <= 1
     assert given["prior"]["area"] == "within KE"
-    assert given["warnings"][0].startswith("the model itself put ")
-    assert "inside Kenya" in given["warnings"][0]
+    assert given["prior"]["sentence"].startswith("the model itself put ")
+    assert "inside Kenya" in given["prior"]["sentence"]
+    assert given["prior"]["sentence"] in (tmp_path / "out" / "predictions.csv").read_text()
     assert {country["code"] for country in given["regions"][0]["countries"]} == {"KE"}
 
 

@@ -116,7 +116,9 @@ def test_drawing_an_answer_needs_no_torch():
 
 
 def test_an_answer_read_back_from_its_file_gives_the_same_page():
-    prediction = abstained(metadata=(exif(SAMOA, None),), prior=AreaPrior("within Fiji", 0.031))
+    prediction = abstained(
+        metadata=(exif(SAMOA, None),), prior=AreaPrior("within Fiji", 0.031, "the model itself put 3.1% inside Fiji")
+    )
     again = Prediction.from_dict(json.loads(json.dumps(prediction.to_dict())))
     assert prediction_html(again) == prediction_html(prediction)
     assert prediction_png(again) == prediction_png(prediction)
@@ -135,8 +137,8 @@ def hostile_everywhere():
         place=Place(HOSTILE, HOSTILE, HOSTILE, 1.0),
         regions={0.9: region((170, -25, 180, -10), countries=(HOSTILE,))},
         metadata=(exif(SAMOA, source=HOSTILE, input=HOSTILE),),
-        prior=AreaPrior(HOSTILE, 0.5),
-        photographs=(Photograph(HOSTILE, HOSTILE, 0.5, False),),
+        prior=AreaPrior(HOSTILE, 0.5, HOSTILE),
+        photographs=(Photograph(HOSTILE, HOSTILE, HOSTILE, False, 0.5, False),),
         warnings=(HOSTILE,),
         provenance=Provenance(*[HOSTILE] * 7, {HOSTILE: 1.0}, {HOSTILE: HOSTILE, "many": [HOSTILE]}),
     )
@@ -240,7 +242,7 @@ def test_why_the_point_lies_outside_the_best_cell_is_said():
 
 
 def test_what_was_known_beforehand_is_said_before_the_headline():
-    prediction = prediction_at(FIJI, prior=AreaPrior("within Fiji", 0.031))
+    prediction = prediction_at(FIJI, prior=AreaPrior("within Fiji", 0.031, "the model itself put 3.1% inside Fiji"))
     said = "Known beforehand: within Fiji. The model itself put 3.1% inside."
     html = prediction_html(prediction)
     assert html.index(said) < html.index("<h1>")
@@ -248,7 +250,10 @@ def test_what_was_known_beforehand_is_said_before_the_headline():
 
 
 def test_photographs_of_one_place_are_listed_with_what_they_agree_on():
-    photographs = (Photograph("a.jpg", "", 0.72, False), Photograph("b.jpg", "", 0.0004, True))
+    photographs = tuple(
+        Photograph(f"{name}.jpg", None, "", False, agreement, odd)
+        for name, agreement, odd in (("a", 0.72, False), ("b", 0.0004, True))
+    )
     html = prediction_html(prediction_at(FIJI, photographs=photographs))
     assert "<td>a.jpg</td><td>72.0%</td><td>agrees</td>" in html
     assert "<td>b.jpg</td><td>&lt; 0.1%</td><td>contradicts</td>" in html

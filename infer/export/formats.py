@@ -46,7 +46,7 @@ def regions(predictions: Sequence[Prediction]) -> geopandas.GeoDataFrame:
             "level": region.level,
             "area_km2": region.area_km2,
             "countries": ", ".join(country.name for country in region.countries),
-            "warnings": "; ".join((NOTICE.rstrip("."), *prediction.warnings)),
+            "warnings": "; ".join((NOTICE.rstrip("."), *prediction.caveats)),
             "geometry": shapely.geometry.shape(region.geometry),
         }
         for prediction in predictions
@@ -76,4 +76,4 @@ def _write_layers(partial: Path, predictions: Sequence[Prediction], name: str) -
 
 def _words(prediction: Prediction) -> str:
     confidence = "not calibrated" if prediction.confidence is None else f"confidence {prediction.confidence:.0%}"
-    return ". ".join([prediction.headline, confidence, NOTICE.rstrip("."), *prediction.warnings]) + "."
+    return ". ".join([prediction.headline, confidence, NOTICE.rstrip("."), *prediction.caveats]) + "."

@@ -56,7 +56,7 @@ def sidecar(prediction: Prediction, point: tuple[float, float], confidence: floa
         [
             f"Estimated from the picture alone; confidence of its cell {confidence:.0%}; a hypothesis, not proof.",
             f"Model {about.run} {about.model_hash[:12]}, version {about.version}.",
-            *(f"Warning: {warning}." for warning in prediction.warnings),
+            *(f"Warning: {warning}." for warning in prediction.caveats),
         ]
     )
     latitude, longitude = _xmp_degrees(point[0], "NS"), _xmp_degrees(point[1], "EW")
