@@ -1,4 +1,4 @@
-"""Names and codes of countries, as people write them, to ISO 3166-1 alpha-2; what is in doubt is listed, not guessed."""
+"""Names and codes of countries, as people write them, to ISO 3166-1 alpha-2; ambiguous and unknown ones are listed."""
 
 import unicodedata
 from collections import Counter
@@ -69,7 +69,7 @@ class Match:
 
     Attributes:
         text: as given.
-        alpha2: the code, '' where none is sure.
+        alpha2: the code, '' where it is ambiguous or unknown.
         how: `code`, `name`, `like` (nearly a name), `ambiguous`, `unknown` or `empty`.
         candidates: codes that came into question, best first.
     """

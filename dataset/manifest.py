@@ -51,7 +51,7 @@ SCHEMA = pa.schema(
     ]
 )
 """Columns of a manifest, in order; a missing value is null. `path` is relative to the dataset folder, with `/`;
-`country` is the ISO 3166-1 alpha-2 code that the source stated, the only place of a photograph without coordinates;
+`country` is the ISO 3166-1 alpha-2 code that the source gives, the only place of a photograph without coordinates;
 `modification` is what was changed of the picture, as its licence may ask;
 `dhash` is the 64-bit difference hash; `shard`, `offset`, `size` say where the picture lies once packed."""
 

@@ -55,7 +55,7 @@ def alike_pairs(
     edges = np.linspace(0, HASH_BITS, bits + 2).astype(int)
     for low, high in pairwise(edges):
         piece = (dhash >> np.uint64(low)) & np.uint64((1 << int(high - low)) - 1)
-        # Numbered anew, since the pieces of few bits allowed are too long for a float64.
+        # Numbered again, since the pieces of few bits allowed are too long for a float64.
         number = np.unique(piece, return_inverse=True)[1]
         for pairs in close_pairs(np.column_stack([place, number]), radius):
             yield pairs[hamming(dhash[pairs[:, 0]], dhash[pairs[:, 1]]) <= bits]

@@ -42,7 +42,9 @@ def run(config: BalanceConfig) -> None:
     have = np.bincount(group[group >= 0], minlength=len(target))
     min_share = config.min_share
     if min_share is None:
-        min_share = MIN_SHARE if config.target != "cell" else best_min_share(have, target.to_numpy(), config.slack)
+        min_share = MIN_SHARE
+        if config.target == "cell":
+            min_share = best_min_share(have, target.to_numpy(), config.slack, config.keep_short)
     quota = quotas(have, target.to_numpy(), min_share, config.slack, config.keep_short)
     chosen = choose(photos["id"].astype(str).to_numpy(dtype=object), group, quota, config.seed)
     subset = _subset(config, photos, chosen, min_share)
@@ -55,7 +57,7 @@ def run(config: BalanceConfig) -> None:
 def targets(config: BalanceConfig, photos: pd.DataFrame) -> tuple[NDArray[np.int64], pd.Series]:
     """Return for each photograph its group, -1 where it has none that is wanted; and the share each group is to have.
 
-    Photographs of which only the country is known are in no cell.
+    Country-only photographs are in no cell.
 
     Returns:
         (N,) places in the second; its index are names of cells or codes of countries, its values sum to one.
@@ -86,7 +88,7 @@ def _cells(photos: pd.DataFrame, level: int) -> NDArray[np.object_]:
 
 
 def _countries(photos: pd.DataFrame) -> NDArray[np.object_]:
-    """Return the country with most land in each photograph's L8 cell, or the stated one; empty on the high sea."""
+    """Return the country with most land in each photograph's L8 cell, or the one its source gives; empty on the high sea."""
     here = has_coordinates(photos)
     names = photos["country"].fillna("").to_numpy(dtype=object, copy=True)
     names[here] = land_table().country[grid.encode(coordinates(photos[here]), grid.TABLE_LEVEL)]
@@ -101,7 +103,7 @@ def _read_shares(path: Path) -> tuple[pd.Series, int]:
         # The code NA is Namibia.
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no table ({str(error).strip()})") from None
+        raise ValueError(f"{path} is not a table ({str(error).strip()})") from None
     table = table.rename(columns=lambda name: str(name).strip().casefold())
     kind = next((name for name in ("country", "cell") if name in table), None)
     if kind is None or "share" not in table:
@@ -109,7 +111,7 @@ def _read_shares(path: Path) -> tuple[pd.Series, int]:
     names, share = table[kind].str.strip(), pd.to_numeric(table["share"], errors="coerce")
     bad = names[~(share.ge(0) & np.isfinite(share))]
     if len(bad):
-        raise ValueError(f"{path}: the share of {bad.iloc[0]} is no number of 0 or more")
+        raise ValueError(f"{path}: the share of {bad.iloc[0]} is not a number of 0 or more")
     if not share.sum() > 0:
         raise ValueError(f"{path}: all shares are 0")
     level = 0
@@ -163,14 +165,16 @@ def quotas(
     return np.where(stays, np.minimum(have, np.maximum(1, np.round(wanted))), 0).astype(np.int64)
 
 
-def best_min_share(have: NDArray[np.int64], target: NDArray[np.float64], slack: float) -> float:
+def best_min_share(
+    have: NDArray[np.int64], target: NDArray[np.float64], slack: float, keep_short: bool = False
+) -> float:
     """Return the threshold that keeps most photographs, the lowest of several; a fixed one suits no other level."""
     counts = np.unique(have[have > 0])
     if len(counts) > TRIED:
         counts = np.unique(counts[np.linspace(0, len(counts) - 1, TRIED).astype(int)])
     # Half a photograph less, so that rounding leaves no anchor out.
     shares = (counts - 0.5) / have.sum()
-    kept = [quotas(have, target, share, slack).sum() for share in shares]
+    kept = [quotas(have, target, share, slack, keep_short).sum() for share in shares]
     return float(shares[int(np.argmax(kept))])
 
 

@@ -1,12 +1,27 @@
 """What the commands of `python -m fetch` take."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from tyro.conf import Positional, arg
 
 from plumbing.addresses import check_address
+from plumbing.rules import Rule, check_rules, excludes, needs
+
+
+def refuse_idle(config: Any, names: tuple[str, ...], why: str) -> None:
+    """Refuse flags that differ from their defaults although they have no effect.
+
+    Raises:
+        ValueError: one does; `why` is the rest of the sentence after "has no effect".
+    """
+    default = {field.name: field.default for field in fields(config)}
+    for name in names:
+        value = getattr(config, name)
+        if value != default[name]:
+            flag = f"--{name.replace('_', '-')}"
+            raise ValueError(f"{flag} {value} has no effect {why}: leave {flag} out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +49,8 @@ class IngestConfig:
         if self.test_share + self.calibration_share >= 1:
             held_out = self.test_share + self.calibration_share
             raise ValueError(f"--test-share and --calibration-share leave nothing to train on: together {held_out:g}")
+        if self.test_share + self.calibration_share == 0:
+            refuse_idle(self, ("split",), "without --test-share and --calibration-share")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +81,15 @@ class DownloadConfig:
         if not (self.contact.isascii() and self.contact.isprintable()):
             raise ValueError(f"--contact must be plain ASCII, got {self.contact!r}")
 
+    def refuse_downloads(self, why: str, *kept: str) -> None:
+        """Refuse the flags of downloads where nothing is downloaded, except those that are `kept`.
+
+        Raises:
+            ValueError: one is given.
+        """
+        names = tuple(field.name for field in fields(DownloadConfig) if field.name not in kept)
+        refuse_idle(self, names, why)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImportConfig(DownloadConfig, IngestConfig):
@@ -88,8 +114,8 @@ class ImportConfig(DownloadConfig, IngestConfig):
     address_column: str | None = None
     """Column with the https addresses of pictures; download_url, image_url, photo_url … are known without this."""
     country_column: str | None = None
-    """Column with names or codes of countries. With it, photographs without coordinates are taken too, for what needs no
-    more than a country; names that are in doubt are listed."""
+    """Column with names or codes of countries. With it, country-only photographs are taken too; names that are ambiguous or
+    unknown are listed."""
     only: Path | None = None
     """List of ids, as `python -m fetch balance` writes it: other rows are passed by."""
     exclude: Path | None = None
@@ -103,7 +129,7 @@ class ImportConfig(DownloadConfig, IngestConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class DemoConfig(IngestConfig):
-    """Make a dataset of a made-up planet: street scenes drawn from clues, for trying everything without a network."""
+    """Make a dataset of the synthetic demo planet: street scenes drawn from clues, to try everything without a network."""
 
     out: Path
     """Dataset folder to make, such as data/demo."""
@@ -217,6 +243,10 @@ class Osv5mConfig(IngestConfig):
         check_address("--endpoint", self.endpoint)
         if not self.parts and not self.test_parts:
             raise ValueError("--parts and --test-parts name nothing: name a part, such as --parts 00")
+        if self.split_from == "table" and self.test_parts:
+            refuse_idle(self, ("test_share",), "with --split-from table, which keeps the official test split")
+        if not self.test_parts:
+            refuse_idle(self, ("split_from",), "without --test-parts, since only they have an official split")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,7 +254,7 @@ class PullConfig(DownloadConfig):
     """Bring exactly the pictures that a list names from a dataset at another address.
 
     The list is one that `python -m fetch balance` writes. Its SHA-256 must be that of its ids, and the pictures must
-    be those that it was made from; whatever lies there already is not brought again.
+    be those that it was made from; what is stored already is not downloaded again.
     """
 
     subset: Positional[Path]
@@ -234,6 +264,17 @@ class PullConfig(DownloadConfig):
     opens."""
     out: Path
     """Dataset folder to make, or to continue."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        super().__post_init__()
+        if not self.is_web:
+            self.refuse_downloads(f"with --from {self.source}, which is not a web server", "threads")
+
+    @property
+    def is_web(self) -> bool:
+        """Say whether the dataset lies on a web server."""
+        return self.source.lower().startswith(("http://", "https://"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,11 +298,16 @@ class BalanceConfig:
     """Share of all photographs from which on a group is an anchor. Left out, 0.0075 as published for countries and
     tables; for cells, of which there may be thousands, the one that keeps most photographs."""
     slack: float = 0.75
-    """Groups that are no anchors stay with at least this part of their target."""
+    """Groups that are not anchors stay with at least this part of their target."""
     keep_short: bool = False
     """Keep groups below that too, with all that they have."""
     seed: int = 0
     """Same seed, same subset."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        needs("level", "target", "cell"),
+        excludes("keep_short", "slack", True, why="keeps every group"),
+    )
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -271,6 +317,7 @@ class BalanceConfig:
             raise ValueError(f"--slack is above 0 and at most 1, got {self.slack:g}")
         if not 1 <= self.level <= 16:
             raise ValueError(f"--level must be 1 to 16, got {self.level}")
+        check_rules(self)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ def counts_report(photos: pd.DataFrame) -> str:
     only_country = photos[~has_coordinates(photos)]
     if len(only_country):
         lines.append(
-            f"{len(only_country):,} of them with no more than one of {only_country['country'].nunique():,} countries"
+            f"{len(only_country):,} of them country-only, from {only_country['country'].nunique():,} countries"
         )
         photos = photos[has_coordinates(photos)]
     if not len(photos):

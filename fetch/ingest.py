@@ -51,7 +51,7 @@ class Candidate:
 
     Attributes:
         id: its name at the source; made safe for file names and unique when stored.
-        latlon_deg: latitude and longitude in degrees; None where only the `country` of `fields` is known.
+        latlon_deg: latitude and longitude in degrees; None for a country-only photograph, with a `country` in `fields`.
         picture: a decoded picture, a file, or the bytes of one.
         fields: further columns of the manifest, by name. Where some rows have a `split`, it stays, and the others
             are shared out among the rest.
@@ -73,7 +73,7 @@ class IngestReport:
     Attributes:
         photos: the manifest written.
         rejected: what was left out.
-        reused: how many pictures lay there already.
+        reused: how many pictures were stored already.
     """
 
     photos: pd.DataFrame
@@ -127,7 +127,7 @@ def ingest(
         raise ValueError(f"no photograph can be used; {summary(rejections, len(rejections))}")
     photos = _finish(out, rows, rejections, config, about or {})
     _remove_stale(out, known, set(photos["path"]))
-    log.info(f"{out}: took {len(photos):,} photographs" + (f", {reused:,} of them lay there" if reused else ""))
+    log.info(f"{out}: took {len(photos):,} photographs" + (f", {reused:,} of them stored before" if reused else ""))
     log.info(summary(rejections, len(photos) + len(rejections)))
     log.info(counts_report(photos))
     return IngestReport(photos, rejections, reused)
@@ -244,7 +244,7 @@ def _row(candidate: Candidate, stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _latlon_deg(candidate: Candidate) -> NDArray[np.float64]:
-    """Return (2,) latitude and longitude; not numbers where only the country is known."""
+    """Return (2,) latitude and longitude; NaN for a country-only photograph."""
     assert candidate.latlon_deg is not None or candidate.fields.get("country"), "a place or a country"
     return np.array(candidate.latlon_deg or (np.nan, np.nan), dtype=np.float64)
 

@@ -119,7 +119,7 @@ def _copy_tables(data: Path, out: Path) -> None:
 def _pack_split(
     config: PackConfig, out: Path, split: str, rows: pd.DataFrame, pictures: Pictures, bar: "tqdm[Any]"
 ) -> Iterator[pd.DataFrame]:
-    """Yield what the manifest says of each shard of a split; shards that lie there whole are read, the others written."""
+    """Yield what the manifest says of each shard of a split; shards that are whole are read, the others written."""
     done, number = 0, 0
     while done < len(rows):
         name = f"{FOLDER}/{split}-{number:05d}.tar"

@@ -1,4 +1,4 @@
-"""Which photographs train, which calibrate, which test: whole groups of related ones, so that no figure flatters."""
+"""Which photographs train, which calibrate, which test: whole leakage groups, so that no figure flatters."""
 
 import hashlib
 import logging
@@ -24,7 +24,7 @@ def assign_splits(photos: pd.DataFrame, shares: Mapping[str, float], hold_out: s
         photos: `id`, `latitude`, `longitude` and, where known, `sequence_id`, `creator`, `dhash`.
         shares: wanted shares of `calibration` and `test`, met as well as whole groups allow; the rest is `train`.
         hold_out: `groups`, see `leakage_groups`; or `cell`, whole L8 cells (a sequence may then be cut at the border
-            of a cell; photographs of which only the country is known are then held out one by one).
+            of a cell; country-only photographs are then held out one by one).
         seed: same seed, same splits.
     """
     if not len(photos):

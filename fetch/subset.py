@@ -62,7 +62,7 @@ def read_subset(path: Path) -> Subset:
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except UnicodeDecodeError:
-        raise ValueError(f"{path} is no text: it is a list of ids, as `python -m fetch balance` writes it") from None
+        raise ValueError(f"{path} is not text: it is a list of ids, as `python -m fetch balance` writes it") from None
     header = {match[1]: match[2] for line in lines if (match := _ENTRY.fullmatch(line))}
     ids = [line for line in lines if line and not line.startswith("#")]
     if not ids:

@@ -158,7 +158,7 @@ def crowded(latlon_deg: NDArray[np.float64], rank: NDArray[np.int64], min_distan
 def near_duplicates(photos: pd.DataFrame, rank: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
     """Return, for each row that looks like a better one that stays, that row; -1 for those that stay.
 
-    Compared are pictures of one sequence, pictures within 200 m, and those of one country where no more is known.
+    Compared are pictures of one sequence, pictures within 200 m, and country-only ones of one country.
 
     Args:
         photos: `latitude`, `longitude`, `sequence_id`, `dhash` (of all).

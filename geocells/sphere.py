@@ -31,7 +31,7 @@ def unit_vectors(latlon_deg: ArrayLike) -> NDArray[np.float64]:
 
 
 def check_latlon(lat_deg: NDArray[np.float64], lon_deg: NDArray[np.float64]) -> None:
-    """Refuse what is no coordinate.
+    """Refuse what is not a coordinate.
 
     Raises:
         ValueError: a latitude is not in [-90, 90] or a longitude is not finite.

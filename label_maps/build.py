@@ -11,7 +11,7 @@ from dataset.manifest import DATASET, content_hash, coordinates, has_coordinates
 from geocells.hierarchy import UNKNOWN, Hierarchy, build_hierarchy
 from label_maps.config import LabelMapsConfig
 from label_maps.files import hierarchy_hash, write_hierarchy
-from label_maps.labels import standing_in, truth_of, with_stated
+from label_maps.labels import counts_with_country_only, stand_ins, truth_of
 from label_maps.partitions import make_partition, remarks, settings_of
 from label_maps.run_folder import RUN, begin_run, read_run
 from plumbing.files import read_json
@@ -34,10 +34,8 @@ def main(config: LabelMapsConfig) -> None:
             f"{config.data} has only countries of its training photographs and no coordinates: use --partition admin"
         )
     partition = make_partition(config, training)
-    hierarchy = build_hierarchy(
-        partition, np.concatenate([training, standing_in(partition, learned)]), config.min_images
-    )
-    hierarchy = _as_stored(replace(hierarchy, train_count=with_stated(hierarchy, learned)))
+    hierarchy = build_hierarchy(partition, np.concatenate([training, stand_ins(partition, learned)]), config.min_images)
+    hierarchy = _as_stored(replace(hierarchy, train_count=counts_with_country_only(hierarchy, learned)))
     if (config.run / RUN).is_file() and any(config.run.glob("*.safetensors")):
         _check_same(config, hierarchy, content_hash(photos))
         log.info("%s has these label maps already, and networks trained on them", config.run)
@@ -48,13 +46,13 @@ def main(config: LabelMapsConfig) -> None:
         begin_run(config.run, hierarchy, photos, settings, read_json(about) if about.is_file() else {})
     print(_table(hierarchy, coordinates(located[located["split"] == "test"]), len(training)))
     if len(training) < len(learned):
-        print(_of_stated(hierarchy, learned[~has_coordinates(learned)]))
+        print(_country_only_line(hierarchy, learned[~has_coordinates(learned)]))
     for remark in remarks(config, partition, training):
         print(remark)
 
 
-def _of_stated(hierarchy: Hierarchy, photos: pd.DataFrame) -> str:
-    """Return what becomes of training photographs of which only the country is known."""
+def _country_only_line(hierarchy: Hierarchy, photos: pd.DataFrame) -> str:
+    """Return what becomes of country-only training photographs."""
     known = int((truth_of(hierarchy, photos)[1] != UNKNOWN).any(axis=1).sum())
     how = "train the level of countries alone" if known else "train nothing: --partition admin has countries"
     return f"{len(photos):,} more with no coordinates but a country: {known or len(photos):,} {how}"

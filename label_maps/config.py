@@ -104,7 +104,7 @@ class FoldersConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class CountriesConfig:
-    """Match names and codes of countries in a table to ISO 3166-1, and list those that are in doubt."""
+    """Match names and codes of countries in a table to ISO 3166-1, and list those that are ambiguous or unknown."""
 
     table: Positional[Path]
     """CSV file with a column of countries."""

@@ -17,7 +17,9 @@ def main(config: CountriesConfig) -> None:
     try:
         table = pd.read_csv(config.table, dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{config.table} is no CSV file that can be read ({' '.join(str(error).split())})") from None
+        raise ValueError(
+            f"{config.table} is not a CSV file that can be read ({' '.join(str(error).split())})"
+        ) from None
     if config.column not in table:
         raise ValueError(f"{config.table} has no column {config.column!r}; it has: {', '.join(table.columns)}")
     count = Counter(table[config.column])

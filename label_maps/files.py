@@ -142,7 +142,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is missing: {AGAIN}")
     content = read_json(path)
     if not isinstance(content, dict):
-        raise ValueError(f"{path} is no label map: {AGAIN}")
+        raise ValueError(f"{path} is not a label map: {AGAIN}")
     return content
 
 

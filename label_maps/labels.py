@@ -1,4 +1,4 @@
-"""Photographs of which no more than the country is known: a class at the level of countries, and none below."""
+"""Country-only photographs: a class at the level of countries, and none below."""
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,8 @@ COUNTRY = "country"
 def truth_of(hierarchy: Hierarchy, photos: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return (N, 2) coordinates and (N, levels) classes of the rows of a manifest.
 
-    Where only the country is known, its class is, the coordinates are that class's centre, and the classes of other levels
-    are UNKNOWN; all of it UNKNOWN and not a number where the hierarchy does not hold the country.
+    Of a country-only photograph the class of its country is known, its coordinates are that class's centre, and the classes
+    of other levels are UNKNOWN; where the hierarchy lacks the country, all is UNKNOWN and NaN.
     """
     here, points = has_coordinates(photos), coordinates(photos)
     if here.all():
@@ -34,10 +34,10 @@ def truth_of(hierarchy: Hierarchy, photos: pd.DataFrame) -> tuple[NDArray[np.flo
     return points, classes
 
 
-def standing_in(partition: Partition, photos: pd.DataFrame) -> NDArray[np.float64]:
+def stand_ins(partition: Partition, photos: pd.DataFrame) -> NDArray[np.float64]:
     """Return (M, 2) places that stand for photographs of countries of which there are none with coordinates.
 
-    Without them such a country would be no class. Each photograph stands in the country's largest area.
+    Without them such a country would not be a class. Each photograph stands in the country's largest area.
     """
     from geocells.partitions.admin import AdminPartition
 
@@ -50,7 +50,7 @@ def standing_in(partition: Partition, photos: pd.DataFrame) -> NDArray[np.float6
     return partition.places_in(country[~np.isin(country, seen)])
 
 
-def with_stated(hierarchy: Hierarchy, photos: pd.DataFrame) -> NDArray[np.int64]:
+def counts_with_country_only(hierarchy: Hierarchy, photos: pd.DataFrame) -> NDArray[np.int64]:
     """Return (classes of all levels,) training photographs of each class, those added that have no coordinates.
 
     Args:

@@ -51,11 +51,11 @@ def read_run(run: Path) -> dict[str, Any]:
     """Read what a run is.
 
     Raises:
-        ValueError: the folder is no run.
+        ValueError: the folder is not a run.
     """
     if not (run / RUN).is_file():
         raise ValueError(
-            f"{run} is no run folder, it has no {RUN}: begin one with `python -m label_maps build --run {run}`"
+            f"{run} is not a run folder, it has no {RUN}: begin one with `python -m label_maps build --run {run}`"
         )
     record = read_json(run / RUN)
     if not isinstance(record, dict) or not record.keys() >= NEEDED:

@@ -287,6 +287,7 @@ class _Handler(BaseHTTPRequestHandler):
         stub = self.server_stub
         parts = urlsplit(self.path)
         surface = "images" if parts.path.startswith("/thumb/") else "tiles" if "/vtp/" in parts.path else "graph"
+        self._in_flight = True
         with stub._lock:
             stub.in_flight += 1
             stub.max_in_flight = max(stub.max_in_flight, stub.in_flight)
@@ -297,8 +298,14 @@ class _Handler(BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
         finally:
-            with stub._lock:
-                stub.in_flight -= 1
+            self._land()
+
+    def _land(self):
+        """Count a request as answered, before its last byte goes out: the next may come before this thread goes on."""
+        if self._in_flight:
+            self._in_flight = False
+            with self.server_stub._lock:
+                self.server_stub.in_flight -= 1
 
     def _answer(self, surface, parts, fault):
         stub = self.server_stub
@@ -330,6 +337,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, status, body, kind, extra="", cut=False):
         head = f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n{extra}\r\n"
+        self._land()
         self.connection.sendall(head.encode() + (body[: len(body) // 2] if cut else body))
         if cut:
             self.close_connection = True

@@ -1,4 +1,4 @@
-"""Names of countries as people write them become ISO 3166-1 codes; what is in doubt is listed, not guessed."""
+"""Names of countries as people write them become ISO 3166-1 codes; what is ambiguous or unknown is listed, not guessed."""
 
 import csv
 import subprocess

@@ -149,10 +149,10 @@ def test_a_draw_is_even(tmp_path):
     ("text", "words"),
     [
         (None, "does not exist"),
-        ("", "is no table"),
+        ("", "is not a table"),
         ("land,share\nFR,1\n", "needs the columns country"),
-        ("country,share\nFR,-1\n", "share of FR is no number of 0 or more"),
-        ("country,share\nFR,x\n", "share of FR is no number"),
+        ("country,share\nFR,-1\n", "share of FR is not a number of 0 or more"),
+        ("country,share\nFR,x\n", "share of FR is not a number"),
         ("country,share\nFR,1\nFR,2\n", "names FR twice"),
         ("country,share\nFR,0\n", "all shares are 0"),
         ("country,share\nJP,1\n", "names no place in which"),
@@ -192,7 +192,7 @@ def test_the_hash_of_a_list_is_that_of_its_lines(tmp_path):
         (lambda text: text + "b\n", "names b 2 times"),
         (lambda text: text.replace("ids-sha256", "ids"), "no line `# ids-sha256"),
         (lambda text: "# x\n", "names no photographs"),
-        (lambda text: "\udcff", "is no text"),
+        (lambda text: "\udcff", "is not text"),
     ],
 )
 def test_a_list_that_is_not_as_it_was_written_is_refused(change, words, tmp_path):
@@ -238,7 +238,7 @@ def test_photographs_of_which_only_the_country_is_known_count_for_it(tmp_path):
     [
         ("country,share\nfr,1\nFR,1\n", "names FR twice"),
         ("cell,share\n1/2/0,0.5\n1_2_0,0.5\n", "names 1/2/0 twice"),
-        ("cell,share\n9/9,1\n", "shares.csv: '9/9' is no cell"),
+        ("cell,share\n9/9,1\n", "shares.csv: '9/9' is not a cell"),
     ],
 )
 def test_a_table_that_names_a_place_twice_or_none_is_refused(tmp_path, table, words):

@@ -87,7 +87,7 @@ def test_a_box_may_span_the_antimeridian(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"country": ("XX",)}, "--country XX is no code"),
+        ({"country": ("XX",)}, "--country XX is not the code"),
         ({"cells": ("0/1/2/3/0/1/2/3/0",)}, "finer than level 8"),
         ({"cells": ("0",), "bbox": (-50, 100, -40, 120)}, "no cell is left"),
     ],

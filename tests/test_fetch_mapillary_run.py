@@ -307,7 +307,7 @@ def test_recheck_removes_what_was_deleted_and_run_does_not_bring_it_back(world, 
     later = World(0, IMAGES, gone_share=0.04, doubtful_share=0.04, bbox=REGION)
     later.gone[[later.at[int(image)] for image in deleted]] = True
     with Stub(later) as stub:
-        service = {"graph_url": stub.url, "tiles_url": stub.url, "requests_per_second": 0}
+        service = {"graph_url": stub.url, "requests_per_second": 0}
         asked = RecheckConfig(data=data, dry_run=True, **service)
         assert sorted(map(str, recheck(asked, TOKEN))) == sorted(deleted)
         assert len(read_manifest(data)) == len(photos)
@@ -326,7 +326,7 @@ def test_recheck_says_which_shards_still_hold_what_was_deleted(world, data, capl
     later = World(0, IMAGES, gone_share=0.04, doubtful_share=0.04, bbox=REGION)
     later.gone[later.at[int(photos["id"][0])]] = True
     with Stub(later) as stub:
-        service = {"graph_url": stub.url, "tiles_url": stub.url, "requests_per_second": 0}
+        service = {"graph_url": stub.url, "requests_per_second": 0}
         recheck(RecheckConfig(data=data, **service), TOKEN)
     said = [record.message for record in caplog.records if record.levelname == "WARNING"]
     assert len(said) == 1

@@ -74,7 +74,7 @@ def test_each_bad_row_is_named_with_its_reason_and_the_good_ones_are_taken(tmp_p
     assert sorted(photos.index) == sorted(["good", *(f"g{i}" for i in range(9))])
     assert left == {
         "nan": "without coordinates",
-        "word": "with coordinates that are no numbers",
+        "word": "with coordinates that are not numbers",
         "null-island": "at (0, 0)",
         "beyond": "with coordinates out of range",
         "cut": "unreadable",
@@ -206,9 +206,9 @@ def test_wrong_paths_are_refused_in_words(tmp_path):
         ({"source": tmp_path / "gone.csv"}, "does not exist"),
         ({"source": tmp_path / "none"}, "holds no photographs"),
         ({"source": tmp_path / "a.zip"}, "neither a folder nor a table"),
-        ({"images": tmp_path / "gone"}, "is no folder"),
+        ({"images": tmp_path / "gone"}, "is not a folder"),
         ({"exclude": tmp_path / "gone"}, "does not exist"),
-        ({"exclude": tmp_path / "a.jpg"}, "is no text"),
+        ({"exclude": tmp_path / "a.jpg"}, "is not text"),
         ({"out": tmp_path / "full"}, "holds other files"),
         ({"source": tmp_path, "out": tmp_path}, "folder of the photographs itself"),
     ]:

@@ -117,7 +117,7 @@ def test_a_corrupted_part_is_found_and_downloaded_anew(hub, tmp_path, caplog):
     hub.ranges.clear()
     run(config(hub, tmp_path / "d", "00"))
     assert downloads(hub) == ["images/train/00.zip"]
-    assert "00.zip is damaged: it is downloaded anew" in caplog.text
+    assert "00.zip is damaged: it is downloaded again" in caplog.text
     assert read_manifest(tmp_path / "d").equals(before)
 
 

@@ -44,7 +44,9 @@ def subset(dataset, tmp_path):
 
 
 def config(subset, source, out, **settings):
-    quick = {"threads": 4, "requests_per_second": 0, "timeout_s": 1, "backoff_s": 0.001}
+    quick = {"threads": 4}
+    if str(source).startswith("http"):
+        quick |= {"requests_per_second": 0, "timeout_s": 1, "backoff_s": 0.001}
     return PullConfig(subset=subset, source=str(source), out=out, **{**quick, **settings})
 
 

@@ -204,7 +204,7 @@ def change(path: Path, edit) -> None:
         ("label_maps/label_map_L3.pth", lambda m: dict(list(m.items())[:-1]), r"label_map_L3|l1_to_l3"),
         ("label_maps/label_map_L3.pth", lambda m: {**m, "0/1": len(m)}, "a cell of L2, among the classes of L3"),
         ("label_maps/label_map_L3.pth", lambda m: {k: v + 1 for k, v in m.items()}, "label_map_L3.pth numbers"),
-        ("label_maps/label_map_L3.pth", lambda m: {**m, "5/1/2": len(m)}, "is no cell"),
+        ("label_maps/label_map_L3.pth", lambda m: {**m, "5/1/2": len(m)}, "is not a cell"),
         ("label_maps/label_map_L3.pth", lambda m: [1, 2], "is no map from folders to classes"),
         ("label_maps/l3_to_l5.pth", lambda m: {p: [c + 1 for c in cs] for p, cs in m.items()}, "no cell inside it"),
         ("label_maps/l3_to_l5.pth", lambda m: dict(list(m.items())[1:]), r"l3_to_l5.pth leaves out \d+ children"),

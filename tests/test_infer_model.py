@@ -137,8 +137,8 @@ def test_weights_that_are_damaged_are_named(run, content):
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path):
-    assert "is no run folder, it has no run.json" in refusal(tmp_path)
-    assert "is no run folder" in refusal(tmp_path / "nowhere")
+    assert "is not a run folder, it has no run.json" in refusal(tmp_path)
+    assert "is not a run folder" in refusal(tmp_path / "nowhere")
 
 
 def test_a_run_without_temperatures_answers_and_warns(tiny_run, caplog):

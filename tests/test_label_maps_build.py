@@ -165,5 +165,5 @@ def test_a_split_file_that_is_gone_or_no_run_at_all_is_named(tiny, tmp_path):
     with pytest.raises(ValueError, match=r"run\.json is not valid JSON"):
         read_run(tmp_path)
     (tmp_path / RUN).unlink()
-    with pytest.raises(ValueError, match=r"is no run folder, it has no run\.json"):
+    with pytest.raises(ValueError, match=r"is not a run folder, it has no run\.json"):
         read_run(tmp_path)

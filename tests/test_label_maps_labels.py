@@ -1,4 +1,4 @@
-"""Photographs of which no more than the country is known: kept by every command, learned and tested as countries."""
+"""Photographs of which no more than the country is known: kept by every command, trained and tested as countries."""
 
 import json
 import shutil
@@ -92,7 +92,7 @@ def test_an_older_manifest_without_the_column_is_read_as_ever(tiny, tmp_path):
     assert len(labelled_splits(tmp_path / "data", tmp_path / "run", read_hierarchy(tmp_path / "run"))["train"]) == 36
 
 
-def test_the_hash_tells_stated_countries_apart_and_is_as_it_was_without_them(mixed, tiny):
+def test_the_hash_tells_countries_of_apart_and_is_as_it_was_without_them(mixed, tiny):
     everything = read_manifest(mixed)
     other = everything.assign(country=everything["country"].replace("ML", "BF"))
     assert content_hash(other) != content_hash(everything)

@@ -65,7 +65,7 @@ def outcome(capsys, config, prog, action, argv):
         (["text.jpg"], "none of 1 files could be read as a photograph"),
         (["text.jpg", "--device", "cuda:88"], "--device cuda:88 cannot be used here"),
         (["text.jpg", "--mass", "2"], "--mass is a share above 0"),
-        (["text.jpg", "--run", "nowhere"], "nowhere is no run folder"),
+        (["text.jpg", "--run", "nowhere"], "nowhere is not a run folder"),
     ],
 )
 def test_infer_refuses_with_one_line_and_exit_code_2(tiny_run, tmp_path, monkeypatch, capsys, argv, complaint):

@@ -275,7 +275,7 @@ def test_a_damaged_network_is_refused_by_its_name(run):
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="is no run folder"):
+    with pytest.raises(ValueError, match="is not a run folder"):
         write_report(ReportConfig(tmp_path, tmp_path / "report.html"))
 
 

@@ -1,4 +1,4 @@
-"""`python -m fetch demo`: photographs of a planet that does not exist, for trying everything without a network."""
+"""`python -m fetch demo`: photographs of the synthetic demo planet, to try everything without a network."""
 
 import logging
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ class Planet:
 
 
 def run(config: DemoConfig) -> None:
-    """Write the dataset folder of a demo planet, unless the same one lies there already.
+    """Write the dataset folder of a demo planet, unless the same one is there already.
 
     Raises:
         ValueError: the folder holds a dataset of another source.

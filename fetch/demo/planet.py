@@ -1,4 +1,4 @@
-"""The demo planet: clues that vary smoothly over a made-up world, and the places where its people take photographs.
+"""The synthetic demo planet: clues that vary smoothly over an invented world, and the places where its people take photographs.
 
 Everything follows from one seed. The land is the Earth's; what grows, stands and is painted on it is invented.
 """
@@ -100,7 +100,7 @@ class Places:
         latlon_deg: (N, 2).
         heading_deg: (N,) clockwise from north.
         sequence: (N,) number of the sequence.
-        creator: (N,) made-up name.
+        creator: (N,) invented name.
         captured_at_s: (N,) seconds since 1970, UTC.
         sun_hour: (N,) local solar time, 6 to 20.
     """

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from fetch.mapillary.budget import budget
-from fetch.mapillary.config import MapillaryConfig, RecheckConfig, ServiceConfig
+from fetch.mapillary.config import GraphConfig, MapillaryConfig, RecheckConfig, ServiceConfig
 from fetch.mapillary.errors import Stop
 from fetch.mapillary.export import export, write_survey
 from fetch.mapillary.fill import fill
@@ -120,11 +120,11 @@ def ended(work: Callable[[], object]) -> int:
             signal.signal(signal.SIGTERM, before)
 
 
-def read_token(config: ServiceConfig) -> str:
+def read_token(config: GraphConfig) -> str:
     """Return the token of --token-file or of the environment.
 
     Raises:
-        ValueError: there is none, or it is no token.
+        ValueError: there is none, or it is not a token.
     """
     if config.token_file is not None:
         token, source = config.token_file.read_text(encoding="utf-8").strip(), str(config.token_file)

@@ -3,13 +3,14 @@
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
 from tyro.conf import Positional
 
 from fetch.config import IngestConfig, LooksConfig, ThinConfig
 from plumbing.addresses import is_loopback
+from plumbing.rules import Rule, check_rules, needs
 
 Stage = Literal["all", "survey", "plan", "run", "fill", "status", "verify", "probe"]
 
@@ -18,23 +19,15 @@ TILES_URL = "https://tiles.mapillary.com"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServiceConfig:
-    """Where Mapillary answers, and how gently it is asked."""
+class GraphConfig:
+    """Where Mapillary's graph answers, and how gently it is asked."""
 
     token_file: Path | None = None
     """File that holds the access token; the environment variable MAPILLARY_TOKEN when not given."""
     graph_url: str = GRAPH_URL
     """Address of the graph: metadata."""
-    tiles_url: str = TILES_URL
-    """Address of the vector tiles."""
-    image_hosts: tuple[str, ...] = ("fbcdn.net",)
-    """Hosts, with all below them, from which pictures are taken."""
     requests_per_second: float = 40.0
     """Requests to the graph; 0 is without a limit. Mapillary allows 60,000 a minute."""
-    tiles_per_second: float = 2.0
-    """Requests for tiles; 0 is without a limit."""
-    tiles_per_day: int = 8000
-    """Requests for tiles in a day (UTC), counted across runs; a run that needs more ends with exit code 4."""
     threads: int = 32
     """At most so many requests in flight."""
     timeout_s: float = 30.0
@@ -46,21 +39,45 @@ class ServiceConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        for flag, url in (("graph", self.graph_url), ("tiles", self.tiles_url)):
-            check_address(f"--{flag}-url", url)
-        for flag, number in (("requests", self.requests_per_second), ("tiles", self.tiles_per_second)):
-            if number < 0:
-                raise ValueError(f"--{flag}-per-second must be 0 (no limit) or more, got {number:g}")
-        if not 0 <= self.tiles_per_day <= 40_000:
-            raise ValueError(f"--tiles-per-day must be 0 to 40000 (Mapillary allows 50,000), got {self.tiles_per_day}")
+        check_address("--graph-url", self.graph_url)
+        if self.requests_per_second < 0:
+            raise ValueError(f"--requests-per-second must be 0 (no limit) or more, got {self.requests_per_second:g}")
         if not 1 <= self.threads <= 128:
             raise ValueError(f"--threads must be 1 to 128, got {self.threads}")
         if self.timeout_s <= 0 or self.backoff_s < 0:
             raise ValueError("--timeout-s must be above 0 and --backoff-s 0 or more")
-        if not all(self.image_hosts):
-            raise ValueError("--image-hosts holds an empty name, which would allow every host")
         if not self.contact.isascii() or not self.contact.isprintable():
             raise ValueError(f"--contact must be plain ASCII, got {self.contact!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceConfig(GraphConfig):
+    """Where Mapillary's graph, tiles and pictures are, and how gently they are asked for."""
+
+    tiles_url: str = TILES_URL
+    """Address of the vector tiles."""
+    image_hosts: tuple[str, ...] = ("fbcdn.net",)
+    """Hosts, with all below them, from which pictures are taken."""
+    tiles_per_second: float = 2.0
+    """Requests for tiles; 0 is without a limit."""
+    tiles_per_day: int = 8000
+    """Requests for tiles in a day (UTC), counted across runs; a run that needs more ends with exit code 4."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        super().__post_init__()
+        check_address("--tiles-url", self.tiles_url)
+        if self.tiles_per_second < 0:
+            raise ValueError(f"--tiles-per-second must be 0 (no limit) or more, got {self.tiles_per_second:g}")
+        if not 0 <= self.tiles_per_day <= 40_000:
+            raise ValueError(f"--tiles-per-day must be 0 to 40000 (Mapillary allows 50,000), got {self.tiles_per_day}")
+        if not all(self.image_hosts):
+            raise ValueError("--image-hosts holds an empty name, which would allow every host")
+
+    @classmethod
+    def of_graph(cls, config: GraphConfig) -> "ServiceConfig":
+        """Return the settings of a service of which only the graph is asked."""
+        return cls(**{field.name: getattr(config, field.name) for field in fields(GraphConfig)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,9 +120,15 @@ class MapillaryConfig(ServiceConfig, IngestConfig, LooksConfig):
     fill_tiles: int = 4
     """At most so many tiles of zoom 14 are looked into for a cell that is short."""
     survey_days: int | None = None
-    """Ask again for what the survey learned more than so many days ago, and plan anew; without it a survey is made once."""
+    """Ask again for what the survey learned more than so many days ago, and plan again; without it a survey is made once."""
     dry_run: bool = False
     """Say what it would cost in requests, bytes, time and disk; ask nothing, write nothing."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        needs("fill_tiles", "stage", "all", "fill"),
+        needs("survey_days", "stage", "all", "survey", "plan", "status"),
+        needs("dry_run", "stage", "all", "survey", "run", "fill"),
+    )
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -130,6 +153,7 @@ class MapillaryConfig(ServiceConfig, IngestConfig, LooksConfig):
                 raise ValueError(
                     f"--bbox is south west north east in degrees, got {' '.join(f'{v:g}' for v in self.bbox)}"
                 )
+        check_rules(self)
 
     def thresholds(self) -> ThinConfig:
         """Return the thresholds as `python -m fetch thin` takes them."""
@@ -145,7 +169,7 @@ class MapillaryConfig(ServiceConfig, IngestConfig, LooksConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecheckConfig(ServiceConfig):
+class RecheckConfig(GraphConfig):
     """Find pictures that were deleted at Mapillary, and remove them from a dataset."""
 
     data: Path

@@ -38,7 +38,7 @@ def export(config: MapillaryConfig, state: State) -> None:
     """Write the tables of the dataset, the manifest last, as they follow from the state; nothing without pictures.
 
     All stored pictures are in unthinned.parquet and measures.parquet, so that `python -m fetch thin` can judge them
-    anew; the manifest has those that stay.
+    again; the manifest has those that stay.
     """
     write_survey(config.out, state)
     rows, measures = _rows(state)

@@ -104,7 +104,7 @@ def _squares(config: MapillaryConfig, state: State, cells: list[int]) -> dict[in
 
 
 def _fetch(config: MapillaryConfig, state: State, transport: Transport) -> None:
-    """Fetch the chosen tiles that do not lie here yet, and keep of each the pictures that may be taken."""
+    """Fetch the chosen tiles that are not stored yet, and keep of each the pictures that may be taken."""
     cells: dict[TileId, set[int]] = defaultdict(set)
     for z, x, y, cell in state.rows("select z, x, y, cell from filling"):
         cells[z, x, y].add(cell)

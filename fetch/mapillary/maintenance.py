@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from dataset.manifest import read_manifest, write_manifest
 from fetch.ingest import DATASET, MEASURES, UNTHINNED
 from fetch.mapillary.api import BATCH, Graph
-from fetch.mapillary.config import MapillaryConfig, RecheckConfig
+from fetch.mapillary.config import MapillaryConfig, RecheckConfig, ServiceConfig
 from fetch.mapillary.errors import CircuitOpen
 from fetch.mapillary.export import ATTRIBUTION, SOURCE, attribution, export
 from fetch.mapillary.state import PARTIAL, STATE, State
@@ -126,8 +126,9 @@ def _ask(config: RecheckConfig, token: str, images: list[int]) -> tuple[dict[int
     """Return which pictures are gone, with the service's words, and which could not be asked about."""
     gone: dict[int, str] = {}
     failed: dict[int, str] = {}
-    transport = Transport(config, token)
-    graph = Graph(config, transport, ("id", "geometry", "computed_geometry"))
+    service = ServiceConfig.of_graph(config)
+    transport = Transport(service, token)
+    graph = Graph(service, transport, ("id", "geometry", "computed_geometry"))
     batches = [images[i : i + BATCH] for i in range(0, len(images), BATCH)]
     try:
         with ThreadPoolExecutor(config.threads) as pool:

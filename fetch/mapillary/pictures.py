@@ -48,7 +48,7 @@ class Album:
         shutil.rmtree(self._partial, ignore_errors=True)
 
     def obtain(self, facts: Facts, url: str) -> dict[str, Any]:
-        """Store one picture and return its measures; one that lies there already is only measured.
+        """Store one picture and return its measures; one that is stored already is only measured.
 
         Raises:
             Exhausted: it did not come.

@@ -55,7 +55,7 @@ class Round:
     complete: bool = True
 
     def lose(self, image: int, verdict: Verdict) -> None:
-        """Take out a candidate that turns out to be no picture."""
+        """Take out a candidate that turns out not to be a picture."""
         if any(each[0] == image for each in self.window):
             self.window = [each for each in self.window if each[0] != image]
             self.chosen = [facts for facts in self.chosen if facts.image != image]

@@ -12,7 +12,7 @@ def wanted_cells(config: MapillaryConfig) -> NDArray[np.int64]:
     """Return the storage cells that all of --cells, --bbox and --country name, ascending; all when none is given.
 
     Raises:
-        ValueError: a name is no cell or no country, or nothing is left.
+        ValueError: a name is neither a cell nor a country, or nothing is left.
     """
     wanted = np.ones(4**grid.TABLE_LEVEL, dtype=bool)
     if config.cells:
@@ -27,7 +27,7 @@ def wanted_cells(config: MapillaryConfig) -> NDArray[np.int64]:
         unknown = sorted({code.upper() for code in config.country} - set(country[country != ""].tolist()))
         if unknown:
             raise ValueError(
-                f"--country {unknown[0]} is no code of a country with land, such as FR (ISO 3166-1 alpha-2)"
+                f"--country {unknown[0]} is not the code of a country with land, such as FR (ISO 3166-1 alpha-2)"
             )
         wanted &= np.isin(country, [code.upper() for code in config.country])
     if not wanted.any():

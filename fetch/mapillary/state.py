@@ -159,7 +159,7 @@ class State:
                 _count(db, self.today(), surface, n)
 
     def tiles_done(self, z: int, since_utc: str = "") -> set[tuple[int, int, int]]:
-        """Return which tiles of a zoom lie here, fetched at this time or later."""
+        """Return which tiles of a zoom are stored, fetched at this time or later."""
         rows = self.rows("select x, y from tile where z = ? and fetched_at_utc >= ?", [z, since_utc])
         return {(z, x, y) for x, y in rows}
 

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def missing_tiles(config: MapillaryConfig, state: State) -> list[TileId]:
-    """Return the overview tiles that touch wanted cells and do not lie here yet, or are older than --survey-days."""
+    """Return the overview tiles that touch wanted cells and are not stored yet, or are older than --survey-days."""
     done = state.tiles_done(OVERVIEW_ZOOM, _since_utc(config, state))
     return [tile for tile in overview_tiles(wanted_cells(config)) if tile not in done]
 
@@ -42,7 +42,7 @@ def survey(config: MapillaryConfig, state: State, transport: Transport) -> None:
         log.info("survey: complete")
         return
     if set(tiles) & state.tiles_done(OVERVIEW_ZOOM):
-        # Before the first tile comes: interrupted, the next run plans anew all the same.
+        # Before the first tile comes: interrupted, the next run plans again all the same.
         state.set_meta(plan="")
     failed = fetch_tiles(tiles, "overview", config, state, transport)
     for _ in range(2):
@@ -95,6 +95,6 @@ def read_tiles(state: State, zoom: int, layer: str) -> Iterator[tuple[int, int, 
 
 
 def read_tile(state: State, tile: TileId, layer: str) -> Points:
-    """Return the points of one tile that lies here."""
+    """Return the points of one stored tile."""
     body = state.rows("select body from tile where z = ? and x = ? and y = ?", tile)[0][0]
     return read_points(gzip.decompress(body), layer)

@@ -136,7 +136,7 @@ def _read_text(path: Path) -> pd.DataFrame:
     except pd.errors.EmptyDataError:
         raise ValueError(f"{path} is empty: there is nothing to import") from None
     except pd.errors.ParserError as error:
-        raise ValueError(f"{path} is no regular table ({str(error).strip()})") from None
+        raise ValueError(f"{path} is not a regular table ({str(error).strip()})") from None
 
 
 def check_coordinates(photos: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
@@ -164,7 +164,7 @@ def check_coordinates(photos: pd.DataFrame) -> tuple[NDArray[np.float64], NDArra
             ~((np.abs(lat) <= 90) & (np.abs(lon) <= 180)),
             (lat == 0) & (lon == 0),
         ],
-        ["without coordinates", "with coordinates that are no numbers", "with coordinates out of range", "at (0, 0)"],
+        ["without coordinates", "with coordinates that are not numbers", "with coordinates out of range", "at (0, 0)"],
         default="",
     )
     return latlon_deg, reasons

@@ -151,7 +151,7 @@ def _body(answer: Answer) -> bytes:
 
 
 def download(addresses: Iterable[str], folder: Path, config: DownloadConfig) -> Downloads:
-    """Bring pictures into a folder, each as `file_of(folder, address)`; what lies there is not asked for.
+    """Bring pictures into a folder, each as `file_of(folder, address)`; what is stored is not asked for.
 
     A file is there only when it is whole and decodes. Addresses that will never give a picture are noted in
     failed.jsonl; those that failed for another reason are asked again by the next run.

@@ -113,7 +113,7 @@ class Hub:
         ]
 
     def bring(self, files: Sequence[HubFile], store: Path, and_as_much_for: Path) -> None:
-        """Download files into a folder, each under its path; one that lies there is checked, a piece is continued.
+        """Download files into a folder, each under its path; one that is there is checked, a piece is continued.
 
         Args:
             files: which.
@@ -129,7 +129,7 @@ class Hub:
         missing = [f for f in progress(files, "checking", "file") if not f.is_at(store / f.path)]
         for file in missing:
             if (store / file.path).is_file():
-                log.warning(f"{store / file.path} is damaged: it is downloaded anew")
+                log.warning(f"{store / file.path} is damaged: it is downloaded again")
         _check_space(missing, store, and_as_much_for)
         if missing:
             log.info(f"{len(missing)} of {len(files)} files are to be downloaded, {_gigabytes(missing):,.2f} GB")
@@ -148,7 +148,7 @@ class Hub:
                 partial.replace(path)
                 return
             if partial.stat().st_size >= file.size:
-                log.warning(f"{file.path} came damaged: it is downloaded anew")
+                log.warning(f"{file.path} came damaged: it is downloaded again")
                 partial.unlink()
         raise ValueError(
             f"{file.path} came damaged or cut short {TRIES} times (its size or hash is not what the hub's list says): "

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from fetch.config import ImportConfig
+from fetch.config import ImportConfig, refuse_idle
 from fetch.ingest import DATASET, JOURNAL, ingest
 from fetch.rejected import Rejection
 from fetch.sources.downloads import DOWNLOADS
@@ -25,12 +25,11 @@ def run(config: ImportConfig) -> int:
         ValueError: there is no such source, it cannot be used at all, or `out` holds something else.
     """
     _check_out(config)
+    _check_flags(config)
     excluded = _excluded(config.exclude)
     rejected: list[Rejection] = []
     remote = None
     if config.source.is_dir():
-        if config.country_column is not None:
-            raise ValueError(f"--country-column is of a table, {config.source} is a folder: leave it out")
         files = find_pictures(config.source, config.out, rejected)
         if not files and not rejected:
             raise ValueError(f"{config.source} holds no photographs (endings: {', '.join(sorted(PICTURE_SUFFIXES))})")
@@ -47,6 +46,14 @@ def run(config: ImportConfig) -> int:
         return 0
     remote.finish()
     return PENDING if remote.done.pending else 0
+
+
+def _check_flags(config: ImportConfig) -> None:
+    """Refuse flags that have no effect on this source."""
+    if config.source.is_dir():
+        why = f"on {config.source}, which is a folder and not a table"
+        refuse_idle(config, ("country_column", "address_column", "images", "only"), why)
+        config.refuse_downloads(why)
 
 
 def _check_out(config: ImportConfig) -> None:
@@ -74,5 +81,5 @@ def _excluded(path: Path | None) -> set[str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
-        raise ValueError(f"--exclude {path} is no text: it is a file of ids, one a line") from None
+        raise ValueError(f"--exclude {path} is not text: it is a file of ids, one a line") from None
     return {line.strip() for line in lines if line.strip()}

@@ -110,7 +110,7 @@ def _names(archives: Iterable[Path]) -> dict[str, tuple[Path, str]]:
                     if name.lower().endswith((".jpg", ".jpeg", ".png")):
                         found[PurePosixPath(name).stem] = (path, name)
         except zipfile.BadZipFile as error:
-            raise ValueError(f"{path} is no zip file ({error}), though its hash is that of the hub's") from None
+            raise ValueError(f"{path} is not a zip file ({error}), though its hash is that of the hub's") from None
     return found
 
 
@@ -176,6 +176,6 @@ def _rows(table: Path, pictures: Mapping[str, tuple[Path, str]]) -> pd.DataFrame
                 found.append(block.filter(pc.is_in(block["id"], value_set=ids)))
             schema = reader.schema
     except pa.ArrowException as error:
-        raise ValueError(f"{table} is no regular table ({error})") from None
+        raise ValueError(f"{table} is not a regular table ({error})") from None
     photos = as_photos(pa.Table.from_batches(found, schema).to_pandas(), table)
     return photos.drop_duplicates("id", ignore_index=True)

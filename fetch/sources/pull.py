@@ -97,7 +97,7 @@ class StoreSource:
 
 def open_source(config: PullConfig) -> Source:
     """Return the place that `--from` names."""
-    if config.source.lower().startswith(("http://", "https://")):
+    if config.is_web:
         return WebSource(config.source, config)
     return StoreSource(config.source)
 
@@ -179,7 +179,7 @@ def _table(source: Source, path: str) -> pd.DataFrame | None:
 
 
 def _bring(source: Source, row: dict[str, Any], config: PullConfig) -> str:
-    """Store one picture, unless it lies there; return its SHA-256, or `!` and why not."""
+    """Store one picture, unless it is stored; return its SHA-256, or `!` and why not."""
     path = config.out / row["path"]
     expected = row["sha256"] if isinstance(row["sha256"], str) else ""
     if path.is_file() and (found := sha256(path)) and found in (expected, "" if expected else found):

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dataset.country_names import match_countries, report
-from fetch.config import ImportConfig
+from fetch.config import ImportConfig, refuse_idle
 from fetch.ingest import Candidate, safe_id
 from fetch.rejected import Rejection
 from fetch.sources.columns import TABLE_SUFFIXES, check_coordinates, manifest_fields, read_table
@@ -27,20 +27,22 @@ def table_candidates(
 ) -> tuple[Iterator[Candidate], int, Remote | None]:
     """Return photographs of a table, of how many rows, and what was downloaded; `rejected` receives the others.
 
-    A picture is taken from this machine where it lies here, from its address otherwise.
+    A picture is taken from this machine where it is stored here, from its address otherwise.
 
     Raises:
         ValueError: the table cannot be used at all, or the folder of pictures does not exist.
     """
     if config.images is not None and not config.images.is_dir():
-        raise ValueError(f"--images {config.images} is no folder")
+        raise ValueError(f"--images {config.images} is not a folder")
     photos = _read(config)
     latlon_deg, reasons = check_coordinates(photos)
     fields = manifest_fields(photos)
     if config.country_column is not None:
-        country, reasons = stated_countries(photos["country"], reasons)
+        country, reasons = countries_of(photos["country"], reasons)
         fields = [{**row, "country": code or None} for row, code in zip(fields, country, strict=True)]
     places = list(_places(config, photos, excluded, reasons))
+    if "address" not in photos:
+        config.refuse_downloads(f"on {config.source}, which has no column of addresses")
     remote = Remote(config, (place for _, place in places if isinstance(place, str))) if "address" in photos else None
 
     def candidates() -> Iterator[Candidate]:
@@ -57,10 +59,10 @@ def table_candidates(
     return candidates(), len(photos), remote
 
 
-def stated_countries(texts: pd.Series, reasons: NDArray[np.str_]) -> tuple[list[str], NDArray[np.str_]]:
-    """Return the code of each row's country, '' where none is sure, and why each row cannot be used, or nothing.
+def countries_of(texts: pd.Series, reasons: NDArray[np.str_]) -> tuple[list[str], NDArray[np.str_]]:
+    """Return the code of each row's country, '' where it is ambiguous or unknown, and why each row cannot be used, or nothing.
 
-    A row without coordinates can be used where its country is sure. What was not taken literally is said.
+    A row without coordinates can be used where its country is known. What was not taken literally is said.
 
     Args:
         texts: names or codes of countries.
@@ -79,8 +81,9 @@ def stated_countries(texts: pd.Series, reasons: NDArray[np.str_]) -> tuple[list[
 def _read(config: ImportConfig) -> pd.DataFrame:
     """Return the rows of a table that are wanted."""
     if is_yfcc(config.source):
-        if config.country_column is not None:
-            raise ValueError("--country-column: the metadata of YFCC100M has no countries, leave it out")
+        refuse_idle(
+            config, ("country_column", "address_column"), "on the metadata of YFCC100M, whose columns are fixed"
+        )
         photos = read_yfcc(config.source)
     elif config.source.suffix.lower() in TABLE_SUFFIXES:
         photos = read_table(config.source, config.address_column, config.country_column)

@@ -57,7 +57,7 @@ class Partition(Protocol):
 
 
 def check_keys(keys: NDArray[np.int64], count: int, partition: str) -> None:
-    """Refuse keys that are no row of a partition's arrays.
+    """Refuse keys that are not a row of a partition's arrays.
 
     Raises:
         ValueError: a key is negative or too large.
