@@ -14,7 +14,6 @@ def counts_report(photos: pd.DataFrame) -> str:
     """Return photographs per split, and for each level the occupied cells and how unequally they are filled."""
     split = photos["split"].value_counts()
     lines = ["photographs " + "   ".join(f"{name} {int(split.get(name, 0)):,}" for name in SPLITS)]
-    lines.append("level   cells of all  largest  smallest  Gini")
     only_country = photos[~has_coordinates(photos)]
     if len(only_country):
         lines.append(
@@ -23,6 +22,7 @@ def counts_report(photos: pd.DataFrame) -> str:
         photos = photos[has_coordinates(photos)]
     if not len(photos):
         return "\n".join(lines)
+    lines.append("level   cells of all  largest  smallest  Gini")
     for level in DEFAULT_LEVELS:
         count = np.unique(grid.encode(coordinates(photos), level), return_counts=True)[1]
         lines.append(f"L{level:<3}{len(count):>9,}{4**level:>7,}{count.max():>9,}{count.min():>10,}{gini(count):>6.2f}")

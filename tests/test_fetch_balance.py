@@ -225,12 +225,14 @@ def test_the_command_ends_with_one_line_and_code_2(tmp_path):
 
 def test_photographs_of_which_only_the_country_is_known_count_for_it(tmp_path):
     photos = write_dataset(tmp_path / "data", FR=10, KE=4)
-    unplaced = photos.iloc[:6].assign(id=[f"KE_{i}" for i in range(6)], latitude=np.nan, longitude=np.nan, country="KE")
-    write_manifest(tmp_path / "data", pd.concat([photos, unplaced], ignore_index=True))
+    country_only = photos.iloc[:6].assign(
+        id=[f"KE_{i}" for i in range(6)], latitude=np.nan, longitude=np.nan, country="KE"
+    )
+    write_manifest(tmp_path / "data", pd.concat([photos, country_only], ignore_index=True))
     assert balanced(tmp_path / "data", tmp_path / "list.txt") == {"FR": 10, "KE": 10}
     # No cell is known of them.
     run(BalanceConfig(data=tmp_path / "data", out=tmp_path / "cells.txt", target="cell", level=3))
-    assert not set(read_subset(tmp_path / "cells.txt").ids) & set(unplaced["id"])
+    assert not set(read_subset(tmp_path / "cells.txt").ids) & set(country_only["id"])
 
 
 @pytest.mark.parametrize(

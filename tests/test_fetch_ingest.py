@@ -115,7 +115,7 @@ def test_an_interrupted_run_continues_and_ends_as_an_uninterrupted_one(tmp_path,
     }
 
 
-def test_what_changed_at_the_source_is_stored_anew_and_what_went_is_removed(tmp_path, caplog):
+def test_what_changed_at_the_source_is_stored_again_and_what_went_is_removed(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     ingest(tmp_path / "d", offered(4), CONFIG)
     changed = offered(3)
@@ -130,7 +130,7 @@ def test_what_changed_at_the_source_is_stored_anew_and_what_went_is_removed(tmp_
     assert "removed 2" in caplog.text
 
 
-def test_a_file_changed_in_place_is_stored_anew(tmp_path):
+def test_a_file_changed_in_place_is_stored_again(tmp_path):
     picture(1).save(tmp_path / "a.png")
     ingest(tmp_path / "d", [Candidate("a", (1, 2), tmp_path / "a.png")], CONFIG)
     picture(2).save(tmp_path / "a.png")
@@ -138,7 +138,7 @@ def test_a_file_changed_in_place_is_stored_anew(tmp_path):
     assert ingest(tmp_path / "d", [Candidate("a", (1, 2), tmp_path / "a.png")], CONFIG).reused == 0
 
 
-def test_another_size_stores_all_anew(tmp_path):
+def test_another_size_stores_all_again(tmp_path):
     ingest(tmp_path / "d", offered(3), CONFIG)
     ingest(tmp_path / "d", offered(3), IngestConfig(max_side=16))
     assert set(read_manifest(tmp_path / "d")["width"]) == {16}

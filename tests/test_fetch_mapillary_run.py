@@ -336,7 +336,7 @@ def test_recheck_says_which_shards_still_hold_what_was_deleted(world, data, capl
     )
 
 
-def test_an_old_survey_is_asked_for_again_once_and_planned_anew(world, data):
+def test_an_old_survey_is_asked_for_again_once_and_planned_again(world, data):
     with sqlite3.connect(data / "mapillary.sqlite") as db:
         which = f"z = {OVERVIEW_ZOOM} and x = (select min(x) from tile where z = {OVERVIEW_ZOOM})"
         db.execute(f"update tile set fetched_at_utc = '2026-01-02T00:00:00+00:00' where {which}")

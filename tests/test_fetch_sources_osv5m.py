@@ -97,7 +97,7 @@ def test_another_part_adds_to_the_dataset_and_asks_for_no_more_than_it_lacks(hub
     assert downloads(hub) == []
 
 
-def test_the_split_can_be_made_anew_and_test_parts_left_out(hub, tmp_path):
+def test_the_split_can_be_made_again_and_test_parts_left_out(hub, tmp_path):
     run(config(hub, tmp_path / "a", "00", "01", split_from="groups", split="cell"))
     held_out = read_manifest(tmp_path / "a").set_index("id")["split"] == "test"
     assert 0 < held_out.sum() < 12
@@ -107,7 +107,7 @@ def test_the_split_can_be_made_anew_and_test_parts_left_out(hub, tmp_path):
     assert "test" in set(photos["split"])
 
 
-def test_a_corrupted_part_is_found_and_downloaded_anew(hub, tmp_path, caplog):
+def test_a_corrupted_part_is_found_and_downloaded_again(hub, tmp_path, caplog):
     run(config(hub, tmp_path / "d", "00"))
     before = read_manifest(tmp_path / "d")
     path = tmp_path / "d" / STORE / "images/train/00.zip"

@@ -272,7 +272,7 @@ def test_without_the_flag_they_are_left_out_as_before(table, tmp_path):
 def test_a_wrong_column_and_a_folder_are_refused(table, tmp_path):
     with pytest.raises(ValueError, match=r"no column nation \(--country-column\)"):
         do_import(ImportConfig(source=table, out=tmp_path / "out", country_column="nation"))
-    with pytest.raises(ValueError, match="--country-column is of a table"):
+    with pytest.raises(ValueError, match=r"--country-column land has no effect on .*, which is a folder"):
         do_import(ImportConfig(source=tmp_path, out=tmp_path / "out", country_column="land"))
 
 
@@ -290,7 +290,7 @@ def test_a_table_needs_no_columns_of_coordinates_and_every_command_keeps_its_pho
         assert len(read_manifest(folder)) == 4
         assert verify(VerifyConfig(data=folder)) == 0
         status(StatusConfig(data=folder))
-        assert "4 of them with no more than one of 4 countries" in capsys.readouterr().out
+        assert "4 of them country-only, from 4 countries" in capsys.readouterr().out
 
 
 def test_the_real_photographs_with_a_country_alone_are_taken(shared_data, tmp_path):
