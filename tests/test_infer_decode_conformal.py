@@ -100,3 +100,16 @@ def test_the_words_of_version_0_1_0_for_places_are_refused_with_those_of_today(c
     flags = ["--run", "run", "--data", "data", "--places", old]
     with pytest.raises(ValueError, match=rf"^--places is one of .*, got '{old}'; {old} is now called {now}$"):
         parse(config, "python -m infer", flags)
+
+
+@pytest.mark.parametrize("coverage", [0.3, 0.5, 0.8])
+def test_the_coverage_is_guaranteed_with_few_groups_of_unequal_sizes_too(coverage):
+    rng, covered = np.random.default_rng(0), []
+    for _ in range(2000):
+        group = np.repeat(np.arange(11), rng.integers(1, 20, 11))
+        scores = rng.exponential(1, 11)[group] * rng.uniform(0.5, 1, len(group))
+        known = group < 10
+        threshold = ConformalScores.of(scores[known], group[known]).quantile(coverage)
+        covered.append(np.mean(scores[~known] <= threshold))
+    # Three standard errors of a mean of 2,000, and no more than one group above.
+    assert coverage - 0.03 <= np.mean(covered) <= coverage + 1 / 11 + 0.03

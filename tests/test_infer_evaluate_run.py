@@ -15,14 +15,16 @@ from hypothesis import strategies as st
 from dataset.manifest import CLUES, coordinates, read_manifest, write_manifest
 from geocells.hierarchy import UNKNOWN
 from geocells.sphere import distance_km, geoscore
-from infer.claims import Claims
+from infer.answer import Prepared
 from infer.config import EvaluateConfig
 from infer.decode.conformal import CONFORMAL, RegionFinder, read_conformal
+from infer.decode.countries import LeafCountries
 from infer.decode.posterior import class_ranks
 from infer.evaluate.calibration import CalibrationMeter
 from infer.evaluate.metrics import mean_interval
 from infer.evaluate.run import main, measure, split_photos, table
 from infer.model import Model, load_model
+from infer.predictor import Options
 from train.calibrate import collect
 
 CPU = torch.device("cpu")
@@ -264,15 +266,14 @@ def test_the_confidence_of_an_answer_depends_on_the_training_photographs_of_its_
     posterior = model.posterior(data.logits)
     meter = CalibrationMeter(model, conformal)
     meter.add(data.logits, posterior, data.classes.numpy(), data.latlon_deg)
-    claims = Claims(model, None, conformal, None, None, 0)
+    prepared = Prepared(Options(), model, None, conformal, None, 0, LeafCountries.of(model.hierarchy))
+    stated = prepared.confidence(posterior)
     for level, found in enumerate(meter.levels(np.arange(12)).values()):
         rows = model.hierarchy.rows(level).start + posterior[level].argmax(dim=1).numpy()
         said = 1 / (1 + np.exp(1 - 0.5 * np.log(counts[rows])))
         diagram = found["reliability"]["after"]
         assert [row["confidence"] for row in diagram] == pytest.approx(np.sort(said))
-        record = {"levels": [{"level": name} for name in model.hierarchy.level_names], "stated": [], "warnings": []}
-        claims.extend(record, [z[0] for z in posterior], [], None)
-        assert record["levels"][level]["confidence"] == pytest.approx(said[0], abs=1e-4)
+        assert stated[:, level] == pytest.approx(said)
 
 
 def test_a_coverage_that_falls_back_to_a_level_is_measured_there_and_one_that_nothing_keeps_is_said(

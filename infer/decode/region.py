@@ -4,8 +4,9 @@ Cells are ordered by probability per square kilometre. The *conformity score* of
 least as dense as its true one. A region takes the cells whose cumulated mass is at most the split-conformal quantile of the
 calibration photographs' scores, so that of new photographs of the same kind that share is covered, however wrong the
 probabilities are (Vovk et al. 2005; Angelopoulos and Bates 2023, section 1). Where photographs come in groups, each group
-counts as one: groups are what a new photograph may come from (Dunn, Wasserman and Ramdas 2023, "pooling CDFs"). With groups of
-several photographs the coverage holds in the limit of many groups; with groups of one it is that of split-conformal prediction.
+counts as one, and the coverage is that of a random photograph of a new group. It holds for any number of exchangeable groups
+of any sizes (hierarchical conformal prediction, Lee, Barber and Willett 2023): the threshold is at least the one that counts the
+new group in, which is the same whichever of the groups is new.
 """
 
 from functools import lru_cache
