@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from bench.commands import run_command
-from bench.report import write_results
+from bench.report import OF_GROUPS, write_results
 from geocells import grid
 from geocells.land import TABLE_LEVEL, land_table
 from geocells.sphere import distance_km
@@ -66,7 +66,7 @@ def main() -> None:
             if name == "test":
                 rows += within_rows(name, model, conformal, data)
                 rows += same_place_rows(name, model, data, photos)
-    write_results("answers", rows)
+    write_results("answers", rows, f"{OF_GROUPS}; of coverage by groups, exact binomial of so many groups")
 
 
 def make_run(given: argparse.Namespace) -> Path:

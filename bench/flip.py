@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.report import write_results
+from bench.report import OF_GROUPS, write_results
 from infer.config import EvaluateConfig
 from infer.evaluate.run import main as evaluate
 from label_maps.build import main as make_label_maps
@@ -47,7 +47,7 @@ def main() -> None:
                 "median_km": round(float(np.mean([figure["median_km"]["value"] for figure in found])), 1),
             }
         )
-    write_results("flip", rows)
+    write_results("flip", rows, OF_GROUPS)
 
 
 def measure(data: Path, flip: float, seed: int, epochs: int) -> dict:

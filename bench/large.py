@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.commands import run_command
-from bench.report import write_results
+from bench.report import OF_GROUPS, write_results
 
 
 def main() -> None:
@@ -27,7 +27,8 @@ def main() -> None:
     report = json.loads(make_run(given).read_text(encoding="utf-8"))
     oracle = report["answers"]["clue oracle"]["geoscore"]["value"]
     counts = {"n": report["photographs"], "groups": report["groups"]}
-    write_results("large", [row(name, figures, oracle, counts) for name, figures in report["answers"].items()])
+    rows = [row(name, figures, oracle, counts) for name, figures in report["answers"].items()]
+    write_results("large", rows, OF_GROUPS)
 
 
 def make_run(given: argparse.Namespace) -> Path:

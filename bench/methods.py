@@ -29,7 +29,7 @@ import torch
 from numpy.typing import NDArray
 
 from bench.commands import run_command
-from bench.report import write_results
+from bench.report import OF_GROUPS, write_results
 from dataset.groups import leakage_groups
 from dataset.manifest import coordinates
 from geocells.sphere import distance_km, geoscore
@@ -156,7 +156,7 @@ def main() -> None:
     with ThreadPoolExecutor(given.jobs) as pool:
         list(pool.map(lambda job: train(given, *job, methods[job[0]]), jobs))
     rows = list(table(given, methods))
-    write_results(given.set if not given.only else "methods_partial", rows)
+    write_results(given.set if not given.only else "methods_partial", rows, OF_GROUPS)
 
 
 def make_data(given: argparse.Namespace) -> None:

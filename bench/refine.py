@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.report import write_results
+from bench.report import OF_GROUPS, write_results
 from geocells.sphere import distance_km, geoscore
 from infer.decode.point import answer_points, refined_points
 from infer.evaluate.metrics import mean_interval, median_interval
@@ -45,7 +45,7 @@ def main() -> None:
     rows = []
     for level in range(model.hierarchy.depth):
         rows += level_rows(model, given.data, given.run, level, test, posterior[level])
-    write_results("refine", rows)
+    write_results("refine", rows, OF_GROUPS)
 
 
 def level_rows(

@@ -10,16 +10,19 @@ from typing import Any
 from plumbing.files import write_json
 
 RESULTS = Path(__file__).parent / "results"
+OF_GROUPS = "95 %, cluster bootstrap of leakage groups"
+"""What the intervals of a result are."""
 
 
-def write_results(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print rows as an aligned table and write them to bench/results/NAME.json."""
+def write_results(name: str, rows: Sequence[Mapping[str, Any]], intervals: str | None = None) -> None:
+    """Print rows as an aligned table and write them to bench/results/NAME.json, with what their intervals are."""
     columns = list(rows[0])
     lines = [columns, *([_text(row[column]) for column in columns] for row in rows)]
     widths = [max(len(line[k]) for line in lines) for k in range(len(columns))]
     for line in lines:
         print("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
-    result = {"rows": [dict(row) for row in rows], "machine": machine(), "command": command()}
+    about = {} if intervals is None else {"intervals": intervals}
+    result = {"rows": [dict(row) for row in rows], **about, "machine": machine(), "command": command()}
     write_json(RESULTS / f"{name}.json", result)
 
 

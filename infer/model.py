@@ -125,7 +125,7 @@ class Model:
                 features = network.features(images)
                 outputs |= network.answers(features)
         if not all(torch.isfinite(z).all() for z in outputs.values()):
-            raise ValueError(f"the networks of {self.name} answer with what is no number: train them again")
+            raise ValueError(f"the networks of {self.name} answer with NaN or infinite values: train them again")
         regressed = self.coordinates.vectors(outputs[HEAD].float()) if self.coordinates else None
         if regressed is not None and len(outputs) == 1:
             logits = point_logits(regressed, self.centers)

@@ -311,5 +311,5 @@ def test_a_network_that_answers_no_number_is_not_hidden(photo, tiny_run, tmp_pat
     with torch.no_grad():
         network.heads["L1"].bias.fill_(torch.nan)
     save_network(run / "joint.safetensors", network, spec, {})
-    with pytest.raises(ValueError, match="the networks of run answer with what is no number"):
+    with pytest.raises(ValueError, match="the networks of run answer with NaN or infinite values"):
         run_infer([photo], run, tmp_path / "out")

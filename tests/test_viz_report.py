@@ -21,7 +21,7 @@ from viz.config import ReportConfig
 from viz.report.files import last_trainings, read_files, read_metrics
 from viz.report.line_chart import Line, Panel, panel_html, spread
 from viz.report.maps import ERROR_COLOURS, error_colour, training_counts
-from viz.report.page import MADE_UP, report_html, write_report
+from viz.report.page import SYNTHETIC, report_html, write_report
 from viz.report.parts import area_words, bar
 from viz.report.training import CHECK_COLOUR, LEVEL_COLOURS, TRAIN_COLOUR
 
@@ -95,9 +95,9 @@ def test_the_page_says_what_the_run_is(run):
 
 def test_a_run_of_the_demo_planet_says_so_and_another_does_not(run):
     update_run(run, synthetic=False)
-    assert MADE_UP not in html_of(run)
+    assert SYNTHETIC not in html_of(run)
     update_run(run, synthetic=True)
-    assert MADE_UP in html_of(run)
+    assert SYNTHETIC in html_of(run)
 
 
 def test_figures_stand_beside_chance_with_their_intervals(run):
@@ -182,7 +182,7 @@ def test_only_the_first_countries_are_open(run):
 def test_each_evaluation_has_its_section_and_the_test_split_is_told_first(run):
     write_json(run / "evaluation_calibration.json", {**evaluation(), "split": "calibration", "photographs": 55})
     said = text_of(html_of(run))
-    assert "How good it is: calibration split, 55 photographs" in said
+    assert "Evaluation: calibration split, 55 photographs" in said
     assert "1,234 photographs of the test split" in said
 
 

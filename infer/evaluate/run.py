@@ -1,4 +1,4 @@
-"""`python -m infer evaluate`: how good a run is, beside chance and, on the demo planet, beside an oracle."""
+"""`python -m infer evaluate`: accuracy, calibration and coverage of a run, beside baselines and, on the demo planet, an oracle."""
 
 import logging
 from collections.abc import Mapping

@@ -131,6 +131,6 @@ def last_trainings(lines: list[Epoch]) -> list[Trained]:
 
 
 def number(epoch: Epoch, key: str) -> float | None:
-    """Return a metric of an epoch; None where it was not measured or is no number."""
+    """Return a metric of an epoch; None where it was not measured or is NaN or infinite."""
     value = epoch.get(key)
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""What a run is and how good, as one page that opens from disk."""
+"""A run and its evaluations as one page that opens from disk."""
 
 import logging
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """The browser itself is told to load nothing, and to run nothing: the page has no script."""
 
-MADE_UP = "Trained on the made-up demo planet: its figures say nothing of real photographs."
+SYNTHETIC = "Trained on the synthetic demo planet: its figures say nothing of real photographs."
 
 
 def write_report(config: ReportConfig) -> None:
@@ -34,9 +34,7 @@ def write_report(config: ReportConfig) -> None:
     """
     files = read_files(config.run)
     write_text(config.out, report_html(files))
-    log.info(
-        "%s says what %s is, and how good by %d evaluations", config.out, files.record["name"], len(files.evaluations)
-    )
+    log.info("%s has the report of %s, with %d evaluations", config.out, files.record["name"], len(files.evaluations))
 
 
 def report_html(files: RunFiles) -> str:
@@ -67,8 +65,8 @@ def _header(files: RunFiles) -> str:
     counts = record.get("photographs") or {}
     trained = f"{counts['train']:,} training photographs" if "train" in counts else "photographs"
     said = f"Trained on {trained}{f' of {dataset}' if dataset else ''}; begun {record['created_at_utc']}."
-    made_up = f'<p class="warning">{MADE_UP}</p>' if record.get("synthetic") else ""
-    return f"<header><h1>{escape(str(record['name']))}</h1>{note(said)}{made_up}{_tiles(files)}</header>"
+    synthetic = f'<p class="warning">{SYNTHETIC}</p>' if record.get("synthetic") else ""
+    return f"<header><h1>{escape(str(record['name']))}</h1>{note(said)}{synthetic}{_tiles(files)}</header>"
 
 
 def _tiles(files: RunFiles) -> str:

@@ -1,4 +1,4 @@
-"""How good a run is: what its evaluations found, figure by figure and by where photographs are from."""
+"""Evaluations of a run, figure by figure and by where photographs are from."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -56,12 +56,12 @@ def quality_sections(evaluations: Mapping[str, Report]) -> str:
     """Return a section for each evaluation as HTML."""
     if not evaluations:
         command = "python -m infer evaluate --data DATASET --run RUN --split test"
-        return section("How good it is", missing("It was not evaluated; measure it with", command))
+        return section("Evaluation", missing("It was not evaluated; measure it with", command))
     return "".join(_evaluation(name, report) for name, report in evaluations.items())
 
 
 def _evaluation(file: str, report: Report) -> str:
-    title = f"How good it is: {report['split']} split, {_counts(report)}"
+    title = f"Evaluation: {report['split']} split, {_counts(report)}"
     slices = report.get("slices") or {}
     return section(
         title,
