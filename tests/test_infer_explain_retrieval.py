@@ -14,13 +14,13 @@ from torch import nn
 
 from dataset.manifest import read_manifest, write_manifest
 from geocells.sphere import distance_km
+from infer.__main__ import predict as main
 from infer.config import EvaluateConfig, InferConfig
 from infer.evaluate.run import cell_errors, cell_prior
 from infer.evaluate.run import main as evaluate
 from infer.explain.retrieval import COUNT, FEATURES, PHOTOGRAPHS, Neighbours, open_neighbours, unit_features
 from infer.model import load_model
 from infer.network.weights import load_network, save_network
-from infer.predict import main
 from tests.tiny import PLACES, write_square
 
 CPU = torch.device("cpu")

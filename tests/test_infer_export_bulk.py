@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 import torch
 
+import infer
 from dataset.manifest import read_manifest
 from fetch import pack
 from fetch.config import PackConfig
-from infer import predict as session
+from infer.__main__ import predict
 from infer.config import InferConfig
 from infer.export import bulk
 from infer.model import TEMPERATURES, load_model
@@ -22,9 +23,8 @@ ROOT = Path(__file__).parent.parent
 
 
 def answered(photos: Path, run: Path, out: Path, **flags) -> pd.DataFrame:
-    session.main(
-        InferConfig(photos=(photos,), run=run, out=out, bulk=True, device="cpu", workers=0, split="all", **flags)
-    )
+    of_dataset = {"split": "all"} if photos.is_dir() else {}
+    predict(InferConfig(photos=(photos,), run=run, out=out, bulk=True, device="cpu", workers=0, **of_dataset, **flags))
     return pd.read_parquet(out)
 
 
@@ -39,7 +39,14 @@ def test_every_photograph_has_one_row_with_a_place_and_a_cell_of_each_level(tiny
     assert table["latitude"].between(-90, 90).all()
     assert table["longitude"].between(-180, 180).all()
     assert {"L1_cell", "L3_cell", "L5_cell", "L8_cell"} <= set(table)
-    assert (table["L8_probability"] <= table["L1_probability"] + 1e-6).all()
+    assert table["L8_confidence"].isna().all()  # This run is not calibrated.
+
+
+def test_rows_of_a_calibrated_run_have_its_confidence(tiny, calibrated, tmp_path) -> None:
+    table = answered(tiny, calibrated, tmp_path / "out", limit=5)
+    model = infer.load(calibrated, "cpu")
+    for row in table.itertuples():
+        assert row.L8_confidence == pytest.approx(model.predict(row.input).levels["L8"].confidence, abs=1e-3)
 
 
 def test_several_processes_answer_every_photograph_once_and_as_one_would(
@@ -82,11 +89,9 @@ def test_answers_of_other_temperatures_are_not_mixed(tiny, tiny_run, tmp_path) -
 
 def test_a_packed_dataset_without_its_files_is_answered_alike(tiny, tiny_run, tmp_path) -> None:
     pack.run(PackConfig(data=tiny, out=tmp_path / "packed"))
-    from_files = answered(tiny, tiny_run, tmp_path / "a").sort_values("L8_probability", ignore_index=True)
-    from_shards = answered(tmp_path / "packed", tiny_run, tmp_path / "b").sort_values(
-        "L8_probability", ignore_index=True
-    )
-    columns = ["latitude", "longitude", "L8_cell", "L8_probability"]
+    from_files = answered(tiny, tiny_run, tmp_path / "a").sort_values("id", ignore_index=True)
+    from_shards = answered(tmp_path / "packed", tiny_run, tmp_path / "b").sort_values("id", ignore_index=True)
+    columns = ["id", "latitude", "longitude", "L8_cell"]
     pd.testing.assert_frame_equal(from_files[columns], from_shards[columns])
 
 
@@ -110,7 +115,7 @@ def test_without_bulk_a_table_is_a_file_that_is_no_photograph(tiny, tiny_run, tm
     photo = next(tiny.rglob("*.jpg"))
     pd.DataFrame({"path": [str(photo)]}).to_csv(tmp_path / "index.csv", index=False)
     given = (photo, tmp_path / "index.csv")
-    session.main(InferConfig(photos=given, run=tiny_run, out=tmp_path / "out", device="cpu", maps=False))
+    predict(InferConfig(photos=given, run=tiny_run, out=tmp_path / "out", device="cpu", maps=False))
     assert "index.csv: not a picture that can be read" in caplog.text
 
 
@@ -131,9 +136,7 @@ def test_an_interrupted_answering_goes_on_with_any_number_of_processes(
 def test_two_processes_at_once_answer_every_photograph_once(tiny, tiny_run, tmp_path) -> None:
     out = tmp_path / "out"
     flags = [str(tiny), "--run", str(tiny_run), "--out", str(out), "--split", "all", "--bulk", "--device", "cpu"]
-    code = (
-        "from infer import bulk, session; from infer.config import InferConfig; from plumbing.config import command\n"
-    )
+    code = "from infer.export import bulk; from infer.config import InferConfig; from plumbing.config import command\n"
     code += "bulk.PART = 7; command(InferConfig, 'infer', 'infer.predict:main')"
     ranks = [{"RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank)} for rank in range(2)]
     started = [
@@ -150,12 +153,13 @@ def test_rows_keep_the_order_and_the_ids_of_the_manifest_and_say_what_is_to_be_k
     photos = read_manifest(tiny)
     assert table["id"].tolist() == photos["id"].tolist()
     assert table["input"].tolist() == [str(tiny / path) for path in photos["path"]]
-    assert table["warnings"].unique().tolist() == ["not calibrated: the probabilities may be too sure"]
+    (warnings,) = table["warnings"].unique()
+    assert warnings.startswith("A hypothesis, not proof; not calibrated: ")
 
 
 def test_answers_are_those_of_the_files_that_people_open(tiny, tiny_run, tmp_path) -> None:
     table = answered(tiny, tiny_run, tmp_path / "bulk", limit=5)
-    session.main(
+    predict(
         InferConfig(
             photos=(tiny,), run=tiny_run, out=tmp_path, device="cpu", workers=0, split="all", limit=5, maps=False
         )
@@ -164,21 +168,19 @@ def test_answers_are_those_of_the_files_that_people_open(tiny, tiny_run, tmp_pat
     assert people["input"].tolist() == table["input"].tolist()
     assert people["L8_cell"].tolist() == table["L8_cell"].tolist()
     np.testing.assert_allclose(people[["latitude", "longitude"]], table[["latitude", "longitude"]], atol=1e-4)
-    np.testing.assert_allclose(people["L1_probability"], table["L1_probability"], atol=1e-4)
 
 
 def test_what_is_known_of_the_place_narrows_every_answer(tiny, tiny_run, tmp_path) -> None:
     table = answered(tiny, tiny_run, tmp_path / "out", within=("FR",))
     assert table["L8_cell"].nunique() == 1
-    np.testing.assert_allclose(table["L8_probability"], 1, atol=1e-5)
-    assert table["warnings"].str.contains("within FR").all()
+    assert table["warnings"].str.contains(r"the model itself put .* inside France \(within FR\)").all()
     with pytest.raises(ValueError, match="choose another --out"):
         answered(tiny, tiny_run, tmp_path / "out")
 
 
 def test_several_datasets_in_files_and_in_shards_are_answered_together(tiny, tiny_run, tmp_path) -> None:
     pack.run(PackConfig(data=tiny, out=tmp_path / "packed"))
-    session.main(
+    predict(
         InferConfig(
             photos=(tmp_path / "packed", next(tiny.rglob("*.jpg")), tiny, tmp_path / "packed"),
             run=tiny_run,
@@ -209,7 +211,7 @@ def test_a_packed_dataset_can_be_answered_one_by_one_with_its_pictures_beside_th
 ) -> None:
     pack.run(PackConfig(data=tiny, out=tmp_path / "packed"))
     out = tmp_path / "out"
-    session.main(InferConfig(photos=(tmp_path / "packed",), run=tiny_run, out=out, device="cpu", workers=0, limit=2))
+    predict(InferConfig(photos=(tmp_path / "packed",), run=tiny_run, out=out, device="cpu", workers=0, limit=2))
     records = read_json(out / "predictions.json")
     assert [record["input"] for record in records] == ["paris-8.jpg", "new-york-8.jpg"]
     for record in records:
@@ -226,7 +228,7 @@ def test_a_shard_cut_short_leaves_its_photographs_out_by_name(tiny, tiny_run, tm
     assert 0 < unread.sum() < 12
     assert table.loc[unread, "latitude"].isna().all()
     assert table.loc[unread, "problem"].str.contains("cut short").all()
-    session.main(
+    predict(
         InferConfig(
             photos=(tmp_path / "packed",), run=tiny_run, out=tmp_path / "out", device="cpu", workers=0, maps=False
         )

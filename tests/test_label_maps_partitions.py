@@ -14,9 +14,9 @@ import torch
 from dataset.manifest import coordinates, read_manifest
 from geocells.hierarchy import UNKNOWN
 from geocells.partitions import PARTITIONS
+from infer.__main__ import predict as answer
 from infer.config import InferConfig
 from infer.model import load_model
-from infer.predict import main as answer
 from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
 from label_maps.files import hierarchy_hash, read_hierarchy
