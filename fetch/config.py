@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from tyro.conf import Positional, arg
 
 from plumbing.addresses import check_address
+from plumbing.flags import Groups
 from plumbing.rules import Rule, check_rules, excludes, needs
 
 
@@ -27,6 +28,8 @@ def refuse_idle(config: Any, names: tuple[str, ...], why: str) -> None:
 @dataclass(frozen=True, kw_only=True)
 class IngestConfig:
     """How photographs with coordinates become a dataset folder; every source of photographs takes these."""
+
+    GROUPS: ClassVar[Groups] = {"pictures": "max_side", "splits": "split test_share calibration_share seed"}
 
     max_side: int = 1024
     """Pictures are stored with the longer side at most this many pixels."""
@@ -56,6 +59,10 @@ class IngestConfig:
 @dataclass(frozen=True, kw_only=True)
 class DownloadConfig:
     """How gently pictures are asked for at their addresses; every command that downloads takes these."""
+
+    GROUPS: ClassVar[Groups] = {
+        "downloads": "threads requests_per_second timeout_s backoff_s max_megabytes contact",
+    }
 
     threads: int = 16
     """At most so many requests in flight."""
@@ -105,6 +112,12 @@ class ImportConfig(DownloadConfig, IngestConfig):
     Nothing is judged by its looks here: `python -m fetch thin` does that, and can be undone.
     """
 
+    GROUPS: ClassVar[Groups] = {
+        "source": "images address_column country_column only exclude",
+        "pictures": "",
+        "splits": "",
+    }
+
     source: Positional[Path]
     """The table, or the folder of photographs."""
     out: Path
@@ -130,6 +143,8 @@ class ImportConfig(DownloadConfig, IngestConfig):
 @dataclass(frozen=True, kw_only=True)
 class DemoConfig(IngestConfig):
     """Make a dataset of the synthetic demo planet: street scenes drawn from clues, to try everything without a network."""
+
+    GROUPS: ClassVar[Groups] = {"planet": "images size places_seed"}
 
     out: Path
     """Dataset folder to make, such as data/demo."""
@@ -162,6 +177,11 @@ class DemoConfig(IngestConfig):
 @dataclass(frozen=True, kw_only=True)
 class LooksConfig:
     """Which photographs are left out by their looks and by how crowded they lie."""
+
+    GROUPS: ClassVar[Groups] = {
+        "looks": "min_luma max_luma min_luma_std min_colourfulness min_sharpness max_extreme_share",
+        "crowding": "min_distance_m duplicate_bits",
+    }
 
     min_luma: float = 40.0
     """Mean brightness must be above this (0 is black, 255 white)."""
@@ -196,6 +216,8 @@ class ThinConfig(LooksConfig):
     measured value and the threshold, in rejected.csv.
     """
 
+    GROUPS: ClassVar[Groups] = {"looks": "", "crowding": "max_per_sequence max_creator_share"}
+
     data: Path
     """Dataset folder."""
     max_per_sequence: int | None = None
@@ -219,6 +241,8 @@ class Osv5mConfig(IngestConfig):
     Downloads only the chosen parts and the two tables, checks their sizes and hashes, continues where it stopped.
     The parts stay in a folder of the dataset; delete them when the dataset is there and you need the space.
     """
+
+    GROUPS: ClassVar[Groups] = {"parts": "test_parts split_from", "hub": "repo revision endpoint store"}
 
     out: Path
     """Dataset folder to make, or to continue, such as data/osv5m."""
@@ -304,6 +328,7 @@ class BalanceConfig:
     seed: int = 0
     """Same seed, same subset."""
 
+    GROUPS: ClassVar[Groups] = {"groups of photographs": "level min_share slack keep_short"}
     RULES: ClassVar[tuple[Rule, ...]] = (
         needs("level", "target", "cell"),
         excludes("keep_short", "slack", True, why="keeps every group"),
@@ -323,6 +348,8 @@ class BalanceConfig:
 @dataclass(frozen=True, kw_only=True)
 class PackConfig:
     """Put the pictures of a dataset into tar shards, pre-sized for training; webdataset reads them too."""
+
+    GROUPS: ClassVar[Groups] = {"pictures": "short_side quality", "shards": "out shard_mb"}
 
     data: Path
     """Dataset folder."""

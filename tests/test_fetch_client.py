@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fetch.client import TRIES, Answer, retry_after_s
+from fetch.client import TRIES, Answer, BadAddress, Client, Exhausted, Retry, TooLarge, retry_after_s
 from fetch.config import DownloadConfig
 from fetch.sources.downloads import (
     DAMAGED_TRIES,
@@ -230,3 +230,52 @@ def test_retry_after_is_read_as_seconds_and_as_a_date():
 def test_settings_that_cannot_work_are_refused(wrong):
     with pytest.raises(ValueError, match="--"):
         DownloadConfig(**wrong)
+
+
+def test_passwords_of_a_netrc_and_cookies_go_to_nobody_and_the_contact_does(server, tmp_path, monkeypatch):
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    sent = []
+
+    def answer(request):
+        sent.append(dict(request.headers))
+        return Reply(body=PICTURE, headers={"Set-Cookie": "id=1"})
+
+    server.routes["/a.jpg"] = answer
+    client = Client(4, 1, 2, 0.001, contact="us@example.org")
+    for _ in range(2):
+        assert client.send(f"{server.url}/a.jpg", 10**6).body == PICTURE
+    client.close()
+    assert all(not {"Authorization", "Cookie"} & set(headers) for headers in sent)
+    assert all("us@example.org" in headers["User-Agent"] for headers in sent)
+    assert client.received_bytes == 2 * len(PICTURE)
+
+
+def test_the_client_returns_a_redirection_and_limits_an_answer(server):
+    client = Client(4, 1, 2, 0.001)
+    moved = client.send(server.gives("/a", Reply(302, b"x" * 999, headers={"Location": "/b"})), 10)
+    assert (moved.status, moved.body, moved.headers["location"]) == (302, b"", "/b")
+    with pytest.raises(TooLarge, match="over 10 bytes"):
+        client.send(server.gives("/b", b"x" * 999), 10)
+    with pytest.raises(BadAddress):
+        client.send("https://", 10)
+    client.close()
+
+
+def test_tries_end_at_once_when_the_caller_says_so(server):
+    client = Client(4, 1, 2, 0.0)
+    asked = []
+
+    def once(attempt):
+        asked.append(attempt)
+        raise Retry("busy")
+
+    def failed(failure):
+        raise ValueError(f"enough: {failure}")
+
+    with pytest.raises(Exhausted, match="busy"):
+        client.try_often(once)
+    assert asked == list(range(TRIES))
+    with pytest.raises(ValueError, match="enough: busy"):
+        client.try_often(once, failed)
+    assert len(asked) == TRIES + 1

@@ -10,6 +10,7 @@ from tyro.conf import Positional
 
 from fetch.config import IngestConfig, LooksConfig, ThinConfig
 from plumbing.addresses import is_loopback
+from plumbing.flags import Groups
 from plumbing.rules import Rule, check_rules, needs
 
 Stage = Literal["all", "survey", "plan", "run", "fill", "status", "verify", "probe"]
@@ -21,6 +22,11 @@ TILES_URL = "https://tiles.mapillary.com"
 @dataclass(frozen=True, kw_only=True)
 class GraphConfig:
     """Where Mapillary's graph answers, and how gently it is asked."""
+
+    GROUPS: ClassVar[Groups] = {
+        "service": "token_file graph_url contact",
+        "pace": "requests_per_second threads timeout_s backoff_s",
+    }
 
     token_file: Path | None = None
     """File that holds the access token; the environment variable MAPILLARY_TOKEN when not given."""
@@ -53,6 +59,8 @@ class GraphConfig:
 @dataclass(frozen=True, kw_only=True)
 class ServiceConfig(GraphConfig):
     """Where Mapillary's graph, tiles and pictures are, and how gently they are asked for."""
+
+    GROUPS: ClassVar[Groups] = {"service": "tiles_url image_hosts", "pace": "tiles_per_second tiles_per_day"}
 
     tiles_url: str = TILES_URL
     """Address of the vector tiles."""
@@ -124,6 +132,12 @@ class MapillaryConfig(ServiceConfig, IngestConfig, LooksConfig):
     dry_run: bool = False
     """Say what it would cost in requests, bytes, time and disk; ask nothing, write nothing."""
 
+    GROUPS: ClassVar[Groups] = {
+        "what is fetched": "per_cell cells bbox country since until pano min_side max_per_sequence max_creator_share",
+        "stages": "stage fill_tiles survey_days dry_run",
+        "looks": "",
+        "crowding": "",
+    }
     RULES: ClassVar[tuple[Rule, ...]] = (
         needs("fill_tiles", "stage", "all", "fill"),
         needs("survey_days", "stage", "all", "survey", "plan", "status"),
