@@ -6,11 +6,9 @@ from typing import Annotated, ClassVar
 
 from tyro.conf import arg
 
+from geocells.grid import TABLE_LEVEL
 from plumbing.addresses import check_tiles
 from plumbing.flags import Folder, Groups
-
-FINEST_LEVEL = 8
-"""Level of the shipped table of land; finer cells are not known to be land or ocean."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,7 @@ class CoverageConfig:
     """Dataset folder."""
     out: Path
     """Page to write, such as coverage.html."""
-    level: Annotated[int, arg(metavar="1..8")] = FINEST_LEVEL
+    level: Annotated[int, arg(metavar="1..8")] = TABLE_LEVEL
     """Level of the cells, 1 to 8."""
     tiles: Annotated[str, arg(metavar="URL")] | None = None
     """Address of background map tiles, such as https://tile.example.org/{z}/{x}/{y}.png; the page then needs a network.
@@ -33,12 +31,12 @@ class CoverageConfig:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        if not 1 <= self.level <= FINEST_LEVEL:
+        if not 1 <= self.level <= TABLE_LEVEL:
             raise ValueError(
-                f"--level must be 1 to {FINEST_LEVEL}, got {self.level}: the table of land ends at L{FINEST_LEVEL}"
+                f"--level must be 1 to {TABLE_LEVEL}, got {self.level}: the table of land ends at L{TABLE_LEVEL}"
             )
-        if self.survey and self.level != FINEST_LEVEL:
-            raise ValueError(f"--survey is shown at level {FINEST_LEVEL}, got --level {self.level}: leave one out")
+        if self.survey and self.level != TABLE_LEVEL:
+            raise ValueError(f"--survey is shown at level {TABLE_LEVEL}, got --level {self.level}: leave one out")
         if self.tiles is not None:
             check_tiles("--tiles", self.tiles)
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from dataset.manifest import CLUES
-from geocells.sphere import EARTH_RADIUS_KM, GEOSCORE_SCALE_KM, distance_km, geoscore, unit_vectors
+from geocells.sphere import GEOSCORE_SCALE_KM, arc_km, distance_km, geoscore, unit_vectors
 
 CANDIDATES = 4096
 """Training places tried as answers, evenly picked where there are more."""
@@ -99,7 +99,7 @@ class Candidates:
         for start in range(0, len(picked), CHUNK):
             part = slice(start, start + CHUNK)
             chord = np.sqrt(np.clip(2 - 2 * (vectors @ vectors[picked[part]].T), 0, 4))
-            score[:, part] = np.exp((-2 * EARTH_RADIUS_KM / scale_km) * np.arcsin(chord / 2))
+            score[:, part] = np.exp(-arc_km(chord) / scale_km)
         return cls(places_deg[picked], score)
 
     def best(self, weight: NDArray[np.float32]) -> NDArray[np.float64]:

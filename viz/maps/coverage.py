@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from geocells import grid
 from geocells.land import land_mask
 from plumbing.files import write_text
-from viz.config import FINEST_LEVEL, CoverageConfig
+from viz.config import CoverageConfig
 from viz.maps.raster import as_rows, base64_text, varints
 from viz.maps.survey import read_survey, survey_data, survey_legend, survey_words
 from viz.web.page import BARE_LAND, OCEAN, PLAIN, Page, map_page, swatches
@@ -43,7 +43,7 @@ def write_coverage(config: CoverageConfig) -> None:
 def coverage_html(
     points_deg: ArrayLike,
     name: str,
-    level: int = FINEST_LEVEL,
+    level: int = grid.TABLE_LEVEL,
     tiles: str | None = None,
     survey: pd.DataFrame | None = None,
 ) -> str:
@@ -59,8 +59,8 @@ def coverage_html(
     Raises:
         ValueError: a point is not on Earth, or the level is finer than the table of land.
     """
-    if level > FINEST_LEVEL:
-        raise ValueError(f"coverage is drawn for levels 1 to {FINEST_LEVEL}, got {level}: land is not known finer")
+    if level > grid.TABLE_LEVEL:
+        raise ValueError(f"coverage is drawn for levels 1 to {grid.TABLE_LEVEL}, got {level}: land is not known finer")
     points = np.asarray(points_deg, dtype=np.float64).reshape(-1, 2)
     counts = np.bincount(grid.encode(points, level), minlength=4**level)
     land = land_mask(level)

@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 
 from dataset.manifest import SURVEY
 from geocells import grid
-from viz.config import FINEST_LEVEL
 from viz.maps.raster import as_rows, base64_text, varints
 from viz.web.page import swatches
 
@@ -42,7 +41,7 @@ def survey_data(survey: pd.DataFrame) -> dict[str, Any]:
     columns = {"state": code, "squares": survey["squares"], "reason": number + 1}
     packed = {}
     for name, values in columns.items():
-        everywhere = np.zeros(4**FINEST_LEVEL, dtype=np.int64)
+        everywhere = np.zeros(4**grid.TABLE_LEVEL, dtype=np.int64)
         everywhere[cells] = values
         packed[name] = base64_text(varints(as_rows(everywhere).ravel()))
     return {**packed, "reasons": ["", *reasons.tolist()], "colours": ["", *(colour for _, colour, _ in LAYERS)]}
@@ -53,7 +52,7 @@ def survey_words(survey: pd.DataFrame) -> str:
     count = {str(state): int(n) for state, n in survey["state"].value_counts().items()}
     words = {"ok": "full", "short": "short", "open": "not finished", "error": "in error"}
     found = ", ".join(f"{count[state]:,} {what}" for state, what in words.items() if count.get(state))
-    return f"The source has pictures in {int((survey['squares'] > 0).sum()):,} cells of level L{FINEST_LEVEL}: {found}."
+    return f"The source has pictures in {int((survey['squares'] > 0).sum()):,} cells of level L{grid.TABLE_LEVEL}: {found}."
 
 
 def survey_legend() -> str:
