@@ -29,9 +29,10 @@ from infer.decode.multi_image import fuse_photographs
 from infer.decode.posterior import sum_up
 from infer.decode.prior import make_prior, restrict
 from infer.decode.region import conformity_scores, region_cells
-from infer.evaluate.calibration import COVERAGES, CalibrationMeter, covered
+from infer.evaluate.calibration import COVERAGES, CalibrationMeter
+from infer.evaluate.coverage import covered
+from infer.evaluate.measure import split_photos
 from infer.evaluate.metrics import median_interval
-from infer.evaluate.run import split_photos
 from infer.model import Model, load_model
 from train.calibrate import collect
 from train.conformal import Calibration

@@ -33,8 +33,9 @@ from bench.report import OF_GROUPS, write_results
 from dataset.groups import leakage_groups
 from dataset.manifest import coordinates
 from geocells.sphere import distance_km, geoscore
+from infer.evaluate.measure import measure, split_photos
 from infer.evaluate.metrics import RADII_KM, mean_interval, median_difference
-from infer.evaluate.run import baselines, measure, split_photos
+from infer.evaluate.run import baselines
 from infer.model import Model, load_model
 from plumbing.files import atomic_path, write_json
 

@@ -16,8 +16,8 @@ from torch import Tensor
 from bench.report import OF_GROUPS, write_results
 from geocells.sphere import distance_km, geoscore
 from infer.decode.point import answer_points, refined_points
+from infer.evaluate.measure import split_photos
 from infer.evaluate.metrics import mean_interval, median_interval
-from infer.evaluate.run import split_photos
 from infer.model import Model, load_model, network_files
 from infer.network.refiner import REFINE, Refiner, RefinerSpec
 from infer.network.sphere import latlon_deg_of

@@ -6,13 +6,10 @@ from hypothesis import strategies as st
 from infer.evaluate.calibration import (
     calibration_error,
     calibration_error_interval,
-    circle_area_km2,
-    circle_radius_km,
-    coverage_by_slice,
-    covered,
     error_if_perfect,
     reliability,
 )
+from infer.evaluate.coverage import circle_area_km2, circle_radius_km, coverage_by_slice, covered
 from infer.evaluate.metrics import mean_interval
 from infer.evaluate.report import region_lines
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from infer.evaluate.calibration import searched_area
+from infer.evaluate.coverage import searched_area
 from infer.evaluate.leakage import find_leaks, leak_line, leak_report
 from infer.evaluate.metrics import paired_differences
 

@@ -21,8 +21,10 @@ from infer.decode.conformal import CONFORMAL, RegionFinder, read_conformal
 from infer.decode.countries import LeafCountries
 from infer.decode.posterior import class_ranks
 from infer.evaluate.calibration import CalibrationMeter
+from infer.evaluate.measure import measure, split_photos
 from infer.evaluate.metrics import mean_interval
-from infer.evaluate.run import main, measure, split_photos, table
+from infer.evaluate.report import table
+from infer.evaluate.run import main
 from infer.model import Model, load_model
 from infer.predictor import Options
 from train.calibrate import collect

@@ -14,7 +14,7 @@ from dataset.manifest import read_manifest, write_manifest
 from geocells.hierarchy import UNKNOWN
 from infer.decode.conformal import CONFORMAL, read_conformal
 from infer.decode.posterior import FUSIONS, Tree, chain, product
-from infer.evaluate.run import split_photos
+from infer.evaluate.measure import split_photos
 from infer.model import TEMPERATURES, load_model
 from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig

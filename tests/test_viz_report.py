@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geocells import grid
-from infer.evaluate.calibration import calibration_error, covered, error_if_perfect, reliability
+from infer.evaluate.calibration import calibration_error, error_if_perfect, reliability
+from infer.evaluate.coverage import covered
 from infer.network.weights import load_network, save_network
 from label_maps.files import read_hierarchy
 from plumbing.files import read_json, write_json

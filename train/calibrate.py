@@ -23,7 +23,7 @@ from geocells.hierarchy import UNKNOWN
 from geocells.sphere import distance_km, geoscore
 from infer.decode.conformal import CONFORMAL, from_json
 from infer.decode.posterior import FUSIONS, fuse
-from infer.evaluate.run import split_photos, trained_ids
+from infer.evaluate.measure import split_photos, trained_ids
 from infer.images import network_outputs
 from infer.model import TEMPERATURES, Model, NetworkOutput, load_model
 from infer.network.devices import pick_device

@@ -33,7 +33,7 @@ def country_figures(
 
     Args:
         hierarchy: the cells, with a level of countries.
-        ranks: (N, levels) how many other classes are at least as probable, as `infer.evaluate.run.Measured` has it.
+        ranks: (N, levels) how many other classes are at least as probable, as `infer.evaluate.measure.Measured` has it.
         group: (N,) leakage groups of the photographs.
         seed: of the bootstrap.
     """

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from dataset.groups import leakage_groups
-from dataset.images import Pictures
-from dataset.manifest import SPLITS, content_hash, coordinates, has_coordinates, read_located, read_manifest
+from dataset.manifest import content_hash, coordinates, has_coordinates, read_located, read_manifest
 from geocells import grid
 from geocells.hierarchy import UNKNOWN
 from geocells.land import TABLE_LEVEL, land_table
@@ -22,11 +20,12 @@ from geocells.sphere import EARTH_RADIUS_KM, GEOSCORE_SCALE_KM, distance_km
 from infer.config import EvaluateConfig
 from infer.decode.conformal import read_conformal
 from infer.decode.point import POINTS
-from infer.decode.posterior import class_ranks, sum_up
+from infer.decode.posterior import sum_up
 from infer.evaluate.baselines import best_constant, chance, clue_oracle, read_clues
 from infer.evaluate.calibration import CalibrationMeter
 from infer.evaluate.country_only import country_figures, country_only_photos, only_countries
 from infer.evaluate.leakage import find_leaks, leak_report
+from infer.evaluate.measure import Measured, measure, split_photos, trained_ids
 from infer.evaluate.metrics import (
     distance_figures,
     macro_average,
@@ -35,14 +34,11 @@ from infer.evaluate.metrics import (
     slices,
 )
 from infer.evaluate.report import country_lines, table
-from infer.explain.retrieval import Neighbours, open_neighbours, unit_features
-from infer.images import network_outputs
+from infer.explain.retrieval import Neighbours, open_neighbours
 from infer.model import Model, load_model
 from infer.network.devices import pick_device
-from label_maps.labels import COUNTRY, truth_of
-from label_maps.run_folder import read_split
+from label_maps.labels import COUNTRY
 from plumbing.files import write_json, write_text
-from plumbing.progress import progress
 from plumbing.version import VERSION, git_commit, now_utc
 
 log = logging.getLogger(__name__)
@@ -50,24 +46,6 @@ log = logging.getLogger(__name__)
 TOP = (1, 10)
 ERROR_LEVEL = 5
 """Level of the cells that errors are told for: 1,024 over the world, as a small map shows them."""
-
-
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """What a model answered for the photographs of a split.
-
-    Attributes:
-        points_deg: (N, 2) answers.
-        ranks: (N, levels) how many other cells were at least as probable as the true one; the number of classes where
-            the hierarchy does not hold the true cell.
-        read: (N,) rows of the photographs that could be read.
-        neighbours_deg: (N, 2) where the most similar training photographs were taken; None where it was not asked for.
-    """
-
-    points_deg: NDArray[np.float64]
-    ranks: NDArray[np.int64]
-    read: NDArray[np.int64]
-    neighbours_deg: NDArray[np.float64] | None = None
 
 
 def main(config: EvaluateConfig) -> None:
@@ -184,54 +162,6 @@ def _against(
         "groups": len(np.unique(group[other.read])),
         **differences,
     }
-
-
-def split_photos(data: Path, split: str) -> pd.DataFrame:
-    """Return the rows of a split.
-
-    Raises:
-        ValueError: there is no such split, or it holds nothing.
-    """
-    if split not in SPLITS:
-        raise ValueError(f"--split is one of {', '.join(SPLITS)}, got {split!r}")
-    photos = read_located(data)
-    chosen = photos[photos["split"] == split].reset_index(drop=True)
-    if not len(chosen):
-        raise ValueError(f"the {split} split of {data} holds none of its {len(photos)} photographs")
-    return chosen
-
-
-def trained_ids(run: Path) -> set[str]:
-    """Return the ids that a run was trained on."""
-    return {photo for photo, split in read_split(run).items() if split == "train"}
-
-
-def measure(
-    model: Model,
-    data: Path,
-    photos: pd.DataFrame,
-    batch_size: int,
-    workers: int,
-    meter: CalibrationMeter | None = None,
-    neighbours: Neighbours | None = None,
-) -> Measured:
-    """Answer for the photographs of a manifest; those that cannot be read are named and left out."""
-    truth, classes = truth_of(model.hierarchy, photos)
-    points, ranks, read, nearest = [], [], [], []
-    outputs = network_outputs(model, Pictures.of_dataset(data, photos), batch_size, workers)
-    for rows, output in progress(outputs, "answering", "batch", -(-len(photos) // batch_size)):
-        posterior = model.posterior(output.logits)
-        points.append(model.points(posterior, output))
-        ranks.append(class_ranks(posterior, classes[rows]))
-        read.append(rows)
-        if neighbours is not None:
-            nearest.append(neighbours.places(unit_features(output)))
-        if meter is not None:
-            meter.add(output.logits, posterior, classes[rows], truth[rows])
-    if not read:
-        raise ValueError(f"none of {len(photos)} photographs of {data} could be read")
-    alike = np.concatenate(nearest) if nearest else None
-    return Measured(np.concatenate(points), np.concatenate(ranks), np.concatenate(read), alike)
 
 
 def baselines(

@@ -1,0 +1,85 @@
+"""Answers of a model for the photographs of a split, as an evaluation needs them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dataset.images import Pictures
+from dataset.manifest import SPLITS, read_located
+from infer.decode.posterior import class_ranks
+from infer.evaluate.calibration import CalibrationMeter
+from infer.explain.retrieval import Neighbours, unit_features
+from infer.images import network_outputs
+from infer.model import Model
+from label_maps.labels import truth_of
+from label_maps.run_folder import read_split
+from plumbing.progress import progress
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What a model answered for the photographs of a split.
+
+    Attributes:
+        points_deg: (N, 2) answers.
+        ranks: (N, levels) how many other cells were at least as probable as the true one; the number of classes where
+            the hierarchy does not hold the true cell.
+        read: (N,) rows of the photographs that could be read.
+        neighbours_deg: (N, 2) where the most similar training photographs were taken; None where it was not asked for.
+    """
+
+    points_deg: NDArray[np.float64]
+    ranks: NDArray[np.int64]
+    read: NDArray[np.int64]
+    neighbours_deg: NDArray[np.float64] | None = None
+
+
+def split_photos(data: Path, split: str) -> pd.DataFrame:
+    """Return the rows of a split.
+
+    Raises:
+        ValueError: there is no such split, or it holds nothing.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"--split is one of {', '.join(SPLITS)}, got {split!r}")
+    photos = read_located(data)
+    chosen = photos[photos["split"] == split].reset_index(drop=True)
+    if not len(chosen):
+        raise ValueError(f"the {split} split of {data} holds none of its {len(photos)} photographs")
+    return chosen
+
+
+def trained_ids(run: Path) -> set[str]:
+    """Return the ids that a run was trained on."""
+    return {photo for photo, split in read_split(run).items() if split == "train"}
+
+
+def measure(
+    model: Model,
+    data: Path,
+    photos: pd.DataFrame,
+    batch_size: int,
+    workers: int,
+    meter: CalibrationMeter | None = None,
+    neighbours: Neighbours | None = None,
+) -> Measured:
+    """Answer for the photographs of a manifest; those that cannot be read are named and left out."""
+    truth, classes = truth_of(model.hierarchy, photos)
+    points, ranks, read, nearest = [], [], [], []
+    outputs = network_outputs(model, Pictures.of_dataset(data, photos), batch_size, workers)
+    for rows, output in progress(outputs, "answering", "batch", -(-len(photos) // batch_size)):
+        posterior = model.posterior(output.logits)
+        points.append(model.points(posterior, output))
+        ranks.append(class_ranks(posterior, classes[rows]))
+        read.append(rows)
+        if neighbours is not None:
+            nearest.append(neighbours.places(unit_features(output)))
+        if meter is not None:
+            meter.add(output.logits, posterior, classes[rows], truth[rows])
+    if not read:
+        raise ValueError(f"none of {len(photos)} photographs of {data} could be read")
+    alike = np.concatenate(nearest) if nearest else None
+    return Measured(np.concatenate(points), np.concatenate(ranks), np.concatenate(read), alike)
