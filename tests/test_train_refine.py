@@ -131,14 +131,14 @@ def test_a_refined_run_is_calibrated_measured_and_asked_like_any_other(tiny, run
     assert printed.splitlines()[1].split()[-1] == "refined"
     evaluate(EvaluateConfig(data=tiny, run=run, point="refined", workers=0, device="cpu", out=tmp_path / "e.json"))
     assert json.loads((tmp_path / "e.json").read_text())["point"] == "refined"
-    asked = {"run": run, "point": "refined", "workers": 0, "device": "cpu", "maps": False}
-    infer(InferConfig(photos=(tiny,), out=tmp_path / "one", **asked))
+    asked = {"run": run, "point": "refined", "workers": 0, "device": "cpu"}
+    infer(InferConfig(photos=(tiny,), out=tmp_path / "one", maps=False, **asked))
     infer(InferConfig(photos=(tiny,), out=tmp_path / "many", bulk=True, **asked))
     records = json.loads((tmp_path / "one" / "predictions.json").read_text())
     table = pd.read_parquet(tmp_path / "many")
     assert {record["point_method"] for record in records} == {"refined"}
     assert [record["latitude"] for record in records] == pytest.approx(list(table["latitude"]), abs=1e-4)
-    infer(InferConfig(photos=(tiny,), out=tmp_path / "same", same_place=True, **asked))
+    infer(InferConfig(photos=(tiny,), out=tmp_path / "same", same_place=True, maps=False, **asked))
     assert len(json.loads((tmp_path / "same" / "predictions.json").read_text())) == 1
 
 
