@@ -10,7 +10,7 @@ from infer.decode.posterior import Tree
 from infer.network.coordinate_head import CoordinateSpec
 from train.config import AugmentConfig, RegressConfig
 from train.coordinates import BothObjectives, CoordinateObjective, great_circle_rad
-from train.losses import Objective, Targets
+from train.losses import CrossEntropy, Objective, Targets
 from train.tasks import train_regress
 
 
@@ -119,7 +119,7 @@ def test_the_loss_of_a_coordinate_is_added_to_that_of_classes_with_its_weight() 
     classes = torch.tensor([[0], [1], [2], [1]])
     truth = Targets(classes, torch.from_numpy(unit_vectors(places)).float())
     logits, answer = torch.randn(4, 3), torch.randn(4, 3)
-    own = Objective(Tree((), (3,)), (torch.eye(3),), "cross_entropy", "levels", (100.0,), (1.0,))
+    own = Objective(Tree((), (3,)), (torch.eye(3),), CrossEntropy((torch.eye(3),)), "levels", (1.0,))
     beside = objective("vector", "great_circle")
     both = BothObjectives(own, beside, 0.25)
     expected = torch.nn.functional.cross_entropy(logits, classes[:, 0]) + 0.25 * beside([answer], truth)

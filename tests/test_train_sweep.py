@@ -127,6 +127,7 @@ def test_overwrite_begins_this_sweep_again_and_no_other(tiny: Path, begun: Path)
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["grid", "halving"])
 def test_an_interrupted_sweep_goes_on_where_it_was(method: str, tiny: Path, run: Path, monkeypatch) -> None:
+    trials = {"trials": 2} if method == "halving" else {}
     real, calls = sweeping.train_joint, []
 
     def interrupted_at_the_second(config, trackers):
@@ -137,8 +138,8 @@ def test_an_interrupted_sweep_goes_on_where_it_was(method: str, tiny: Path, run:
 
     monkeypatch.setattr(sweeping, "train_joint", interrupted_at_the_second)
     with pytest.raises(KeyboardInterrupt):
-        sweeping.main(sweep_config(tiny, run, method=method, trials=2))
-    sweeping.main(sweep_config(tiny, run, method=method, trials=2))
+        sweeping.main(sweep_config(tiny, run, method=method, **trials))
+    sweeping.main(sweep_config(tiny, run, method=method, **trials))
     assert len(calls) == 3
     assert calls[2] == calls[1] != calls[0]
     assert len(rows(run, f"joint/{method}")) == 2
