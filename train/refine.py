@@ -198,11 +198,11 @@ def loss_of(refiner: Refiner, photos: Examples, rows: Tensor, loss: str) -> Tens
     return difference(answered, refiner.shares(truth_deg, cells), loss)
 
 
-@torch.inference_mode()
 def _is_finite(head: torch.nn.Module, loss: float) -> bool:
     return math.isfinite(loss) and all(bool(torch.isfinite(weights).all()) for weights in head.parameters())
 
 
+@torch.inference_mode()
 def measure(refiner: Refiner, photos: Examples, config: RefineConfig) -> dict[str, float]:
     """Return the loss, and the kilometres of coordinates in the true cells, by name."""
     losses, points = [], []
