@@ -8,12 +8,10 @@ and return arrays. With `equal_area`, latitudes are cut so that all cells of a l
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from geocells.levels import TABLE_LEVEL as TABLE_LEVEL
 from geocells.sphere import check_latlon
 
 MAX_LEVEL = 16
-
-TABLE_LEVEL = 8
-"""Level of all tables of the world: land and countries, the folders of pictures, the cells that Mapillary fills."""
 
 # Bits of x spread to the even places of an int64 (the usual magic numbers of Morton codes).
 _SPREAD = (

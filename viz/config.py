@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from tyro.conf import arg
 
-from geocells.grid import TABLE_LEVEL
+from geocells.levels import TABLE_LEVEL
 from plumbing.addresses import check_tiles
 from plumbing.flags import Folder, Groups
 

@@ -393,8 +393,7 @@ def _table(old: list[OldLevel], new: list[NewLevel], hierarchy: Hierarchy, tempe
     ]
     for depth, (level, ours) in enumerate(zip(old, new, strict=True)):
         count = int(hierarchy.train_count[hierarchy.rows(depth)].sum())
-        name = f"L{level.number}"
-        added = int((ours.old < 0).sum())
+        name, added = f"L{level.number}", int((ours.old < 0).sum())
         lines.append(
             f"{name:>6} {len(ours.cells):>8,} {count:>12,} {temperatures[name]:>7.3f}  {ours.dropped:>18,}   {added:>26,}"
         )
