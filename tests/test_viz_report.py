@@ -210,6 +210,14 @@ def test_calibration_and_coverage_are_shown_where_they_were_measured(run):
     said = text_of(html_of(run))
     assert f"raw final if perfect L1 {level['ece_before']:.1%} {level['ece_after']:.1%}" in said
     assert f"90% {region['covered']['value']:.1%}" in said
+    level["ece_intervals"] = {"after": {"value": 0.05, "low": 0.0123, "high": 0.0456}}
+    write_json(
+        run / "evaluation_test.json",
+        evaluation(calibration={"L1": level}, regions={"0.9": region}, guarantee="approximate"),
+    )
+    said = text_of(html_of(run))
+    assert f"{level['ece_after']:.1%} 1.2–4.6" in said
+    assert "Coverage guarantee: approximate." in said
     assert "2.34 million" in said
     region |= {"cells": "L5", "covered_of_photographs": {"value": 0.123}}
     write_json(run / "evaluation_test.json", evaluation(regions={"0.9": region}))

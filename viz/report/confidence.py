@@ -23,7 +23,7 @@ def calibration_table(levels: Mapping[str, Mapping[str, Any]]) -> str:
     rows = [
         [
             escape(name),
-            *(_share(level.get(f"ece_{stage}")) for stage in stages),
+            *(_error(level, stage) for stage in stages),
             _share((level.get("ece_if_perfect") or {}).get("mean")),
         ]
         for name, level in levels.items()
@@ -40,6 +40,13 @@ def calibration_table(levels: Mapping[str, Mapping[str, Any]]) -> str:
         f"{note('Raw: as the network says; scaled: with temperatures; final: what the run reports as its confidence.')}"
         f"{note('On the dashed diagonal, cells given 70 % are right 70 % of the time; below it, the run is overconfident.')}"
     )
+
+
+def _error(level: Mapping[str, Any], stage: str) -> str:
+    """Return a calibration error with its interval, which version 0.1.0 did not compute."""
+    value = _share(level.get(f"ece_{stage}"))
+    interval = (level.get("ece_intervals") or {}).get(stage)
+    return f"{value} <small>{100 * interval['low']:.1f}–{100 * interval['high']:.1f}</small>" if interval else value
 
 
 def _share(value: Any) -> str:
