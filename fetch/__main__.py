@@ -15,10 +15,9 @@ from fetch.mapillary.config import MapillaryConfig, RecheckConfig
 from plumbing.config import Commands, dispatch
 
 COMMANDS: Commands = {
-    "mapillary": (MapillaryConfig, "fetch.mapillary.cli:run"),
-    "recheck": (RecheckConfig, "fetch.mapillary.cli:run_recheck"),
     "demo": (DemoConfig, "fetch.demo.dataset:run"),
     "import": (ImportConfig, "fetch.sources.imports:run"),
+    "mapillary": (MapillaryConfig, "fetch.mapillary.cli:run"),
     "osv5m": (Osv5mConfig, "fetch.sources.osv5m:run"),
     "pull": (PullConfig, "fetch.sources.pull:run"),
     "thin": (ThinConfig, "fetch.thin:run"),
@@ -26,6 +25,7 @@ COMMANDS: Commands = {
     "pack": (PackConfig, "fetch.pack:run"),
     "verify": (VerifyConfig, "fetch.verify:run"),
     "status": (StatusConfig, "fetch.verify:status"),
+    "recheck": (RecheckConfig, "fetch.mapillary.cli:run_recheck"),
 }
 
 if __name__ == "__main__":
