@@ -177,10 +177,10 @@ def test_what_version_0_1_0_called_seed_is_read_as_greedy(run):
     assert (model.fusion, model.temperatures["greedy"]) == ("greedy", (7.0, 7.0, 7.0, 7.0))
 
 
-def test_temperatures_of_other_weights_are_left_aside_with_a_warning(run, caplog):
+def test_temperatures_of_other_weights_are_ignored_with_a_warning(run, caplog):
     temperatures_of(run, model_hash="of another")
     model = load_model(run, CPU)
-    assert "was fitted for other weights and is left aside" in caplog.text
+    assert "is ignored: fitted for different weights" in caplog.text
     assert (model.calibrated, model.fusion) == (False, "chain")
 
 
@@ -201,3 +201,20 @@ def test_a_device_that_is_not_there_is_refused_in_one_line(name):
 def test_the_best_device_is_one_that_works():
     assert torch.ones(2, device=pick_device("auto")).sum() == 2
     assert pick_device("cpu") == CPU
+
+
+def test_each_network_of_a_run_computes_in_the_precision_that_it_was_trained_in(tiny_run, monkeypatch):
+    model = load_model(tiny_run, CPU)
+    asked = []
+
+    def recorded(trained, device):
+        asked.append((trained, device))
+        return "bfloat16"
+
+    pixels = torch.arange(3 * 32 * 32, dtype=torch.uint8).reshape(1, 3, 32, 32)
+    in_float32 = model.outputs(pixels).features
+    monkeypatch.setattr("infer.model.answering_precision", recorded)
+    in_bfloat16 = model.outputs(pixels).features
+    assert asked == [("float32", CPU)]
+    torch.testing.assert_close(in_bfloat16, in_bfloat16.bfloat16().float(), atol=0, rtol=0)
+    assert not torch.equal(in_bfloat16, in_float32)

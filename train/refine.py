@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from geocells.hierarchy import UNKNOWN, Hierarchy
-from geocells.sphere import EARTH_RADIUS_KM, unit_vectors
+from geocells.sphere import EARTH_RADIUS_KM, distance_km, latlon_deg
 from infer.images import photo_batches
 from infer.model import check_fits, network_files
 from infer.network.devices import answering_precision, autocast, pick_device
 from infer.network.network import GeoNetwork
 from infer.network.refiner import REFINE, Refiner, RefinerSpec, save_refiner, widened_boxes
-from infer.network.sphere import arc_rad, vectors_of
+from infer.network.sphere import vectors_of
 from infer.network.transform import InputTransform, normalise
 from infer.network.weights import load_network
 from label_maps.files import hierarchy_hash, read_hierarchy
@@ -210,10 +210,8 @@ def measure(refiner: Refiner, photos: Examples, config: RefineConfig) -> dict[st
         losses.append(float(loss_of(refiner, photos, rows, config.coordinate_loss)) * len(rows))
         index = rows.to(photos.cells.device)
         vectors = refiner.vectors(photos.features[index], photos.cells[index, None])[:, 0]
-        points.append(vectors.double().cpu())
-    # Not geocells.sphere, which refuses NaN: a loss that is NaN ends the training in a line that says what to do.
-    chord = (torch.cat(points) - torch.from_numpy(unit_vectors(photos.latlon_deg))).norm(dim=1)
-    away = (EARTH_RADIUS_KM * arc_rad(chord)).numpy()
+        points.append(vectors.cpu().numpy())
+    away = distance_km(latlon_deg(np.concatenate(points)), photos.latlon_deg)
     return {
         "val/loss": sum(losses) / len(photos),
         "val/median_km_in_cell": float(np.median(away)),
