@@ -153,5 +153,5 @@ def test_a_recipe_runs_from_label_maps_to_answers(name, data, tmp_path, files, m
     point = "refined" if CLAIMS[name][0] == "train refine" else None
     infer(InferConfig(photos=tuple(photos), run=run, out=tmp_path / "out", point=point, workers=0, device="cpu"))
     records = json.loads((tmp_path / "out" / "predictions.json").read_text())
-    assert [record["input"] for record in records] == [str(photo) for photo in photos]
-    assert all(-90 <= record["point"]["latitude"] <= 90 for record in records)
+    assert [record["input"] for record in records] == [photo.name for photo in photos]
+    assert all(-90 <= record["latitude"] <= 90 for record in records)
