@@ -138,14 +138,25 @@ class Prepared:
         found = self.finder.regions(posterior) if self.finder is not None and regions else [[] for _ in points]
         return Answered(posterior, points, inside, output, found)
 
-    def confidence(self, posterior: Sequence[Tensor]) -> NDArray[np.float64] | None:
-        """Return the (B, levels) calibrated probabilities that the best cells are right; None where not calibrated."""
+    def confidence(
+        self, posterior: Sequence[Tensor], inside: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64] | None:
+        """Return the (B, levels) calibrated probabilities that the best cells are right; None where not calibrated.
+
+        Args:
+            posterior: (B, classes) log probabilities per level, after prior knowledge.
+            inside: (B,) probability that the model itself put inside the area; None without one.
+        """
         if self.conformal is None:
             return None
         columns = []
         for number, (name, level) in enumerate(zip(self.model.hierarchy.level_names, posterior, strict=True)):
             best, cell = likeliest(level)
-            columns.append(self.conformal.confidence(name, best, self.model.hierarchy.learned(number, cell)))
+            learned = self.model.hierarchy.learned(number, cell)
+            if inside is None:
+                columns.append(self.conformal.confidence(name, best, learned))
+            else:
+                columns.append(self.conformal.confidence_inside(name, best, learned, inside))
         return np.stack(columns, axis=1)
 
     def warnings(self) -> list[str]:
@@ -161,7 +172,9 @@ class Prepared:
                 for coverage in self.finder.impossible()
             ]
         if self.prior is not None and self.conformal is not None:
-            found.append("confidence and coverage were calibrated without knowledge of an area")
+            found.append(
+                "confidence and coverage are approximate here: they were calibrated without knowledge of an area"
+            )
         return found
 
 
@@ -179,7 +192,7 @@ def one_prediction(
     model, first = prepared.model, photographs[0]
     posterior = [level[0] for level in answered.posterior]
     kept = adaptive_top_k(model.tree, posterior, prepared.options.mass)
-    calibrated = prepared.confidence(answered.posterior)
+    calibrated = prepared.confidence(answered.posterior, answered.inside)
     confidence = [None] * len(kept) if calibrated is None else [round(float(c), 4) for c in calibrated[0]]
     levels = [_level(depth, cells, prepared, confidence[depth]) for depth, cells in enumerate(kept)]
     depth = answered_depth(confidence, prepared.options.confidence, prepared.coarsest)

@@ -162,11 +162,16 @@ def _table(predictions: list[Prediction], names: dict[Path, str]) -> str:
     lines = [f"warning: {warning}" for warning in shared]
     if inside:
         lines.insert(0, f"warning: {_inside(predictions[0], inside)}")
-    lines.append(f"{'photograph':<{width}}  {'latitude':>9} {'longitude':>10} {'confidence':>10}  answer")
+    levels = list(predictions[0].levels)
+    calibrated = predictions[0].finest.confidence is not None
+    head = " ".join(f"{level:>7}" for level in levels) if calibrated else ""
+    lines.append(f"{'':<{width}}  {'':>9} {'':>10} {'confidence by level' if calibrated else ''}".rstrip())
+    lines.append(f"{'photograph':<{width}}  {'latitude':>9} {'longitude':>10} {head}  answer")
     for name, prediction in zip(shown, predictions, strict=True):
         point = prediction.point
         where = f"{'':>9} {'':>10}" if point is None else f"{point[0]:>9.4f} {point[1]:>10.4f}"
-        confidence = "-" if prediction.confidence is None else f"{prediction.confidence:.0%}"
+        said = [level.confidence for level in prediction.levels.values()]
+        confidence = " ".join(f"{value:>7.1%}" for value in said if value is not None)
         near = f" (near {prediction.place.name})" if prediction.place and prediction.place.name else ""
-        lines.append(f"{name[:width]:<{width}}  {where} {confidence:>10}  {prediction.headline}{near}")
+        lines.append(f"{name[:width]:<{width}}  {where} {confidence}  {prediction.headline}{near}")
     return "\n".join(lines)

@@ -113,3 +113,32 @@ def test_the_coverage_is_guaranteed_with_few_groups_of_unequal_sizes_too(coverag
         covered.append(np.mean(scores[~known] <= threshold))
     # Three standard errors of a mean of 2,000, and no more than one group above.
     assert coverage - 0.03 <= np.mean(covered) <= coverage + 1 / 11 + 0.03
+
+
+def identity(in_known_cells):
+    """A calibration that leaves probabilities as they are, where a share of the groups is in known cells."""
+    count = round(100 * in_known_cells)
+    scores = ConformalScores(np.linspace(0.1, 0.9, count), np.ones(count, dtype=int), 100)
+    return ConformalCalibration("chain", 100, (), {"L8": scores}, {"L8": (1.0, 1.0, 0.0, 0.0)})
+
+
+def inside(calibration, best, mass):
+    one = np.ones(1)
+    return calibration.confidence_inside("L8", best * one, 5 * one, mass * one)[0]
+
+
+@given(st.floats(0.01, 0.99), st.floats(0.01, 1))
+def test_within_an_area_confidence_follows_bayes_rule(best, mass):
+    assert inside(identity(1.0), best, mass) == pytest.approx(best, abs=1e-6)
+
+
+@given(st.floats(0.001, 1), st.floats(0.0, 1), st.floats(0.0, 1))
+def test_within_an_area_confidence_is_never_more_than_photographs_lie_in_known_cells(best, mass, known):
+    calibration = identity(known)
+    assert inside(calibration, best, mass) <= round(100 * known) / 100 + 1e-9
+
+
+def test_the_only_cell_left_of_an_area_is_not_certain():
+    assert inside(identity(0.6), 1.0, 0.002) == pytest.approx(0.6)
+    overconfident = ConformalCalibration("chain", 100, (), identity(0.6).scores, {"L8": (1.0, 1.0, -2.0, 0.0)})
+    assert inside(overconfident, 1.0, 0.002) < 0.2

@@ -167,8 +167,8 @@ def test_the_headline_stands_first_and_the_town_in_small_print_with_its_country(
 def test_the_calibrated_confidence_is_shown_and_the_posterior_only_beside_its_name():
     prediction = prediction_at(FIJI)
     html = prediction_html(prediction)
-    assert "Confidence 4.2% at level L8" in words(html)
-    assert "Confidence 4.2% at level L8" in written(prediction)
+    assert "Confidence by level: L8 4.2%" in words(html)
+    assert "Confidence by level: L8 4.2%" in written(prediction)
     # The best cell has a posterior probability of one half.
     assert "50.0%" not in words(html) + written(prediction)
     assert data_of(html)["layers"][0]["cells"][0]["label"] == "3/1/1/3/3/1/1/3: posterior probability 50.0%"

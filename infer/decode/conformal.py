@@ -59,10 +59,15 @@ class ConformalScores:
         order = np.argsort(scores, kind="stable")[: int(np.isfinite(scores).sum())]
         return cls(scores[order], size[member[order]], len(size))
 
+    @property
+    def in_known_cells(self) -> float:
+        """Return the share of the groups whose true place is in a cell that the run knows."""
+        return min(1.0, float((1 / self.group_sizes).sum()) / max(self.groups, 1))
+
     def quantile(self, coverage: float) -> float:
         """Return the threshold that a region of this coverage takes; infinite where that coverage is impossible."""
         weights = 1 / self.group_sizes
-        never = max(0.0, self.groups - float(weights.sum()))
+        never = (1 - self.in_known_cells) * self.groups
         return conformal_quantile(np.append(self.scores, np.inf), coverage, np.append(weights, never))
 
 
@@ -119,6 +124,31 @@ class ConformalCalibration:
             learned: (N,) how many training photographs these have.
         """
         return expit(confidence_features(best, learned) @ np.array(self.confidence_weights[level_name]))
+
+    def confidence_inside(
+        self,
+        level_name: str,
+        best: NDArray[np.float64],
+        learned: NDArray[np.int64],
+        inside: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """Return the (N,) probabilities that the best cells of a level are right where the place is known to be in an area.
+
+        By Bayes' rule: the calibrated probability of a cell, from its posterior before the area was known, over the
+        probability that the model put inside the area. It is at most the confidence that the narrowed posterior would
+        have by itself, and at most the share of calibration photographs in known cells. It is an approximation, since no
+        calibration photographs of the area are held out.
+
+        Args:
+            level_name: of a level.
+            best: (N,) posterior probabilities of best cells, after the area is known.
+            learned: (N,) how many training photographs these have.
+            inside: (N,) probabilities that the model put inside the area.
+        """
+        mass = np.maximum(inside, CLIP[0])
+        by_bayes = self.confidence(level_name, best * mass, learned) / mass
+        most = self.scores[level_name].in_known_cells if level_name in self.scores else 1.0
+        return np.minimum(np.minimum(by_bayes, self.confidence(level_name, best, learned)), most)
 
 
 def confidence_features(best: NDArray[np.float64], learned: NDArray[np.int64]) -> NDArray[np.float64]:

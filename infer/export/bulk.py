@@ -208,7 +208,7 @@ def _fill(answers: _Answers, rows: NDArray[np.int64], output: NetworkOutput, pre
     # One reading from the device for each level, not for each photograph.
     for depth, level in enumerate(found.posterior):
         answers.best[rows, depth] = level.argmax(dim=1).cpu().numpy()
-    if (confidence := prepared.confidence(found.posterior)) is not None:
+    if (confidence := prepared.confidence(found.posterior, found.inside)) is not None:
         answers.confidence[rows] = confidence
     if found.inside is not None:
         answers.inside[rows] = found.inside

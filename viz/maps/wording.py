@@ -48,7 +48,13 @@ def confidence_words(prediction: Prediction) -> str:
         return "No level is confident enough" if calibrated else f"Confidence: {NOT_CALIBRATED}"
     if prediction.confidence is None:
         return f"Confidence: {NOT_CALIBRATED}"
-    return f"Confidence {percent(prediction.confidence)} at level {prediction.answer_level}"
+    levels = [
+        f"{name} {percent(level.confidence)}"
+        for name, level in prediction.levels.items()
+        if level.confidence is not None
+    ]
+    answered = list(prediction.levels).index(prediction.answer_level) + 1
+    return f"Confidence by level: {', '.join(levels[:answered])}"
 
 
 def region_line(region: Region) -> str:
