@@ -171,6 +171,9 @@ class Prepared:
                 f"no {coverage:.0%} region: {self.finder.conformal.photographs:,} calibration photographs are too few for it"
                 for coverage in self.finder.impossible()
             ]
+        if self.prior is not None and (count := int((self.prior.leaf > 0).sum())) < FEW:
+            cells = f"{self.model.hierarchy.level_names[-1]} cell{'' if count == 1 else 's'}"
+            found.append(f"the run knows only {count} {cells} {self.prior.words}: every photograph is answered there")
         if self.prior is not None and self.conformal is not None:
             found.append(
                 "confidence and coverage are approximate here: they were calibrated without knowledge of an area"
