@@ -24,11 +24,12 @@ from geocells import grid
 from geocells.land import TABLE_LEVEL, land_table
 from geocells.sphere import distance_km
 from infer.config import IN_DISTRIBUTION, UNSEEN
-from infer.decode.conformal import SMOOTH, ConformalCalibration, RegionFinder, read_conformal
+from infer.decode.conformal import SMOOTH, ConformalCalibration, read_conformal
 from infer.decode.multi_image import fuse_photographs
 from infer.decode.posterior import sum_up
 from infer.decode.prior import make_prior, restrict
 from infer.decode.region import conformity_scores, region_cells
+from infer.decode.region_finder import RegionFinder
 from infer.evaluate.calibration import COVERAGES, CalibrationMeter
 from infer.evaluate.coverage import covered
 from infer.evaluate.measure import split_photos

@@ -7,20 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from torch import Tensor
 
 from dataset.country_names import country_name
 from geocells.outlines import area_km2
 from geocells.sphere import distance_km
-from infer.decode.conformal import ConformalCalibration, RegionFinder
-from infer.decode.countries import LeafCountries
 from infer.decode.multi_image import Agreement
-from infer.decode.posterior import KeptCells, adaptive_top_k, likeliest
-from infer.decode.prior import Prior, restrict
+from infer.decode.posterior import KeptCells, adaptive_top_k
+from infer.decode.prior import Prior
 from infer.decode.region import outline
 from infer.drawing import Drawing
 from infer.images import Described
-from infer.model import Model, NetworkOutput
+from infer.model import Model
 from infer.place_names import nearest_places
 from infer.prediction import (
     AreaPrior,
@@ -36,45 +33,16 @@ from infer.prediction import (
     Region,
     SimilarPhotograph,
 )
+from infer.prepared import Answered, Prepared
 from infer.wording import abstention_headline, headline, percent
 from plumbing.config import as_plain
 from plumbing.version import VERSION, git_commit, now_utc
 
 if TYPE_CHECKING:
-    from infer.predictor import Options
+    pass
 
 FEW = 5
 """A cell with fewer training photographs may have been learned from a single journey, which the answer then says."""
-
-
-@dataclass(frozen=True, eq=False)
-class Answered:
-    """What a model answers for B photographs, as arrays.
-
-    Attributes:
-        posterior: (B, classes) log probabilities per level, after prior knowledge.
-        points_deg: (B, 2) points.
-        inside: (B,) probability that the model itself put inside the area; None without one.
-        output: of the networks.
-        regions: of each photograph; None until they are asked for.
-    """
-
-    posterior: list[Tensor]
-    points_deg: NDArray[np.float64]
-    inside: NDArray[np.float64] | None
-    output: NetworkOutput
-    regions: list[list[dict[str, Any]]]
-
-    def row(self, k: int) -> "Answered":
-        """Return what is answered for one of the photographs."""
-        one = slice(k, k + 1)
-        return Answered(
-            [level[one] for level in self.posterior],
-            self.points_deg[one],
-            None if self.inside is None else self.inside[one],
-            self.output.rows(one),
-            self.regions[one],
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,89 +64,6 @@ class Extras:
     heat: NDArray[np.float64] | None = None
     similar: tuple[SimilarPhotograph, ...] = ()
     similar_jpeg: Sequence[bytes | None] = field(default=())
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """A model with options, ready for any number of photographs.
-
-    Attributes:
-        options: what is asked.
-        model: with the chosen fusion and point, and coordinates of cells that lie inside the area.
-        prior: what is known beside the photographs, if anything.
-        conformal: calibration of the run; None where it is not calibrated.
-        finder: of regions, where they are wanted and can be had.
-        coarsest: position of the coarsest level that is worth an answer.
-        countries: of the leaves.
-    """
-
-    options: "Options"
-    model: Model
-    prior: Prior | None
-    conformal: ConformalCalibration | None
-    finder: RegionFinder | None
-    coarsest: int
-    countries: LeafCountries
-
-    def answer(self, output: NetworkOutput, posterior: list[Tensor] | None = None, regions: bool = True) -> Answered:
-        """Return what is answered for the photographs of a network output.
-
-        Args:
-            output: of the networks.
-            posterior: (B, classes) log probabilities per level, where they are known better than by the output alone.
-            regions: whether regions are found too.
-        """
-        posterior = self.model.posterior(output.logits) if posterior is None else posterior
-        inside = None
-        if self.prior is not None:
-            posterior, inside = restrict(self.model.tree, posterior, self.prior)
-        points = self.model.points(posterior, output)
-        if self.prior is not None:
-            points = self.prior.hold(points)
-        found = self.finder.regions(posterior) if self.finder is not None and regions else [[] for _ in points]
-        return Answered(posterior, points, inside, output, found)
-
-    def confidence(
-        self, posterior: Sequence[Tensor], inside: NDArray[np.float64] | None = None
-    ) -> NDArray[np.float64] | None:
-        """Return the (B, levels) calibrated probabilities that the best cells are right; None where not calibrated.
-
-        Args:
-            posterior: (B, classes) log probabilities per level, after prior knowledge.
-            inside: (B,) probability that the model itself put inside the area; None without one.
-        """
-        if self.conformal is None:
-            return None
-        columns = []
-        for number, (name, level) in enumerate(zip(self.model.hierarchy.level_names, posterior, strict=True)):
-            best, cell = likeliest(level)
-            learned = self.model.hierarchy.learned(number, cell)
-            if inside is None:
-                columns.append(self.conformal.confidence(name, best, learned))
-            else:
-                columns.append(self.conformal.confidence_inside(name, best, learned, inside))
-        return np.stack(columns, axis=1)
-
-    def warnings(self) -> list[str]:
-        """Return what is to be known of every answer of this model with these options."""
-        found = []
-        if self.model.record.get("synthetic"):
-            found.append("trained on the synthetic demo planet: its answers about real photographs mean nothing")
-        if not self.model.calibrated:
-            found.append("not calibrated: the probabilities may be overconfident; run `python -m train calibrate`")
-        if self.finder is not None:
-            found += [
-                f"no {coverage:.0%} region: {self.finder.conformal.photographs:,} calibration photographs are too few for it"
-                for coverage in self.finder.impossible()
-            ]
-        if self.prior is not None and (count := int((self.prior.leaf > 0).sum())) < FEW:
-            cells = f"{self.model.hierarchy.level_names[-1]} cell{'' if count == 1 else 's'}"
-            found.append(f"the run knows only {count} {cells} {self.prior.words}: every photograph is answered there")
-        if self.prior is not None and self.conformal is not None:
-            found.append(
-                "confidence and coverage are approximate here: they were calibrated without knowledge of an area"
-            )
-        return found
 
 
 def one_prediction(

@@ -1,10 +1,9 @@
 """Photographs to predictions: `infer.load(run).predict(images)`; the commands, the app and notebooks call this alone."""
 
-import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -14,13 +13,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from infer.answer import Extras, Prepared, one_prediction
-from infer.config import IN_DISTRIBUTION, AnswerConfig, Fusion, Point
-from infer.decode.conformal import RegionFinder, read_conformal
+from infer.answer import Extras, one_prediction
+from infer.config import IN_DISTRIBUTION
+from infer.decode.conformal import read_conformal
 from infer.decode.countries import LeafCountries
 from infer.decode.multi_image import agreement, fuse_photographs
 from infer.decode.posterior import sum_up
 from infer.decode.prior import make_prior
+from infer.decode.region_finder import RegionFinder
 from infer.explain.evidence import explained
 from infer.explain.retrieval import Neighbours, open_neighbours
 from infer.images import ImageLike, Images, network_outputs
@@ -28,29 +28,10 @@ from infer.model import Model, NetworkOutput, load_model
 from infer.network.devices import pick_device
 from infer.network.sphere import vectors_of
 from infer.prediction import Prediction
-
-log = logging.getLogger(__name__)
+from infer.prepared import Options, Prepared
 
 PREPARED = 8
 """Sets of options that a predictor keeps ready."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options(AnswerConfig):
-    """What is asked of each photograph; the fields are those of the flags of `python -m infer predict`."""
-
-    fusion: Fusion | None = None
-    point: Point | None = None
-    same_place: bool = False
-    same_place_temperature: float = 2.0
-    mass: float = 0.9
-    top: int = 100
-
-    @classmethod
-    def of(cls, config: Any) -> "Options":
-        """Return the options among the fields of a command's config; a field that is None keeps its default."""
-        given = {f.name: getattr(config, f.name, None) for f in fields(cls)}
-        return cls(**{name: value for name, value in given.items() if value is not None})
 
 
 class Predictions(Iterable[Prediction]):

@@ -9,7 +9,8 @@ from typing import Any
 
 from infer.config import AppConfig
 from infer.prediction import Prediction
-from infer.predictor import Options, Predictor, load
+from infer.predictor import Predictor, load
+from infer.prepared import Options
 from plumbing.addresses import is_loopback
 
 log = logging.getLogger(__name__)

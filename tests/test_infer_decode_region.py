@@ -16,11 +16,12 @@ from geocells.partitions.admin import shipped_countries
 from geocells.partitions.kmeans import cluster
 from geocells.partitions.macro import widened
 from geocells.sphere import EARTH_AREA_KM2, box_area_km2
-from infer.decode.conformal import ConformalCalibration, ConformalScores, RegionFinder
+from infer.decode.conformal import ConformalCalibration, ConformalScores
 from infer.decode.density import COMPONENTS
 from infer.decode.posterior import Tree, chain
 from infer.decode.prior import Prior, restrict
 from infer.decode.region import box_areas, cell_areas, conformal_quantile, conformity_scores, outline, region_cells
+from infer.decode.region_finder import RegionFinder
 
 AREA = np.array([1.0, 2.0, 4.0, 1.0])
 

@@ -15,18 +15,18 @@ from hypothesis import strategies as st
 from dataset.manifest import CLUES, coordinates, read_manifest, write_manifest
 from geocells.hierarchy import UNKNOWN
 from geocells.sphere import distance_km, geoscore
-from infer.answer import Prepared
 from infer.config import EvaluateConfig
-from infer.decode.conformal import CONFORMAL, RegionFinder, read_conformal
+from infer.decode.conformal import CONFORMAL, read_conformal
 from infer.decode.countries import LeafCountries
 from infer.decode.posterior import class_ranks
+from infer.decode.region_finder import RegionFinder
 from infer.evaluate.calibration import CalibrationMeter
 from infer.evaluate.measure import measure, split_photos
 from infer.evaluate.metrics import mean_interval
 from infer.evaluate.report import table
 from infer.evaluate.run import main
 from infer.model import Model, load_model
-from infer.predictor import Options
+from infer.prepared import Options, Prepared
 from train.calibrate import collect
 
 CPU = torch.device("cpu")

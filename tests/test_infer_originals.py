@@ -12,7 +12,7 @@ from fetch import pack
 from fetch.config import PackConfig
 from infer.__main__ import predict as main
 from infer.config import InferConfig
-from infer.images import files_of, find_photos
+from infer.photo_files import files_of, find_photos
 from plumbing.images import open_rgb
 from tests.tiny import PLACES, write_square
 

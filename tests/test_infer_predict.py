@@ -18,8 +18,8 @@ from geocells.sphere import distance_km
 from infer.__main__ import predict as main
 from infer.config import InferConfig
 from infer.export.tables import as_csv, as_geojson
-from infer.images import find_photos, unique_names
 from infer.network.weights import load_network, save_network
+from infer.photo_files import find_photos, unique_names
 from infer.prediction import Prediction
 from tests.tiny import PLACES, write_square
 

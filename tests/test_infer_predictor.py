@@ -15,6 +15,7 @@ import infer
 from infer.config import InferConfig
 from infer.predict import main as command
 from infer.prediction import Prediction
+from infer.prepared import Options
 from tests.tiny import PLACES, write_square
 
 
@@ -147,10 +148,10 @@ def test_threads_share_a_model(model, photos):
 
 def test_what_options_need_is_prepared_once(model, photos):
     model.predict(photos[0], coverage=0.8, within="KE")
-    first = model.prepared(infer.predictor.Options(coverage=(0.8,), within=("KE",)))
+    first = model.prepared(Options(coverage=(0.8,), within=("KE",)))
     model.predict(photos[1], coverage=[0.8], within=("KE",))
-    assert model.prepared(infer.predictor.Options(coverage=(0.8,), within=("KE",))) is first
-    other = model.prepared(infer.predictor.Options(coverage=(0.5,)))
+    assert model.prepared(Options(coverage=(0.8,), within=("KE",))) is first
+    other = model.prepared(Options(coverage=(0.5,)))
     assert other.finder.density is first.finder.density
 
 

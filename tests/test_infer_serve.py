@@ -13,7 +13,7 @@ import pytest
 import infer
 from infer.__main__ import predict
 from infer.config import AppConfig, InferConfig
-from infer.predictor import Options
+from infer.prepared import Options
 from infer.serve import answered, framed
 from viz.maps.prediction import prediction_html
 

@@ -18,7 +18,7 @@ from infer.decode.conformal import read_conformal
 from infer.evaluate.run import main as evaluate
 from infer.images import Images, network_outputs
 from infer.model import Model, NetworkOutput, load_model
-from infer.predictor import Options
+from infer.prepared import Options
 from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
 

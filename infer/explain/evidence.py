@@ -4,13 +4,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset.images import Pictures
-from infer.answer import Answered, Extras
+from infer.answer import Extras
 from infer.drawing import small_jpeg
 from infer.explain.occlusion import METHOD, explain
 from infer.explain.retrieval import Neighbours, unit_features
 from infer.images import Images
 from infer.model import Model
 from infer.prediction import Explanation
+from infer.prepared import Answered
 from plumbing.images import open_rgb
 
 SIMILAR_SIDE = 200

@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 
 from dataset.images import Pictures
 from dataset.manifest import MANIFEST
-from infer.answer import Prepared
 from infer.config import InferConfig
-from infer.images import dataset_rows, evenly, find_photos, network_outputs
+from infer.images import network_outputs
 from infer.model import NetworkOutput
+from infer.photo_files import dataset_rows, evenly, find_photos
 from infer.prediction import NOTICE
-from infer.predictor import Options, load
+from infer.predictor import load
+from infer.prepared import Options, Prepared
 from plumbing.files import atomic_path, read_json, write_json
 from plumbing.progress import progress
 from plumbing.version import VERSION

@@ -1,0 +1,162 @@
+"""Which photographs a command is asked about: files, folders, tables, splits of datasets; and names for what is written of them."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain, count
+from pathlib import Path
+from typing import TypeVar
+
+import pandas as pd
+
+from dataset.images import Pictures
+from dataset.manifest import MANIFEST, coordinates, has_coordinates, read_manifest
+from plumbing.files import atomic_path
+from plumbing.images import PICTURE_SUFFIXES
+
+log = logging.getLogger(__name__)
+
+TABLES = frozenset({".csv", ".parquet"})
+
+
+PATH_COLUMNS = ("path", "image_path", "filename", "file", "input")
+"""Names of columns that hold paths, the first that a table has."""
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photograph to answer for.
+
+    Attributes:
+        path: its file.
+        truth_deg: latitude and longitude where a dataset knows them.
+        packed: where it lies in a shard, if it has no file.
+    """
+
+    path: Path
+    truth_deg: tuple[float, float] | None = None
+    packed: tuple[Pictures, int] | None = None
+
+
+def find_photos(
+    given: Sequence[Path], split: str = "all", tables: bool = False, out: Path | None = None
+) -> list[Photo]:
+    """Return files as given, all pictures below folders in order of their names, and a split of dataset folders.
+
+    Args:
+        given: files and folders.
+        split: which photographs of a dataset folder, or `all`.
+        tables: take a table for the list of photographs that it holds, and not for a file that is no photograph.
+        out: a folder of answers, whose maps are no photographs where it lies inside a folder that is searched.
+
+    Raises:
+        ValueError: a path does not exist, or a folder holds no pictures.
+    """
+    found: dict[Path, Photo] = {}
+    for path in given:
+        if (path / MANIFEST).is_file():
+            photos = _of_dataset(path, split)
+        elif tables and path.suffix.lower() in TABLES and path.is_file():
+            photos = _of_table(path)
+        elif path.is_dir():
+            photos = [Photo(p) for p in _pictures_below(path, out)]
+        elif path.exists():
+            photos = [Photo(path)]
+        else:
+            raise ValueError(f"there is no file or folder {path}")
+        if not photos:
+            raise ValueError(f"{path} holds no pictures ({', '.join(sorted(PICTURE_SUFFIXES))})")
+        found.update({photo.path: photo for photo in photos})
+    return list(found.values())
+
+
+def _pictures_below(folder: Path, out: Path | None) -> list[Path]:
+    found = (p for p in sorted(folder.rglob("*")) if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
+    if out is None or out.resolve() == folder.resolve():
+        return list(found)
+    return [p for p in found if out.resolve() not in p.resolve().parents]
+
+
+def dataset_rows(data: Path, split: str) -> pd.DataFrame:
+    """Return the rows of a split of a dataset, or of `all`, with what finding their pictures takes."""
+    columns = ["id", "path", "latitude", "longitude", "split", "shard", "offset", "size"]
+    photos = read_manifest(data, columns)
+    return photos if split == "all" else photos[photos["split"] == split]
+
+
+def _of_dataset(data: Path, split: str) -> list[Photo]:
+    photos = dataset_rows(data, split)
+    pictures = Pictures.of_dataset(data, photos)
+    places = zip(coordinates(photos).tolist(), has_coordinates(photos).tolist(), strict=True)
+    truths = [(lat_deg, lon_deg) if known else None for (lat_deg, lon_deg), known in places]
+    rows = zip(photos["path"], truths, photos["shard"].notna(), strict=True)
+    return [
+        Photo(data / path, truth_deg, (pictures, k) if packed and not (data / path).is_file() else None)
+        for k, (path, truth_deg, packed) in enumerate(rows)
+    ]
+
+
+def unique_names(photos: Sequence[Path]) -> dict[Path, str]:
+    """Return a name for what is written of each photograph: its stem, with a number where two are called the same."""
+    taken: set[str] = set()
+    names = {}
+    for photo in photos:
+        numbered = (f"{photo.stem}-{number}" for number in count(2))
+        # Some file systems do not tell upper from lower case.
+        names[photo] = next(name for name in chain([photo.stem], numbered) if name.lower() not in taken)
+        taken.add(names[photo].lower())
+    return names
+
+
+def files_of(photos: Sequence[Photo], out: Path) -> list[Path]:
+    """Return each photograph's file; for those in shards, the one that each is to get in a folder."""
+    names = unique_names([photo.path for photo in photos if photo.packed])
+    return [out / f"{names[photo.path]}{photo.path.suffix}" if photo.packed else photo.path for photo in photos]
+
+
+def unpacked(photos: Sequence[Photo], files: Sequence[Path]) -> list[Photo]:
+    """Return photographs that all have files; those in shards get theirs of `files_of`."""
+    found = []
+    for photo, path in zip(photos, files, strict=True):
+        if photo.packed is None:
+            found.append(photo)
+            continue
+        pictures, index = photo.packed
+        try:
+            content = pictures.source(index)
+        except ValueError as error:
+            log.warning("left out: %s", error)
+            continue
+        assert isinstance(content, bytes), "what is packed lies in a shard"
+        with atomic_path(path) as partial:
+            partial.write_bytes(content)
+        found.append(Photo(path, photo.truth_deg))
+    return found
+
+
+def _of_table(table: Path) -> list[Photo]:
+    """Return the photographs that a table names, relative to its folder.
+
+    Raises:
+        ValueError: it cannot be read, or has no column of paths.
+    """
+    try:
+        rows = pd.read_parquet(table) if table.suffix.lower() == ".parquet" else pd.read_csv(table, dtype=str)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{table} cannot be read as a table ({str(error).splitlines()[0]})") from None
+    column = next((name for name in PATH_COLUMNS if name in rows), None)
+    if column is None:
+        raise ValueError(
+            f"{table} has no column of paths ({', '.join(PATH_COLUMNS)}); it has {', '.join(map(str, rows))}"
+        )
+    return [Photo(table.parent / path) for path in rows[column].dropna().astype(str)]
+
+
+Item = TypeVar("Item")
+
+
+def evenly(photos: list[Item], limit: int | None) -> list[Item]:
+    """Return at most so many photographs, evenly from all."""
+    if limit is None or limit >= len(photos):
+        return photos
+    return [photos[k * len(photos) // limit] for k in range(limit)]
