@@ -39,6 +39,13 @@ class Predictions(Iterable[Prediction]):
 
     Those of a list or tuple of images are kept and can be read again, counted and indexed. Those of any other iterable are
     passed on and forgotten, in constant memory; they can be read once.
+
+    Example:
+        >>> many = model.predict([photo, photo])
+        >>> len(many), many[0].point == many[1].point
+        (2, True)
+        >>> list(many.to_dataframe()["headline"]) == [p.headline for p in many]
+        True
     """
 
     def __init__(self, source: Iterator[Prediction], kept: bool) -> None:
@@ -97,10 +104,13 @@ class Predictor:
         model: networks, cells and temperatures.
 
     Example:
-        >>> import infer
-        >>> model = infer.load("runs/demo")  # doctest: +SKIP
-        >>> model.predict("photo.jpg").headline  # doctest: +SKIP
-        'Most likely India'
+        With `model = infer.load("runs/demo")` and the path of a photograph:
+
+        >>> p = model.predict(photo)
+        >>> 0 < p.confidence < 1
+        True
+        >>> model.predict(photo, within="-90,-180,90,180").prior.probability_inside
+        1.0
     """
 
     def __init__(self, run: Path, model: Model) -> None:
