@@ -33,6 +33,9 @@ def encode(latlon_deg: ArrayLike, level: int, equal_area: bool = False) -> NDArr
 
     Raises:
         ValueError: a latitude is not in [-90, 90], a longitude is not finite, or the level is not in 1 to 16.
+
+    >>> format_ids(encode([(48.86, 2.35), (-33.87, 151.21)], 8), 8)
+    ['1/0/2/2/2/0/2/1', '3/1/3/2/1/0/1/1']
     """
     row, col = _row_col(latlon_deg, level, equal_area)
     return from_row_col(row, col)
@@ -88,7 +91,11 @@ def _squeeze(values: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def bounds_deg(cells: ArrayLike, level: int, equal_area: bool = False) -> NDArray[np.float64]:
-    """Return (..., 4) south, west, north, east of cells in degrees; east is 180 at the seam, never -180."""
+    """Return (..., 4) south, west, north, east of cells in degrees; east is 180 at the seam, never -180.
+
+    >>> bounds_deg(encode((48.86, 2.35), 8), 8).tolist()
+    [48.515625, 1.40625, 49.21875, 2.8125]
+    """
     size = side(level)
     row, col = to_row_col(cells)
     edges = row_edges_deg(level, equal_area)

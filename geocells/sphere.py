@@ -50,14 +50,29 @@ def latlon_deg(vectors: ArrayLike) -> NDArray[np.float64]:
 
 
 def distance_km(a_deg: ArrayLike, b_deg: ArrayLike) -> NDArray[np.float64]:
-    """Return great-circle distances; (..., 2) against (..., 2), broadcasting."""
+    """Return great-circle distances; (..., 2) against (..., 2), broadcasting.
+
+    Args:
+        a_deg: latitudes and longitudes in degrees.
+        b_deg: likewise.
+
+    Returns:
+        (...) kilometres on a sphere of `EARTH_RADIUS_KM`.
+
+    >>> round(float(distance_km((45.7597, 4.8422), (48.8567, 2.3508))), 3)
+    392.217
+    """
     a, b = unit_vectors(a_deg), unit_vectors(b_deg)
     # atan2 keeps full precision from metres to antipodes; arccos(a·b) loses it at both ends.
     return EARTH_RADIUS_KM * np.arctan2(np.linalg.norm(np.cross(a, b), axis=-1), np.sum(a * b, axis=-1))
 
 
 def geoscore(distance_km: ArrayLike, scale_km: float = GEOSCORE_SCALE_KM) -> NDArray[np.float64]:
-    """Return `5000 * exp(-distance / scale)`, unrounded, as OSV-5M does; the scale is smaller for smaller maps."""
+    """Return `5000 * exp(-distance / scale)`, unrounded, as OSV-5M does; the scale is smaller for smaller maps.
+
+    >>> geoscore([1, 25, 200, 750, 2500]).round(2).tolist()
+    [4996.65, 4916.96, 4373.01, 3025.25, 936.71]
+    """
     return 5000 * np.exp(-np.asarray(distance_km, dtype=np.float64) / scale_km)
 
 
