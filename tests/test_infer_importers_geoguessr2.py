@@ -242,8 +242,8 @@ def test_code_in_a_file_does_not_run(older, tmp_path, capsys):
 def test_the_command_makes_a_run_that_answers(older, tmp_path, tiny):
     run = tmp_path / "run"
     for arguments in (
-        ["label_maps", "import", older[0], "--run", run, "--arch", ARCH],
-        ["infer", tiny, "--run", run, "--limit", "2", "--fusion", "greedy", "--out", tmp_path / "out", "--no-maps"],
+        ["infer", "import", "geoguessr2", older[0], "--run", run, "--arch", ARCH],
+        ["infer", "predict", tiny, "--run", run, "--limit", "2", "--fusion", "greedy", "--out", tmp_path / "out", "--no-maps"],
     ):
         root = Path(__file__).parents[1]
         subprocess.run([sys.executable, "-m", *map(str, arguments)], cwd=root, check=True, capture_output=True)

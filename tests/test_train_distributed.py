@@ -34,7 +34,7 @@ def begin(tiny_run: Path, run: Path) -> Path:
 def start(tiny: Path, run: Path, processes: int, *flags: str) -> subprocess.Popen[str]:
     torchrun = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m", "--"]
     launcher = [sys.executable, "-m", *(torchrun if processes > 1 else [])]
-    command = [*launcher, "train.joint", "--data", str(tiny), "--run", str(run), *FLAGS, *flags]
+    command = [*launcher, "train", "joint", "--data", str(tiny), "--run", str(run), *FLAGS, *flags]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.Popen(
         command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True

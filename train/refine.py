@@ -162,8 +162,10 @@ def learn(refiner: Refiner, training: Examples, validation: Examples, config: Re
             after_step(schedule)
             losses.append(loss.detach())
         line = {"epoch": epoch, "train/loss": float(torch.stack(losses).mean())}
-        line |= measure(refiner, validation, config)
-        if not math.isfinite(line["train/loss"] + line["val/loss"]):
+        # A network that has diverged predicts no coordinate to measure.
+        if _is_finite(refiner.head, line["train/loss"]):
+            line |= measure(refiner, validation, config)
+        if not math.isfinite(line.get("val/loss", math.nan)):
             raise ValueError(f"the loss is NaN or infinite in epoch {epoch}: lower --optim.lr or set --optim.clip 1")
         history.append(line)
         after_epoch(schedule, line["val/loss"])
@@ -194,6 +196,10 @@ def loss_of(refiner: Refiner, photos: Examples, rows: Tensor, loss: str) -> Tens
         return (away_rad * (EARTH_RADIUS_KM / LENGTH_KM)).square().mean()
     # Latitude and longitude count half each, as published.
     return difference(answered, refiner.shares(truth_deg, cells), loss)
+
+
+def _is_finite(head: torch.nn.Module, loss: float) -> bool:
+    return math.isfinite(loss) and all(bool(torch.isfinite(weights).all()) for weights in head.parameters())
 
 
 @torch.inference_mode()
