@@ -90,7 +90,7 @@ def write_manifest(data: Path, photos: pd.DataFrame) -> None:
         raise ValueError(
             f"id {twice.iloc[0]!r} stands {int((photos['id'] == twice.iloc[0]).sum())} times: ids are unique"
         )
-    # As objects, since a column of NaN is no column of missing dates or texts.
+    # As objects, since a column of NaN is not a column of missing dates or texts.
     absent = {name: "object" for name in SCHEMA.names if name not in photos}
     columns = photos.reindex(columns=SCHEMA.names).astype(absent)
     table = pa.Table.from_pandas(columns, schema=SCHEMA, preserve_index=False).replace_schema_metadata(None)

@@ -135,7 +135,7 @@ def mend_seam(areas: NDArray[np.object_]) -> NDArray[np.object_]:
     """
     points, owner = shapely.get_coordinates(areas, return_index=True)
     jump = (np.abs(np.diff(points[:, 0])) > 180) & (np.diff(owner) == 0)
-    # From one part to the next a jump is no edge; such areas are looked at, too, and stay as they are.
+    # From one part to the next a jump is not an edge; such areas are looked at, too, and stay as they are.
     mended = areas.copy()
     for k in np.unique(owner[:-1][jump]).tolist():
         parts = shapely.get_parts(areas[k])

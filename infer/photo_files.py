@@ -46,7 +46,7 @@ def find_photos(
     Args:
         given: files and folders.
         split: which photographs of a dataset folder, or `all`.
-        tables: take a table for the list of photographs that it holds, and not for a file that is no photograph.
+        tables: take a table for the list of photographs that it holds, and not for a file that is not a photograph.
         out: a folder of answers, whose maps are no photographs where it lies inside a folder that is searched.
 
     Raises:

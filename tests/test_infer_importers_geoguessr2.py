@@ -205,10 +205,10 @@ def change(path: Path, edit) -> None:
         ("label_maps/label_map_L3.pth", lambda m: {**m, "0/1": len(m)}, "a cell of L2, among the classes of L3"),
         ("label_maps/label_map_L3.pth", lambda m: {k: v + 1 for k, v in m.items()}, "label_map_L3.pth numbers"),
         ("label_maps/label_map_L3.pth", lambda m: {**m, "5/1/2": len(m)}, "is not a cell"),
-        ("label_maps/label_map_L3.pth", lambda m: [1, 2], "is no map from folders to classes"),
+        ("label_maps/label_map_L3.pth", lambda m: [1, 2], "is not a map from folders to classes"),
         ("label_maps/l3_to_l5.pth", lambda m: {p: [c + 1 for c in cs] for p, cs in m.items()}, "no cell inside it"),
         ("label_maps/l3_to_l5.pth", lambda m: dict(list(m.items())[1:]), r"l3_to_l5.pth leaves out \d+ children"),
-        ("label_maps/l3_to_l5.pth", lambda m: 7, "is no map from classes to lists"),
+        ("label_maps/l3_to_l5.pth", lambda m: 7, "is not a map from classes to lists"),
         ("models/hierarchy_L3.pth", lambda s: {k: v[:-1] if k.startswith("fc.") else v for k, v in s.items()},
          r"hierarchy_L3.pth has \d+ outputs but label_map_L3.pth has \d+ classes"),
         ("models/hierarchy_L3.pth", lambda s: dict(list(s.items())[3:]), f"is no {ARCH}"),
@@ -243,7 +243,20 @@ def test_the_command_makes_a_run_that_answers(older, tmp_path, tiny):
     run = tmp_path / "run"
     for arguments in (
         ["infer", "import", "geoguessr2", older[0], "--run", run, "--arch", ARCH],
-        ["infer", "predict", tiny, "--run", run, "--limit", "2", "--fusion", "greedy", "--out", tmp_path / "out", "--no-maps"],
+        [
+            "infer",
+            "predict",
+            tiny,
+            "--run",
+            run,
+            "--limit",
+            "2",
+            "--fusion",
+            "greedy",
+            "--out",
+            tmp_path / "out",
+            "--no-maps",
+        ],
     ):
         root = Path(__file__).parents[1]
         subprocess.run([sys.executable, "-m", *map(str, arguments)], cwd=root, check=True, capture_output=True)

@@ -205,7 +205,7 @@ def fit_confidence(
 ) -> tuple[float, ...]:
     """Return beta calibration's weights of `confidence_features`, whose sum is the log odds of the best cell's being right.
 
-    Photographs whose true cell is no class count as wrong, so that what a model says of its best cell is honest about
+    Photographs whose true cell is not a class count as wrong, so that what a model says of its best cell is honest about
     them. Targets are softened as in Platt 1999, so that few photographs, all right, give no certainty. No weight but the
     constant is negative, so that a better posterior, or more training photographs, never mean less confidence.
 

@@ -79,7 +79,7 @@ class PictureFinder:
             return "without a picture"
         if "\0" in picture:
             return "missing"
-        # Tables written on Windows; a backslash is no sensible part of a file name elsewhere.
+        # Tables written on Windows; a backslash is not a sensible part of a file name elsewhere.
         relative = picture.replace("\\", "/")
         places = [Path(os.path.normpath(root / relative)) for root in self.roots]
         if not Path(relative).is_absolute():

@@ -28,7 +28,7 @@ from infer.decode.region import cell_areas
 from infer.wording import prior_words
 
 ROUNDING = 1e-9
-"""Of a cell of which no more is left, nothing is."""
+"""A cell of which a smaller share is left is taken to be outside."""
 SLIVER_DEG2 = 1e-10
 """Parts of clipped regions that are smaller, about a square metre, come from rounding."""
 WORLD = shapely.box(-180, -90, 180, 90)

@@ -29,7 +29,7 @@ def only_countries(data: Path, split: str) -> bool:
 def country_figures(
     hierarchy: Hierarchy, ranks: NDArray[np.int64], group: NDArray[np.int64], seed: int
 ) -> dict[str, Any]:
-    """Return top-1 and top-10 of the country with intervals; a country that is no class is never right.
+    """Return top-1 and top-10 of the country with intervals; a country that is not a class is never right.
 
     Args:
         hierarchy: the cells, with a level of countries.

@@ -64,7 +64,7 @@ def _jpeg_pixels(content: bytes) -> bytes | None:
 
 
 def _scan_end(content: bytes, start: int) -> int:
-    """Return where the compressed pixels that begin at `start` end: at a marker that is no restart or stuffed byte."""
+    """Return where the compressed pixels that begin at `start` end: at a marker that is not a restart or stuffed byte."""
     while 0 <= (found := content.find(b"\xff", start)) < len(content) - 1:
         if content[found + 1] != 0 and not 0xD0 <= content[found + 1] <= 0xD7:
             return found

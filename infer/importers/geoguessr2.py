@@ -130,10 +130,10 @@ def read_levels(old: Path) -> list[OldLevel]:
     """Return the levels by their label maps, coarse to fine.
 
     Raises:
-        ValueError: there are none, or one is no map from paths of its level to 0, 1, 2 and so on.
+        ValueError: there are none, or one is not a map from paths of its level to 0, 1, 2 and so on.
     """
     if not old.is_dir():
-        raise ValueError(f"{old} is no folder: name the folder of the older project")
+        raise ValueError(f"{old} is not a folder: name the folder of the older project")
     names = {path.name for path in old.rglob("label_map_L*.pth")}
     numbers = sorted(int(name[11:-4]) for name in names if name[11:-4].isdecimal())
     if not numbers:
@@ -144,7 +144,7 @@ def read_levels(old: Path) -> list[OldLevel]:
 def _read_level(path: Path, number: int) -> OldLevel:
     content = read_plain(path)
     if not isinstance(content, Mapping) or not content:
-        raise ValueError(f"{path} is no map from folders to classes")
+        raise ValueError(f"{path} is not a map from folders to classes")
     cells = np.full(len(content), -1, dtype=np.int64)
     for text, index in content.items():
         try:
@@ -177,14 +177,14 @@ def check_children(old: Path, levels: list[OldLevel]) -> None:
         try:
             pairs = [(int(p), int(c)) for p, children in listed.items() for c in children]
         except (AttributeError, TypeError, ValueError):
-            raise ValueError(f"{path} is no map from classes to lists of classes") from None
+            raise ValueError(f"{path} is not a map from classes to lists of classes") from None
         inside = grid.parent(below.cells, below.number, above.number)
         truth = {(p, c) for p, cell in enumerate(above.cells.tolist()) for c in np.flatnonzero(inside == cell).tolist()}
         wrong, lacking = sorted(set(pairs) - truth), sorted(truth - set(pairs))
         if wrong:
             raise ValueError(
                 f"{path} gives class {wrong[0][0]} of L{above.number} the child {wrong[0][1]} of L{below.number}, which "
-                f"by {above.source.name} and {below.source.name} is no cell inside it ({len(wrong)} such)"
+                f"by {above.source.name} and {below.source.name} is not a cell inside it ({len(wrong)} such)"
             )
         if lacking or len(pairs) > len(truth):
             what = f"leaves out {len(lacking)} children, such as {lacking[0]}" if lacking else "lists a child twice"
@@ -194,7 +194,7 @@ def check_children(old: Path, levels: list[OldLevel]) -> None:
 def in_our_order(old: list[OldLevel], photos: pd.DataFrame) -> list[NewLevel]:
     """Return the classes ordered by parent, then by cell.
 
-    A class whose parent is no class is dropped: no rule could reach it. A parent without children gets one, the cell
+    A class whose parent is not a class is dropped: no rule could reach it. A parent without children gets one, the cell
     in which its photographs lie, so that every level has all of the probability; it never wins against a real class.
     """
     levels: list[NewLevel] = []
@@ -268,7 +268,7 @@ def convert(
     """Return an older network with its outputs in our order.
 
     Raises:
-        ValueError: it is no network of that architecture, or has another number of outputs than there are classes.
+        ValueError: it is not a network of that architecture, or has another number of outputs than there are classes.
     """
     file = f"hierarchy_L{level.number}.pth"
     spec = NetworkSpec(arch, {f"L{level.number}": len(ours.cells)}, label_map_hash)
@@ -345,7 +345,7 @@ def read_photos(old: Path, finest: int) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, dtype={"filename": str, "grid_label": str}, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no CSV file that can be read ({' '.join(str(error).split())})") from None
+        raise ValueError(f"{path} is not a CSV file that can be read ({' '.join(str(error).split())})") from None
     missing = [name for name in ("filename", "lat", "lon", "grid_label") if name not in table]
     if missing:
         raise ValueError(f"{path} has no column {missing[0]}: it needs filename,lat,lon,grid_label")

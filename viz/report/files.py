@@ -55,7 +55,7 @@ def read_files(run: Path) -> RunFiles:
     """Read a run folder.
 
     Raises:
-        ValueError: it is no run, or one of its files is damaged.
+        ValueError: it is not a run, or one of its files is damaged.
     """
     record = read_run(run)
     lines, damaged = read_metrics(run / METRICS)
