@@ -55,7 +55,7 @@ def read_rejected(data: Path) -> list[Rejection]:
 
 
 def summary(rejections: Sequence[Rejection], total: int) -> str:
-    """Return one line such as `left 31 of 180: 31 without coordinates`."""
+    """Return one line such as `left out 31 of 180: 31 without coordinates`."""
     counts = Counter(rejection.reason for rejection in rejections).most_common()
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts)
-    return f"left {len(rejections):,} of {total:,}" + (f": {reasons}" if reasons else "")
+    return f"left out {len(rejections):,} of {total:,}" + (f": {reasons}" if reasons else "")

@@ -26,6 +26,8 @@ Point = Literal["top", "mean", "median", "geoscore", "regressed", "refined"]
 class AnswerConfig:
     """Which regions and levels an answer has, and what is known beside the photograph."""
 
+    NEEDS_VALUES: ClassVar = ("within", "exclude")
+    """Flags whose forgotten value must not mean the whole world."""
     GROUPS: ClassVar[Groups] = {
         "what is answered": "coverage places confidence coarsest",
         "prior knowledge": "within exclude",

@@ -29,6 +29,14 @@ ImageLike: TypeAlias = str | Path | bytes | Image.Image | NDArray[np.uint8]
 """A path, the bytes of a file, a PIL image, or an (H, W, 3) uint8 array."""
 
 
+IMAGE_KINDS = "an image is a path, the bytes of a file, a PIL image or an (H, W, 3) uint8 array"
+
+
+def with_article(noun: str) -> str:
+    """Return a noun behind its article: `an int`, `a float`."""
+    return f"{'an' if noun[0] in 'aeio' else 'a'} {noun}"
+
+
 class Readable(Protocol):
     """Pictures by their number: those of a dataset, of files, or handed in."""
 
@@ -81,6 +89,11 @@ class Images:
             isinstance(images, np.ndarray) and images.ndim < 4 and images.dtype != object
         )
 
+    @property
+    def are_files(self) -> bool:
+        """Say whether all of them are paths."""
+        return all(isinstance(image, str | Path) for image in self.images)
+
     def __len__(self) -> int:
         """Return how many there are."""
         return len(self.images)
@@ -106,9 +119,7 @@ class Images:
             said = (
                 f"{image.dtype} array of shape {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
             )
-            raise ValueError(
-                f"an image is a path, the bytes of a file, a PIL image or an (H, W, 3) uint8 array, got a {said}"
-            )
+            raise ValueError(f"{IMAGE_KINDS}, got {with_article(said)}")
         return Image.fromarray(image)
 
     def name(self, index: int) -> str:

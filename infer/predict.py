@@ -37,6 +37,8 @@ def main(config: InferConfig, draw: Draw | None = None) -> None:
     if config.bulk:
         bulk.run(config)
         return
+    if config.out.is_file():
+        raise ValueError(f"--out {config.out} is a file: name a folder for the answers")
     given = find_photos(config.photos, config.split, out=config.out)
     photos = evenly(given, config.limit)
     files = files_of(photos, config.out / "photographs")
@@ -173,6 +175,10 @@ def _table(predictions: list[Prediction], names: dict[Path, str]) -> str:
         where = f"{'':>9} {'':>10}" if point is None else f"{point[0]:>9.4f} {point[1]:>10.4f}"
         said = [level.confidence for level in prediction.levels.values()]
         confidence = " ".join(f"{value:>7.1%}" for value in said if value is not None)
-        near = f" (near {prediction.place.name})" if prediction.place and prediction.place.name else ""
+        near = (
+            f" (nearest town {prediction.place.name}, {prediction.place.distance_km:.0f} km)"
+            if prediction.place
+            else ""
+        )
         lines.append(f"{name[:width]:<{width}}  {where} {confidence}  {prediction.headline}{near}")
     return "\n".join(lines)

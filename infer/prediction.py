@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+from geocells.sphere import box_area_km2
+
 if TYPE_CHECKING:
     from infer.drawing import Drawing
 
@@ -37,6 +39,11 @@ class Cell:
     longitude: float
     training_photographs: int
     bounds: tuple[float, float, float, float]
+
+    @property
+    def size_km(self) -> float:
+        """Return the side of a square of the area within the bounds, in kilometres."""
+        return float(box_area_km2(self.bounds)) ** 0.5
 
 
 @dataclass(frozen=True)
@@ -307,6 +314,16 @@ class Prediction:
     warnings: tuple[str, ...]
     provenance: Provenance
     drawing: Drawing | None = field(default=None, compare=False, repr=False)
+
+    def __str__(self) -> str:
+        """Return the answer in a few lines."""
+        said = ", ".join(
+            f"{name} {level.confidence:.0%}" for name, level in self.levels.items() if level.confidence is not None
+        )
+        lines = [f"{self.input}: {self.headline}", f"confidence by level: {said or 'not calibrated'}"]
+        lines += [f"{coverage:.0%} region: {region.area_km2:,.0f} km²" for coverage, region in self.regions.items()]
+        lines += [] if self.point is None else [f"point: {self.latitude:.4f}, {self.longitude:.4f}"]
+        return "\n".join([*lines, *(f"warning: {caveat}" for caveat in self.caveats), NOTICE])
 
     @property
     def point(self) -> tuple[float, float] | None:

@@ -1,5 +1,6 @@
 """Photographs to predictions: `infer.load(run).predict(images)`; the commands, the app and notebooks call this alone."""
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,12 +24,14 @@ from infer.decode.prior import make_prior
 from infer.decode.region_finder import RegionFinder
 from infer.explain.evidence import explained
 from infer.explain.retrieval import Neighbours, open_neighbours
-from infer.images import ImageLike, Images, network_outputs
+from infer.images import IMAGE_KINDS, ImageLike, Images, network_outputs, with_article
 from infer.model import Model, NetworkOutput, load_model
 from infer.network.devices import pick_device
 from infer.network.sphere import vectors_of
 from infer.prediction import Prediction
 from infer.prepared import Options, Prepared
+
+log = logging.getLogger(__name__)
 
 PREPARED = 8
 """Sets of options that a predictor keeps ready."""
@@ -53,6 +56,11 @@ class Predictions(Iterable[Prediction]):
         self._source, self._kept = source, kept
         self._read: list[Prediction] = []
         self._finished = False
+
+    def __repr__(self) -> str:
+        """Return how many were read so far."""
+        kept = f"{len(self._read)} read" if self._kept else "a stream"
+        return f"<Predictions: {kept}; list(predictions) or predictions.to_dataframe() reads all>"
 
     def __iter__(self) -> Iterator[Prediction]:
         """Yield the predictions in the order of the images.
@@ -120,6 +128,10 @@ class Predictor:
         self._finders: dict[Any, RegionFinder] = {}
         self._lock = threading.RLock()
 
+    def __repr__(self) -> str:
+        """Return the run, its levels and the device."""
+        return f"<Predictor of {self.run}: {', '.join(self.model.hierarchy.level_names)} on {self.model.device}>"
+
     def predict(
         self,
         images: ImageLike | Iterable[ImageLike],
@@ -137,7 +149,7 @@ class Predictor:
         mass: float = 0.9,
         top: int = 100,
         batch_size: int = 32,
-        workers: int = 2,
+        workers: int = 0,
         on_error: Literal["raise", "skip"] = "raise",
     ) -> Any:
         """Return where a photograph, or each of many, was taken.
@@ -157,8 +169,10 @@ class Predictor:
             mass: per level, the fewest cells that hold this share of the probability are listed.
             top: at most so many cells a level are listed.
             batch_size: images in a step of the network.
-            workers: processes that decode files, where a list holds many of them.
-            on_error: what to do with an image of many that cannot be read: `raise`, or `skip` it with a log line.
+            workers: processes that decode pictures beside this one, where a list holds many files; not from several threads at
+                once, nor without `if __name__ == "__main__"` where processes are spawned.
+            on_error: what to do with an image of many that cannot be read, when its turn comes: `raise`, or `skip` it with a
+                log line.
 
         Returns:
             A `Prediction` for one image or for several of one place; `Predictions` for an iterable.
@@ -184,6 +198,8 @@ class Predictor:
             raise ValueError(f"on_error is 'raise' or 'skip', got {on_error!r}")
         prepared = self.prepared(options)
         single = Images.is_one(images)
+        if not single and not isinstance(images, Iterable):
+            raise ValueError(f"{IMAGE_KINDS}, or an iterable of them, got {with_article(type(images).__name__)}")
         given: Any = [images] if single else images
         refuse = on_error == "raise" or single
         stream = (p for _, p in self.stream(given, prepared, batch_size, workers, refuse=refuse))
@@ -267,7 +283,9 @@ class Predictor:
         """
         together: list[tuple[Images, int, int, NetworkOutput]] = []
         for chunk, first in _chunks(images, batch_size):
-            for rows, output in network_outputs(self.model, chunk, batch_size, workers, refuse=refuse):
+            # Processes that decode are started for files alone: for each chunk of a stream they would cost more than they save.
+            decoding = workers if chunk.are_files else 0
+            for rows, output in network_outputs(self.model, chunk, batch_size, decoding, refuse=refuse):
                 if prepared.options.same_place:
                     # Kept small: the images themselves are let go where they are no files.
                     together += [
@@ -286,13 +304,20 @@ class Predictor:
 
     def _one_place(self, prepared: Prepared, seen: list[tuple[Images, int, int, NetworkOutput]]) -> Prediction:
         """Return the one prediction of several photographs of one place."""
-        model, temperature = prepared.model, prepared.options.same_place_temperature
+        described = [images.described(i, number) for images, i, number, _ in seen]
+        # A photograph that is given twice says no more than once.
+        first = {photo.sha256: k for k, photo in reversed(list(enumerate(described)))}
+        kept = sorted(first.values())
+        if len(kept) < len(seen):
+            log.warning("%d of %d photographs are identical to others and count once", len(seen) - len(kept), len(seen))
+        seen, described = [seen[k] for k in kept], [described[k] for k in kept]
+        # At their number photographs count as one, which is the most that they can repeat each other.
+        model, temperature = prepared.model, min(prepared.options.same_place_temperature, len(seen))
         output = NetworkOutput.joined([one for _, _, _, one in seen])
         posterior = model.posterior(output.logits)
         agrees = agreement(posterior[max(0, len(posterior) - 2)], temperature)
         together = fuse_photographs(posterior[-1], temperature)[None]
         answered = prepared.answer(output.one_place(), sum_up(model.tree, together))
-        described = [images.described(i, number) for images, i, number, _ in seen]
         return one_prediction(prepared, described, answered.row(0), Extras(agreement=agrees))
 
     def neighbours(self, data: str | Path, batch_size: int = 32, workers: int = 2) -> Neighbours:
@@ -332,7 +357,7 @@ def _stamp(area: str) -> tuple[int, int] | None:
 
 def _chunks(images: Iterable[ImageLike], batch_size: int) -> Iterator[tuple[Images, int]]:
     """Yield images in chunks with the number of the first of each; a list of files is one chunk, which workers decode."""
-    if isinstance(images, list | tuple) and all(isinstance(image, str | Path) for image in images):
+    if isinstance(images, list | tuple) and Images(images).are_files:
         if images:
             yield Images(images), 0
         return

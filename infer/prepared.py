@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from infer.config import AnswerConfig, Fusion, Point
+from infer.config import UNSEEN, AnswerConfig, Fusion, Point
 from infer.decode.conformal import ConformalCalibration
 from infer.decode.countries import LeafCountries
 from infer.decode.posterior import likeliest
@@ -16,6 +16,8 @@ from infer.decode.prior import Prior, restrict
 from infer.decode.region_finder import RegionFinder
 from infer.model import Model, NetworkOutput
 
+FEW_GROUPS = 30
+"""With fewer groups of calibration photographs, an answer says that its confidence is not to be relied on."""
 FEW_CELLS = 5
 """In an area with fewer cells, the area decides what is answered and not the photograph, which the answer then says."""
 
@@ -143,7 +145,18 @@ class Prepared:
             ]
         if self.prior is not None and (count := int((self.prior.leaf > 0).sum())) < FEW_CELLS:
             cells = f"{self.model.hierarchy.level_names[-1]} cell{'' if count == 1 else 's'}"
-            found.append(f"the run knows only {count} {cells} {self.prior.words}: every photograph is answered there")
+            found.append(
+                f"the run knows only {count} {cells} {self.prior.words}: the area decides the answer, not the photograph"
+            )
+        if self.conformal is not None and self.conformal.groups < FEW_GROUPS:
+            found.append(
+                f"calibrated on {self.conformal.photographs:,} photographs in {self.conformal.groups:,} groups: too few for "
+                "confidence and coverage to be relied on"
+            )
+        if self.options.same_place and self.conformal is not None:
+            found.append("confidence and coverage are approximate here: they were calibrated for single photographs")
+        if self.options.places == UNSEEN:
+            found.append("confidence and coverage for unseen places are an approximation: see docs/beware.md")
         if self.prior is not None and self.conformal is not None:
             found.append(
                 "confidence and coverage are approximate here: they were calibrated without knowledge of an area"

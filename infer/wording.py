@@ -79,10 +79,10 @@ def abstention_headline(countries: Sequence[tuple[str, float]]) -> str:
     """Return the headline of an answer that is not confident: the region that holds it, and no more.
 
     >>> abstention_headline([("KE", 0.3), ("ET", 0.2), ("TZ", 0.1), ("YE", 0.2), ("SA", 0.2)])
-    'Somewhere in Eastern Africa or Western Asia; not confident enough to say more'
+    'Probably somewhere in Eastern Africa or Western Asia; not confident enough to say more'
     """
     words = region_words(countries)
-    where = "Anywhere on land" if words == ANYWHERE else f"Somewhere in {words}"
+    where = "Anywhere on land" if words == ANYWHERE else f"Probably somewhere in {words}"
     return f"{where}; not confident enough to say more"
 
 

@@ -55,7 +55,8 @@ def read_run(run: Path) -> dict[str, Any]:
     """
     if not (run / RUN).is_file():
         raise ValueError(
-            f"{run} is not a run folder, it has no {RUN}: begin one with `python -m label_maps build --run {run}`"
+            f"{run} is not a run folder, it has no {RUN}: check the path, or begin a run with "
+            f"`python -m label_maps build --run {run}`"
         )
     record = read_json(run / RUN)
     if not isinstance(record, dict) or not record.keys() >= NEEDED:

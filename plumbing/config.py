@@ -98,7 +98,7 @@ def _check_words(config: type, prog: str, arguments: Sequence[str]) -> None:
     for flag, words in typed:
         if flag.kind is bool:
             continue
-        if not words and not flag.many:
+        if not words and (not flag.many or flag.field in getattr(config, "NEEDS_VALUES", ())):
             raise ValueError(f"{flag.written} lacks its value: write {flag.written} {flag.metavar}")
         for word in words if flag.many else words[:1]:
             _check_word(config, flag, word)
@@ -236,7 +236,8 @@ def _yaml_flags(path: Path, config: type) -> list[str]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueError(f"cannot read the recipe {path}: {' '.join(str(error).split())}") from None
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
+        raise ValueError(f"cannot read the recipe {path}: {reason}") from None
     if not isinstance(values, Mapping):
         raise ValueError(f"{path} holds no `flag: value` lines")
     return _flags(values, config, path)

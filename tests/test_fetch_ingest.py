@@ -154,11 +154,11 @@ def test_what_cannot_be_read_is_listed_and_the_rest_is_taken(tmp_path, caplog):
         ("bad", "unreadable"),
         ("gone", "unreadable"),
     ]
-    assert "left 3 of 5: 2 unreadable, 1 without coordinates" in caplog.text
+    assert "left out 3 of 5: 2 unreadable, 1 without coordinates" in caplog.text
 
 
 def test_without_any_usable_photograph_nothing_is_written(tmp_path):
-    with pytest.raises(ValueError, match="left 1 of 1: 1 unreadable"):
+    with pytest.raises(ValueError, match="left out 1 of 1: 1 unreadable"):
         ingest(tmp_path / "d", [Candidate("a", (1, 2), b"text")], CONFIG)
     assert not (tmp_path / "d").exists()
 
@@ -242,8 +242,8 @@ def test_gini_agrees_with_its_definition_by_mean_difference(counts, expected):
 
 def test_a_summary_reads_as_a_sentence():
     rejections = [Rejection("a", "unreadable"), Rejection("b", "at (0, 0)"), Rejection("c", "unreadable")]
-    assert summary(rejections, 1500) == "left 3 of 1,500: 2 unreadable, 1 at (0, 0)"
-    assert summary([], 3) == "left 0 of 3"
+    assert summary(rejections, 1500) == "left out 3 of 1,500: 2 unreadable, 1 at (0, 0)"
+    assert summary([], 3) == "left out 0 of 3"
 
 
 def test_a_foreign_rejected_csv_is_refused(tmp_path):

@@ -152,7 +152,7 @@ def test_only_what_a_list_names_is_asked_for(server, world, tmp_path):
 def test_where_nothing_can_be_had_the_message_says_so(server, tmp_path):
     url = server.gives("/a.jpg", Reply(500))
     table = write(tmp_path / "t.csv", pd.DataFrame([{"id": "a", "lat": 1, "lon": 2, "image_url": url}]))
-    with pytest.raises(ValueError, match=r"left 1 of 1: 1 not downloaded yet \(run the command again\)"):
+    with pytest.raises(ValueError, match=r"left out 1 of 1: 1 not downloaded yet \(run the command again\)"):
         run(config(table, tmp_path / "d"))
     server.gives("/a.jpg", jpeg(0))
     assert run(config(table, tmp_path / "d")) == 0

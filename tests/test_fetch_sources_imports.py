@@ -185,7 +185,7 @@ def test_excluded_ids_are_left_out_and_said(tmp_path, caplog):
         (["a,a.jpg"], "id,path", "no column of the latitude"),
         (["a.jpg,120,40", "a.jpg,150,-30", "a.jpg,-100,30"], "path,lat,lon", "swapped"),
         ([], "path,lat,lon", "no rows"),
-        (["gone.jpg,1,2"], "path,lat,lon", "no photograph can be used; left 1 of 1: 1 missing"),
+        (["gone.jpg,1,2"], "path,lat,lon", "no photograph can be used; left out 1 of 1: 1 missing"),
     ],
 )
 def test_a_table_without_any_use_writes_nothing(rows, header, words, tmp_path):

@@ -112,7 +112,7 @@ def test_what_the_import_left_out_stays_listed(looks):
 
 def test_leaving_nothing_is_refused_and_changes_nothing(looks):
     before = contents(looks)
-    with pytest.raises(ValueError, match="no photograph would be left; left 7 of 7"):
+    with pytest.raises(ValueError, match="no photograph would be left; left out 7 of 7"):
         run(ThinConfig(data=looks, min_luma=255))
     assert contents(looks) == before
 

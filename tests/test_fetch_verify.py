@@ -73,7 +73,7 @@ def test_status_says_how_many_where_and_how_much(data, capsys):
     size = sum(path.stat().st_size for path in (data / "images").rglob("*.jpg"))
     assert f"60 pictures in files, {size / 1e6:,.1f} MB" in said
     assert "demo planet (synthetic) 60" in said
-    assert "left 0 of 60" in said
+    assert "left out 0 of 60" in said
 
 
 def test_where_there_is_no_dataset_both_say_so(tmp_path):

@@ -103,7 +103,7 @@ def test_a_run_of_the_demo_planet_says_so_and_another_does_not(run):
 
 def test_figures_stand_beside_chance_with_their_intervals(run):
     said = text_of(html_of(run))
-    assert "432 km median error by chance 8,765 km" in said
+    assert "432 km median error chance: 8,765 km" in said
     assert "GeoScore, of 5,000 321 289–353 3,210 2,889–3,531" in said
     assert "Within 200 km 1.0% 0.9–1.1 40.0% 36.0–44.0" in said
     assert "Clue oracle" not in said

@@ -59,7 +59,7 @@ def main(config: EvaluateConfig) -> None:
     contaminated = int(photos["id"].isin(learned).sum())
     if contaminated:
         log.warning(
-            "%d of %d photographs were trained on: these figures say nothing of new ones", contaminated, len(photos)
+            "%d of %d photographs were trained on: these figures say nothing about new ones", contaminated, len(photos)
         )
     conformal = read_conformal(config.run, model.hash, model.fusion, config.places)
     meter = CalibrationMeter(model, conformal, config.coverage)

@@ -73,12 +73,18 @@ def _photograph(photograph: Photograph) -> str:
 
 def _levels_table(prediction: Prediction) -> str:
     rows = "".join(_level(level) for level in prediction.levels.values() if level.cells)
-    return f"<table><tr><th>Level</th><th>Best cell</th><th>Confidence</th></tr>{rows}</table>" if rows else ""
+    return (
+        f"<table><tr><th>Level</th><th>Cell size</th><th>Best cell</th><th>Confidence</th></tr>{rows}</table>"
+        if rows
+        else ""
+    )
 
 
 def _level(level: LevelPrediction) -> str:
     confidence = NOT_CALIBRATED if level.confidence is None else percent(level.confidence)
-    return f"<tr><td>{escape(level.level)}</td><td>{escape(level.best.id)}</td><td>{escape(confidence)}</td></tr>"
+    size = f"{float(f'{level.best.size_km:.1g}'):,.0f} km"
+    cells = (level.level, size, level.best.id, confidence)
+    return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
 
 
 def _switch(scene: Scene) -> str:

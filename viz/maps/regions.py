@@ -66,7 +66,11 @@ def regions_html(prediction: Prediction) -> str:
         return ""
     lines = "".join(f"<li>{escape(region_line(region))}</li>" for region in regions)
     share = f"{regions[-1].coverage * 100:.10g}%"
-    return (
-        f'<div><ul class="regions">{lines}</ul><p class="soft">Of photographs like those of the calibration split, '
-        f"about {share} lie inside their {share} region.</p></div>"
+    meaning = (
+        f"Of photographs like those that the run was calibrated with, about {share} lie inside their {share} region."
     )
+    if prediction.prior is not None or prediction.photographs:
+        meaning = (
+            f"The {share} is approximate here: it was measured for single photographs and without knowledge of an area."
+        )
+    return f'<div><ul class="regions">{lines}</ul><p class="soft">{meaning}</p></div>'

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from infer.prediction import AreaPrior, MetadataLocation, Place, Prediction, Region
+from dataset.country_names import country_name
+from infer.prediction import AreaPrior, Country, MetadataLocation, Place, Prediction, Region
 
 NOT_CALIBRATED = "not calibrated"
 SOURCES = {"dataset": "the dataset", "comment": "a comment in the file"}
@@ -57,9 +58,17 @@ def confidence_words(prediction: Prediction) -> str:
     return f"Confidence by level: {', '.join(levels[:answered])}"
 
 
+def country_in_sentence(country: Country) -> str:
+    """Return the name of a country with its article, if it has one: `the United States`."""
+    try:
+        return country_name(country.code, article=True)
+    except ValueError:
+        return country.name
+
+
 def region_line(region: Region) -> str:
     """Return how large a region is and in which countries, in one line."""
-    countries = listed([country.name for country in region.countries])
+    countries = listed([country_in_sentence(country) for country in region.countries])
     return (
         f"{region_name(region.coverage)}: {area_words(region.area_km2)}, {f'in {countries}' if countries else 'at sea'}"
     )

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """The browser itself is told to load nothing, and to run nothing: the page has no script."""
 
-SYNTHETIC = "Trained on the synthetic demo planet: its figures say nothing of real photographs."
+SYNTHETIC = "Trained on the synthetic demo planet: its figures say nothing about real photographs."
 
 
 def write_report(config: ReportConfig) -> None:
@@ -34,7 +34,8 @@ def write_report(config: ReportConfig) -> None:
     """
     files = read_files(config.run)
     write_text(config.out, report_html(files))
-    log.info("%s has the report of %s, with %d evaluations", config.out, files.record["name"], len(files.evaluations))
+    splits = ", ".join(sorted(str(report["split"]) for report in files.evaluations.values())) or "none"
+    log.info("%s has the report of %s; evaluated splits: %s", config.out, files.record["name"], splits)
 
 
 def report_html(files: RunFiles) -> str:
@@ -97,7 +98,7 @@ def _test_first(evaluations: Mapping[str, Mapping[str, Any]]) -> list[Mapping[st
 
 
 def _tile(value: str, words: str, chance: str | None) -> str:
-    beside = f"<small>by chance {escape(chance)}</small>" if chance else ""
+    beside = f"<small>chance: {escape(chance)}</small>" if chance else ""
     return f"<div><b>{escape(value)}</b><span>{escape(words)}</span>{beside}</div>"
 
 

@@ -82,7 +82,7 @@ def _warning(report: Report) -> str:
     known, leaks = report.get("trained_on") or 0, report.get("leaks") or {}
     said = ""
     if known:
-        said += _warned(f"{known:,} of these photographs were trained on: the figures say nothing of new ones.")
+        said += _warned(f"{known:,} of these photographs were trained on: the figures say nothing about new ones.")
     if leaks.get("compared_with", 0) < leaks.get("training_photographs", 0):
         compared, of = leaks["compared_with"], leaks["training_photographs"]
         said += _warned(
