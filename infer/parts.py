@@ -1,0 +1,240 @@
+"""What a `Prediction` is made of: cells, levels, regions, places, and where the answer comes from. All of it is frozen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from geocells.sphere import box_area_km2
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A geocell with its probability.
+
+    Attributes:
+        id: text of the cell, such as `0/1/2`, or the name of a country.
+        probability: of the posterior, 0 to 1; not calibrated by itself, see `LevelPrediction.confidence`.
+        latitude: of the coordinate that stands for the cell, the mean of its training photographs.
+        longitude: likewise.
+        training_photographs: how many the cell had.
+        bounds: south, west, north, east in degrees; east below west spans the antimeridian.
+    """
+
+    id: str
+    probability: float
+    latitude: float
+    longitude: float
+    training_photographs: int
+    bounds: tuple[float, float, float, float]
+
+    @property
+    def size_km(self) -> float:
+        """Return the side of a square of the area within the bounds, in kilometres."""
+        return float(box_area_km2(self.bounds)) ** 0.5
+
+
+@dataclass(frozen=True)
+class LevelPrediction:
+    """The most probable cells of one level.
+
+    Attributes:
+        level: such as `L3` or `country`.
+        cells: the most probable first.
+        unlisted_probability: what all cells that are not listed have together.
+        confidence: calibrated probability that the best cell is the true one; None where the run is not calibrated.
+    """
+
+    level: str
+    cells: tuple[Cell, ...]
+    unlisted_probability: float
+    confidence: float | None = None
+
+    @property
+    def best(self) -> Cell:
+        """Return the most probable cell."""
+        return self.cells[0]
+
+    def top(self, count: int) -> tuple[Cell, ...]:
+        """Return the `count` most probable cells."""
+        return self.cells[:count]
+
+
+@dataclass(frozen=True)
+class Country:
+    """A country with its share of the probability.
+
+    Attributes:
+        code: ISO 3166-1 alpha-2.
+        name: in English.
+        share: 0 to 1.
+    """
+
+    code: str
+    name: str
+    share: float
+
+
+@dataclass(frozen=True)
+class Region:
+    """A conformal prediction region.
+
+    Attributes:
+        coverage: how often such regions hold the true place, as fitted on the calibration split.
+        level: whose cells make it up.
+        cells: how many.
+        area_km2: of all of it.
+        probability: of the posterior inside.
+        countries: with their shares of that probability, the largest first.
+        geometry: GeoJSON MultiPolygon, longitude first.
+    """
+
+    coverage: float
+    level: str
+    cells: int
+    area_km2: float
+    probability: float
+    countries: tuple[Country, ...]
+    geometry: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Place:
+    """The town nearest to the point.
+
+    Attributes:
+        name: of the town and its state.
+        country_code: ISO 3166-1 alpha-2.
+        country: its name in English.
+        distance_km: from the point.
+    """
+
+    name: str
+    country_code: str
+    country: str
+    distance_km: float
+
+
+@dataclass(frozen=True)
+class MetadataLocation:
+    """Where the file itself, or its dataset, says that it was taken; the network never sees it.
+
+    Attributes:
+        source: `EXIF`, `XMP`, `comment` or `dataset`.
+        latitude: in degrees.
+        longitude: in degrees.
+        distance_km: from the point; None where no point is answered.
+        region_coverage: coverage of the largest region, if there is one.
+        in_region: whether that region holds the location.
+        input: of several photographs of one place, the one that says so.
+    """
+
+    source: str
+    latitude: float
+    longitude: float
+    distance_km: float | None = None
+    region_coverage: float | None = None
+    in_region: bool | None = None
+    input: str | None = None
+
+
+@dataclass(frozen=True)
+class AreaPrior:
+    """What was known beside the photograph.
+
+    Attributes:
+        area: in words, such as `within DE`.
+        probability_inside: that the model itself put there before the area was known.
+        sentence: says so.
+    """
+
+    area: str
+    probability_inside: float
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """One of several photographs of one place.
+
+    Attributes:
+        input: its name.
+        path: of its file, where it has one.
+        sha256: of its file, or of its pixels where it has none.
+        located: whether its metadata says where it was taken.
+        agreement: probability that it puts where the others together think likely; None for a single photograph.
+        contradicts: whether it disagrees with the others.
+    """
+
+    input: str
+    path: str | None
+    sha256: str
+    located: bool
+    agreement: float | None
+    contradicts: bool
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What the heat map of a photograph compares.
+
+    Attributes:
+        cell: the finest cell that is answered.
+        against: the most probable cell elsewhere; None where the run knows none so far away.
+        method: how the map was computed.
+    """
+
+    cell: str
+    against: str | None
+    method: str
+
+
+@dataclass(frozen=True)
+class SimilarPhotograph:
+    """A training photograph with similar features.
+
+    Attributes:
+        id: in its dataset.
+        latitude: in degrees.
+        longitude: in degrees.
+        similarity: cosine of the features.
+        distance_km: from the point.
+        licence: of the picture, where known.
+        creator: of the picture, where known.
+        path: of the picture.
+    """
+
+    id: str
+    latitude: float
+    longitude: float
+    similarity: float
+    distance_km: float
+    licence: str | None
+    creator: str | None
+    path: str
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What gave an answer, so that it can be checked.
+
+    Attributes:
+        run: name of the run.
+        model_hash: SHA-256 over its weights and label maps.
+        version: of this software.
+        created_at_utc: when the run was begun.
+        answered_at_utc: when it answered.
+        git_commit: of this software, where it is known.
+        fusion: how levels were combined.
+        temperatures: of each level.
+        options: of this answer.
+    """
+
+    run: str
+    model_hash: str
+    version: str
+    created_at_utc: str
+    answered_at_utc: str
+    git_commit: str | None
+    fusion: str
+    temperatures: Mapping[str, float]
+    options: Mapping[str, Any]
