@@ -153,12 +153,12 @@ class Prepared:
                 f"calibrated on {self.conformal.photographs:,} photographs in {self.conformal.groups:,} groups: too few for "
                 "confidence and coverage to be relied on"
             )
-        if self.options.same_place and self.conformal is not None:
-            found.append("confidence and coverage are approximate here: they were calibrated for single photographs")
+        without = ["several photographs of one place"] if self.options.same_place else []
+        without += ["knowledge of an area"] if self.prior is not None else []
+        if without and self.conformal is not None:
+            found.append(
+                f"confidence and coverage are approximate here: they were calibrated without {' and '.join(without)}"
+            )
         if self.options.places == UNSEEN:
             found.append("confidence and coverage for unseen places are an approximation: see docs/beware.md")
-        if self.prior is not None and self.conformal is not None:
-            found.append(
-                "confidence and coverage are approximate here: they were calibrated without knowledge of an area"
-            )
         return found
