@@ -197,8 +197,8 @@ def within_rows(name: str, model: Model, conformal: ConformalCalibration, data: 
         assert prior is not None
         restricted, _ = restrict(model.tree, [level[own] for level in posterior], prior)
         after[own] = distance_km(model.points(restricted), truth[own])
-        finder.left = prior.table[raster.cell]
-        scores[own] = conformity_scores(finder.masses(restricted), raster.area_km2, raster.find(truth[own]))
+        inside = finder.asked(COVERAGES, prior.table, prior.country)
+        scores[own] = conformity_scores(inside.masses(restricted), raster.area_km2, raster.find(truth[own]))
     known = np.isfinite(after)
     quantiles = {c: conformal.scores[SMOOTH].quantile(c) for c in COVERAGES}
     hits = {c: covered(scores[known] <= quantile + 1e-6, data.group[known]) for c, quantile in quantiles.items()}
