@@ -206,7 +206,7 @@ def change(path: Path, edit) -> None:
         ("label_maps/label_map_L3.pth", lambda m: {k: v + 1 for k, v in m.items()}, "label_map_L3.pth numbers"),
         ("label_maps/label_map_L3.pth", lambda m: {**m, "5/1/2": len(m)}, "is not a cell"),
         ("label_maps/label_map_L3.pth", lambda m: [1, 2], "is not a map from folders to classes"),
-        ("label_maps/l3_to_l5.pth", lambda m: {p: [c + 1 for c in cs] for p, cs in m.items()}, "no cell inside it"),
+        ("label_maps/l3_to_l5.pth", lambda m: {p: [c + 1 for c in cs] for p, cs in m.items()}, "is not a cell inside it"),
         ("label_maps/l3_to_l5.pth", lambda m: dict(list(m.items())[1:]), r"l3_to_l5.pth leaves out \d+ children"),
         ("label_maps/l3_to_l5.pth", lambda m: 7, "is not a map from classes to lists"),
         ("models/hierarchy_L3.pth", lambda s: {k: v[:-1] if k.startswith("fc.") else v for k, v in s.items()},

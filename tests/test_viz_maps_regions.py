@@ -49,7 +49,7 @@ def test_a_region_that_was_cut_to_nothing_is_still_said():
 def test_the_words_name_area_and_countries_escaped_and_say_what_coverage_means():
     html = regions_html(answer(region((0, 0, 1, 1), countries=("Fiji", "<b>"))))
     assert "90% region: 410,000 km², in Fiji and &lt;b&gt;" in html
-    assert "Of photographs like those of the calibration split, about 90% lie inside their 90% region." in html
+    assert "Of photographs like those that the run was calibrated with, about 90% lie inside their 90% region." in html
 
 
 @pytest.mark.parametrize(
