@@ -306,16 +306,14 @@ class Predictor:
         """Return the one prediction of several photographs of one place."""
         described = [images.described(i, number) for images, i, number, _ in seen]
         # A photograph that is given twice says no more than once.
-        first = {photo.sha256: k for k, photo in reversed(list(enumerate(described)))}
-        kept = sorted(first.values())
+        _, kept, of = np.unique([photo.sha256 for photo in described], return_index=True, return_inverse=True)
         if len(kept) < len(seen):
             log.warning("%d of %d photographs are identical to others and count once", len(seen) - len(kept), len(seen))
-        seen, described = [seen[k] for k in kept], [described[k] for k in kept]
         # At their number photographs count as one, which is the most that they can repeat each other.
-        model, temperature = prepared.model, min(prepared.options.same_place_temperature, len(seen))
-        output = NetworkOutput.joined([one for _, _, _, one in seen])
+        model, temperature = prepared.model, min(prepared.options.same_place_temperature, len(kept))
+        output = NetworkOutput.joined([seen[k][3] for k in kept])
         posterior = model.posterior(output.logits)
-        agrees = agreement(posterior[max(0, len(posterior) - 2)], temperature)
+        agrees = agreement(posterior[max(0, len(posterior) - 2)], temperature).of_each(of)
         together = fuse_photographs(posterior[-1], temperature)[None]
         answered = prepared.answer(output.one_place(), sum_up(model.tree, together))
         return one_prediction(prepared, described, answered.row(0), Extras(agreement=agrees))

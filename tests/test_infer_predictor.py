@@ -161,6 +161,18 @@ def test_several_photographs_of_one_place_get_one_answer(model, photos):
     assert all(0 <= photo.agreement <= 1 for photo in p.photographs)
 
 
+def test_identical_photographs_of_a_place_count_once_and_all_are_listed(model, photos):
+    once = model.predict([photos[0], photos[1]], same_place=True)
+    again = model.predict([photos[0], photos[1], photos[0].read_bytes()], same_place=True)
+    assert again.point == once.point
+    assert [photo.sha256 for photo in again.photographs] == [once.photographs[k].sha256 for k in (0, 1, 0)]
+    assert again.photographs[2].agreement == once.photographs[0].agreement
+
+
+def test_one_photograph_of_a_place_keeps_its_answer(model, photos):
+    assert model.predict([photos[0]], same_place=True).point == model.predict(photos[0]).point
+
+
 @pytest.mark.parametrize(
     ("image", "complaint"),
     [

@@ -36,6 +36,11 @@ class Agreement:
     shared: NDArray[np.float64]
     contradicting: list[int]
 
+    def of_each(self, same: NDArray[np.int64]) -> "Agreement":
+        """Return the agreement of (M,) photographs, each identical to the one of this row."""
+        rows = [int(k) for odd in self.contradicting for k in np.flatnonzero(same == odd)]
+        return Agreement(self.shared[same], rows)
+
 
 def agreement(log_probability: Tensor, temperature: float) -> Agreement:
     """Compare each of (N, classes) posteriors of one level with what the others together say."""
