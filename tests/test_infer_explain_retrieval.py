@@ -65,6 +65,35 @@ def test_the_nearest_are_those_of_the_highest_cosine_in_whatever_blocks(count, w
     np.testing.assert_allclose(np.take_along_axis(every, rows, 1), cosines, rtol=1e-5)
 
 
+@settings(deadline=None)
+@given(st.integers(1, 40), st.integers(1, 8), st.integers(0, 2**32), st.sampled_from([0, 2**30]))
+def test_photographs_that_are_equally_similar_come_in_their_order_whether_or_not_all_fit_in_memory(
+    count, wanted, seed, kept
+):
+    rng = np.random.default_rng(seed)
+    features = rng.integers(-1, 2, (count, 3)).astype(np.float16)
+    asked = rng.integers(-2, 3, (3, 3)).astype(np.float32)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("infer.explain.retrieval.BLOCK", 7)
+        patched.setattr("infer.explain.retrieval.KEPT_BYTES", kept)
+        rows, cosines = Neighbours(Path(), pd.DataFrame(), features).nearest(asked, wanted)
+    every = asked @ features.astype(np.float32).T
+    order = np.argsort(-every, axis=1, kind="stable")[:, :wanted]
+    np.testing.assert_array_equal(rows, order)
+    np.testing.assert_array_equal(cosines, np.take_along_axis(every, order, 1))
+
+
+def test_features_are_converted_once_and_never_held_beyond_the_bound(monkeypatch):
+    features = np.eye(6, dtype=np.float16)
+    small = Neighbours(Path(), pd.DataFrame(), features)
+    assert small.nearest(np.eye(6)[2:3], 1)[0] == 2
+    assert small._float32 is small._float32
+    monkeypatch.setattr("infer.explain.retrieval.KEPT_BYTES", 4 * features.size - 1)
+    large = Neighbours(Path(), pd.DataFrame(), features)
+    assert large.nearest(np.eye(6)[2:3], 1)[0] == 2
+    assert "_float32" not in vars(large)
+
+
 def test_a_training_photograph_is_the_most_similar_to_itself(tiny, run):
     model, neighbours = pixels_as_features(run, tiny)
     assert len(neighbours.photos) == 36

@@ -5,7 +5,9 @@ Their features are computed once for each run and dataset, and kept in the run f
 
 import json
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,8 @@ COUNT = 6
 """Similar photographs beside an answer."""
 BLOCK = 65_536
 """Photographs compared at a time, which bounds memory."""
+KEPT_BYTES = 2**30
+"""Features that take no more than this in float32 are converted once; of more, each search converts a block at a time."""
 COLUMNS = ["id", "path", "latitude", "longitude", "split", "creator", "licence", "shard", "offset", "size"]
 
 
@@ -55,13 +59,26 @@ class Neighbours:
         wanted = np.asarray(features, dtype=np.float32)
         rows = np.zeros((len(wanted), 0), dtype=np.int64)
         cosines = np.zeros((len(wanted), 0), dtype=np.float32)
-        for start in range(0, len(self.features), BLOCK):
-            block = wanted @ self.features[start : start + BLOCK].astype(np.float32).T
-            place = np.broadcast_to(np.arange(start, start + block.shape[1]), block.shape)
-            rows, cosines = np.hstack([rows, place]), np.hstack([cosines, block])
-            order = np.argsort(-cosines, axis=1, kind="stable")[:, :count]
+        for start, block in self._blocks():
+            compared = wanted @ block.T
+            best = highest(compared, count)
+            rows = np.hstack([rows, best + start])
+            cosines = np.hstack([cosines, np.take_along_axis(compared, best, 1)])
+            order = highest(cosines, count)
             rows, cosines = np.take_along_axis(rows, order, 1), np.take_along_axis(cosines, order, 1)
         return rows, cosines
+
+    def _blocks(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Yield the features in blocks in float32, with the row of the first of each."""
+        small = 4 * self.features.size <= KEPT_BYTES
+        for start in range(0, len(self.features), BLOCK):
+            rows = slice(start, start + BLOCK)
+            yield start, self._float32[rows] if small else self.features[rows].astype(np.float32)
+
+    @cached_property
+    def _float32(self) -> NDArray[np.float32]:
+        # The conversion takes ten times as long as the comparison.
+        return self.features.astype(np.float32)
 
     def places(self, features: ArrayLike) -> NDArray[np.float64]:
         """Return (M, 2) where the photographs most similar to (M, width) features were taken."""
@@ -95,6 +112,22 @@ class Neighbours:
     def pictures(self, ids: list[str]) -> Pictures:
         """Return where the pictures of photographs lie, in the order of their ids."""
         return Pictures.of_dataset(self.data, self.photos.set_index("id", drop=False).loc[ids])
+
+
+def highest(values: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+    """Return, for (M, N) values, the columns of the `count` highest of each row, the highest first, equal ones in order.
+
+    The columns are (M, min(count, N)).
+    """
+    count = min(count, values.shape[1])
+    if not count:
+        return np.zeros((len(values), 0), dtype=np.int64)
+    found = np.empty((len(values), count), dtype=np.int64)
+    for row, negative in enumerate(-values):
+        # Only what is no lower than the last of the highest is sorted: of 100,000 a few.
+        contenders = np.flatnonzero(~(negative > np.partition(negative, count - 1)[count - 1]))
+        found[row] = contenders[np.argsort(negative[contenders], kind="stable")[:count]]
+    return found
 
 
 def _text(value: Any) -> str | None:
