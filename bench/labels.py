@@ -27,8 +27,8 @@ from fetch.pack import run as pack
 from infer.network.transform import InputTransform
 from label_maps.files import read_hierarchy
 from tests.tiny import write_tiny
-from train.config import AugmentConfig
 from train.data import LabelledPhotos, PixelSource, SharedOrder, augmentation
+from train.parts_config import AugmentConfig
 
 COLUMNS = ["id", "path", "latitude", "longitude", "split", "shard", "offset", "size"]
 

@@ -21,7 +21,7 @@ from infer.network.devices import answering_precision, autocast
 from infer.network.network import GeoNetwork, NetworkSpec
 from infer.network.refiner import REFINE, Refiner, RefinerSpec, load_refiner
 from infer.network.sphere import latlon_deg_of
-from infer.network.transform import InputTransform, normalise
+from infer.network.transform import InputTransform
 from infer.network.weights import load_network
 from label_maps.files import hierarchy_hash, read_hierarchy
 from label_maps.run_folder import read_run
@@ -118,7 +118,7 @@ class Model:
     @torch.inference_mode()
     def outputs(self, pixels: Tensor) -> NetworkOutput:
         """Return what the networks say of (B, 3, size, size) uint8 pixels; each trunk is passed once."""
-        images = normalise(pixels.to(self.device))
+        images = self.transform.normalise(pixels.to(self.device))
         outputs: dict[str, Tensor] = {}
         for network in self.networks:
             with autocast(self.device, answering_precision(network.precision, self.device)):

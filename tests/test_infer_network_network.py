@@ -12,7 +12,8 @@ import torchvision
 
 from infer.network.network import GeoNetwork, NetworkSpec, build_trunk, check_image_size
 from infer.network.transform import InputTransform
-from infer.network.weights import load_network, load_pretrained, read_state, save_network
+from infer.network.weight_files import read_state
+from infer.network.weights import load_network, load_pretrained, save_network
 
 SMALL = "shufflenet_v2_x0_5"
 # Those left out compute with numbers while they are built, which tensors without content cannot.
@@ -43,7 +44,7 @@ def same_tensors(one, other):
 @pytest.mark.parametrize("arch", KNOWN)
 def test_every_classifier_of_torchvision_loses_its_last_layer_and_no_other(arch):
     with torch.device("meta"):
-        trunk, width = build_trunk(arch)
+        trunk, width, _ = build_trunk(arch)
         whole = torchvision.models.get_model(arch, weights=None)
     left = dict(trunk.named_modules())
     gone = [(n, layer) for n, layer in whole.named_modules() if n in left and type(layer) is not type(left[n])]
@@ -88,7 +89,9 @@ def test_what_torchvision_does_not_know_as_a_classifier_is_refused_with_what_it_
 
 def test_a_size_of_pictures_that_the_trunk_cannot_take_is_refused_in_one_line():
     spec = spec_of("alexnet", 32)
-    with pytest.raises(ValueError, match=r"alexnet takes no pictures of --image-size 32 \(.*\): most take 224") as bad:
+    with pytest.raises(
+        ValueError, match=r"alexnet takes no pictures of --image-size 32 \(.*\): leave --image-size out"
+    ) as bad:
         check_image_size(GeoNetwork(spec), spec)
     assert "\n" not in str(bad.value)
     check_image_size(GeoNetwork(spec_of("alexnet", 64)), spec_of("alexnet", 64))
@@ -235,7 +238,10 @@ def test_weights_of_another_shape_are_refused_in_one_line(network, tmp_path, sta
 
 
 def test_a_file_that_is_not_there_is_refused(network):
-    with pytest.raises(ValueError, match=r"--weights is imagenet, none or a file; there is no file nowhere\.pth"):
+    with pytest.raises(
+        ValueError,
+        match=r"--weights is pretrained, none, a file, or a package that brings one; there is no file nowhere\.pth",
+    ):
         load_pretrained(network, SMALL, "nowhere.pth")
 
 
@@ -301,7 +307,7 @@ def test_imagenet_weights_without_a_network_name_the_file_to_bring(network, tmp_
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("torch.hub.download_url_to_file", unreachable)
     with pytest.raises(ValueError, match=r"cannot download .*--weights none, or --weights FILE with shufflenet") as bad:
-        load_pretrained(network, SMALL, "imagenet")
+        load_pretrained(network, SMALL, "pretrained")
     assert "\n" not in str(bad.value)
 
 
@@ -310,5 +316,5 @@ def test_imagenet_weights_are_taken_from_where_torch_keeps_them(network, tmp_pat
     monkeypatch.setattr(
         "torchvision.models._api.load_state_dict_from_url", lambda *a, **k: whole_classifier().state_dict()
     )
-    load_pretrained(network, SMALL, "imagenet")
+    load_pretrained(network, SMALL, "pretrained")
     trunk_is_that_of(network, whole_classifier())

@@ -29,14 +29,14 @@ def hub(tmp_path: Path) -> str:
 
 
 def test_a_hub_folder_gives_a_trunk_without_its_last_layer(hub: str) -> None:
-    trunk, width = build_trunk(hub)
+    trunk, width, _ = build_trunk(hub)
     assert width == 5
     assert trunk(torch.zeros(2, 3, 16, 16)).shape == (2, 5)
 
 
 def test_a_hub_gives_its_published_weights(hub: str) -> None:
     network = GeoNetwork(NetworkSpec(hub, {"L1": 4}, "", InputTransform(16)))
-    assert load_pretrained(network, hub, "imagenet") == "trunk starts from imagenet"
+    assert load_pretrained(network, hub, "pretrained") == "trunk starts from pretrained"
     assert torch.all(network.trunk[0].weight == 0.25)
 
 
@@ -52,7 +52,7 @@ def test_what_a_hub_cannot_give_is_one_line(hub: str) -> None:
 @pytest.mark.parametrize("arch", ["resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2"])
 def test_stages_of_a_resnet_give_maxima_and_means_its_own_features_last(arch: str) -> None:
     torch.manual_seed(0)
-    trunk, width = build_trunk(arch)
+    trunk, width, _ = build_trunk(arch)
     images = torch.randn(2, 3, 48, 64)
     with torch.inference_mode():
         features = stage_features(trunk.eval(), images)
@@ -63,7 +63,7 @@ def test_stages_of_a_resnet_give_maxima_and_means_its_own_features_last(arch: st
 
 
 def test_other_trunks_have_no_stages_but_their_end(hub: str) -> None:
-    trunk, width = build_trunk(hub)
+    trunk, width, _ = build_trunk(hub)
     images = torch.randn(2, 3, 16, 16)
     assert stages_width(trunk, width) == width
     torch.testing.assert_close(stage_features(trunk, images), trunk(images), atol=0, rtol=0)
@@ -71,7 +71,7 @@ def test_other_trunks_have_no_stages_but_their_end(hub: str) -> None:
 
 def test_timm_gives_a_trunk_by_name() -> None:
     pytest.importorskip("timm", reason="timm is optional and not installed")
-    trunk, width = build_trunk("timm:resnet10t")
+    trunk, width, _ = build_trunk("timm:resnet10t")
     assert trunk.eval()(torch.zeros(1, 3, 64, 64)).shape == (1, width)
     with pytest.raises(ValueError, match="timm has no model 'resnet10x'; similar ones are"):
         build_trunk("timm:resnet10x")

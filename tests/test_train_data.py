@@ -12,7 +12,6 @@ from dataset.manifest import coordinates, read_manifest
 from geocells.sphere import unit_vectors
 from infer.network.transform import InputTransform
 from label_maps.files import read_hierarchy
-from train.config import AugmentConfig
 from train.data import (
     InOrder,
     LabelledPhotos,
@@ -25,6 +24,7 @@ from train.data import (
     readable,
     sample_weights,
 )
+from train.parts_config import AugmentConfig
 
 STRONG = AugmentConfig(flip=0.5, color_jitter=0.5, rotation_deg=30, crop_scale=0.5, grayscale=0.2)
 

@@ -8,7 +8,6 @@ import torch
 from infer.images import read_pixels
 from infer.model import load_model
 from infer.network.coordinate_head import HEAD
-from infer.network.transform import normalise
 from infer.network.weights import load_network, read_trained
 from label_maps.files import read_hierarchy
 from tests.tiny import joint_config
@@ -46,7 +45,7 @@ def both(run):
 def images_of(tiny, run, split):
     photos = labelled_splits(tiny, run, read_hierarchy(run))[split]
     transform = load_network(run / "joint.safetensors")[1].transform
-    return normalise(torch.stack([read_pixels(photos.pictures, k, transform) for k in range(len(photos))]))
+    return transform.normalise(torch.stack([read_pixels(photos.pictures, k, transform) for k in range(len(photos))]))
 
 
 def test_heads_read_all_stages_and_the_trunk_stays(tiny, run):

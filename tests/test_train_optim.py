@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from train.config import OptimConfig
 from train.optim import after_epoch, build_schedule
+from train.parts_config import OptimConfig
 
 
 @pytest.mark.parametrize("patience", [0, 2, 5])

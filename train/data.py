@@ -22,8 +22,8 @@ from infer.images import read_pixels
 from infer.network.transform import InputTransform
 from label_maps.labels import truth_of
 from plumbing.progress import progress
-from train.config import AugmentConfig
 from train.losses import Targets
+from train.parts_config import AugmentConfig
 
 ORDER_BLOCK = 65_536
 

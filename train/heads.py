@@ -14,14 +14,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from infer.network.network import GeoNetwork, NetworkSpec
-from infer.network.transform import normalise
 from infer.network.weights import load_network, read_trained, save_network
 from plumbing.progress import progress
 from plumbing.world import World
-from train.config import OptimConfig
 from train.data import SharedOrder, mixed_seed, readable
 from train.loop import Training
 from train.optim import after_step, build_schedule, optimizer_of
+from train.parts_config import OptimConfig
 from train.validate import validate
 
 log = logging.getLogger(__name__)
@@ -100,7 +99,9 @@ def _look(network: GeoNetwork, training: Training) -> Examples:
     found = torch.empty(len(chosen), width)
     done = 0
     for index, pixels in progress(readable(loader), "computing features", "batch", len(loader)):
-        images = normalise(pixels.to(training.device)).contiguous(memory_format=torch.channels_last)
+        images = training.spec.transform.normalise(pixels.to(training.device)).contiguous(
+            memory_format=torch.channels_last
+        )
         with training.autocast():
             features = network.features(images)
         found[done : done + len(index)] = features.float().cpu()

@@ -15,7 +15,6 @@ from tqdm import tqdm
 
 from infer.network.devices import autocast
 from infer.network.network import NetworkSpec
-from infer.network.transform import normalise
 from infer.network.weights import save_network
 from plumbing.config import as_plain
 from plumbing.files import write_json
@@ -190,7 +189,8 @@ def _step(training: Training, trainee: Trainee, index: Tensor, pixels: Tensor) -
 def _backward(training: Training, trainee: Trainee, index: Tensor, pixels: Tensor, share: float) -> Tensor:
     """Add the gradient of a part of a batch and return its share of the loss."""
     targets = training.photos.targets(index, training.validation.levels, training.device)
-    images = normalise(pixels.to(training.device, non_blocking=True)).contiguous(memory_format=torch.channels_last)
+    images = training.spec.transform.normalise(pixels.to(training.device, non_blocking=True))
+    images = images.contiguous(memory_format=torch.channels_last)
     images, mixing = mix_pictures(images, training.config.augment)
     with training.autocast():
         outputs = trainee.forward(images)

@@ -8,7 +8,7 @@ from torch import nn
 from torch.optim import lr_scheduler as schedules
 
 from infer.network.network import GeoNetwork
-from train.config import OptimConfig
+from train.parts_config import OptimConfig
 
 Scheduler = schedules.LRScheduler
 

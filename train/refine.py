@@ -21,7 +21,7 @@ from infer.network.devices import answering_precision, autocast, pick_device
 from infer.network.network import GeoNetwork
 from infer.network.refiner import REFINE, Refiner, RefinerSpec, save_refiner, widened_boxes
 from infer.network.sphere import vectors_of
-from infer.network.transform import InputTransform, normalise
+from infer.network.transform import InputTransform
 from infer.network.weights import load_network
 from label_maps.files import hierarchy_hash, read_hierarchy
 from plumbing.files import sha256
@@ -123,7 +123,7 @@ def examples(
         for _, reason in batch.unreadable:
             log.warning("left out: %s", reason)
         if len(batch.index):
-            found.append(_features(network, batch.pixels, device))
+            found.append(_features(network, transform.normalise(batch.pixels.to(device)), device))
             read.append(known[batch.index.numpy()])
     if not read:
         raise ValueError(f"of {len(photos)} photographs of {config.data} none can be read and lies in a known cell")
@@ -133,10 +133,10 @@ def examples(
 
 
 @torch.inference_mode()
-def _features(network: GeoNetwork, pixels: Tensor, device: torch.device) -> Tensor:
+def _features(network: GeoNetwork, images: Tensor, device: torch.device) -> Tensor:
     """Return (B, width) features as `infer.model` computes them for answers."""
     with autocast(device, answering_precision(network.precision, device)):
-        return network.features(normalise(pixels.to(device))).float()
+        return network.features(images).float()
 
 
 def learn(refiner: Refiner, training: Examples, validation: Examples, config: RefineConfig) -> list[dict[str, float]]:

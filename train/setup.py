@@ -14,6 +14,7 @@ from infer.network.coordinate_head import CoordinateSpec
 from infer.network.devices import activation_dtype
 from infer.network.network import GeoNetwork, NetworkSpec, check_image_size
 from infer.network.transform import InputTransform
+from infer.network.trunks import choose_trunk
 from infer.network.weights import load_pretrained
 from label_maps.files import hierarchy_hash
 from label_maps.run_folder import read_run
@@ -124,19 +125,20 @@ def _trainee(config: TrainConfig, network: GeoNetwork, photos: int, world: World
 def _network(
     config: TrainConfig, hierarchy: Hierarchy, plan: Plan, device: torch.device
 ) -> tuple[GeoNetwork, NetworkSpec]:
-    transform = InputTransform(config.image_size)
+    trunk = choose_trunk(config.arch, config.weights, config.image_size, config.resize)
     spec = NetworkSpec(
-        config.arch,
+        trunk.arch,
         plan.classes,
         hierarchy_hash(hierarchy),
-        transform,
+        trunk.transform,
         plan.coordinates,
         precision=str(activation_dtype(config.precision, device)).removeprefix("torch."),
+        trunk_config=trunk.config,
     )
     network = GeoNetwork(spec)
     check_image_size(network, spec)
     log.info(
-        "%s for %s: %s", config.arch, ", ".join(spec.outputs), load_pretrained(network, config.arch, config.weights)
+        "%s for %s: %s", config.arch, ", ".join(spec.outputs), load_pretrained(network, trunk.arch, config.weights)
     )
     return network.to(device).to(memory_format=torch.channels_last), spec
 
@@ -160,7 +162,7 @@ def _training(
     world: World,
     trackers: tuple[Tracker, ...],
 ) -> Training:
-    sources = _sources(config, hierarchy, plan.levels)
+    sources = _sources(config, hierarchy, plan.levels, spec.transform)
     if len(sources.training) < world.size:
         raise ValueError(f"{len(sources.training)} training photographs cannot be dealt to {world.size} processes")
     log.info("%s training and %s validation photographs", f"{len(sources.training):,}", f"{len(sources.validation):,}")
@@ -194,14 +196,13 @@ def _training(
     )
 
 
-def _sources(config: TrainConfig, hierarchy: Hierarchy, levels: Sequence[int]) -> _Sources:
+def _sources(config: TrainConfig, hierarchy: Hierarchy, levels: Sequence[int], transform: InputTransform) -> _Sources:
     kept = labelled_splits(config.data, config.run, hierarchy, levels)
-    transform = InputTransform(config.image_size)
     training, validation = (PixelSource(kept[split], transform, config.seed) for split in SPLITS_USED)
     if config.cache_pixels:
         training.fill_cache(config.workers)
         validation.fill_cache(config.workers)
-    training.augment = augmentation(config.augment, config.image_size)
+    training.augment = augmentation(config.augment, transform.size)
     return _Sources(kept["train"], training, kept["calibration"], validation)
 
 

@@ -10,7 +10,6 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from geocells.sphere import distance_km, geoscore
-from infer.network.transform import normalise
 from plumbing.world import World
 from train.coordinates import AnyObjective
 from train.data import InOrder, LabelledPhotos, PixelSource, readable
@@ -86,7 +85,7 @@ def _share(
     loss_sum, read, ranks, points = 0.0, [], [], []
     for index, pixels in readable(loader):
         with autocast:
-            outputs = network(normalise(pixels.to(device)))
+            outputs = network(check.source.transform.normalise(pixels.to(device)))
         logits = [outputs[name].float() for name in check.outputs]
         targets = check.photos.targets(index, check.levels, device)
         loss_sum += check.objective(logits, targets).item() * len(index)

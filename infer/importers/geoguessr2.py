@@ -25,7 +25,8 @@ from infer.config import ImportConfig
 from infer.decode.posterior import FUSIONS
 from infer.model import TEMPERATURES, model_hash, network_files
 from infer.network.network import GeoNetwork, NetworkSpec
-from infer.network.weights import read_state, save_network
+from infer.network.weight_files import read_state
+from infer.network.weights import save_network
 from label_maps.files import hierarchy_hash, write_hierarchy
 from label_maps.run_folder import begin_run, read_run
 from plumbing.files import write_json, write_text
@@ -289,9 +290,8 @@ def convert(
         raise ValueError(f"{file} has {len(weight)} outputs but {level.source.name} has {len(level.cells)} classes")
     old = torch.from_numpy(ours.old)
     network.trunk.load_state_dict({name: state[name] for name in trunk})
-    never = torch.tensor(NEVER, dtype=bias.dtype)
     network.heads[f"L{level.number}"].load_state_dict(
-        {"weight": weight[old] * (old >= 0)[:, None], "bias": torch.where(old >= 0, bias[old], never)}
+        {"weight": weight[old] * (old >= 0)[:, None], "bias": torch.where(old >= 0, bias[old], NEVER)}
     )
     return network.eval(), spec
 

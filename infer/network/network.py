@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,7 @@ class NetworkSpec:
         hidden: units of the layer between the features of all stages of the trunk and the heads of levels; 0 where
             those are linear in the trunk's own features.
         precision: what its activations were trained in, `float32` or `bfloat16`; `auto` where that was not recorded.
+        trunk_config: what it takes to build the trunk where its library cannot be asked; None where its name is enough.
     """
 
     arch: str
@@ -33,6 +35,7 @@ class NetworkSpec:
     coordinates: CoordinateSpec | None = None
     hidden: int = 0
     precision: str = "auto"
+    trunk_config: dict[str, Any] | None = None
 
     @property
     def outputs(self) -> dict[str, int]:
@@ -70,7 +73,9 @@ class GeoNetwork(nn.Module):
         """Build a network with random weights, or with `blank` heads for weights that are loaded next."""
         super().__init__()
         self.precision = spec.precision
-        self.trunk, self.width = build_trunk(spec.arch)
+        trunk = build_trunk(spec.arch, spec.transform.size, spec.trunk_config)
+        self.trunk, self.width = trunk.module, trunk.width
+        self.removed = trunk.removed
         self.readout = Readout(stages_width(self.trunk, self.width), spec.hidden) if spec.hidden else None
         head = partial(nn.utils.skip_init, nn.Linear) if blank else nn.Linear
         self.heads = nn.ModuleDict({level: head(spec.hidden or self.width, n) for level, n in spec.classes.items()})
@@ -107,4 +112,6 @@ def check_image_size(network: GeoNetwork, spec: NetworkSpec) -> None:
             network.eval()(torch.zeros(1, 3, size, size))
     except (RuntimeError, AssertionError, ValueError) as error:
         reason = (str(error).splitlines() or [""])[0]
-        raise ValueError(f"{spec.arch} takes no pictures of --image-size {size} ({reason}): most take 224") from None
+        raise ValueError(
+            f"{spec.arch} takes no pictures of --image-size {size} ({reason}): leave --image-size out for its own size"
+        ) from None

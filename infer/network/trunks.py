@@ -1,37 +1,110 @@
-"""Trunks by name: any classifier of torchvision, `timm:NAME` where timm is installed, `hub:OWNER/REPOSITORY:NAME`.
+"""Trunks by name: a classifier of torchvision, `timm:NAME`, `hf:NAME` of transformers, `hub:OWNER/REPOSITORY:NAME`.
 
-A trunk is the classifier without its last layer. For a hub, PyTorch Hub downloads and runs the code of that repository:
-name only one that you trust. `hub:FOLDER:NAME` takes a local folder with a hubconf.py.
+A trunk turns pictures into features. Each library is a module of `infer.network.libraries`.
 """
 
-import importlib.util
 from collections.abc import Mapping
+from dataclasses import dataclass
 from http.client import HTTPException
-from pathlib import Path
 from typing import Any
 
 import torch
 import torchvision
 from torch import Tensor, nn
 
+from infer.network.libraries.beheaded import Trunk
+from infer.network.transform import InputTransform
+from plumbing.registry import Entry, Registry
 
-def build_trunk(arch: str) -> tuple[nn.Module, int]:
-    """Return a trunk, randomly initialised, and its number of features.
+TORCHVISION = "torchvision"
+LIBRARIES = Registry(
+    "library of trunks",
+    {
+        TORCHVISION: Entry("infer.network.libraries.torchvision_models", "a classifier by its name alone"),
+        "timm": Entry("infer.network.libraries.timm_models", "timm:NAME"),
+        "hf": Entry("infer.network.libraries.hugging_face", "hf:OWNER/MODEL or hf:FOLDER"),
+        "hub": Entry("infer.network.libraries.torch_hub", "hub:OWNER/REPOSITORY:NAME"),
+    },
+)
+
+
+@dataclass(frozen=True)
+class TrunkChoice:
+    """A trunk by its name, with what a run stores of it.
+
+    Attributes:
+        arch: its name, with the revision where it is from a hub that has some.
+        transform: how pictures reach it.
+        config: what it takes to build it where its library cannot be asked; None where the name is enough.
+    """
+
+    arch: str
+    transform: InputTransform
+    config: dict[str, Any] | None
+
+
+def choose_trunk(arch: str, weights: str, size: int | None = None, resize: str = "auto") -> TrunkChoice:
+    """Return a trunk as its library describes it.
+
+    Args:
+        arch: its name.
+        weights: what it starts from. A trunk with random weights has no way to be fed: it sees the whole picture, squashed.
+        size: pixels a side; None is the size of its published weights, 224 for random ones.
+        resize: `auto` as its published weights were measured, or `squash` or `crop`.
 
     Raises:
-        ValueError: there is no classifier of that name.
+        ValueError: there is no such trunk.
     """
-    library, _, name = arch.partition(":")
-    if library == "timm" and name:
-        model = _timm(name, pretrained=False)
-        return model, int(model.num_features)
-    if library == "hub" and name:
-        return _beheaded(_hub(name, pretrained=False), arch)
-    known = torchvision.models.list_models(module=torchvision.models)
-    if arch not in known:
-        raise ValueError(f"torchvision has no classifier {arch!r}; it has: {', '.join(known)}; others are timm:NAME")
-    extra = {"aux_logits": False, "init_weights": True} if arch in ("googlenet", "inception_v3") else {}
-    return _beheaded(torchvision.models.get_model(arch, weights=None, **extra), arch)
+    library, name = _library(arch)
+    own = library.transform(name)
+    if weights == "none":
+        plain = InputTransform(size or 224, "squash" if resize == "auto" else resize, mean=own.mean, std=own.std)
+        return TrunkChoice(arch, plain, library.config(name))
+    config = library.config(name)
+    if hasattr(library, "pinned"):
+        arch = f"{arch.partition(':')[0]}:{library.pinned(name)}"
+    return TrunkChoice(arch, own.resized(size, resize), config)
+
+
+def build_trunk(arch: str, size: int | None = None, config: Mapping[str, Any] | None = None) -> Trunk:
+    """Return a trunk, randomly initialised.
+
+    Args:
+        arch: its name.
+        size: pixels a side of the pictures that it gets; None is its own size.
+        config: what a run stores of it, where it stores something.
+
+    Raises:
+        ValueError: there is no trunk of that name, or its package is not installed.
+    """
+    library, name = _library(arch)
+    trunk: Trunk = library.build(name, size, config)
+    return trunk
+
+
+def pretrained_state(arch: str, trunk: nn.Module) -> Mapping[str, Tensor]:
+    """Return the tensors of a trunk's published weights, downloaded on first use.
+
+    Raises:
+        ValueError: they cannot be had.
+    """
+    library, name = _library(arch)
+    try:
+        state: Mapping[str, Tensor] = library.pretrained(name, trunk)
+        return state
+    # No network, a torn download, another file's hash: each library has its own errors for these.
+    except (OSError, HTTPException, RuntimeError) as error:
+        raise ValueError(
+            f"cannot download the pretrained weights of {arch} ({str(error).splitlines()[0]}): give --weights none, or "
+            f"--weights FILE with {library.weights_file(name)} copied from another machine"
+        ) from None
+
+
+def _library(arch: str) -> tuple[Any, str]:
+    """Return the module of a trunk's library and the name that it knows it by."""
+    prefix, _, name = arch.partition(":")
+    known = prefix in LIBRARIES and prefix != TORCHVISION and name
+    return (LIBRARIES[prefix].load(), name) if known else (LIBRARIES[TORCHVISION].load(), arch)
 
 
 def stages_width(trunk: nn.Module, width: int) -> int:
@@ -59,70 +132,3 @@ def stage_features(trunk: nn.Module, images: Tensor) -> Tensor:
     for stage in (trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4):
         maps.append(stage(maps[-1]))
     return torch.cat([*(seen.amax(dim=(2, 3)) for seen in maps[1:]), *(seen.mean(dim=(2, 3)) for seen in maps[1:])], 1)
-
-
-def _beheaded(model: nn.Module, arch: str) -> tuple[nn.Module, int]:
-    """Return a classifier without its last layer, and the number of features that the layer took."""
-    # The last layer is linear, or, in SqueezeNet, a 1x1 convolution to the 1,000 classes of ImageNet.
-    layers = [(name, layer) for name, layer in model.named_modules() if _classifies(layer)]
-    if not layers:
-        raise ValueError(f"{arch} is not a classifier: it does not end in a linear layer")
-    name, layer = layers[-1]
-    owner, _, leaf = name.rpartition(".")
-    setattr(model.get_submodule(owner), leaf, nn.Identity())
-    return model, layer.in_features if isinstance(layer, nn.Linear) else int(layer.in_channels)
-
-
-def _classifies(layer: nn.Module) -> bool:
-    return isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv2d) and layer.out_channels == 1000)
-
-
-def _timm(name: str, pretrained: bool) -> Any:
-    if importlib.util.find_spec("timm") is None:
-        raise ValueError(f"timm:{name} needs its package: pip install timm")
-    import timm
-
-    if not timm.is_model(name):
-        near = ", ".join(timm.list_models(f"{name[:6]}*")[:8])
-        raise ValueError(f"timm has no model {name!r}" + (f"; similar ones are {near}" if near else ""))
-    return timm.create_model(name, pretrained=pretrained, num_classes=0)
-
-
-def _hub(name: str, pretrained: bool) -> nn.Module:
-    repository, _, model = name.rpartition(":")
-    if not repository:
-        raise ValueError(f"hub:{name} is not of the form hub:OWNER/REPOSITORY:NAME")
-    source = "local" if Path(repository).is_dir() else "github"
-    try:
-        # Naming a repository is the user's consent to run its code.
-        loaded = torch.hub.load(repository, model, source=source, trust_repo=True, pretrained=pretrained)
-    except (OSError, HTTPException, RuntimeError, ValueError, ImportError) as error:
-        raise ValueError(f"hub:{name} cannot be loaded ({str(error).splitlines()[0]})") from None
-    if not isinstance(loaded, nn.Module):
-        raise ValueError(f"hub:{name} gives no network but {type(loaded).__name__}")
-    return loaded
-
-
-def pretrained_state(arch: str) -> Mapping[str, Tensor]:
-    """Return the tensors of a classifier's published weights, downloaded on first use.
-
-    Raises:
-        ValueError: they cannot be had.
-    """
-    library, _, name = arch.partition(":")
-    file = "weights"
-    try:
-        if library == "timm" and name:
-            return _timm(name, pretrained=True).state_dict()
-        if library == "hub" and name:
-            return _hub(name, pretrained=True).state_dict()
-        chosen = torchvision.models.get_model_weights(arch).DEFAULT
-        file = chosen.url.rsplit("/", 1)[-1]
-        state: Mapping[str, Tensor] = chosen.get_state_dict(progress=True, check_hash=True)
-        return state
-    # No network, a torn download, another file's hash: each library has its own errors for these.
-    except (OSError, HTTPException, RuntimeError) as error:
-        raise ValueError(
-            f"cannot download the ImageNet weights of {arch} ({str(error).splitlines()[0]}): give --weights none, or "
-            f"--weights FILE with {file} copied from another machine"
-        ) from None

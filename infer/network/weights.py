@@ -10,12 +10,12 @@ from typing import Any
 import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
 from infer.network.coordinate_head import CoordinateSpec
 from infer.network.network import GeoNetwork, NetworkSpec
 from infer.network.transform import InputTransform
 from infer.network.trunks import pretrained_state
+from infer.network.weight_files import find_weights, in_order, read_state, unprefixed
 from plumbing.files import atomic_path
 
 
@@ -25,54 +25,39 @@ def load_pretrained(network: GeoNetwork, arch: str, weights: str) -> str:
     Args:
         network: the network.
         arch: its trunk's name.
-        weights: `none`, `imagenet` (the best weights of its library, downloaded on first use), or a file: torchvision's
-            `.pth`, a `.safetensors` of a trunk, or the network of another run.
+        weights: `none`, `pretrained` (those that its library publishes, downloaded on first use), or a file: torchvision's
+            `.pth`, a `.safetensors` of a trunk, the network of another run; or a package that brings such a file.
 
     Raises:
-        ValueError: the weights cannot be had, or fit nothing of the trunk.
+        ValueError: the weights cannot be had, or are of another architecture.
     """
     if weights == "none":
         return "trunk starts from random weights"
-    if weights == "imagenet":
-        state = pretrained_state(arch)
-    elif Path(weights).is_file():
-        state = read_state(Path(weights))
+    own = network.trunk.state_dict()
+    if weights == "pretrained":
+        state = dict(pretrained_state(arch, network.trunk))
     else:
-        raise ValueError(f"--weights is imagenet, none or a file; there is no file {weights}")
-    if any(name.startswith("trunk.") for name in state):
-        state = {name.removeprefix("trunk."): tensor for name, tensor in state.items() if name.startswith("trunk.")}
+        state = unprefixed(read_state(find_weights(weights)), set(own))
+        state = in_order(state, own) or state
     # Old files of DenseNet name their layers `norm.1`; what else is old, the layers themselves know to read.
     state = {re.sub(r"(denselayer\d+\.(?:norm|conv))\.(\d)", r"\1\2", name): tensor for name, tensor in state.items()}
+    state = {name: tensor for name, tensor in state.items() if not name.startswith(network.removed)}
     try:
-        absent = network.trunk.load_state_dict(state, strict=False).missing_keys
+        missing, unused = network.trunk.load_state_dict(state, strict=False)
     except RuntimeError as error:
         raise ValueError(f"--weights {weights} does not fit {arch}: {str(error).splitlines()[-1].strip()}") from None
-    if absent:
-        count = len(network.trunk.state_dict())
-        raise ValueError(
-            f"--weights {weights} does not fit {arch}: it lacks {len(absent)} of {count}, such as {absent[0]}"
-        )
+    # Files older than this counter of batch norm lack it, and nothing reads it.
+    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+    if missing or unused:
+        raise ValueError(f"--weights {weights} does not fit {arch}: {_difference(missing, unused, len(own))}")
     return f"trunk starts from {weights}"
 
 
-def read_state(path: Path) -> dict[str, Tensor]:
-    """Read tensors by name from `.safetensors` or `.pth`; no code in a file is ever run.
-
-    Raises:
-        ValueError: the file holds no tensors by name.
-    """
-    try:
-        if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
-        loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
-        raise ValueError(f"{path} holds no weights that can be read ({type(error).__name__})") from None
-    except Exception as error:  # pickle's own errors share no other base
-        raise ValueError(f"{path} is refused: it holds more than tensors ({type(error).__name__})") from None
-    state = loaded.get("model_state_dict", loaded) if isinstance(loaded, dict) else {}
-    if not isinstance(state, dict) or not state or not all(isinstance(tensor, Tensor) for tensor in state.values()):
-        raise ValueError(f"{path} holds no state dict: a mapping from names to tensors is needed")
-    return dict(state)
+def _difference(missing: list[str], unused: list[str], count: int) -> str:
+    """Return in words which tensors of a file are not those of a trunk."""
+    parts = [f"it lacks {len(missing)} of {count} tensors, such as {missing[0]}"] if missing else []
+    parts += [f"{len(unused)} of its tensors have no place there, such as {unused[0]}"] if unused else []
+    return f"{' and '.join(parts)}; name the architecture that it is of (--arch)"
 
 
 def save_network(path: Path, network: GeoNetwork, spec: NetworkSpec, trained: Mapping[str, Any]) -> None:
@@ -119,4 +104,6 @@ def _spec(plain: Mapping[str, Any]) -> NetworkSpec:
     if stored is not None:
         mean, std = stored["mean_deg"], stored["std_deg"]
         coordinates = CoordinateSpec(stored["kind"], (mean[0], mean[1]), (std[0], std[1]))
-    return NetworkSpec(**{**plain, "transform": InputTransform(**plain["transform"]), "coordinates": coordinates})
+    return NetworkSpec(
+        **{**plain, "transform": InputTransform.from_json(plain["transform"]), "coordinates": coordinates}
+    )
