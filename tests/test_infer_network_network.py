@@ -318,3 +318,41 @@ def test_imagenet_weights_are_taken_from_where_torch_keeps_them(network, tmp_pat
     )
     load_pretrained(network, SMALL, "pretrained")
     trunk_is_that_of(network, whole_classifier())
+
+
+SHUFFLE = "shufflenet_v2_x0_5"
+
+
+@pytest.mark.parametrize("key", ["state_dict", "model", "model_state_dict"])
+@pytest.mark.parametrize("prefix", ["module.", "backbone.", "_orig_mod.module."])
+def test_weights_are_found_under_the_wrappers_of_training_scripts(tmp_path, key, prefix):
+    torch.manual_seed(1)
+    source, target = (GeoNetwork(spec_of(SHUFFLE, 32)) for _ in range(2))
+    state = {prefix + name: tensor for name, tensor in source.trunk.state_dict().items()}
+    state |= {"head.weight": torch.zeros(3, 3)} if prefix == "backbone." else {}
+    torch.save({key: state, "epoch": 7}, tmp_path / "w.pth")
+    load_pretrained(target, SHUFFLE, str(tmp_path / "w.pth"))
+    for name, tensor in source.trunk.state_dict().items():
+        torch.testing.assert_close(target.trunk.state_dict()[name], tensor, rtol=0, atol=0)
+
+
+def test_weights_of_a_deeper_network_are_refused_although_all_of_the_shallow_one_is_in_them(tmp_path):
+    deep = torchvision.models.get_model("resnet34", weights=None)
+    torch.save(deep.state_dict(), tmp_path / "resnet34.pth")
+    with pytest.raises(
+        ValueError, match=r"does not fit resnet18: 96 of its tensors have no place there, such as layer1\.2"
+    ):
+        load_pretrained(GeoNetwork(spec_of("resnet18", 32)), "resnet18", str(tmp_path / "resnet34.pth"))
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"<!DOCTYPE html>\n<html><body>404", "is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "Git LFS"),
+    ],
+)
+def test_what_was_saved_in_the_place_of_weights_is_named(tmp_path, content, kind):
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.raises(ValueError, match=kind):
+        load_pretrained(GeoNetwork(spec_of(SHUFFLE, 32)), SHUFFLE, str(tmp_path / "w.pth"))
