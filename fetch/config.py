@@ -242,14 +242,22 @@ class Osv5mConfig(IngestConfig):
     The parts stay in a folder of the dataset; delete them when the dataset is there and you need the space.
     """
 
-    GROUPS: ClassVar[Groups] = {"parts": "test_parts split_from", "hub": "repo revision endpoint store"}
+    GROUPS: ClassVar[Groups] = {
+        "parts": "images test_parts test_images split_from",
+        "hub": "repo revision endpoint store",
+    }
 
     out: Path
     """Dataset folder to make, or to continue, such as data/osv5m."""
     parts: tuple[str, ...]
     """Parts of the training pictures, such as 00 01; a wrong name lists those that exist."""
+    images: int = 0
+    """Take at most this many training pictures, drawn from the parts by --seed; a larger number adds to a smaller one. 0 takes
+    all."""
     test_parts: tuple[str, ...] = ("00",)
     """Parts of the official test pictures; nothing behind the flag takes none."""
+    test_images: int = 0
+    """Take at most this many test pictures; 0 takes all."""
     split_from: Literal["table", "groups"] = "table"
     """table keeps the official test split and shares out the rest; groups shares out all, as --split says."""
     repo: str = "osv5m/osv5m"
@@ -265,12 +273,17 @@ class Osv5mConfig(IngestConfig):
         """Refuse what cannot work."""
         super().__post_init__()
         check_address("--endpoint", self.endpoint)
+        for flag, most in (("--images", self.images), ("--test-images", self.test_images)):
+            if most < 0:
+                raise ValueError(f"{flag} must be 1 or more, or 0 for all, got {most}")
         if not self.parts and not self.test_parts:
             raise ValueError("--parts and --test-parts name nothing: name a part, such as --parts 00")
         if self.split_from == "table" and self.test_parts:
             refuse_idle(self, ("test_share",), "with --split-from table, which keeps the official test split")
         if not self.test_parts:
-            refuse_idle(self, ("split_from",), "without --test-parts, since only they have an official split")
+            refuse_idle(
+                self, ("split_from", "test_images"), "without --test-parts, since only they have an official split"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

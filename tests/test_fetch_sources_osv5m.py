@@ -97,6 +97,19 @@ def test_another_part_adds_to_the_dataset_and_asks_for_no_more_than_it_lacks(hub
     assert downloads(hub) == []
 
 
+def test_a_number_of_pictures_is_drawn_and_a_larger_number_adds_to_it(hub, tmp_path):
+    ids = []
+    for number in (6, 9):
+        run(config(hub, tmp_path / "d", "00", images=number, test_images=4))
+        photos = read_manifest(tmp_path / "d")
+        assert (photos["split"] == "test").sum() == 4
+        ids.append(set(photos["id"][photos["split"] != "test"]))
+    assert [len(found) for found in ids] == [6, 9]
+    assert ids[0] < ids[1] < {str(n) for n in range(20)}
+    with pytest.raises(ValueError, match="--images must be 1 or more, or 0 for all, got -1"):
+        config(hub, tmp_path / "d", "00", images=-1)
+
+
 def test_the_split_can_be_made_again_and_test_parts_left_out(hub, tmp_path):
     run(config(hub, tmp_path / "a", "00", "01", split_from="groups", split="cell"))
     held_out = read_manifest(tmp_path / "a").set_index("id")["split"] == "test"

@@ -1,5 +1,6 @@
 """`python -m fetch osv5m`: OpenStreetView-5M by parts, through the files of a hub."""
 
+import hashlib
 import io
 import logging
 import re
@@ -46,7 +47,8 @@ def run(config: Osv5mConfig) -> None:
     hub.bring(wanted, store, and_as_much_for=config.out)
     archives = {side: [store / part.path for part in parts[side]] for side in SIDES}
     rejected: list[Rejection] = []
-    pictures = {side: _names(archives[side]) for side in SIDES}
+    most = {"train": config.images, "test": config.test_images}
+    pictures = {side: _drawn(_names(archives[side]), most[side], config.seed) for side in SIDES}
     total = sum(len(names) for names in pictures.values())
     candidates = (
         candidate
@@ -112,6 +114,18 @@ def _names(archives: Iterable[Path]) -> dict[str, tuple[Path, str]]:
         except zipfile.BadZipFile as error:
             raise ValueError(f"{path} is not a zip file ({error}), though its hash is that of the hub's") from None
     return found
+
+
+def _drawn(pictures: dict[str, tuple[Path, str]], most: int, seed: int) -> dict[str, tuple[Path, str]]:
+    """Return at most so many pictures, in the order that they were in; 0 is all.
+
+    Each has its own random number, so that a larger draw holds every smaller one.
+    """
+    if not most or len(pictures) <= most:
+        return pictures
+    number = {name: hashlib.blake2b(f"{seed} {name}".encode(), digest_size=8).digest() for name in pictures}
+    drawn = set(sorted(pictures, key=number.__getitem__)[:most])
+    return {name: where for name, where in pictures.items() if name in drawn}
 
 
 def _candidates(
