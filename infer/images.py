@@ -156,9 +156,12 @@ class PhotoBatch:
 class PhotoFiles(Dataset[tuple[int, Tensor | str]]):
     """Each photograph's pixels, or the reason why there are none."""
 
-    def __init__(self, pictures: Readable, transform: InputTransform) -> None:
+    def __init__(
+        self, pictures: Readable, transform: InputTransform, change: Callable[[int, Tensor], Tensor] | None = None
+    ) -> None:
         self.pictures = pictures
         self.transform = transform
+        self.change = change
 
     def __len__(self) -> int:
         """Return how many photographs there are."""
@@ -167,7 +170,8 @@ class PhotoFiles(Dataset[tuple[int, Tensor | str]]):
     def __getitem__(self, index: int) -> tuple[int, Tensor | str]:
         """Return the index with pixels, or with the reason."""
         try:
-            return index, read_pixels(self.pictures, index, self.transform)
+            pixels = read_pixels(self.pictures, index, self.transform)
+            return index, pixels if self.change is None else self.change(index, pixels)
         except ValueError as error:
             return index, str(error)
 
@@ -193,9 +197,13 @@ def photo_batches(
     batch_size: int,
     workers: int,
     batches: Sequence[Any] | None = None,
+    change: Callable[[int, Tensor], Tensor] | None = None,
 ) -> Iterator[PhotoBatch]:
-    """Yield photographs in order, in batches; or in the `batches` given, each the indices of one."""
-    dataset = PhotoFiles(pictures, transform)
+    """Yield photographs in order, in batches; or in the `batches` given, each the indices of one.
+
+    `change` is applied to the pixels of each photograph, by its index.
+    """
+    dataset = PhotoFiles(pictures, transform, change)
     workers = workers if len(dataset) >= FEW else 0
     if batches is None:
         yield from DataLoader(dataset, batch_size, num_workers=workers, collate_fn=_collate)

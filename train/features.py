@@ -1,0 +1,82 @@
+"""`python -m train features`: the features of a dataset's pictures, by any number of processes, ready for whatever reads them."""
+
+import logging
+from pathlib import Path
+
+import torch
+
+from dataset.features import FOLDER
+from dataset.images import Pictures
+from dataset.manifest import read_manifest
+from dataset.picture_keys import COLUMNS, picture_keys
+from infer.features import Computed, Extractor, Work, compute_features
+from infer.model import network_files
+from infer.network.devices import activation_dtype, answering_precision
+from infer.network.network import GeoNetwork, NetworkSpec, check_image_size
+from infer.network.trunks import choose_trunk
+from infer.network.weights import load_network, load_pretrained
+from label_maps.files import read_hierarchy
+from plumbing.world import World
+from train.distributed import own_device
+from train.features_config import FeaturesConfig
+from train.views import AugmentedViews
+
+log = logging.getLogger(__name__)
+
+
+def main(config: FeaturesConfig) -> None:
+    """Compute what is missing, and say how fast."""
+    world = World.from_env()
+    if not world.first:
+        logging.getLogger().setLevel(logging.WARNING)
+    network, spec, precision = _network(config, own_device(config.device, world))
+    photos = read_manifest(config.data, ["id", "split", *COLUMNS])
+    photos = photos[photos["split"].isin(config.split)] if config.split else photos
+    if not len(photos):
+        raise ValueError(f"{config.data} holds no photographs of --split {' '.join(config.split)}")
+    keys, pictures = picture_keys(config.data, photos), Pictures.of_dataset(config.data, photos)
+    work = Work(config.batch_size, config.workers, world)
+    device = next(network.parameters()).device
+    plain = Extractor.of(network, spec, device, precision)
+    done = [compute_features(plain, config.data, keys, pictures, work)]
+    folders = [config.data / FOLDER / plain.kind.fingerprint]
+    if config.views:
+        views = AugmentedViews(config.augment, spec.transform.size, config.seed)
+        changed = Extractor.of(network, spec, device, precision, views)
+        folders.append(config.data / FOLDER / changed.kind.fingerprint)
+        for view in range(1, config.views + 1):
+            done.append(compute_features(changed, config.data, keys, pictures, work, view, views))
+    if world.first:
+        print(_summary(done, folders, world))
+
+
+def _network(config: FeaturesConfig, device: torch.device) -> tuple[GeoNetwork, NetworkSpec, str]:
+    """Return a network, its spec and the precision that it computes in."""
+    if config.run is not None:
+        network, spec = load_network(network_files(config.run, read_hierarchy(config.run))[-1], device)
+        network = network.to(memory_format=torch.channels_last)
+        own = answering_precision(network.precision, device)
+        return network, spec, own if config.precision == "auto" else config.precision
+    assert config.arch is not None, "the config refuses to name neither"
+    trunk = choose_trunk(config.arch, config.weights, config.image_size, config.resize)
+    precision = str(activation_dtype(config.precision, device)).removeprefix("torch.")
+    # As `train joint` begins, so that random weights are those of a training with the same seed.
+    torch.manual_seed(config.seed)
+    # A hidden layer of one unit: it is never asked, and has the network compute what a hidden layer would read.
+    spec = NetworkSpec(
+        trunk.arch, {}, "", trunk.transform, hidden=int(config.stages), precision=precision, trunk_config=trunk.config
+    )
+    network = GeoNetwork(spec)
+    check_image_size(network, spec)
+    log.info("%s: %s", config.arch, load_pretrained(network, trunk.arch, config.weights))
+    return network.to(device).to(memory_format=torch.channels_last), spec, precision
+
+
+def _summary(done: list[Computed], folders: list[Path], world: World) -> str:
+    pictures, seconds = sum(part.pictures for part in done), sum(part.seconds for part in done)
+    known, unreadable = sum(part.known for part in done), len(done[0].unreadable)
+    share = f", the share of one of {world.size} processes" if world.size > 1 else ""
+    pace = f" at {pictures / seconds:,.1f} pictures a second" if pictures else ""
+    said = [f"computed features of {pictures:,} pictures and views{pace}{share}; {known:,} were there already"]
+    said += [f"{unreadable:,} pictures cannot be read and have none"] if unreadable else []
+    return "\n".join([*said, *(f"wrote {folder}" for folder in folders)])
