@@ -27,7 +27,8 @@ def run_command(module: str, *flags: str, threads: int | None = None) -> float:
         text=True,
     )
     assert process.stdout is not None
-    output = process.stdout.read()
+    with process.stdout:
+        output = process.stdout.read()
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
