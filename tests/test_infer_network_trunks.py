@@ -5,7 +5,7 @@ import torch
 
 from infer.network.network import GeoNetwork, NetworkSpec
 from infer.network.transform import InputTransform
-from infer.network.trunks import build_trunk, stage_features, stages_width
+from infer.network.trunks import build_trunk
 from infer.network.weights import load_pretrained
 
 HUBCONF = """
@@ -47,26 +47,6 @@ def test_what_a_hub_cannot_give_is_one_line(hub: str) -> None:
         build_trunk(hub.replace("little", "words"))
     with pytest.raises(ValueError, match="not of the form"):
         build_trunk("hub:alone")
-
-
-@pytest.mark.parametrize("arch", ["resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2"])
-def test_stages_of_a_resnet_give_maxima_and_means_its_own_features_last(arch: str) -> None:
-    torch.manual_seed(0)
-    trunk, width, _ = build_trunk(arch)
-    images = torch.randn(2, 3, 48, 64)
-    with torch.inference_mode():
-        features = stage_features(trunk.eval(), images)
-        torch.testing.assert_close(features[:, -width:], trunk(images))
-    assert features.shape == (2, stages_width(trunk, width))
-    maxima, means = features.chunk(2, dim=1)
-    assert (maxima >= means).all()
-
-
-def test_other_trunks_have_no_stages_but_their_end(hub: str) -> None:
-    trunk, width, _ = build_trunk(hub)
-    images = torch.randn(2, 3, 16, 16)
-    assert stages_width(trunk, width) == width
-    torch.testing.assert_close(stage_features(trunk, images), trunk(images), atol=0, rtol=0)
 
 
 def test_timm_gives_a_trunk_by_name() -> None:

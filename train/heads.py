@@ -6,7 +6,7 @@ and a hidden layer reads more from them (bench/LOG.md). Decoupled training of he
 """
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -57,7 +57,7 @@ def read_out(training: Training, epochs: int) -> Path | None:
     Returns:
         The checkpoint of the new network; None where the calibration split is not answered better.
     """
-    spec = replace(training.spec, hidden=HIDDEN)
+    spec = training.spec.with_hidden(HIDDEN)
     network = _fresh(spec, training)
     _learn(network, _look(network, training), training, epochs)
     trained = read_trained(training.best())

@@ -1,6 +1,6 @@
 """The network: a trunk that turns pictures into features, with one head per level, or for a coordinate."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from infer.network.coordinate_head import HEAD, CoordinateSpec
+from infer.network.stages import OWN, RESNET, StageFeatures, stages_of
 from infer.network.transform import InputTransform
-from infer.network.trunks import build_trunk, stage_features, stages_width
+from infer.network.trunks import build_trunk
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class NetworkSpec:
         coordinates: how its coordinate head is read; None where it has none.
         hidden: units of the layer between the features of all stages of the trunk and the heads of levels; 0 where
             those are linear in the trunk's own features.
+        stages: how that layer reads the stages, see `infer.network.stages`; empty in runs of 0.1.0, which read those of
+            ResNets alone.
         precision: what its activations were trained in, `float32` or `bfloat16`; `auto` where that was not recorded.
         trunk_config: what it takes to build the trunk where its library cannot be asked; None where its name is enough.
     """
@@ -36,6 +39,12 @@ class NetworkSpec:
     hidden: int = 0
     precision: str = "auto"
     trunk_config: dict[str, Any] | None = None
+    stages: str = ""
+
+    def with_hidden(self, hidden: int) -> "NetworkSpec":
+        """Return the spec of a network whose heads read all stages of its trunk through a hidden layer."""
+        trunk = build_trunk(self.arch, self.transform.size, self.trunk_config).module
+        return replace(self, hidden=hidden, stages=stages_of(trunk))
 
     @property
     def outputs(self) -> dict[str, int]:
@@ -76,11 +85,22 @@ class GeoNetwork(nn.Module):
         trunk = build_trunk(spec.arch, spec.transform.size, spec.trunk_config)
         self.trunk, self.width = trunk.module, trunk.width
         self.removed = trunk.removed
-        self.readout = Readout(stages_width(self.trunk, self.width), spec.hidden) if spec.hidden else None
+        self.stages = self._stages(spec) if spec.hidden else None
+        self.readout = Readout(self.features_width, spec.hidden) if spec.hidden else None
         head = partial(nn.utils.skip_init, nn.Linear) if blank else nn.Linear
         self.heads = nn.ModuleDict({level: head(spec.hidden or self.width, n) for level, n in spec.classes.items()})
         if spec.coordinates:
             self.heads[HEAD] = head(self.width, spec.coordinates.width)
+
+    def _stages(self, spec: NetworkSpec) -> StageFeatures | None:
+        of_0_1_0 = RESNET if stages_of(self.trunk) == RESNET else OWN
+        kind = spec.stages or of_0_1_0
+        return None if kind == OWN else StageFeatures(self.trunk, kind, self.width, spec.transform.size)
+
+    @property
+    def features_width(self) -> int:
+        """Return how many features `features` gives."""
+        return self.width if self.stages is None else self.stages.width
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Return, for each level, (B, classes) logits of (B, 3, H, W) normalised images; one pass of the trunk."""
@@ -88,10 +108,8 @@ class GeoNetwork(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """Return (B, width) features of (B, 3, H, W) normalised images, those of all stages where the heads want them."""
-        if self.readout is not None:
-            return stage_features(self.trunk, images)
-        own: Tensor = self.trunk(images)
-        return own
+        found: Tensor = self.trunk(images) if self.stages is None else self.stages(self.trunk, images)
+        return found
 
     def answers(self, features: Tensor) -> dict[str, Tensor]:
         """Return the output of each head for (B, width) features."""

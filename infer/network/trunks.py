@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any
 
-import torch
-import torchvision
 from torch import Tensor, nn
 
 from infer.network.libraries.beheaded import Trunk
@@ -105,30 +103,3 @@ def _library(arch: str) -> tuple[Any, str]:
     prefix, _, name = arch.partition(":")
     known = prefix in LIBRARIES and prefix != TORCHVISION and name
     return (LIBRARIES[prefix].load(), name) if known else (LIBRARIES[TORCHVISION].load(), arch)
-
-
-def stages_width(trunk: nn.Module, width: int) -> int:
-    """Return how many features `stage_features` gives of a trunk with `width` features of its own."""
-    # The stages of a ResNet have 1, 2, 4 and 8 times as many channels as its first; each gives maxima and means.
-    return width // 8 * 15 * 2 if isinstance(trunk, torchvision.models.ResNet) else width
-
-
-def stage_features(trunk: nn.Module, images: Tensor) -> Tensor:
-    """Return the maximum and the mean, over the picture, of what each stage of a trunk answers; its own features come last.
-
-    Early stages know colours and textures that the last one has given up for what it was trained to tell apart.
-
-    Args:
-        trunk: a ResNet of torchvision; of any other trunk there are its own features alone.
-        images: (B, 3, H, W), normalised.
-
-    Returns:
-        (B, `stages_width`) features.
-    """
-    if not isinstance(trunk, torchvision.models.ResNet):
-        own: Tensor = trunk(images)
-        return own
-    maps = [trunk.maxpool(trunk.relu(trunk.bn1(trunk.conv1(images))))]
-    for stage in (trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4):
-        maps.append(stage(maps[-1]))
-    return torch.cat([*(seen.amax(dim=(2, 3)) for seen in maps[1:]), *(seen.mean(dim=(2, 3)) for seen in maps[1:])], 1)
