@@ -20,7 +20,6 @@ from infer.images import photo_batches
 from infer.network.devices import activation_dtype, autocast
 from infer.network.network import GeoNetwork, NetworkSpec
 from infer.network.transform import InputTransform
-from infer.network.trunks import stages_width
 from plumbing.progress import progress
 from plumbing.world import World
 
@@ -85,13 +84,12 @@ class Extractor:
             precision: `auto`, `float32` or `bfloat16`.
             views: random changes of the pictures; None for pictures as they are.
         """
-        whole = spec.hidden and stages_width(network.trunk, network.width) != network.width
         kind = FeatureKind(
             arch=spec.arch,
             trunk_hash=trunk_hash(network),
             transform=asdict(spec.transform),
             precision=str(activation_dtype(precision, device)).removeprefix("torch."),
-            output="stages" if whole else "own",
+            output="own" if network.stages is None else network.stages.kind,
             changes=None if views is None else dict(views.about),
         )
         return cls(network.eval(), spec.transform, kind, device)
