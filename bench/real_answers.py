@@ -1,9 +1,8 @@
 """How `bench.real` answers: features of trunks, heads on them, last stages that learn, and probabilities that are calibrated."""
 
-import hashlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -14,17 +13,16 @@ from torch import Tensor, nn
 
 from bench.real_photographs import Photographs
 from dataset.groups import group_weights
+from infer.features import Extractor, Work, compute_features
 from infer.network.network import GeoNetwork, NetworkSpec, Readout
-from infer.network.transform import InputTransform
 from infer.network.trunks import choose_trunk
 from infer.network.weights import load_pretrained
-from plumbing.files import atomic_path
 from plumbing.images import open_rgb
 from plumbing.progress import progress
 from train.heads import BATCH, HIDDEN, OPTIM
 from train.optim import after_step, build_schedule, optimizer_of
 
-PART = 256
+WORK = Work(batch_size=16, workers=0)
 EPOCHS = 20
 """Of heads on features."""
 SMOOTHING = 0.1
@@ -34,65 +32,36 @@ Fit = Callable[[NDArray[np.int64], NDArray[np.int64], int], NDArray[np.float32]]
 """From rows to train on, rows to test and a seed to (test rows, K) logits."""
 
 
-def trunk_of(arch: str, weights: str, size: int | None = None, seed: int = 0) -> tuple[GeoNetwork, InputTransform]:
-    """Return a trunk with its weights, and its transform: the whole picture, squashed."""
+def trunk_of(arch: str, weights: str, size: int | None = None) -> tuple[GeoNetwork, NetworkSpec]:
+    """Return a trunk with its weights, which sees the whole picture, squashed; random weights are always the same."""
     choice = choose_trunk(arch, weights, size, "squash")
-    torch.manual_seed(seed)
-    network = GeoNetwork(NetworkSpec(choice.arch, {}, "", choice.transform, trunk_config=choice.config))
+    torch.manual_seed(0)
+    spec = NetworkSpec(choice.arch, {}, "", choice.transform, trunk_config=choice.config)
+    network = GeoNetwork(spec)
     load_pretrained(network, choice.arch, weights)
-    return network.eval().to(memory_format=torch.channels_last), choice.transform
+    return network.eval().to(memory_format=torch.channels_last), spec
 
 
-@torch.inference_mode()
-def cached(
-    work: Path, name: str, photographs: Photographs, transform: InputTransform, look: Callable[[Tensor], Tensor]
-) -> NDArray[np.float16]:
-    """Return what a network answers for each photograph, in half precision, from `work` where it lies there.
-
-    All pictures of the dataset are looked at, a part at a time: interrupted, the same command continues, and another selection of
-    classes computes nothing.
-
-    Args:
-        work: a folder.
-        name: of the network, its weights and the layer.
-        photographs: of (N,) pictures.
-        transform: how the network sees them.
-        look: from (B, 3, H, W) pictures to (B, ...).
-    """
-    key = hashlib.sha256(f"{name} {transform} {photographs.fingerprint}".encode()).hexdigest()[:16]
-    parts = []
-    for start in progress(range(0, len(photographs.pictures), PART), name, "part"):
-        path = work / f"{key}-{start}.npy"
-        if not path.is_file():
-            rows = np.arange(start, min(start + PART, len(photographs.pictures)))
-            found = [
-                look(seen(photographs, block, transform)).half().numpy()
-                for block in np.array_split(rows, -(-len(rows) // 16))
-            ]
-            with atomic_path(path) as partial, partial.open("wb") as file:
-                np.save(file, np.concatenate(found))
-        parts.append(np.load(path))
-    return np.asarray(np.concatenate(parts)[photographs.rows])
+def trunk_features(photographs: Photographs, trunk: tuple[str, str], size: int | None) -> NDArray[np.float32]:
+    """Return (N, width) features of a trunk, from the cache of the dataset where they lie there."""
+    network, spec = trunk_of(*trunk, size)
+    return computed(Extractor.of(network, spec, torch.device("cpu"), "float32"), photographs)
 
 
-def seen(photographs: Photographs, rows: NDArray[np.int64], transform: InputTransform) -> Tensor:
-    """Return pictures of the dataset as a network sees them."""
-    pixels = torch.stack([transform.pixels(photographs.pictures.source(int(row))) for row in rows])
-    return transform.normalise(pixels).contiguous(memory_format=torch.channels_last)
-
-
-def trunk_features(
-    work: Path, photographs: Photographs, trunk: tuple[str, str], size: int | None
-) -> NDArray[np.float32]:
-    """Return (N, width) features of a trunk."""
-    network, transform = trunk_of(*trunk, size)
-    found = cached(work, " ".join(trunk), photographs, transform, network.features)
-    return np.asarray(found, dtype=np.float32)
+def computed(extractor: Extractor, photographs: Photographs) -> NDArray[np.float32]:
+    """Return (N, width) numbers of an extractor, those that are missing computed first."""
+    found = compute_features(extractor, photographs.folder, photographs.keys, photographs.pictures, WORK)
+    if found.unreadable:
+        raise ValueError(
+            f"{len(found.unreadable)} pictures cannot be read, such as {found.unreadable[0]}: leave them out"
+        )
+    features = extractor.cache(photographs.folder).read()
+    return features.take(features.find(photographs.keys))
 
 
 def thumbnails(photographs: Photographs, side: int = 8) -> NDArray[np.float32]:
     """Return (N, 3 side²) colours of pictures shrunk to a few pixels."""
-    sources = [photographs.pictures.source(int(row)) for row in photographs.rows]
+    sources = [photographs.pictures.source(row) for row in range(len(photographs.true))]
     small = [open_rgb(source, draft_side=4 * side).resize((side, side), Image.Resampling.BOX) for source in sources]
     return np.stack([np.asarray(picture, dtype=np.float32).ravel() / 255 for picture in small])
 
@@ -173,20 +142,41 @@ def divided(trunk: nn.Module) -> tuple[nn.Module, nn.Module]:
     )
 
 
-def tuned(work: Path, photographs: Photographs, trunk: tuple[str, str], size: int | None, epochs: int) -> Fit:
+class Front(nn.Module):
+    """Stages that stay as they are, as a network whose features are their activations, in half precision.
+
+    Attributes:
+        shape: of the activations of a picture, known once there are some.
+    """
+
+    def __init__(self, stages: nn.Module) -> None:
+        super().__init__()
+        self.stages, self.shape = stages, torch.Size()
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return (B, width) activations of (B, 3, H, W) normalised images."""
+        found: Tensor = self.stages(images)
+        self.shape = found.shape[1:]
+        return found.flatten(1).half()
+
+
+def tuned(photographs: Photographs, trunk: tuple[str, str], size: int | None, epochs: int) -> Fit:
     """Return how the last stages of a trunk learn, from activations before them that are computed once.
 
     Batch norm keeps the statistics that it came with. Pictures are not changed.
     """
-    network, transform = trunk_of(*trunk, size)
-    front, _ = divided(network.trunk)
-    before = cached(work, f"{' '.join(trunk)} before its last stages", photographs, transform, front)
+    network, spec = trunk_of(*trunk, size)
+    front = Front(divided(network.trunk)[0]).eval()
+    whole = Extractor.of(network, spec, torch.device("cpu"), "float32")
+    kind = replace(whole.kind, output="before the last stages")
+    before = computed(replace(whole, network=cast(GeoNetwork, front), kind=kind), photographs)
+    with torch.inference_mode():
+        front.features(torch.zeros(1, 3, spec.transform.size, spec.transform.size))
     target = torch.from_numpy(photographs.true)
 
     def inputs(rows: NDArray[np.int64]) -> Tensor:
-        return torch.from_numpy(np.asarray(before[rows], dtype=np.float32)).contiguous(
-            memory_format=torch.channels_last
-        )
+        maps = torch.from_numpy(before[rows]).unflatten(1, front.shape)
+        return maps.contiguous(memory_format=torch.channels_last)
 
     def fit(train: NDArray[np.int64], test: NDArray[np.int64], seed: int) -> NDArray[np.float32]:
         network, _ = trunk_of(*trunk, size)

@@ -12,7 +12,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 from bench.commands import run_command
 from dataset.groups import codes, leakage_groups
 from dataset.images import Pictures
-from dataset.manifest import MANIFEST, content_hash, read_manifest
+from dataset.manifest import MANIFEST, read_manifest
+from dataset.picture_keys import picture_keys
 from fetch.sources.columns import TABLE_SUFFIXES
 
 FOLDS = 5
@@ -26,18 +27,18 @@ class Photographs:
     """Photographs of classes with enough of them.
 
     Attributes:
-        pictures: of the whole dataset.
-        fingerprint: of the whole dataset.
-        rows: (N,) which of them these are.
+        folder: the dataset, which keeps their features.
+        pictures: N.
+        keys: (N,) of what the pictures show, by `dataset.picture_keys`.
         classes: K names, sorted.
         true: (N,) class of each.
         group: (N,) leakage group of each; whole groups are trained on or tested.
         sources: of how many publishers; 1 where nothing tells them apart.
     """
 
+    folder: Path
     pictures: Pictures
-    fingerprint: str
-    rows: NDArray[np.int64]
+    keys: NDArray[np.bytes_]
     classes: list[str]
     true: NDArray[np.int64]
     group: NDArray[np.int64]
@@ -90,9 +91,9 @@ def read_photographs(data: Path, work: Path, least: int) -> Photographs:
     publisher = codes(chosen, "source")
     sources = len(np.unique(publisher))
     found = Photographs(
-        Pictures.of_dataset(folder, photos),
-        content_hash(photos),
-        rows,
+        folder,
+        Pictures.of_dataset(folder, chosen),
+        picture_keys(folder, chosen),
         classes.tolist(),
         true.astype(np.int64),
         leakage_groups(chosen),

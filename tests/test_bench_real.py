@@ -73,9 +73,9 @@ def test_features_that_are_near_join_two_groups():
 
 
 def test_first_and_last_stages_are_the_whole_trunk():
-    network, transform = trunk_of("resnet18", "none", 32)
+    network, spec = trunk_of("resnet18", "none", 32)
     front, last = divided(network.trunk)
-    images = transform.normalise(torch.randint(255, (2, 3, 32, 32), dtype=torch.uint8))
+    images = spec.transform.normalise(torch.randint(255, (2, 3, 32, 32), dtype=torch.uint8))
     assert (last(front(images)) - network.features(images)).abs().max() < 1e-5
 
 
