@@ -298,4 +298,5 @@ def provenance(prepared: Prepared) -> Provenance:
         fusion=model.fusion,
         temperatures=dict(zip(model.hierarchy.level_names, model.temperatures[model.fusion], strict=True)),
         options=as_plain(prepared.options),
+        precision=model.precision,
     )

@@ -19,6 +19,7 @@ Places = Literal["in-distribution", "unseen"]
 RENAMED_PLACES = {"usual": IN_DISTRIBUTION, "elsewhere": UNSEEN}
 """Names of version 0.1.0, as above."""
 RENAMED_VALUES: Renamed = {"fusion": RENAMED_FUSIONS, "places": RENAMED_PLACES}
+Precision = Literal["auto", "float32", "bfloat16"]
 Point = Literal["top", "mean", "median", "geoscore", "regressed", "refined"]
 
 
@@ -81,7 +82,7 @@ class InferConfig(AnswerConfig):
         "prior knowledge": "",
         "files written": "out maps tiles formats sidecars strip bulk",
         "explanation": "explain data",
-        "speed": "batch_size workers device",
+        "speed": "batch_size workers precision device",
     }
     RULES: ClassVar[tuple[Rule, ...]] = (
         excludes("bulk", BULK_WITHOUT, why="answers with points and best cells alone"),
@@ -144,6 +145,9 @@ class InferConfig(AnswerConfig):
     """Photographs in a batch."""
     workers: int = 2
     """Processes that decode photographs."""
+    precision: Precision | None = None
+    """What the network computes in: float32, bfloat16, or auto (bfloat16 where the processor computes in it, which is faster).
+    Left out, as the run was calibrated."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 or mps."""
 
@@ -208,7 +212,7 @@ class EvaluateConfig:
         "what is answered": "fusion point",
         "what is measured": "coverage places against baselines benchmark trained_on geoscore_scale_km seed",
         "files written": "out",
-        "speed": "batch_size workers device",
+        "speed": "batch_size workers precision device",
     }
     RENAMED: ClassVar[Renamed] = RENAMED_VALUES
 
@@ -248,6 +252,9 @@ class EvaluateConfig:
     """Photographs in a batch."""
     workers: int = 2
     """Processes that decode photographs."""
+    precision: Precision | None = None
+    """What the network computes in: float32, bfloat16, or auto (bfloat16 where the processor computes in it, which is faster).
+    Left out, as the run was calibrated."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 or mps."""
 
@@ -267,7 +274,7 @@ class AppConfig(AnswerConfig):
         "serving": "host port",
         "what is answered": "fusion point mass top",
         "prior knowledge": "",
-        "speed": "device",
+        "speed": "precision device",
     }
     RULES: ClassVar[tuple[Rule, ...]] = (needs("coarsest", "confidence"), needs("places", "coverage confidence"))
     RENAMED: ClassVar[Renamed] = RENAMED_VALUES
@@ -288,6 +295,9 @@ class AppConfig(AnswerConfig):
     """List, per level, the fewest cells that hold this share of the probability."""
     top: int = 100
     """List and draw at most this many cells per level."""
+    precision: Precision | None = None
+    """What the network computes in: float32, bfloat16, or auto (bfloat16 where the processor computes in it, which is faster).
+    Left out, as the run was calibrated."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1 or mps."""
 

@@ -17,7 +17,7 @@ from infer.config import RENAMED_FUSIONS
 from infer.decode.point import POINTS, REFINED, REGRESSED, answer_points, center_vectors, refined_points
 from infer.decode.posterior import FUSIONS, Tree, fuse
 from infer.network.coordinate_head import HEAD, CoordinateSpec, point_logits
-from infer.network.devices import answering_precision, autocast
+from infer.network.devices import autocast, choose_precision
 from infer.network.network import GeoNetwork, NetworkSpec
 from infer.network.refiner import REFINE, Refiner, RefinerSpec, load_refiner
 from infer.network.sphere import latlon_deg_of
@@ -91,6 +91,8 @@ class Model:
         fusion: how levels are combined, by default.
         point: how one point is chosen, by default.
         device: where it computes.
+        precision: what its networks compute in, `float32` or `bfloat16`.
+        calibrated_in: likewise when it was calibrated; None where that was not recorded.
     """
 
     name: str
@@ -108,6 +110,8 @@ class Model:
     fusion: str
     point: str
     device: torch.device
+    precision: str
+    calibrated_in: str | None
 
     @property
     def point_methods(self) -> tuple[str, ...]:
@@ -121,7 +125,7 @@ class Model:
         images = self.transform.normalise(pixels.to(self.device))
         outputs: dict[str, Tensor] = {}
         for network in self.networks:
-            with autocast(self.device, answering_precision(network.precision, self.device)):
+            with autocast(self.device, self.precision):
                 features = network.features(images)
                 outputs |= network.answers(features)
         if not all(torch.isfinite(z).all() for z in outputs.values()):
@@ -193,8 +197,14 @@ class Model:
         return points.cpu().numpy()
 
 
-def load_model(run: Path, device: torch.device, read_calibration: bool = True) -> Model:
+def load_model(run: Path, device: torch.device, read_calibration: bool = True, precision: str | None = None) -> Model:
     """Load a run folder; its label maps, weights and temperatures must belong together.
+
+    Args:
+        run: the folder.
+        device: where it computes.
+        read_calibration: whether its temperatures are read.
+        precision: `auto`, `float32` or `bfloat16`; None is the one of its calibration.
 
     Raises:
         ValueError: something is missing, damaged or of another run; the message says what and what to do.
@@ -220,6 +230,10 @@ def load_model(run: Path, device: torch.device, read_calibration: bool = True) -
     refiner = load_refiner(run, hierarchy, files[-1], device)
     digest = model_hash(record, [*files, run / REFINE] if refiner else files)
     calibration = read_temperatures(run, digest) if read_calibration else {}
+    networks = tuple(network for network, _ in loaded)
+    calibrated_in = calibration.get("precision")
+    if calibrated_in not in (None, "float32", "bfloat16"):
+        raise ValueError(f"{run / TEMPERATURES} is damaged: run `python -m train calibrate` again")
     return Model(
         name=record["name"],
         record=record,
@@ -227,7 +241,7 @@ def load_model(run: Path, device: torch.device, read_calibration: bool = True) -
         hierarchy=hierarchy,
         tree=Tree.of(hierarchy, device),
         centers=center_vectors(hierarchy, device),
-        networks=tuple(network for network, _ in loaded),
+        networks=networks,
         coordinates=coordinates,
         refiner=refiner,
         transform=transforms.pop(),
@@ -236,6 +250,8 @@ def load_model(run: Path, device: torch.device, read_calibration: bool = True) -
         fusion=calibration.get("fusion", "chain"),
         point=calibration.get("point", "geoscore"),
         device=device,
+        precision=choose_precision(precision, calibrated_in, [own.precision for own in networks], device),
+        calibrated_in=calibrated_in,
     )
 
 

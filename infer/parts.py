@@ -227,6 +227,7 @@ class Provenance:
         fusion: how levels were combined.
         temperatures: of each level.
         options: of this answer.
+        precision: what the networks computed in, `float32` or `bfloat16`; None in answers that did not say so.
     """
 
     run: str
@@ -238,3 +239,4 @@ class Provenance:
     fusion: str
     temperatures: Mapping[str, float]
     options: Mapping[str, Any]
+    precision: str | None = None

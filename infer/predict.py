@@ -46,7 +46,7 @@ def main(config: InferConfig, draw: Draw | None = None) -> None:
     new = [path for photo, path in zip(photos, files, strict=True) if photo.packed]
     keep_originals([photo.path for photo in given], [*new, *planned_files(config, names)])
     photos = unpacked(photos, files)
-    predictor = load(config.run, config.device)
+    predictor = load(config.run, config.device, config.precision)
     predictions: list[Prediction] = []
     expected = 1 if config.same_place else len(photos)
     truths = [photo.truth_deg for photo in photos]

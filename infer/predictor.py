@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 
 from infer.answer import Extras, one_prediction
-from infer.config import IN_DISTRIBUTION
+from infer.config import IN_DISTRIBUTION, Precision
 from infer.decode.conformal import read_conformal
 from infer.decode.countries import LeafCountries
 from infer.decode.multi_image import agreement, fuse_photographs
@@ -323,12 +323,14 @@ class Predictor:
         return open_neighbours(self.model, self.run, Path(data), batch_size, workers)
 
 
-def load(run: str | Path, device: str = "auto") -> Predictor:
+def load(run: str | Path, device: str = "auto", precision: Precision | None = None) -> Predictor:
     """Return a run folder as what answers photographs.
 
     Args:
         run: the run folder.
         device: `auto`, `cpu`, `cuda`, `cuda:1` or `mps`.
+        precision: `float32`, `bfloat16`, or `auto` for bfloat16 where the processor computes in it; as the run was calibrated
+            when None.
 
     Raises:
         ValueError: the run is not complete, damaged or made of parts that do not belong together.
@@ -341,7 +343,7 @@ def load(run: str | Path, device: str = "auto") -> Predictor:
         ValueError: runs/nowhere is not a run folder...
     """
     folder = Path(run)
-    return Predictor(folder, load_model(folder, pick_device(device)))
+    return Predictor(folder, load_model(folder, pick_device(device), precision=precision))
 
 
 def _stamp(area: str) -> tuple[int, int] | None:

@@ -138,6 +138,11 @@ class Prepared:
             found.append("trained on the synthetic demo planet: its answers about real photographs mean nothing")
         if not self.model.calibrated:
             found.append("not calibrated: the probabilities may be overconfident; run `python -m train calibrate`")
+        if self.model.calibrated_in not in (None, self.model.precision):
+            found.append(
+                f"calibrated in {self.model.calibrated_in} but answered in {self.model.precision}: confidence and coverage "
+                f"are approximate; run `python -m train calibrate --precision {self.model.precision}`"
+            )
         if self.finder is not None:
             found += [
                 f"no {coverage:.0%} region: {self.finder.conformal.photographs:,} calibration photographs are too few for it"

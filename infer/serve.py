@@ -44,7 +44,7 @@ def make_app(config: AppConfig, page_of: Callable[[Prediction], str]) -> Any:
         import gradio
     except ImportError:
         raise ValueError("python -m infer serve needs gradio, which is optional: pip install gradio") from None
-    predictor, options = load(config.run, config.device), Options.of(config)
+    predictor, options = load(config.run, config.device, config.precision), Options.of(config)
     # What cannot be asked is refused now and not at the first question.
     predictor.prepared(options)
 

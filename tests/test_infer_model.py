@@ -203,18 +203,37 @@ def test_the_best_device_is_one_that_works():
     assert pick_device("cpu") == CPU
 
 
-def test_each_network_of_a_run_computes_in_the_precision_that_it_was_trained_in(tiny_run, monkeypatch):
-    model = load_model(tiny_run, CPU)
-    asked = []
+def calibrated_in(run, precision, **changes):
+    """Write the temperatures of a calibration in some precision."""
+    record = {"model_hash": load_model(run, CPU).hash, "fusion": "chain", "point": "top", "temperatures": {}, **changes}
+    (run / "temperatures.json").write_text(json.dumps(record | ({"precision": precision} if precision else {})))
 
-    def recorded(trained, device):
-        asked.append((trained, device))
-        return "bfloat16"
 
+def is_in_bfloat16(features):
+    return torch.equal(features, features.bfloat16().float())
+
+
+def test_a_run_computes_in_the_precision_that_is_asked_for(run):
     pixels = torch.arange(3 * 32 * 32, dtype=torch.uint8).reshape(1, 3, 32, 32)
-    in_float32 = model.outputs(pixels).features
-    monkeypatch.setattr("infer.model.answering_precision", recorded)
-    in_bfloat16 = model.outputs(pixels).features
-    assert asked == [("float32", CPU)]
-    torch.testing.assert_close(in_bfloat16, in_bfloat16.bfloat16().float(), atol=0, rtol=0)
-    assert not torch.equal(in_bfloat16, in_float32)
+    assert not is_in_bfloat16(load_model(run, CPU).outputs(pixels).features)
+    asked = load_model(run, CPU, precision="bfloat16")
+    assert asked.precision == "bfloat16"
+    assert is_in_bfloat16(asked.outputs(pixels).features)
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_a_run_answers_in_the_precision_of_its_calibration_where_the_processor_computes_in_it(run, able, monkeypatch):
+    monkeypatch.setattr("infer.network.devices.computes_bfloat16", lambda device: able)
+    calibrated_in(run, "bfloat16")
+    model = load_model(run, CPU)
+    assert (model.precision, model.calibrated_in) == ("bfloat16" if able else "float32", "bfloat16")
+
+
+def test_a_calibration_that_recorded_no_precision_leaves_answers_in_float32(run):
+    calibrated_in(run, None)
+    assert (load_model(run, CPU).precision, load_model(run, CPU).calibrated_in) == ("float32", None)
+
+
+def test_a_recorded_precision_that_does_not_exist_is_damage(run):
+    calibrated_in(run, "float64")
+    assert "temperatures.json is damaged: run `python -m train calibrate` again" in refusal(run)

@@ -43,7 +43,7 @@ LIMITS = (0.05, 20.0)
 
 def main(config: CalibrateConfig) -> None:
     """Fit, choose, write `temperatures.json` and print what was fitted."""
-    model = load_model(config.run, pick_device(config.device), read_calibration=False)
+    model = load_model(config.run, pick_device(config.device), read_calibration=False, precision=config.precision)
     known = Parts.of(_read_split(model, config.data, config, config.max_photos), config.conformal_share, config.seed)
     # Before all that takes long, for what is wrong with it should be said at once.
     unseen = _unseen(model, config, known)
@@ -64,6 +64,7 @@ def main(config: CalibrateConfig) -> None:
     )
     record = {
         "model_hash": model.hash,
+        "precision": model.precision,
         "split": config.split,
         "photographs": len(data.latlon_deg),
         "groups": len(np.unique(data.group)),

@@ -321,6 +321,9 @@ class CalibrateConfig:
     """Photographs a step."""
     workers: int = 2
     """Processes that decode photographs."""
+    precision: Literal["auto", "float32", "bfloat16"] | None = None
+    """What the network computes in: float32, bfloat16, or auto (bfloat16 where the processor computes in it, which is faster).
+    The run answers in the same from then on. Left out, float32 on a CPU and the precision of its training on a GPU."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, mps."""
 

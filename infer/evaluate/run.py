@@ -54,7 +54,7 @@ def main(config: EvaluateConfig) -> None:
         evaluate_countries(config)
         return
     photos = split_photos(config.data, config.split)
-    model = load_model(config.run, pick_device(config.device)).with_choices(config.fusion, config.point)
+    model = _loaded(config.run, config).with_choices(config.fusion, config.point)
     learned = trained_ids(config.run)
     contaminated = int(photos["id"].isin(learned).sum())
     if contaminated:
@@ -77,6 +77,7 @@ def main(config: EvaluateConfig) -> None:
         "model_hash": model.hash,
         "fusion": model.fusion,
         "point": model.point,
+        "precision": model.precision,
         "split": config.split,
         "split_hash": content_hash(photos),
         "photographs": len(photos),
@@ -109,9 +110,16 @@ def main(config: EvaluateConfig) -> None:
     print(f"all figures: {out}; this table: {out.with_suffix('.txt')}")
 
 
+def _loaded(run: Path, config: EvaluateConfig) -> Model:
+    model = load_model(run, pick_device(config.device), precision=config.precision)
+    if model.calibrated_in not in (None, model.precision):
+        log.warning("%s was calibrated in %s and is measured in %s", run, model.calibrated_in, model.precision)
+    return model
+
+
 def evaluate_countries(config: EvaluateConfig) -> None:
     """Measure countries alone, where a split has no photographs with coordinates; write countries_SPLIT.json."""
-    model = load_model(config.run, pick_device(config.device)).with_choices(config.fusion, None)
+    model = _loaded(config.run, config).with_choices(config.fusion, None)
     figures = _country_only(model, config)
     if figures is None:
         raise ValueError(
@@ -149,7 +157,7 @@ def _against(
     """Return by how much the run differs from another on the same photographs."""
     if config.against is None:
         return None
-    model = load_model(config.against, pick_device(config.device))
+    model = _loaded(config.against, config)
     other = measure(model, config.data, photos, config.batch_size, config.workers)
     theirs = distance_km(other.points_deg, coordinates(photos)[other.read])
     differences = paired_differences(

@@ -106,7 +106,9 @@ def run(config: InferConfig) -> None:
     if not world.first:
         logging.getLogger().setLevel(logging.WARNING)
     bulk = Bulk.of(config)
-    prepared = load(config.run, _device(config.device, world)).prepared(replace(Options.of(config), coverage=()))
+    prepared = load(config.run, _device(config.device, world), config.precision).prepared(
+        replace(Options.of(config), coverage=())
+    )
     _begin(config, prepared, bulk, world)
     count = len(bulk.pictures)
     parts = [range(start, min(start + PART, count)) for start in range(0, count, PART)]
@@ -149,6 +151,7 @@ def _begin(config: InferConfig, prepared: Prepared, bulk: Bulk, world: World) ->
         "model_hash": model.hash,
         "fusion": model.fusion,
         "point": model.point,
+        "precision": model.precision,
         "temperatures": list(model.temperatures[model.fusion]),
         "prior": prior.words if prior else None,
         "prior_hash": hashlib.sha256(prior.leaf.tobytes()).hexdigest() if prior else None,

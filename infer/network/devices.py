@@ -1,11 +1,11 @@
 """Which processor does the work, and in which precision."""
 
-from typing import Literal
+import logging
+from collections.abc import Iterable
 
 import torch
 
-Precision = Literal["auto", "float32", "bfloat16"]
-"""What activations are computed in: `auto` is bfloat16 where the processor computes in it, else float32."""
+log = logging.getLogger(__name__)
 
 
 def pick_device(name: str) -> torch.device:
@@ -44,15 +44,15 @@ def activation_dtype(precision: str, device: torch.device) -> torch.dtype:
     """
     if precision not in ("auto", "float32", "bfloat16"):
         raise ValueError(f"--precision is auto, float32 or bfloat16, got {precision!r}")
-    if precision == "float32" or (precision == "auto" and not _computes_bfloat16(device)):
+    if precision == "float32" or (precision == "auto" and not computes_bfloat16(device)):
         return torch.float32
     return torch.bfloat16
 
 
 def answering_precision(trained: str, device: torch.device) -> str:
-    """Return the precision that a network answers in: on a GPU the one of its training, elsewhere float32.
+    """Return the precision that a network answers in by itself: on a GPU the one of its training, elsewhere float32.
 
-    A GPU without bfloat16 answers in float32 too. So does every processor, that one run gives the same answers on all.
+    A GPU without bfloat16 answers in float32 too. So does every processor: one run gives the same answers on all.
 
     Args:
         trained: the precision stored with the network; `auto` for networks of before it was stored.
@@ -61,7 +61,35 @@ def answering_precision(trained: str, device: torch.device) -> str:
     return "float32" if device.type != "cuda" or trained == "float32" else "auto"
 
 
-def _computes_bfloat16(device: torch.device) -> bool:
+def choose_precision(asked: str | None, calibrated: str | None, trained: Iterable[str], device: torch.device) -> str:
+    """Return the precision that the networks of a run answer in, `float32` or `bfloat16`.
+
+    Args:
+        asked: `auto`, `float32` or `bfloat16`; None leaves it to the run.
+        calibrated: the precision that the run was calibrated in; None where none was recorded.
+        trained: the precision that each network was trained in.
+        device: where it answers.
+
+    Raises:
+        ValueError: there is no such precision.
+    """
+    if asked is not None:
+        chosen = _resolved(asked, device)
+        if chosen == "bfloat16" and not computes_bfloat16(device):
+            log.warning("--precision bfloat16: this processor does not compute in it, which is slower than float32")
+        return chosen
+    if calibrated is not None:
+        return calibrated if calibrated == "float32" or computes_bfloat16(device) else "float32"
+    own = {_resolved(answering_precision(one, device), device) for one in trained}
+    return own.pop() if len(own) == 1 else "float32"
+
+
+def _resolved(precision: str, device: torch.device) -> str:
+    return str(activation_dtype(precision, device)).removeprefix("torch.")
+
+
+def computes_bfloat16(device: torch.device) -> bool:
+    """Say whether a processor has instructions for bfloat16; one without is slower in it than in float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
