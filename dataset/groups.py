@@ -1,7 +1,8 @@
 """Leakage groups: photographs that say much the same, so that they may not be divided between training and test.
 
 Two photographs belong together when they are of one sequence, lie within 100 m, are by one creator in one L8 cell, or
-are near-duplicates: within 200 m, difference hashes at most 4 bits apart. Splits are made of whole groups, intervals resample
+are near-duplicates: within 200 m, difference hashes at most 4 bits apart. Where one of two has no coordinates, near-duplicates are
+looked for at any distance, and the country or the label stands for the cell. Splits are made of whole groups, intervals resample
 whole groups, conformal calibration counts each group as one, and the leak audit looks for the same relations.
 """
 
@@ -14,7 +15,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from dataset.manifest import coordinates, has_coordinates
-from dataset.nearby import alike_pairs, close_pairs, unique_rows
+from dataset.nearby import alike_pairs, alike_pairs_between, close_pairs, unique_rows
 from geocells import grid
 from geocells.sphere import chord, unit_vectors
 
@@ -24,25 +25,29 @@ ALIKE_BITS = 4
 
 
 def storage_cells(photos: pd.DataFrame) -> NDArray[np.int64]:
-    """Return the L8 cell of each photograph; a negative number for each country of country-only photographs."""
+    """Return the L8 cell of each photograph; a negative number for each country or label of those without coordinates."""
     cell = grid.encode(np.nan_to_num(coordinates(photos)), grid.TABLE_LEVEL)
-    return np.where(has_coordinates(photos), cell, -2 - codes(photos, "country"))
+    return np.where(has_coordinates(photos), cell, -2 - _stated(photos))
 
 
 def place_vectors(photos: pd.DataFrame) -> NDArray[np.float64]:
-    """Return (N, 3) unit vectors; country-only photographs have one point a country, far from the sphere and others."""
+    """Return (N, 3) unit vectors; those without coordinates have one point a country or label, far from the sphere and others."""
     vectors = unit_vectors(np.nan_to_num(coordinates(photos)))
-    country = codes(photos, "country")[:, None] + 2
-    return np.where(has_coordinates(photos)[:, None], vectors, [10.0, 0.0, 0.0] * country)
+    stated = _stated(photos)[:, None] + 2
+    return np.where(has_coordinates(photos)[:, None], vectors, [10.0, 0.0, 0.0] * stated)
+
+
+def _stated(photos: pd.DataFrame) -> NDArray[np.int64]:
+    """Return a number for each country, or label where there is no country; -1 where a photograph has neither."""
+    country, label = codes(photos, "country"), codes(photos, "label")
+    return np.where(country < 0, np.where(label < 0, -1, label + country.max(initial=-1) + 1), country)
 
 
 def leakage_groups(photos: pd.DataFrame) -> NDArray[np.int64]:
     """Return the connected group of each photograph.
 
-    Of country-only photographs the country stands for the cell and for the 200 m.
-
     Args:
-        photos: `latitude`, `longitude` and, where known, `country`, `sequence_id`, `creator`, `dhash`.
+        photos: `latitude`, `longitude` and, where known, `country`, `label`, `sequence_id`, `creator`, `dhash`.
     """
     vectors = place_vectors(photos)
     edges = [_same(codes(photos, "sequence_id"))]
@@ -54,12 +59,25 @@ def leakage_groups(photos: pd.DataFrame) -> NDArray[np.int64]:
     edges.append(rows[_same(member)])
     edges += _forests(close_pairs(vectors[rows[first]], float(chord(SAME_PLACE_KM))), rows[first], len(photos))
     if "dhash" in photos and photos["dhash"].notna().any():
-        rows = np.flatnonzero(photos["dhash"].notna())
-        dhash = photos["dhash"].iloc[rows].to_numpy(dtype=np.uint64)
-        first, _ = unique_rows(vectors[rows], dhash)
-        pairs = alike_pairs(dhash[first], vectors[rows[first]], float(chord(ALIKE_KM)), ALIKE_BITS)
-        edges += _forests(pairs, rows[first], len(photos))
+        edges += _near_duplicates(photos, vectors)
     return _components(np.concatenate(edges), len(photos))
+
+
+def _near_duplicates(photos: pd.DataFrame, vectors: NDArray[np.float64]) -> list[NDArray[np.int64]]:
+    """Return pairs of near-duplicates as few as connect the same, see `alike_pairs`."""
+    rows = np.flatnonzero(photos["dhash"].notna())
+    dhash = photos["dhash"].iloc[rows].to_numpy(dtype=np.uint64)
+    here = has_coordinates(photos)[rows]
+    # All photographs without coordinates are compared with each other, whatever country they are said to be of.
+    place = np.where(here[:, None], vectors[rows], [10.0, 0.0, 0.0])
+    first, member = unique_rows(place, dhash)
+    edges = [np.column_stack([rows[first[member]], rows])]
+    pairs = alike_pairs(dhash[first], place[first], float(chord(ALIKE_KM)), ALIKE_BITS)
+    edges += _forests(pairs, rows[first], len(photos))
+    placed, others = first[here[first]], first[~here[first]]
+    between = alike_pairs_between(dhash[others], dhash[placed], ALIKE_BITS)
+    renumbered = (np.column_stack([others[pairs[:, 0]], placed[pairs[:, 1]]]) for pairs in between)
+    return edges + _forests(renumbered, rows, len(photos))
 
 
 def group_weights(group: NDArray[np.int64]) -> NDArray[np.float64]:

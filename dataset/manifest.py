@@ -1,6 +1,7 @@
 """A dataset folder: coordinates and pictures in `manifest.parquet` and `images/`, and never class numbers."""
 
 import hashlib
+import re
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ SCHEMA = pa.schema(
         ("latitude", pa.float64()),
         ("longitude", pa.float64()),
         ("country", pa.string()),
+        ("label", pa.string()),
         ("split", pa.string()),
         ("source", pa.string()),
         ("source_id", pa.string()),
@@ -51,11 +53,12 @@ SCHEMA = pa.schema(
     ]
 )
 """Columns of a manifest, in order; a missing value is null. `path` is relative to the dataset folder, with `/`;
-`country` is the ISO 3166-1 alpha-2 code that the source gives, the only place of a photograph without coordinates;
+`country` is the ISO 3166-1 alpha-2 code that the source gives, often the only place of a photograph without coordinates;
+`label` is any class that the source gives, such as urban or rural (`label_maps build --partition classes`);
 `modification` is what was changed of the picture, as its licence may ask;
 `dhash` is the 64-bit difference hash; `shard`, `offset`, `size` say where the picture lies once packed."""
 
-ADDED_LATER = ("country", "modification")
+ADDED_LATER = ("country", "label", "modification")
 """Columns that older manifests lack; they are read as null."""
 
 SURVEY_SCHEMA = pa.schema(
@@ -71,10 +74,11 @@ SURVEY_SCHEMA = pa.schema(
 pictures; `ok`, `short`, `open` (not finished), `error`; why it is not ok; how many photographs the dataset has."""
 
 
-def image_path(photo_id: str, latlon_deg: NDArray[np.float64], country: str | None = None) -> str:
-    """Return where a dataset keeps a picture, relative to its folder: browsable by cell, or by country without one."""
+def image_path(photo_id: str, latlon_deg: NDArray[np.float64], stated: str | None = None) -> str:
+    """Return where a dataset keeps a picture, relative to its folder: browsable by cell, or by country or label without one."""
     if np.isnan(latlon_deg).any():
-        return f"images/{country}/{photo_id}.jpg"
+        folder = re.sub(r"[^\w.-]+", "_", str(stated), flags=re.ASCII).strip("._") or "_"
+        return f"images/{folder}/{photo_id}.jpg"
     cell = grid.encode(latlon_deg, grid.TABLE_LEVEL)
     return f"images/{grid.format_id(int(cell), grid.TABLE_LEVEL)}/{photo_id}.jpg"
 
@@ -154,12 +158,14 @@ def has_coordinates(photos: pd.DataFrame) -> NDArray[np.bool_]:
 
 
 def content_hash(photos: pd.DataFrame) -> str:
-    """Return one SHA-256 over ids, coordinates and splits, in whatever order, by which a run knows its dataset again."""
+    """Return one SHA-256 over ids, places, labels and splits, in whatever order, by which a run knows its dataset again."""
     rows = photos[["id", "latitude", "longitude", "split"]]
     stated = rows["latitude"].isna()
     if stated.any():
         # What tells the place of these; datasets without any keep the hash that they had.
         rows = rows.assign(country=photos["country"].where(stated, "").fillna(""))
+    if "label" in photos and photos["label"].notna().any():
+        rows = rows.assign(label=photos["label"].fillna(""))
     # A block at a time: hashing makes Python texts of a block's ids, and millions of them would not be small.
     blocks = [rows.iloc[start : start + HASH_BLOCK] for start in range(0, max(len(rows), 1), HASH_BLOCK)]
     of_rows = [pd.util.hash_pandas_object(block, index=False).to_numpy() for block in blocks]

@@ -52,13 +52,33 @@ def alike_pairs(
     turn becomes one more coordinate, in which unequal pieces lie out of reach.
     """
     assert radius < 1, "pieces of the hash are whole numbers"
-    edges = np.linspace(0, HASH_BITS, bits + 2).astype(int)
-    for low, high in pairwise(edges):
-        piece = (dhash >> np.uint64(low)) & np.uint64((1 << int(high - low)) - 1)
+    for piece in _pieces(dhash, bits):
         # Numbered again, since the pieces of few bits allowed are too long for a float64.
         number = np.unique(piece, return_inverse=True)[1]
         for pairs in close_pairs(np.column_stack([place, number]), radius):
             yield pairs[hamming(dhash[pairs[:, 0]], dhash[pairs[:, 1]]) <= bits]
+
+
+def alike_pairs_between(a: NDArray[np.uint64], b: NDArray[np.uint64], bits: int) -> Iterator[NDArray[np.int64]]:
+    """Yield (M, 2) rows of a and of b whose hashes differ in at most `bits`, wherever they are, as `alike_pairs` does."""
+    if not len(a) or not len(b):
+        return
+    for ours, theirs in zip(_pieces(a, bits), _pieces(b, bits), strict=True):
+        order = np.argsort(theirs, kind="stable")
+        start, stop = (np.searchsorted(theirs, ours, side, order) for side in ("left", "right"))
+        found = np.cumsum(stop - start)
+        for block in np.split(np.arange(len(a)), np.flatnonzero(np.diff(found // PAIRS_AT_ONCE)) + 1):
+            count = (stop - start)[block]
+            i = np.repeat(block, count)
+            j = order[np.arange(len(i)) - np.repeat(np.cumsum(count) - count - start[block], count)]
+            alike = hamming(a[i], b[j]) <= bits
+            yield np.column_stack([i[alike], j[alike]])
+
+
+def _pieces(dhash: NDArray[np.uint64], bits: int) -> Iterator[NDArray[np.uint64]]:
+    """Yield bits + 1 pieces of each hash: of two hashes that differ in at most `bits`, one piece at least is equal."""
+    for low, high in pairwise(np.linspace(0, HASH_BITS, bits + 2).astype(int)):
+        yield (dhash >> np.uint64(low)) & np.uint64((1 << int(high - low)) - 1)
 
 
 def hamming(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.uint8]:

@@ -113,7 +113,7 @@ class ImportConfig(DownloadConfig, IngestConfig):
     """
 
     GROUPS: ClassVar[Groups] = {
-        "source": "images address_column country_column only exclude",
+        "source": "images address_column country_column class_column folder_names only exclude",
         "pictures": "",
         "splits": "",
     }
@@ -129,6 +129,10 @@ class ImportConfig(DownloadConfig, IngestConfig):
     country_column: str | None = None
     """Column with names or codes of countries. With it, country-only photographs are taken too; names that are ambiguous or
     unknown are listed."""
+    class_column: str | None = None
+    """Column with any other class, such as region_id, for `label_maps build --partition classes`; it needs no coordinates."""
+    folder_names: Literal["country", "label"] | None = None
+    """What the folders directly below a folder are named by, such as FOLDER/France/1.jpg; their pictures need no coordinates."""
     only: Path | None = None
     """List of ids, as `python -m fetch balance` writes it: other rows are passed by."""
     exclude: Path | None = None

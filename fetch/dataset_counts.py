@@ -14,12 +14,18 @@ def counts_report(photos: pd.DataFrame) -> str:
     """Return photographs per split, and for each level the occupied cells and how unequally they are filled."""
     split = photos["split"].value_counts()
     lines = ["photographs " + "   ".join(f"{name} {int(split.get(name, 0)):,}" for name in SPLITS)]
-    only_country = photos[~has_coordinates(photos)]
+    here = has_coordinates(photos)
+    only_country, only_label = (photos[~here & photos[name].notna()] for name in ("country", "label"))
     if len(only_country):
         lines.append(
             f"{len(only_country):,} of them country-only, from {only_country['country'].nunique():,} countries"
         )
-        photos = photos[has_coordinates(photos)]
+    if photos["label"].notna().any():
+        lines.append(
+            f"{int(photos['label'].notna().sum()):,} have one of {photos['label'].nunique():,} labels, "
+            f"{len(only_label):,} of them no coordinates"
+        )
+    photos = photos[here]
     if not len(photos):
         return "\n".join(lines)
     lines.append("level   cells of all  largest  smallest  Gini")

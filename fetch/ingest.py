@@ -51,7 +51,7 @@ class Candidate:
 
     Attributes:
         id: its name at the source; made safe for file names and unique when stored.
-        latlon_deg: latitude and longitude in degrees; None for a country-only photograph, with a `country` in `fields`.
+        latlon_deg: latitude and longitude in degrees; None where `fields` have a `country` or a `label` and no more is known.
         picture: a decoded picture, a file, or the bytes of one.
         fields: further columns of the manifest, by name. Where some rows have a `split`, it stays, and the others
             are shared out among the rest.
@@ -186,7 +186,8 @@ def _stored(
     out: Path, candidate: Candidate, photo_id: str, config: IngestConfig, before: Mapping[str, dict[str, Any]]
 ) -> dict[str, Any] | Rejection:
     """Store and measure one picture, unless the very same was stored before; `before` is by fingerprint."""
-    path = image_path(photo_id, _latlon_deg(candidate), candidate.fields.get("country"))
+    stated = candidate.fields.get("country") or candidate.fields.get("label")
+    path = image_path(photo_id, _latlon_deg(candidate), stated)
     try:
         fingerprint = _fingerprint(candidate.known_by or candidate.picture, path, config.max_side)
         same = before.get(fingerprint)
@@ -244,8 +245,9 @@ def _row(candidate: Candidate, stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _latlon_deg(candidate: Candidate) -> NDArray[np.float64]:
-    """Return (2,) latitude and longitude; NaN for a country-only photograph."""
-    assert candidate.latlon_deg is not None or candidate.fields.get("country"), "a place or a country"
+    """Return (2,) latitude and longitude; NaN where only a country or a label is known."""
+    stated = candidate.fields.get("country") or candidate.fields.get("label")
+    assert candidate.latlon_deg is not None or stated, "a place, a country or a label"
     return np.array(candidate.latlon_deg or (np.nan, np.nan), dtype=np.float64)
 
 

@@ -60,6 +60,11 @@ class Hierarchy:
         """Return how many levels there are."""
         return len(self.level_names)
 
+    @property
+    def placed(self) -> bool:
+        """Say whether cells have places; classes that only labels tell have none, and their centres mean nothing."""
+        return bool(getattr(self.partition, "placed", True))
+
     def level_index(self, level_name: str) -> int:
         """Return the position of a level by its name.
 
@@ -108,7 +113,9 @@ class Hierarchy:
         return np.where(ordered[place] == keys, order[place], UNKNOWN)
 
 
-def build_hierarchy(partition: Partition, latlon_deg: ArrayLike, min_images: int = 1) -> Hierarchy:
+def build_hierarchy(
+    partition: Partition, latlon_deg: ArrayLike, min_images: int = 1, keys: NDArray[np.int64] | None = None
+) -> Hierarchy:
     """Build the tree of the cells that hold training photographs.
 
     Args:
@@ -116,6 +123,7 @@ def build_hierarchy(partition: Partition, latlon_deg: ArrayLike, min_images: int
         latlon_deg: (N, 2) coordinates of the training photographs.
         min_images: cells with fewer photographs are dropped, at their level only. So that no class is left without
             children, the fullest child of each class always stays.
+        keys: (N, levels) of the photographs, where something else than coordinates tells them.
 
     Raises:
         ValueError: there are no photographs, or no cell of a level has enough of them.
@@ -123,7 +131,7 @@ def build_hierarchy(partition: Partition, latlon_deg: ArrayLike, min_images: int
     points = np.asarray(latlon_deg, dtype=np.float64).reshape(-1, 2)
     if not len(points):
         raise ValueError("there are no training photographs to build a hierarchy from")
-    keys = partition.keys(points)
+    keys = partition.keys(points) if keys is None else keys
     levels: list[dict[str, NDArray]] = []
     for depth, level_name in enumerate(partition.level_names):
         cells, first, member, count = np.unique(

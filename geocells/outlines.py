@@ -114,10 +114,10 @@ def sphere_polygon(corners: NDArray[np.float64], pole: int = 0) -> shapely.Geome
     points = np.column_stack([lon, np.r_[ring[:, 0], ring[0, 0]]])
     if pole:
         points = np.vstack([points, [[lon[-1], 90.0 * pole], [lon[0], 90.0 * pole]]])
-    return _into_world(shapely.Polygon(points))
+    return into_world(shapely.Polygon(points))
 
 
-def _into_world(polygon: shapely.Polygon) -> shapely.Geometry:
+def into_world(polygon: shapely.Polygon) -> shapely.Geometry:
     """Return a polygon whose longitudes may go on beyond ±180 as polygons within."""
     whole = shapely.make_valid(polygon)
     west, _, east, _ = whole.bounds
@@ -160,7 +160,7 @@ def _without_jumps(polygon: shapely.Polygon) -> shapely.Geometry:
     straightened = shapely.Polygon(rings[0], rings[1:])
     # A band around the world leaves nothing, and is meant; so does an islet that is cut to a line by the seam.
     band = straightened.area == 0 and float(np.ptp(rings[0][:, 1])) > BAND_DEG
-    return polygon if band else _into_world(straightened)
+    return polygon if band else into_world(straightened)
 
 
 def _along(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import shapely
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dataset.country_names import country_name
 from geocells.outlines import area_km2
 from geocells.sphere import distance_km
+from infer.class_answers import label_headline, prediction_sets
 from infer.decode.multi_image import Agreement
 from infer.decode.posterior import KeptCells, adaptive_top_k
 from infer.decode.prior import Prior
@@ -37,9 +38,6 @@ from infer.prepared import Answered, Prepared
 from infer.wording import abstention_headline, headline, percent
 from plumbing.config import as_plain
 from plumbing.version import VERSION, git_commit, now_utc
-
-if TYPE_CHECKING:
-    pass
 
 FEW = 5
 """A cell with fewer training photographs may have been learned from a single journey, which the answer then says."""
@@ -81,13 +79,16 @@ def one_prediction(
     posterior = [level[0] for level in answered.posterior]
     kept = adaptive_top_k(model.tree, posterior, prepared.options.mass)
     calibrated = prepared.confidence(answered.posterior, answered.inside)
-    confidence = [None] * len(kept) if calibrated is None else [round(float(c), 4) for c in calibrated[0]]
+    confidence: list[float | None] = [None] * len(kept)
+    if calibrated is not None:
+        confidence = [None if np.isnan(c) else round(float(c), 4) for c in calibrated[0].tolist()]
     levels = [_level(depth, cells, prepared, confidence[depth]) for depth, cells in enumerate(kept)]
     depth = answered_depth(confidence, prepared.options.confidence, prepared.coarsest)
-    finest = depth == len(levels) - 1
+    finest = depth == len(levels) - 1 and model.answers_points
     latitude, longitude = (round(float(value), 5) for value in answered.points_deg[0])
     point = (latitude, longitude)
-    countries = _countries(prepared.countries.shares(posterior[-1].exp().double().cpu().numpy()))
+    shares = [] if prepared.countries is None else prepared.countries.shares(posterior[-1].exp().double().cpu().numpy())
+    countries = _countries(shares)
     regions = {region.coverage: region for region in (_region(r, prepared.prior) for r in answered.regions[0])}
     metadata = _metadata(photographs, point if finest else None, regions, extras.truth_deg)
     prior = None
@@ -118,6 +119,7 @@ def one_prediction(
         similar=extras.similar,
         warnings=tuple(dict.fromkeys(warnings)),
         provenance=provenance(prepared),
+        sets=prediction_sets(prepared, posterior),
         drawing=Drawing(first.source, model.hierarchy, extras.heat, extras.similar_jpeg),
     )
 
@@ -143,6 +145,8 @@ def _headline(
     countries: Sequence[Country],
     regions: dict[float, Region],
 ) -> str:
+    if not prepared.model.hierarchy.placed:
+        return label_headline(levels[-1].cells, depth is not None)
     if depth == len(levels) - 1:
         narrowest = regions[min(regions)].countries if regions else countries
         return headline([(country.code, country.share) for country in narrowest])
@@ -158,10 +162,10 @@ def _level(depth: int, kept: KeptCells, prepared: Prepared, confidence: float | 
         Cell(
             id=hierarchy.name[row],
             probability=float(f"{p:.6g}"),
-            latitude=round(float(hierarchy.center_deg[row, 0]), 5),
-            longitude=round(float(hierarchy.center_deg[row, 1]), 5),
+            latitude=round(float(hierarchy.center_deg[row, 0]), 5) if hierarchy.placed else None,
+            longitude=round(float(hierarchy.center_deg[row, 1]), 5) if hierarchy.placed else None,
             training_photographs=int(hierarchy.train_count[row]),
-            bounds=tuple(round(float(edge), 6) for edge in hierarchy.bounds_deg[row]),  # type: ignore[arg-type]
+            bounds=tuple(round(float(edge), 6) for edge in hierarchy.bounds_deg[row]) if hierarchy.placed else None,  # type: ignore[arg-type]
         )
         for row, p in zip(rows.tolist(), kept.probability[:top].tolist(), strict=True)
     )

@@ -119,6 +119,11 @@ class Model:
         own = ((REGRESSED, self.coordinates), (REFINED, self.refiner))
         return POINTS + tuple(name for name, needed in own if needed is not None)
 
+    @property
+    def answers_points(self) -> bool:
+        """Say whether points mean something: cells have places, and training photographs had coordinates."""
+        return self.hierarchy.placed and self.record.get("located", 1) > 0
+
     @torch.inference_mode()
     def outputs(self, pixels: Tensor) -> NetworkOutput:
         """Return what the networks say of (B, 3, size, size) uint8 pixels; each trunk is passed once."""

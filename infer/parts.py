@@ -6,31 +6,35 @@ from typing import Any
 
 from geocells.sphere import box_area_km2
 
+SHOWN_MEMBERS = 8
+"""Classes of a set that one line names."""
+
 
 @dataclass(frozen=True)
 class Cell:
     """A geocell with its probability.
 
     Attributes:
-        id: text of the cell, such as `0/1/2`, or the name of a country.
+        id: text of the cell, such as `0/1/2`, the code of a country, or a label.
         probability: of the posterior, 0 to 1; not calibrated by itself, see `LevelPrediction.confidence`.
-        latitude: of the coordinate that stands for the cell, the mean of its training photographs.
+        latitude: of the coordinate that stands for the cell, the mean of its training photographs; None for a class without a
+            place.
         longitude: likewise.
         training_photographs: how many the cell had.
-        bounds: south, west, north, east in degrees; east below west spans the antimeridian.
+        bounds: south, west, north, east in degrees; east below west spans the antimeridian. None for a class without a place.
     """
 
     id: str
     probability: float
-    latitude: float
-    longitude: float
+    latitude: float | None
+    longitude: float | None
     training_photographs: int
-    bounds: tuple[float, float, float, float]
+    bounds: tuple[float, float, float, float] | None
 
     @property
-    def size_km(self) -> float:
-        """Return the side of a square of the area within the bounds, in kilometres."""
-        return float(box_area_km2(self.bounds)) ** 0.5
+    def size_km(self) -> float | None:
+        """Return the side of a square of the area within the bounds, in kilometres; None for a class without a place."""
+        return None if self.bounds is None else float(box_area_km2(self.bounds)) ** 0.5
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,44 @@ class Region:
     probability: float
     countries: tuple[Country, ...]
     geometry: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class SetMember:
+    """A class in a conformal prediction set.
+
+    Attributes:
+        id: of the class, such as `FR`, or a label.
+        name: in words, such as `France`.
+        probability: of the posterior, 0 to 1.
+    """
+
+    id: str
+    name: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class ClassSet:
+    """A conformal prediction set of classes, such as countries.
+
+    Attributes:
+        coverage: how often such sets hold the true class, as fitted on the calibration split.
+        level: whose classes these are, such as `country`.
+        classes: the most probable first.
+        probability: of all of them.
+    """
+
+    coverage: float
+    level: str
+    classes: tuple[SetMember, ...]
+    probability: float
+
+    def __str__(self) -> str:
+        """Return the set in one line: `90% set: FR, BE, LU`."""
+        shown = [member.id for member in self.classes[:SHOWN_MEMBERS]]
+        more = [f"and {len(self.classes) - len(shown)} more"] if len(self.classes) > len(shown) else []
+        return f"{self.coverage * 100:.10g}% set: {' '.join([', '.join(shown), *more])}"
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,10 @@ def _predictions(
             f"--sidecars {config.sidecars:g} needs a calibrated run and {predictor.model.name} is not: run "
             "`python -m train calibrate` on it first"
         )
+    if config.sidecars is not None and not predictor.model.answers_points:
+        raise ValueError(
+            f"--sidecars holds coordinates, and {predictor.model.name} answers none, for it learned without: leave it out"
+        )
     similar = None if config.data is None else predictor.neighbours(config.data, config.batch_size, config.workers)
     for _, prediction in predictor.stream(
         paths,
@@ -166,19 +170,25 @@ def _table(predictions: list[Prediction], names: dict[Path, str]) -> str:
     if inside:
         lines.insert(0, f"warning: {_inside(predictions[0], inside)}")
     levels = list(predictions[0].levels)
-    calibrated = predictions[0].finest.confidence is not None
+    calibrated = any(level.confidence is not None for level in predictions[0].levels.values())
     head = " ".join(f"{level:>7}" for level in levels) if calibrated else ""
-    lines.append(f"{'':<{width}}  {'':>9} {'':>10} {'confidence by level' if calibrated else ''}".rstrip())
-    lines.append(f"{'photograph':<{width}}  {'latitude':>9} {'longitude':>10} {head}  answer")
+    # A run that learned without coordinates answers no points at all.
+    pinned = any(prediction.point is not None for prediction in predictions)
+    blank = f"{'':>9} {'':>10} " if pinned or not predictions[0].sets else ""
+    lines.append(f"{'':<{width}}  {blank}{'confidence by level' if calibrated else ''}".rstrip())
+    places = f"{'latitude':>9} {'longitude':>10} " if blank else ""
+    lines.append(f"{'photograph':<{width}}  {places}{head}  answer")
     for name, prediction in zip(shown, predictions, strict=True):
         point = prediction.point
-        where = f"{'':>9} {'':>10}" if point is None else f"{point[0]:>9.4f} {point[1]:>10.4f}"
+        where = blank if point is None else f"{point[0]:>9.4f} {point[1]:>10.4f} "
         said = [level.confidence for level in prediction.levels.values()]
-        confidence = " ".join(f"{value:>7.1%}" for value in said if value is not None)
+        confidence = " ".join(" " * 7 if value is None else f"{value:>7.1%}" for value in said) if calibrated else ""
         near = (
             f" (nearest town {prediction.place.name}, {prediction.place.distance_km:.0f} km)"
             if prediction.place
             else ""
         )
-        lines.append(f"{name[:width]:<{width}}  {where} {confidence}  {prediction.headline}{near}")
+        # A run without points says which countries or labels instead.
+        chosen = "" if point or not prediction.sets else f"; {prediction.sets[max(prediction.sets)]}"
+        lines.append(f"{name[:width]:<{width}}  {where}{confidence}  {prediction.headline}{near}{chosen}")
     return "\n".join(lines)

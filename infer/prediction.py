@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from infer.parts import (
     AreaPrior,
     Cell,
+    ClassSet,
     Country,
     Explanation,
     LevelPrediction,
@@ -21,6 +22,7 @@ from infer.parts import (
     Place,
     Provenance,
     Region,
+    SetMember,
     SimilarPhotograph,
 )
 
@@ -32,6 +34,7 @@ __all__ = [
     "NOTICE",
     "AreaPrior",
     "Cell",
+    "ClassSet",
     "Country",
     "Explanation",
     "LevelPrediction",
@@ -41,6 +44,7 @@ __all__ = [
     "Prediction",
     "Provenance",
     "Region",
+    "SetMember",
     "SimilarPhotograph",
 ]
 
@@ -63,7 +67,8 @@ class Prediction:
         answer_level: the finest level that is answered; None where even the coarsest is not confident enough.
         confidence: calibrated probability that the best cell of the answered level is right; None where the run is not
             calibrated.
-        latitude: of the point in degrees; None where `confidence` was asked for and the finest level does not reach it.
+        latitude: of the point in degrees; None where `confidence` was asked for and the finest level does not reach it, and of a
+            run that learned without coordinates.
         longitude: likewise.
         point_method: how the point was chosen.
         point_note: why the point lies outside the best cell; empty where it lies inside.
@@ -78,6 +83,7 @@ class Prediction:
         similar: training photographs, where they were asked for.
         warnings: what to know before relying on the answer.
         provenance: what gave it.
+        sets: conformal prediction sets of countries or labels by coverage, where the run has a level of them.
         drawing: what its pages are drawn from beside all this; not stored and not compared.
 
     Example:
@@ -109,6 +115,7 @@ class Prediction:
     similar: tuple[SimilarPhotograph, ...]
     warnings: tuple[str, ...]
     provenance: Provenance
+    sets: Mapping[float, ClassSet] = field(default_factory=dict)
     drawing: Drawing | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
@@ -118,6 +125,7 @@ class Prediction:
         )
         lines = [f"{self.input}: {self.headline}", f"confidence by level: {said or 'not calibrated'}"]
         lines += [f"{coverage:.0%} region: {region.area_km2:,.0f} km²" for coverage, region in self.regions.items()]
+        lines += [str(found) for found in self.sets.values()]
         lines += [] if self.point is None else [f"point: {self.latitude:.4f}, {self.longitude:.4f}"]
         return "\n".join([*lines, *(f"warning: {caveat}" for caveat in self.caveats), NOTICE])
 
@@ -146,6 +154,7 @@ class Prediction:
         plain = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "drawing"}
         plain["levels"] = [_plain(level) for level in self.levels.values()]
         plain["regions"] = [_plain(region) for region in self.regions.values()]
+        plain["sets"] = [_plain(found) for found in self.sets.values()]
         return {"format": FORMAT, **plain}
 
     @classmethod
@@ -181,6 +190,8 @@ class Prediction:
         }
         for region in self.regions.values():
             row[f"region_{region.coverage * 100:g}_km2"] = region.area_km2
+        for found in self.sets.values():
+            row[f"{found.level}_set_{found.coverage * 100:g}"] = "; ".join(member.id for member in found.classes)
         for name, level in self.levels.items():
             row |= {f"{name}_cell": level.best.id, f"{name}_confidence": level.confidence}
         for name, place in (("exif", exif), ("true", truth)):
@@ -249,6 +260,9 @@ class Prediction:
             provenance=Provenance(
                 "example", "0" * 64, "0", "2026-01-01", "2026-01-01", None, "chain", {"L3": 1.0}, {"coverage": [0.9]}
             ),
+            sets={
+                0.9: ClassSet(0.9, "country", (SetMember("IN", "India", 0.7), SetMember("LK", "Sri Lanka", 0.2)), 0.9)
+            },
         )
 
 
@@ -265,7 +279,9 @@ def _plain(value: Any) -> Any:
 
 
 def _values(content: Mapping[str, Any]) -> dict[str, Any]:
-    values = {f.name: content[f.name] for f in fields(Prediction) if f.name != "drawing"}
+    values = {f.name: content[f.name] for f in fields(Prediction) if f.name not in ("drawing", "sets")}
+    # Answers from before conformal sets of classes have none.
+    sets = [ClassSet(**{**found, "classes": _each(SetMember, found["classes"])}) for found in content.get("sets", ())]
     levels = [_level(level) for level in content["levels"]]
     regions = [_region(region) for region in content["regions"]]
     return {
@@ -274,6 +290,7 @@ def _values(content: Mapping[str, Any]) -> dict[str, Any]:
         "countries": _each(Country, content["countries"]),
         "levels": {level.level: level for level in levels},
         "regions": {region.coverage: region for region in regions},
+        "sets": {found.coverage: found for found in sets},
         "metadata": _each(MetadataLocation, content["metadata"]),
         "prior": _optional(AreaPrior, content["prior"]),
         "photographs": _each(Photograph, content["photographs"]),
@@ -285,7 +302,7 @@ def _values(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _level(content: Mapping[str, Any]) -> LevelPrediction:
-    cells = tuple(Cell(**{**cell, "bounds": tuple(cell["bounds"])}) for cell in content["cells"])
+    cells = tuple(Cell(**{**cell, "bounds": cell["bounds"] and tuple(cell["bounds"])}) for cell in content["cells"])
     return LevelPrediction(**{**content, "cells": cells})
 
 

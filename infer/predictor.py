@@ -227,6 +227,11 @@ class Predictor:
 
     def _prepare(self, options: Options) -> Prepared:
         model = self.model.with_choices(options.fusion, options.point, bool(options.within or options.exclude))
+        if (options.within or options.exclude) and not model.hierarchy.placed:
+            raise ValueError(
+                f"--within and --exclude: the classes of {model.name} are labels without places, which lie in no area: leave "
+                "them out"
+            )
         prior = make_prior(model.hierarchy, options.within, options.exclude)
         coarsest = model.hierarchy.level_index(options.coarsest) if options.coarsest else 0
         conformal = read_conformal(self.run, model.hash, model.fusion, options.places)
@@ -240,19 +245,19 @@ class Predictor:
             inside = vectors_of(torch.from_numpy(prior.center_deg).to(model.device))
             model = replace(model, centers=(*model.centers[:-1], inside.to(model.centers[-1].dtype)))
         finder = None
-        if conformal is not None and options.coverage:
+        if conformal is not None and options.coverage and model.hierarchy.placed:
             shared = self._finders.setdefault(
                 (model.fusion, options.places), RegionFinder(model.hierarchy, conformal, model.device, ())
             )
             finder = shared.asked(options.coverage, *(() if prior is None else (prior.table, prior.country)))
         countries = self._countries
-        if prior is not None:
+        if prior is not None and countries is not None:
             countries = LeafCountries.of(model.hierarchy, prior.country, prior.table)
         return Prepared(options, model, prior, conformal, finder, coarsest, countries)
 
     @cached_property
-    def _countries(self) -> LeafCountries:
-        return LeafCountries.of(self.model.hierarchy)
+    def _countries(self) -> LeafCountries | None:
+        return LeafCountries.of(self.model.hierarchy) if self.model.hierarchy.placed else None
 
     def stream(
         self,

@@ -81,7 +81,7 @@ class Prepared:
         conformal: calibration of the run; None where it is not calibrated.
         finder: of regions, where they are wanted and can be had.
         coarsest: position of the coarsest level that is worth an answer.
-        countries: of the leaves.
+        countries: of the leaves; None where classes have no places.
     """
 
     options: Options
@@ -90,7 +90,7 @@ class Prepared:
     conformal: ConformalCalibration | None
     finder: RegionFinder | None
     coarsest: int
-    countries: LeafCountries
+    countries: LeafCountries | None
 
     def answer(self, output: NetworkOutput, posterior: list[Tensor] | None = None, regions: bool = True) -> Answered:
         """Return what is answered for the photographs of a network output.
@@ -115,6 +115,8 @@ class Prepared:
     ) -> NDArray[np.float64] | None:
         """Return the (B, levels) calibrated probabilities that the best cells are right; None where not calibrated.
 
+        NaN at a level whose truth no calibration photograph has.
+
         Args:
             posterior: (B, classes) log probabilities per level, after prior knowledge.
             inside: (B,) probability that the model itself put inside the area; None without one.
@@ -131,6 +133,19 @@ class Prepared:
                 columns.append(self.conformal.confidence_inside(name, best, learned, inside))
         return np.stack(columns, axis=1)
 
+    def _and_no_map(self) -> str:
+        return "" if self.model.hierarchy.placed else ", no region and no map"
+
+    def _without_region(self) -> list[float]:
+        return [] if self.finder is None else self.finder.impossible()
+
+    def _without_set(self) -> list[float]:
+        """Return the coverages for which a run that has conformal sets has none; those without a region are said already."""
+        if self.conformal is None or not self.conformal.class_scores:
+            return []
+        said = self._without_region()
+        return [c for c in self.options.coverage if c not in said and self.conformal.choose_set(c) is None]
+
     def warnings(self) -> list[str]:
         """Return what is to be known of every answer of this model with these options."""
         found = []
@@ -143,10 +158,14 @@ class Prepared:
                 f"calibrated in {self.model.calibrated_in} but answered in {self.model.precision}: confidence and coverage "
                 f"are approximate; run `python -m train calibrate --precision {self.model.precision}`"
             )
-        if self.finder is not None:
+        if not self.model.answers_points:
+            what = "countries" if self.model.hierarchy.placed else "labels"
+            found.append(f"trained on {what} without coordinates: it answers no point{self._and_no_map()}")
+        if self.conformal is not None:
             found += [
-                f"no {coverage:.0%} region: {self.finder.conformal.photographs:,} calibration photographs are too few for it"
-                for coverage in self.finder.impossible()
+                f"no {coverage:.0%} {what}: {self.conformal.photographs:,} calibration photographs are too few for it"
+                for what, coverages in (("region", self._without_region()), ("set", self._without_set()))
+                for coverage in coverages
             ]
         if self.prior is not None and (count := int((self.prior.leaf > 0).sum())) < FEW_CELLS:
             cells = f"{self.model.hierarchy.level_names[-1]} cell{'' if count == 1 else 's'}"

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from dataset.manifest import DATASET, content_hash, coordinates, has_coordinates, read_manifest
 from geocells.hierarchy import UNKNOWN, Hierarchy, build_hierarchy
+from geocells.partitions import Partition
 from label_maps.config import LabelMapsConfig
 from label_maps.files import hierarchy_hash, write_hierarchy
-from label_maps.labels import counts_with_country_only, stand_ins, truth_of
-from label_maps.partitions import make_partition, remarks, settings_of
+from label_maps.labels import STATED, class_level, counts_with_country_only, questions, stand_ins, truth_of
+from label_maps.partitions import LABELLED, make_partition, remarks, settings_of
 from label_maps.run_folder import RUN, begin_run, read_run
 from plumbing.files import read_json
 
@@ -21,20 +21,11 @@ log = logging.getLogger(__name__)
 
 def main(config: LabelMapsConfig) -> None:
     """Build the hierarchy, write it into the run folder and print its classes."""
-    photos = read_manifest(config.data, ["id", "latitude", "longitude", "country", "split"])
+    photos = read_manifest(config.data, ["id", "latitude", "longitude", "country", "label", "split"])
     learned, located = photos[photos["split"] == "train"], photos[has_coordinates(photos)]
-    nowhere = photos["id"][~has_coordinates(photos) & photos["country"].isna()]
-    if len(nowhere):
-        raise ValueError(f"{nowhere.iloc[0]} of {config.data} has neither coordinates nor a country: import it again")
-    if not len(learned):
-        raise ValueError(f"{config.data} has no photographs in its train split, of {len(photos)}: import it again")
+    _check_photos(config, photos)
     training = coordinates(located[located["split"] == "train"])
-    if not len(training) and config.partition != "admin":
-        raise ValueError(
-            f"{config.data} has only countries of its training photographs and no coordinates: use --partition admin"
-        )
-    partition = make_partition(config, training)
-    hierarchy = build_hierarchy(partition, np.concatenate([training, stand_ins(partition, learned)]), config.min_images)
+    partition, hierarchy = _built(config, learned)
     hierarchy = _as_stored(replace(hierarchy, train_count=counts_with_country_only(hierarchy, learned)))
     if (config.run / RUN).is_file() and any(config.run.glob("*.safetensors")):
         _check_same(config, hierarchy, content_hash(photos))
@@ -44,18 +35,61 @@ def main(config: LabelMapsConfig) -> None:
         settings = settings_of(config, partition)
         about = config.data / DATASET
         begin_run(config.run, hierarchy, photos, settings, read_json(about) if about.is_file() else {})
-    print(_table(hierarchy, coordinates(located[located["split"] == "test"]), len(training)))
+    print(_table(hierarchy, photos[photos["split"] == "test"], len(learned)))
     if len(training) < len(learned):
-        print(_country_only_line(hierarchy, learned[~has_coordinates(learned)]))
+        print(_unplaced_line(hierarchy, learned[~has_coordinates(learned)]))
     for remark in remarks(config, partition, training):
         print(remark)
 
 
-def _country_only_line(hierarchy: Hierarchy, photos: pd.DataFrame) -> str:
-    """Return what becomes of country-only training photographs."""
+def _check_photos(config: LabelMapsConfig, photos: pd.DataFrame) -> None:
+    """Refuse a dataset from which the partition that is asked for cannot be built."""
+    here, learned = has_coordinates(photos), (photos["split"] == "train").to_numpy()
+    nowhere = photos["id"][~here & photos["country"].isna() & photos["label"].isna()]
+    if len(nowhere):
+        raise ValueError(
+            f"{nowhere.iloc[0]} of {config.data} has neither coordinates nor a country nor a label: import it again"
+        )
+    if not learned.any():
+        raise ValueError(f"{config.data} has no photographs in its train split, of {len(photos)}: import it again")
+    if (here & learned).any() or config.partition == LABELLED:
+        return
+    if photos["country"][learned].isna().all():
+        raise ValueError(
+            f"{config.data} has only labels of its training photographs and no coordinates: use --partition {LABELLED}"
+        )
+    if config.partition != "admin":
+        raise ValueError(
+            f"{config.data} has only countries of its training photographs and no coordinates: use --partition admin"
+        )
+    if config.regions is not None:
+        raise ValueError(
+            f"{config.data} has no coordinates of its training photographs, which regions take: leave --regions out"
+        )
+
+
+def _built(config: LabelMapsConfig, learned: pd.DataFrame) -> tuple[Partition, Hierarchy]:
+    """Return the partition, and the classes of it that training photographs have."""
+    if config.partition == LABELLED:
+        labelled = learned[learned["label"].notna()]
+        labels = labelled["label"].tolist()
+        partition = make_partition(config, coordinates(labelled), labels)
+        keys = partition.keys_of(labels)  # type: ignore[attr-defined]
+        return partition, build_hierarchy(partition, partition.center_deg[keys[:, 0]], config.min_images, keys)  # type: ignore[attr-defined]
+    training = coordinates(learned[has_coordinates(learned)])
+    partition = make_partition(config, training)
+    places = np.concatenate([training, stand_ins(partition, learned)])
+    return partition, build_hierarchy(partition, places, config.min_images)
+
+
+def _unplaced_line(hierarchy: Hierarchy, photos: pd.DataFrame) -> str:
+    """Return what becomes of training photographs without coordinates."""
     known = int((truth_of(hierarchy, photos)[1] != UNKNOWN).any(axis=1).sum())
-    how = "train the level of countries alone" if known else "train nothing: --partition admin has countries"
-    return f"{len(photos):,} more with no coordinates but a country: {known or len(photos):,} {how}"
+    level = class_level(hierarchy)
+    if level is None or not known:
+        return f"{len(photos):,} of them have no coordinates and train nothing: --partition admin has countries, classes labels"
+    what = STATED[hierarchy.level_names[level]]
+    return f"{len(photos):,} of them have no coordinates: {known:,} train the level {hierarchy.level_names[level]} by their {what}"
 
 
 def _as_stored(hierarchy: Hierarchy) -> Hierarchy:
@@ -72,15 +106,16 @@ def _check_same(config: LabelMapsConfig, hierarchy: Hierarchy, dataset_hash: str
         )
 
 
-def _table(hierarchy: Hierarchy, test_deg: NDArray[np.float64], training: int) -> str:
+def _table(hierarchy: Hierarchy, test: pd.DataFrame, training: int) -> str:
     """Return a table of the levels: classes, photographs in them, and test photographs in a known class."""
     lines = [
         f"{training:,} training photographs",
-        f"{'level':>6} {'classes':>8} {'smallest':>9} {'largest':>8} {'test photographs in a known class':>34}",
+        f"{'level':>7} {'classes':>8} {'smallest':>9} {'largest':>8} {'test photographs in a known class':>34}",
     ]
-    known = hierarchy.classes(test_deg) != UNKNOWN if len(test_deg) else None
+    asked = test[questions(hierarchy, test)]
+    known = truth_of(hierarchy, asked)[1] != UNKNOWN if len(asked) else None
     for depth, name in enumerate(hierarchy.level_names):
         count = hierarchy.train_count[hierarchy.rows(depth)]
         share = f"{known[:, depth].mean():.1%}" if known is not None else "no test photographs"
-        lines.append(f"{name:>6} {len(count):>8,} {count.min():>9,} {count.max():>8,} {share:>34}")
+        lines.append(f"{name:>7} {len(count):>8,} {count.min():>9,} {count.max():>8,} {share:>34}")
     return "\n".join(lines)

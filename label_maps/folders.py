@@ -11,27 +11,28 @@ from pathlib import Path
 import numpy as np
 
 from dataset.images import Pictures
-from dataset.manifest import coordinates, read_located
+from dataset.manifest import read_manifest
 from geocells.hierarchy import UNKNOWN
 from label_maps.config import FoldersConfig
 from label_maps.files import read_hierarchy
+from label_maps.labels import questions, truth_of
 from plumbing.files import atomic_path
 from plumbing.progress import progress
 
 log = logging.getLogger(__name__)
 
-COLUMNS = ["id", "path", "latitude", "longitude", "split", "shard", "offset", "size"]
+COLUMNS = ["id", "path", "latitude", "longitude", "country", "label", "split", "shard", "offset", "size"]
 
 
 def main(config: FoldersConfig) -> None:
     """Make OUT/CLASS/ID.jpg of every photograph whose cell is a class, and say how many were left out."""
     hierarchy = read_hierarchy(config.run)
     depth = hierarchy.level_index(config.level)
-    photos = read_located(config.data, COLUMNS)
-    photos = photos if config.split == "all" else photos[photos["split"] == config.split]
+    photos = read_manifest(config.data, COLUMNS)
+    photos = photos[questions(hierarchy, photos) & ((photos["split"] == config.split) | (config.split == "all"))]
     if not len(photos):
-        raise ValueError(f"{config.data} has no photographs in its {config.split} split")
-    number = hierarchy.classes(coordinates(photos))[:, depth]
+        raise ValueError(f"{config.data} has no photographs in its {config.split} split whose class can be known")
+    number = truth_of(hierarchy, photos)[1][:, depth]
     names = [folder_name(name) for name in hierarchy.name[hierarchy.rows(depth)]]
     known, classes = photos[number != UNKNOWN], number[number != UNKNOWN]
     pictures = Pictures.of_dataset(config.data, known)

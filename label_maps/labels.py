@@ -1,4 +1,8 @@
-"""Country-only photographs: a class at the level of countries, and none below."""
+"""Truth of photographs: classes of their coordinates, or, where these are not known, of their country or label.
+
+A country-only photograph has a class at the level of countries (partition `admin`), and none below. At the level of the partition
+`classes` the label decides, also for photographs with coordinates.
+"""
 
 import numpy as np
 import pandas as pd
@@ -9,29 +13,56 @@ from geocells.hierarchy import UNKNOWN, Hierarchy
 from geocells.partitions import Partition
 
 COUNTRY = "country"
-"""Name of the level, of the only partition that has it."""
+"""Name of the level of countries, of the only partition that has it."""
+CLASS = "class"
+"""Name of the level of a dataset's own labels, likewise."""
+STATED = {COUNTRY: "country", CLASS: "label"}
+"""Columns of a manifest that state a class, by the level that it is of."""
+
+
+def class_level(hierarchy: Hierarchy) -> int | None:
+    """Return the position of the level whose classes a photograph can have without coordinates; None where there is none."""
+    return next((k for k, name in enumerate(hierarchy.level_names) if name in STATED), None)
+
+
+def stated_classes(hierarchy: Hierarchy, photos: pd.DataFrame) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Return (N,) whether countries or labels decide the class of photographs, and (N,) that class, else UNKNOWN."""
+    level, unknown = class_level(hierarchy), np.full(len(photos), UNKNOWN, dtype=np.int64)
+    column = None if level is None else STATED[hierarchy.level_names[level]]
+    if level is None or column not in photos:
+        return np.zeros(len(photos), dtype=bool), unknown
+    number = {name: k for k, name in enumerate(hierarchy.name[hierarchy.rows(level)])}
+    decides = photos[column].notna().to_numpy()
+    if hierarchy.level_names[level] == COUNTRY:
+        decides = decides & ~has_coordinates(photos)
+    stated = photos[column].map(number).fillna(UNKNOWN).to_numpy(dtype=np.int64)
+    return decides, np.where(decides, stated, UNKNOWN)
 
 
 def truth_of(hierarchy: Hierarchy, photos: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return (N, 2) coordinates and (N, levels) classes of the rows of a manifest.
 
-    Of a country-only photograph the class of its country is known, its coordinates are that class's centre, and the classes
-    of other levels are UNKNOWN; where the hierarchy lacks the country, all is UNKNOWN and NaN.
+    The coordinates of a photograph that has none are the centre of its class, and the classes of other levels are UNKNOWN; where
+    the hierarchy lacks its country or label, all is UNKNOWN and NaN.
     """
     here, points = has_coordinates(photos), coordinates(photos)
-    if here.all():
+    decides, stated = stated_classes(hierarchy, photos)
+    if here.all() and not decides.any():
         return points, hierarchy.classes(points)
     points = points.copy()
     classes = np.full((len(photos), hierarchy.depth), UNKNOWN, dtype=np.int64)
     classes[here] = hierarchy.classes(points[here])
-    if COUNTRY in hierarchy.level_names:
-        level = hierarchy.level_index(COUNTRY)
-        number = {name: k for k, name in enumerate(hierarchy.name[hierarchy.rows(level)])}
-        stated = photos["country"].map(number).fillna(UNKNOWN).to_numpy(dtype=np.int64)
-        classes[~here, level] = stated[~here]
+    level = class_level(hierarchy)
+    if level is not None:
+        classes[decides, level] = stated[decides]
         known = ~here & (stated != UNKNOWN)
         points[known] = hierarchy.center_deg[hierarchy.rows(level)][stated[known]]
     return points, classes
+
+
+def questions(hierarchy: Hierarchy, photos: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return (N,) which photographs a run can be asked about: where their coordinates, their country or their label is known."""
+    return (has_coordinates(photos) & hierarchy.placed) | stated_classes(hierarchy, photos)[0]
 
 
 def stand_ins(partition: Partition, photos: pd.DataFrame) -> NDArray[np.float64]:
@@ -57,13 +88,9 @@ def counts_with_country_only(hierarchy: Hierarchy, photos: pd.DataFrame) -> NDAr
         hierarchy: built from places, and from those that stand in.
         photos: training photographs.
     """
-    count = hierarchy.train_count.copy()
-    if COUNTRY not in hierarchy.level_names or has_coordinates(photos).all():
+    count, level = hierarchy.train_count.copy(), class_level(hierarchy)
+    if level is None or has_coordinates(photos).all():
         return count
-    rows = hierarchy.rows(hierarchy.level_index(COUNTRY))
-    stated = photos["country"][~has_coordinates(photos)].value_counts()
-    extra = np.array([stated.get(name, 0) for name in hierarchy.name[rows]], dtype=np.int64)
-    located = hierarchy.classes(coordinates(photos[has_coordinates(photos)]))[:, hierarchy.level_index(COUNTRY)]
-    of_places = np.bincount(located[located != UNKNOWN], minlength=len(extra))
-    count[rows] = of_places + extra
+    own = truth_of(hierarchy, photos)[1][:, level]
+    count[hierarchy.rows(level)] = np.bincount(own[own != UNKNOWN], minlength=hierarchy.sizes()[level])
     return count

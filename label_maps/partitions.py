@@ -1,5 +1,6 @@
 """From flags to a partition, and what a run records of it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,17 +16,25 @@ def own_flags(config: LabelMapsConfig) -> dict[str, Any]:
     return {flag: getattr(config, flag) for flag in PARTITIONS[config.partition].flags}
 
 
-def make_partition(config: LabelMapsConfig, training_deg: NDArray[np.float64]) -> Partition:
+LABELLED = "classes"
+"""The partition whose classes are labels."""
+
+
+def make_partition(
+    config: LabelMapsConfig, training_deg: NDArray[np.float64], labels: Sequence[str] | None = None
+) -> Partition:
     """Return the partition that the flags ask for.
 
     Args:
         config: the flags.
-        training_deg: (N, 2) coordinates of the training photographs, at least one.
+        training_deg: (N, 2) coordinates of the training photographs, at least one; with labels, NaN where not known.
+        labels: (N,) of the training photographs, for the partition `classes`.
 
     Raises:
         ValueError: a file is missing or not of its kind, or the photographs are too few.
     """
-    return build_partition(config.partition, training_deg, **own_flags(config))
+    own = own_flags(config) if labels is None else {"labels": labels}
+    return build_partition(config.partition, training_deg, **own)
 
 
 def settings_of(config: LabelMapsConfig, partition: Partition) -> dict[str, object]:

@@ -43,6 +43,7 @@ def begin_run(
         "synthetic": bool(dataset.get("synthetic")),
         "dataset_hash": content_hash(photos),
         "photographs": photos["split"].value_counts().to_dict(),
+        "located": int((photos["split"].eq("train") & photos["latitude"].notna()).sum()),
     }
     write_json(run / RUN, record)
 

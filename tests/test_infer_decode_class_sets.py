@@ -14,10 +14,10 @@ def softmax(logits):
     return p / p.sum(axis=1, keepdims=True)
 
 
-def test_the_score_is_the_mass_of_all_classes_at_least_as_probable():
+def test_the_score_is_the_mass_of_the_classes_that_are_more_probable():
     p = np.array([[0.5, 0.2, 0.2, 0.1]] * 5)
-    assert class_scores(p, np.array([0, 1, 2, 3, UNKNOWN])) == pytest.approx([0.5, 0.9, 0.9, 1.0, np.inf])
-    np.testing.assert_allclose(score_of_each(p)[0], [0.5, 0.9, 0.9, 1.0])
+    assert class_scores(p, np.array([0, 1, 2, 3, UNKNOWN])) == pytest.approx([0, 0.5, 0.5, 0.9, np.inf])
+    np.testing.assert_allclose(score_of_each(p)[0], [0, 0.5, 0.5, 0.9])
 
 
 @given(st.integers(0, 1000), st.integers(1, 40), st.booleans())
@@ -37,10 +37,18 @@ def test_the_true_class_is_in_the_set_exactly_where_its_score_is_within_the_thre
 
 def test_a_set_lists_the_most_probable_first_and_is_never_empty():
     p = np.array([0.1, 0.6, 0.05, 0.25])
-    assert class_set(p, 0.9).tolist() == [1, 3]
-    assert class_set(p, 0.86).tolist() == [1, 3]
+    assert class_set(p, 0.84).tolist() == [1, 3]
+    assert class_set(p, 0.6).tolist() == [1, 3]
     assert class_set(p, 0.0).tolist() == [1]
     assert class_set(p, 1.0).tolist() == [1, 3, 0, 2]
+
+
+def test_an_accurate_run_has_sets_of_one_class():
+    p = softmax(12 * np.eye(30)[np.arange(100) % 30])
+    true = np.where(np.arange(100) < 5, 0, np.arange(100) % 30)
+    threshold = set_threshold(class_scores(p, true), np.arange(100), 0.9)
+    assert threshold == 0
+    assert set_members(p, threshold).sum() == 100
 
 
 @pytest.mark.parametrize("coverage", [0.5, 0.9])
@@ -55,7 +63,7 @@ def test_sets_cover_new_groups_as_often_as_asked_however_wrong_the_probabilities
         threshold = set_threshold(class_scores(p[:100], true[:100]), np.arange(100), coverage)
         inside = set_members(p[100:], threshold)[np.arange(20), np.maximum(true[100:], 0)]
         held.append((inside & (true[100:] != UNKNOWN)).mean())
-    assert coverage - 0.01 < np.mean(held) < coverage + 0.12
+    assert coverage - 0.01 < np.mean(held) < coverage + 0.2
 
 
 def test_a_coverage_beyond_what_is_known_has_no_threshold():

@@ -58,7 +58,7 @@ def test_ties_count_against_the_true_class():
 
 def test_sets_are_counted_by_group_and_by_photograph():
     p = np.array([[0.7, 0.2, 0.1]] * 4)
-    figures = set_figures(p, np.array([0, 1, 2, UNKNOWN]), np.array([0, 0, 1, 2]), 0.9)
+    figures = set_figures(p, np.array([0, 1, 2, UNKNOWN]), np.array([0, 0, 1, 2]), 0.8)
     assert (figures["mean_size"]["value"], figures["median_size"]) == (2, 2)
     assert figures["covered"]["value"] == pytest.approx(1 / 3)
     assert figures["covered"]["groups"] == 3

@@ -24,7 +24,6 @@ from geocells.hierarchy import UNKNOWN
 from geocells.partitions.admin import shipped_countries
 from geocells.sphere import distance_km
 from infer.config import EvaluateConfig, InferConfig
-from infer.evaluate.country_only import country_figures
 from infer.evaluate.run import main as evaluate
 from infer.predict import main as answer
 from label_maps.build import main as make_label_maps
@@ -101,7 +100,7 @@ def test_the_hash_tells_countries_of_apart_and_is_as_it_was_without_them(mixed, 
 
 def test_a_country_without_places_is_a_class_and_nothing_below_it_is_known(mixed, tmp_path, capsys):
     make_label_maps(LabelMapsConfig(mixed, tmp_path, partition="admin"))
-    assert "12 more with no coordinates but a country: 12 train the level of countries" in capsys.readouterr().out
+    assert "12 of them have no coordinates: 12 train the level country by their country" in capsys.readouterr().out
     hierarchy = read_hierarchy(tmp_path)
     assert set(hierarchy.name) == {*COUNTRY_OF.values(), "ML"}
     count = dict(zip(hierarchy.name, hierarchy.train_count.tolist(), strict=True))
@@ -185,9 +184,9 @@ def test_evaluation_tells_how_often_their_country_is_right(mixed, tmp_path, caps
     report = json.loads((run / "evaluation_test.json").read_text())
     assert report["photographs"] == 12
     stated = report["country_only"]
-    assert (stated["photographs"], stated["trained_on"], stated["in_a_known_country"]) == (4, 0, 1.0)
+    assert (stated["photographs"], stated["trained_on"], stated["in_a_known_class"]) == (4, 0, 1.0)
     assert stated["top_1"]["low"] <= stated["top_1"]["value"] <= stated["top_10"]["value"] == 1
-    assert "country of 4 country-only photographs in " in capsys.readouterr().out
+    assert "without coordinates: n = 4 photographs in " in capsys.readouterr().out
 
 
 def test_a_split_of_countries_alone_is_evaluated_by_country(mixed, tmp_path, capsys):
@@ -198,8 +197,8 @@ def test_a_split_of_countries_alone_is_evaluated_by_country(mixed, tmp_path, cap
     make_label_maps(LabelMapsConfig(data, run, partition="admin"))
     train_joint(joint_config(data, run, batch_size=4))
     evaluate(EvaluateConfig(data=data, run=run, workers=0, device="cpu"))
-    figures = json.loads((run / "countries_test.json").read_text())["country_only"]
-    assert (figures["photographs"], figures["classes"]) == (4, 2)
+    report = json.loads((run / "evaluation_test.json").read_text())
+    assert (report["level"], report["classes"]["photographs"], report["classes"]["classes"]) == ("country", 4, 2)
     answer(InferConfig(photos=(data,), split="test", run=run, out=tmp_path / "out", workers=0, device="cpu"))
     assert len(json.loads((tmp_path / "out" / "predictions.json").read_text())) == 4
     quad = tmp_path / "quad"
@@ -209,17 +208,11 @@ def test_a_split_of_countries_alone_is_evaluated_by_country(mixed, tmp_path, cap
         evaluate(EvaluateConfig(data=data, run=quad, workers=0, device="cpu"))
 
 
-def test_figures_of_countries_count_a_country_that_is_no_class_as_wrong(mixed, tmp_path):
-    make_label_maps(LabelMapsConfig(mixed, tmp_path, partition="admin"))
-    figures = country_figures(read_hierarchy(tmp_path), np.array([[0], [1], [7], [7]]), np.array([0, 0, 1, 2]), 0)
-    assert (figures["top_1"]["value"], figures["top_10"]["value"], figures["in_a_known_country"]) == (0.25, 0.5, 0.5)
-
-
 def test_splits_keep_creators_and_lookalikes_of_a_country_together():
     photos = pd.DataFrame(
         [
-            ("a", "FR", "me", 0), ("b", "FR", "me", 1 << 20), ("c", "ML", "me", 1 << 40), ("d", "FR", "you", 3),
-            ("e", "ML", "they", 1 << 40 | 1), ("f", "ML", "she", (1 << 64) - 1),
+            ("a", "FR", "me", 0), ("b", "FR", "me", 255 << 20), ("c", "ML", "me", 255 << 40), ("d", "FR", "you", 3),
+            ("e", "ML", "they", 255 << 40 | 1), ("f", "ML", "she", (1 << 64) - 1),
         ],
         columns=["id", "country", "creator", "dhash"],
     ).assign(latitude=np.nan, longitude=np.nan, dhash=lambda t: t["dhash"].astype("uint64"))  # fmt: skip

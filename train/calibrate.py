@@ -23,10 +23,11 @@ from geocells.hierarchy import UNKNOWN
 from geocells.sphere import distance_km, geoscore
 from infer.decode.conformal import CONFORMAL, from_json
 from infer.decode.posterior import FUSIONS, fuse
-from infer.evaluate.measure import split_photos, trained_ids
+from infer.evaluate.measure import asked_photos, trained_ids
 from infer.images import network_outputs
 from infer.model import TEMPERATURES, Model, NetworkOutput, load_model
 from infer.network.devices import pick_device
+from label_maps.labels import truth_of
 from plumbing.files import write_json
 from plumbing.progress import progress
 from plumbing.version import now_utc
@@ -50,29 +51,25 @@ def main(config: CalibrateConfig) -> None:
     data = known.fitted
     if not (data.classes != UNKNOWN).any():
         raise ValueError(
-            f"none of {len(data.classes)} photographs of the {config.split} split lies in a cell that {config.run} knows: "
+            f"none of {len(data.classes)} photographs of the {config.split} split has a cell or class that {config.run} knows: "
             "split the dataset again, or train on more places"
         )
     fitted = {fusion: fit_temperatures(model, data, fusion) for fusion in FUSIONS}
-    scores = {
-        fusion: {point: _score(model, data, fusion, temperatures, point) for point in model.point_methods}
-        for fusion, temperatures in fitted.items()
-    }
-    fusion, point = max(
-        ((fusion, point) for fusion in CHOSEN_FROM for point in model.point_methods),
-        key=lambda way: scores[way[0]][way[1]],
-    )
+    nll = {fusion: _nll_before_after(model, data, fusion, fitted[fusion]) for fusion in FUSIONS}
+    scores = _scores(model, data.located(), fitted)
+    fusion, point = _best_way(model, scores, nll)
     record = {
         "model_hash": model.hash,
         "precision": model.precision,
         "split": config.split,
         "photographs": len(data.latlon_deg),
+        "located": int(data.here.sum()),
         "groups": len(np.unique(data.group)),
         "created_at_utc": now_utc(),
         "fusion": fusion,
         "point": point,
         "temperatures": {f: dict(zip(model.hierarchy.level_names, t, strict=True)) for f, t in fitted.items()},
-        "nll": {f: _nll_before_after(model, data, f, t) for f, t in fitted.items()},
+        "nll": nll,
         "geoscore": scores,
     }
     conformal = fit_all(replace(model, temperatures=fitted, fusion=fusion), known, unseen)
@@ -82,12 +79,32 @@ def main(config: CalibrateConfig) -> None:
     write_json(config.run / CONFORMAL, {"model_hash": model.hash, "fusion": fusion, **conformal})
     print(_table(record))
     for places, own in conformal["places"].items():
-        print(f"regions for {places} photographs; coverage guarantee: {from_json(own, fusion).guarantee}")
+        calibration = from_json(own, fusion)
+        what = "regions" if calibration.scores else f"sets of {' and '.join(calibration.class_scores)}"
+        print(f"{what} for {places} photographs; coverage guarantee: {calibration.guarantee}")
+
+
+def _scores(model: Model, data: Calibration, fitted: dict[str, tuple[float, ...]]) -> dict[str, dict[str, float]]:
+    """Return the mean GeoScore of each way of answering; empty where points mean nothing or no photograph has coordinates."""
+    if not model.answers_points or not len(data.group):
+        return {}
+    return {
+        fusion: {point: _score(model, data, fusion, temperatures, point) for point in model.point_methods}
+        for fusion, temperatures in fitted.items()
+    }
+
+
+def _best_way(model: Model, scores: dict[str, dict[str, float]], nll: dict[str, dict[str, float]]) -> tuple[str, str]:
+    """Return the fusion and point of highest GeoScore; without one, the fusion of least NLL and the point as it is."""
+    if not scores:
+        return min(CHOSEN_FROM, key=lambda fusion: round(nll[fusion]["after"], 6)), model.point
+    ways = ((fusion, point) for fusion in CHOSEN_FROM for point in model.point_methods)
+    return max(ways, key=lambda way: scores[way[0]][way[1]])
 
 
 def _read_split(model: Model, folder: Path, config: CalibrateConfig, most: int) -> Calibration:
     """Return the logits of at most so many photographs of a dataset's split, none of which the run was trained on."""
-    photos = split_photos(folder, config.split)
+    photos = asked_photos(model.hierarchy, folder, config.split, config.run)
     overlap = photos["id"].isin(trained_ids(config.run))
     if overlap.any():
         raise ValueError(
@@ -139,12 +156,15 @@ def collect(model: Model, data: Path, photos: Any, batch_size: int, workers: int
         read.append(rows)
     if not read:
         raise ValueError(f"none of {len(photos)} photographs of {data} could be read")
-    truth = coordinates(photos)[np.concatenate(read)]
+    group = leakage_groups(photos)
+    photos = photos.iloc[np.concatenate(read)]
+    truth, classes = truth_of(model.hierarchy, photos)
     outputs = NetworkOutput.joined(parts)
     # Clones, for what is computed in inference mode cannot be learned from.
     outputs = replace(outputs, logits=[level.clone() for level in outputs.logits])
-    classes = torch.from_numpy(model.hierarchy.classes(truth)).to(model.device)
-    return Calibration(outputs.logits, classes, truth, leakage_groups(photos)[np.concatenate(read)], outputs)
+    known = torch.from_numpy(classes).to(model.device)
+    placed = has_coordinates(photos) & model.hierarchy.placed
+    return Calibration(outputs.logits, known, truth, group[np.concatenate(read)], outputs, placed)
 
 
 def fit_temperatures(model: Model, data: Calibration, fusion: str) -> tuple[float, ...]:
@@ -206,21 +226,24 @@ def _score(model: Model, data: Calibration, fusion: str, temperatures: tuple[flo
 
 
 def _table(record: dict[str, Any]) -> str:
-    levels, points = list(record["temperatures"]["chain"]), list(record["geoscore"]["chain"])
+    levels, points = list(record["temperatures"]["chain"]), list(record["geoscore"].get("chain", ()))
     lines = [
-        f"fitted on {record['photographs']:,} photographs in {record['groups']:,} groups of the {record['split']} split; "
-        "GeoScore by point on the right"
+        f"fitted on {record['photographs']:,} photographs in {record['groups']:,} groups of the {record['split']} split"
+        + ("; GeoScore by point on the right" if points else "")
     ]
-    temperature_heads = "".join(f"{f'T {level}':>8}" for level in levels)
+    if record["located"] < record["photographs"]:
+        lines.append(f"{record['photographs'] - record['located']:,} of them without coordinates")
+    temperature_heads = "".join(f" {f'T {level}':>9}" for level in levels)
     lines.append(
         f"{'fusion':<10}{temperature_heads} {'NLL before':>12} {'after':>8}" + "".join(f"{p:>10}" for p in points)
     )
     for fusion in FUSIONS:
-        fitted = "".join(f"{record['temperatures'][fusion][level]:>8.3f}" for level in levels)
-        nll, scores = record["nll"][fusion], record["geoscore"][fusion]
+        fitted = "".join(f" {record['temperatures'][fusion][level]:>9.3f}" for level in levels)
+        nll, scores = record["nll"][fusion], record["geoscore"].get(fusion, {})
         lines.append(
             f"{fusion:<10}{fitted} {nll['before']:>12.3f} {nll['after']:>8.3f}"
             + "".join(f"{scores[point]:>10,.0f}" for point in points)
         )
-    lines.append(f"this run answers by --fusion {record['fusion']} --point {record['point']} from now on")
+    point = f" --point {record['point']}" if points else ""
+    lines.append(f"this run answers by --fusion {record['fusion']}{point} from now on")
     return "\n".join(lines)

@@ -21,6 +21,7 @@ from dataset.groups import group_weights
 from geocells.hierarchy import UNKNOWN
 from geocells.sphere import chord, unit_vectors
 from infer.config import IN_DISTRIBUTION, UNSEEN
+from infer.decode.class_sets import class_scores
 from infer.decode.conformal import (
     SMOOTH,
     UNSEEN_KM,
@@ -34,6 +35,7 @@ from infer.decode.posterior import likeliest
 from infer.decode.raster import Raster
 from infer.decode.region import conformity_scores
 from infer.model import Model, NetworkOutput
+from label_maps.labels import class_level
 from plumbing.progress import progress
 from plumbing.version import now_utc
 
@@ -49,9 +51,11 @@ class Calibration:
     Attributes:
         logits: (N, classes) per level, before any temperature.
         classes: (N, levels) true classes.
-        latlon_deg: (N, 2) true coordinates.
+        latlon_deg: (N, 2) true coordinates; of photographs that have none they mean nothing.
         group: (N,) leakage groups.
         outputs: the network output, for points that take more than a posterior.
+        placed: (N,) which have coordinates; None where all have. Of the others the class at one level is known, or known to
+            be none of the run's.
     """
 
     logits: list[Tensor]
@@ -59,6 +63,16 @@ class Calibration:
     latlon_deg: NDArray[np.float64]
     group: NDArray[np.int64]
     outputs: NetworkOutput | None = None
+    placed: NDArray[np.bool_] | None = None
+
+    @property
+    def here(self) -> NDArray[np.bool_]:
+        """Return (N,) which photographs have coordinates."""
+        return np.ones(len(self.group), dtype=bool) if self.placed is None else self.placed
+
+    def located(self) -> "Calibration":
+        """Return the photographs that have coordinates."""
+        return self if self.here.all() else self.rows(np.flatnonzero(self.here))
 
     def rows(self, chosen: NDArray[np.int64]) -> "Calibration":
         """Return some of the photographs, by their numbers."""
@@ -68,7 +82,8 @@ class Calibration:
         if self.outputs is not None:
             regressed = None if self.outputs.regressed is None else self.outputs.regressed[own]
             outputs = NetworkOutput(logits, regressed, self.outputs.features[own])
-        return Calibration(logits, self.classes[own], self.latlon_deg[chosen], self.group[chosen], outputs)
+        placed = None if self.placed is None else self.placed[chosen]
+        return Calibration(logits, self.classes[own], self.latlon_deg[chosen], self.group[chosen], outputs, placed)
 
     @classmethod
     def joined(cls, parts: "Sequence[Calibration]") -> "Calibration":
@@ -77,7 +92,8 @@ class Calibration:
         classes, places = torch.cat([part.classes for part in parts]), [part.latlon_deg for part in parts]
         first = np.cumsum([0, *(part.group.max(initial=-1) + 1 for part in parts)])
         groups = [part.group + start for part, start in zip(parts, first, strict=False)]
-        return cls(logits, classes, np.concatenate(places), np.concatenate(groups))
+        placed = np.concatenate([part.here for part in parts])
+        return cls(logits, classes, np.concatenate(places), np.concatenate(groups), placed=placed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +136,7 @@ class Parts:
         tree = cKDTree(unit_vectors(training_deg))
         far = [
             part.rows(np.flatnonzero(tree.query(unit_vectors(part.latlon_deg))[0] >= chord(UNSEEN_KM)))
-            for part in self.every
+            for part in (own.located() for own in self.every)
         ]
         if len(far) == 2 and min(_groups(part) for part in far) >= LEAST:
             return Parts(far[0], far[1])
@@ -152,10 +168,30 @@ def fit_conformal(model: Model, parts: Parts) -> ConformalCalibration:
     """Return the conformal calibration of a model, with its fusion and temperatures, on photographs.
 
     The density is fitted on one part and the conformity scores are of the other; confidence, which has no such guarantee, is
-    fitted on both.
+    fitted on both. Regions take coordinates; sets of countries or labels take whatever tells the class.
     """
-    hierarchy, scored = model.hierarchy, parts.scored
-    density = _fit_density(model, parts.fitted)
+    weights, scores = _fit_regions(model, parts)
+    exact, photographs = parts.held_out is not None, len(parts.scored.group)
+    confidences, sets = _fit_confidences(model, parts), _class_scores(model, parts.scored)
+    return ConformalCalibration(model.fusion, photographs, weights, scores, confidences, exact, sets)
+
+
+def _class_scores(model: Model, scored: Calibration) -> dict[str, ConformalScores]:
+    """Return the conformity scores of sets at the level whose classes can be known without coordinates; empty without one."""
+    level = class_level(model.hierarchy)
+    if level is None:
+        return {}
+    probability = model.posterior(scored.logits)[level].exp().double().cpu().numpy()
+    score = class_scores(probability, scored.classes[:, level].cpu().numpy())
+    return {model.hierarchy.level_names[level]: ConformalScores.of(score, scored.group)}
+
+
+def _fit_regions(model: Model, parts: Parts) -> tuple[tuple[float, ...], dict[str, ConformalScores]]:
+    """Return the weights of the smoothed density, and the conformity scores of regions; nothing without coordinates."""
+    hierarchy, fitted, scored = model.hierarchy, parts.fitted.located(), parts.scored.located()
+    if not len(fitted.group) or not len(scored.group) or not hierarchy.placed:
+        return (), {}
+    density = _fit_density(model, fitted)
     posterior, classes = model.posterior(scored.logits), scored.classes.cpu().numpy()
     true_cell = density.raster.find(scored.latlon_deg)
     scores = {SMOOTH: ConformalScores.of(_smooth_scores(density, posterior[-1], true_cell), scored.group)}
@@ -165,10 +201,7 @@ def fit_conformal(model: Model, parts: Parts) -> ConformalCalibration:
         scores[hierarchy.level_names[level]] = ConformalScores.of(
             conformity_scores(mass, area, classes[:, level]), scored.group
         )
-    exact, photographs = parts.held_out is not None, len(scored.group)
-    return ConformalCalibration(
-        model.fusion, photographs, density.weights, scores, _fit_confidences(model, parts), exact
-    )
+    return density.weights, scores
 
 
 def _fit_density(model: Model, data: Calibration) -> SmoothDensity:
@@ -187,7 +220,10 @@ def _fit_confidences(model: Model, parts: Parts) -> dict[str, tuple[float, ...]]
         best, cell = (np.concatenate(found) for found in zip(*(likeliest(p[level]) for p in posteriors), strict=True))
         true = torch.cat([part.classes[:, level] for part in parts.every]).cpu().numpy()
         right = (cell == true) & (true != UNKNOWN)
-        fitted[name] = fit_confidence(best, model.hierarchy.learned(level, cell), right, counts)
+        asked = np.concatenate([part.here for part in parts.every]) | (level == class_level(model.hierarchy))
+        if asked.any():
+            learned = model.hierarchy.learned(level, cell)[asked]
+            fitted[name] = fit_confidence(best[asked], learned, right[asked], counts[asked])
     return fitted
 
 

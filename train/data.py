@@ -55,7 +55,7 @@ class LabelledPhotos:
             levels: what is to be learned; a photograph without coordinates stays where it has a class at one of them.
         """
         points, classes = truth_of(hierarchy, photos)
-        here = has_coordinates(photos)
+        here = has_coordinates(photos) & hierarchy.placed
         if here.all():
             return cls(Pictures.of_dataset(data, photos), points, classes)
         kept = here | (classes[:, list(levels)] != UNKNOWN).any(axis=1)

@@ -189,6 +189,7 @@ def _training(
             objective=plan.objective.at(1.0),
             batch_size=config.batch_size,
             workers=config.workers,
+            has_places=hierarchy.placed,
         ),
         device=device,
         world=world,
@@ -214,7 +215,7 @@ def labelled_splits(
     Raises:
         ValueError: they are not those that the run was begun with, or a split holds next to none.
     """
-    columns = ["id", "path", "latitude", "longitude", "country", "split", "shard", "offset", "size"]
+    columns = ["id", "path", "latitude", "longitude", "country", "label", "split", "shard", "offset", "size"]
     photos = read_manifest(data, columns)
     if content_hash(photos) != read_run(run)["dataset_hash"]:
         raise ValueError(

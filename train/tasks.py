@@ -1,5 +1,6 @@
 """What is learned: the levels and losses of `python -m train level`, `train joint` and `train regress`."""
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from train.losses import Objective, balanced_class_weights
 from train.registry import LOSSES
 from train.setup import Plan, run_plan
 from train.trackers import Tracker
+
+log = logging.getLogger(__name__)
 
 
 def train_level(config: LevelConfig, trackers: tuple[Tracker, ...] = ()) -> None:
@@ -83,10 +86,14 @@ def class_objective(
     whole = Tree.of(hierarchy, device)
     tree = whole if len(levels) == hierarchy.depth else Tree((), (whole.sizes[levels[0]],))
     centers = tuple(center_vectors(hierarchy, device)[level] for level in levels)
+    loss = config.loss
+    if loss == "haversine" and not hierarchy.placed:
+        log.info("classes have no places, so that --loss haversine has no distances: cross_entropy is minimised")
+        loss = "cross_entropy"
     return Objective(
         tree=tree,
         centers=centers,
-        loss=LOSSES[config.loss].load().of(config, centers),
+        loss=LOSSES[loss].load().of(config, centers),
         loss_on=loss_on,
         weights=weights,
         class_weights=_class_weights(hierarchy, levels, device) if config.class_weights else (),

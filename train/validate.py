@@ -15,6 +15,8 @@ from train.coordinates import AnyObjective
 from train.data import InOrder, LabelledPhotos, PixelSource, readable
 from train.distributed import gathered
 
+FAR_SIDE_KM = 20_015.0
+"""How far a wrong class counts to lie where classes have no places: half around the world. GeoScore is then 5,000 times top-1."""
 DIVERGED = "the last checkpoint is kept; lower --optim.lr, set --optim.clip 1, or --precision float32, and train with --overwrite"
 
 
@@ -31,6 +33,7 @@ class Validation:
         objective: the loss.
         batch_size: photographs a step.
         workers: processes that decode.
+        has_places: whether classes have places, so that kilometres mean something.
     """
 
     photos: LabelledPhotos
@@ -41,6 +44,7 @@ class Validation:
     objective: AnyObjective
     batch_size: int
     workers: int
+    has_places: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +71,8 @@ def validate(
     placed = check.photos.placed
     # Where no photograph has coordinates, the centre of its country's class has to do.
     away = away if placed is None or not placed.any() else away[placed]
+    if not check.has_places:
+        away = np.where(ranks[:, -1] == 0, 0.0, FAR_SIDE_KM)
     metrics = {"val/loss": loss}
     for name, of_level, counted in zip(check.level_names, ranks.T, check.photos.counted(check.levels).T, strict=True):
         for k in (1, 10):

@@ -42,22 +42,25 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 _NOTHING = frozenset({"", "nan", "na", "n/a", "null", "none"})
 
 
-def read_table(path: Path, address_column: str | None = None, country_column: str | None = None) -> pd.DataFrame:
+def read_table(
+    path: Path, address_column: str | None = None, country_column: str | None = None, class_column: str | None = None
+) -> pd.DataFrame:
     """Read a table of photographs.
 
     Args:
         path: CSV, TSV or Parquet.
         address_column: the column of addresses, one of the known ones when None.
         country_column: the column of countries; with one, a table needs no coordinates.
+        class_column: the column of any other classes; likewise.
 
     Returns:
         Texts: `latitude`, `longitude`, `picture` (the file as the table names it, or the id), `id`, `address` where the
-        table has one, `country` where it is asked for, and what it has of FIELDS. Empty where the table says nothing.
+        table has one, `country` and `label` where they are asked for, and what it has of FIELDS. Empty where the table says nothing.
 
     Raises:
         ValueError: it cannot be read, has no rows, or lacks the columns without which nothing can be done.
     """
-    asked = {"address": address_column, "country": country_column}
+    asked = {"address": address_column, "country": country_column, "label": class_column}
     table = _read_parquet(path, asked) if path.suffix.lower() == ".parquet" else _read_text(path)
     if not len(table):
         raise ValueError(f"{path} has no rows: there is nothing to import")
@@ -73,12 +76,13 @@ def as_photos(table: pd.DataFrame, path: Path, asked: Mapping[str, str | None] |
         if given is not None:
             found[ours] = given.strip().casefold()
             if found[ours] not in named:
+                flag = "class" if ours == "label" else ours
                 raise ValueError(
-                    f"{path} has no column {given} (--{ours}-column); its columns are: "
+                    f"{path} has no column {given} (--{flag}-column); its columns are: "
                     f"{', '.join(map(str, table.columns))}"
                 )
     for ours in ("latitude", "longitude"):
-        if found[ours] is None and found.get("country") is None:
+        if found[ours] is None and found.get("country") is None and found.get("label") is None:
             raise ValueError(
                 f"{path} has no column of the {ours} ({' or '.join(COLUMNS[ours])}); its columns are: "
                 f"{', '.join(map(str, table.columns))}"

@@ -1,14 +1,23 @@
-"""A folder of photographs: which files are pictures, where EXIF or names place them, and which file a table means."""
+"""A folder of photographs: which files are pictures, where EXIF or names place them, and which file a table means.
 
+With `--folder-names`, the folder directly below is the country or the label of its pictures, as torchvision's ImageFolder has it.
+"""
+
+import logging
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from dataset.country_names import match_countries, report
 from dataset.exif import read_metadata
+from fetch.config import ImportConfig
 from fetch.ingest import Candidate, safe_id
 from fetch.rejected import Rejection
 from fetch.sources.columns import latlon_of_name
 from plumbing.images import PICTURE_SUFFIXES
+
+log = logging.getLogger(__name__)
 
 OTHER_PHOTO_SUFFIXES = frozenset({".heic", ".heif", ".avif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf"})
 """Photographs that are not read; said, so that nobody misses them."""
@@ -34,20 +43,44 @@ def walk(folder: Path, out: Path) -> Iterator[Path]:
         yield from (Path(root) / name for name in sorted(names) if not name.startswith("."))
 
 
+def stated_by_folders(config: ImportConfig, files: list[Path]) -> dict[str, dict[str, str] | str]:
+    """Return, by the name of each folder directly below the source, what it states of its pictures, or why it states nothing."""
+    if config.folder_names is None:
+        return {}
+    count = Counter(path.relative_to(config.source).parts[0] for path in files if path.parent != config.source)
+    if config.folder_names == "label":
+        return {name: {"label": name} for name in count}
+    matches = match_countries(name.replace("_", " ") for name in count)
+    log.info("countries: " + report(matches, Counter({name.replace("_", " "): n for name, n in count.items()})))
+    found = {name: matches[name.replace("_", " ")] for name in count}
+    return {
+        name: {"country": match.alpha2} if match.alpha2 else f"with a country that is {match.how}"
+        for name, match in found.items()
+    }
+
+
 def folder_candidates(
-    folder: Path, files: list[Path], excluded: set[str], rejected: list[Rejection]
+    config: ImportConfig, files: list[Path], excluded: set[str], rejected: list[Rejection]
 ) -> Iterator[Candidate]:
-    """Yield photographs with coordinates in their EXIF or else in their name; `rejected` receives the others."""
+    """Yield photographs with coordinates in their EXIF or name, or in a folder that names their country or label.
+
+    `rejected` receives the others.
+    """
+    folder, of_folder = config.source, stated_by_folders(config, files)
     for path in files:
         name = path.relative_to(folder).as_posix()
+        stated = of_folder.get(name.split("/")[0], {})
         photo_id = name.removesuffix(path.suffix)
         if excluded & {name, photo_id, path.name, path.stem, safe_id(photo_id)}:
             rejected.append(Rejection(name, "excluded"))
             continue
         metadata = read_metadata(path)
         latlon_deg = metadata.latlon_deg or latlon_of_name(path.name)
-        if latlon_deg is None:
-            rejected.append(Rejection(name, "without coordinates", metadata.problem))
+        if latlon_deg is None and isinstance(stated, str):
+            rejected.append(Rejection(name, stated, name.split("/")[0]))
+        elif latlon_deg is None and not stated:
+            what = f" and a folder of its {config.folder_names}" if config.folder_names else ""
+            rejected.append(Rejection(name, f"without coordinates{what}", metadata.problem))
         elif latlon_deg == (0, 0):
             rejected.append(Rejection(name, "at (0, 0)", "0, 0"))
         else:
@@ -56,6 +89,7 @@ def folder_candidates(
                 "source_id": name,
                 "captured_at_utc": metadata.captured_at_utc,
                 "compass_angle": metadata.compass_angle,
+                **(stated if isinstance(stated, dict) else {}),
             }
             yield Candidate(photo_id, latlon_deg, path, fields)
 

@@ -33,7 +33,7 @@ def run(config: ImportConfig) -> int:
         files = find_pictures(config.source, config.out, rejected)
         if not files and not rejected:
             raise ValueError(f"{config.source} holds no photographs (endings: {', '.join(sorted(PICTURE_SUFFIXES))})")
-        candidates, total = folder_candidates(config.source, files, excluded, rejected), len(files)
+        candidates, total = folder_candidates(config, files, excluded, rejected), len(files)
     elif config.source.is_file():
         candidates, total, remote = table_candidates(config, excluded, rejected)
     else:
@@ -52,8 +52,10 @@ def _check_flags(config: ImportConfig) -> None:
     """Refuse flags that have no effect on this source."""
     if config.source.is_dir():
         why = f"on {config.source}, which is a folder and not a table"
-        refuse_idle(config, ("country_column", "address_column", "images", "only"), why)
+        refuse_idle(config, ("country_column", "class_column", "address_column", "images", "only"), why)
         config.refuse_downloads(why)
+    else:
+        refuse_idle(config, ("folder_names",), f"on {config.source}, which is a table and not a folder")
 
 
 def _check_out(config: ImportConfig) -> None:

@@ -36,10 +36,14 @@ def table_candidates(
         raise ValueError(f"--images {config.images} is not a folder")
     photos = _read(config)
     latlon_deg, reasons = check_coordinates(photos)
+    nowhere = reasons == "without coordinates"
     fields = manifest_fields(photos)
     if config.country_column is not None:
         country, reasons = countries_of(photos["country"], reasons)
         fields = [{**row, "country": code or None} for row, code in zip(fields, country, strict=True)]
+    if config.class_column is not None:
+        reasons = np.where(nowhere & (photos["label"] != ""), "", reasons)
+        fields = [{**row, "label": label or None} for row, label in zip(fields, photos["label"], strict=True)]
     places = list(_places(config, photos, excluded, reasons))
     if "address" not in photos:
         config.refuse_downloads(f"on {config.source}, which has no column of addresses")
@@ -82,11 +86,13 @@ def _read(config: ImportConfig) -> pd.DataFrame:
     """Return the rows of a table that are wanted."""
     if is_yfcc(config.source):
         refuse_idle(
-            config, ("country_column", "address_column"), "on the metadata of YFCC100M, whose columns are fixed"
+            config,
+            ("country_column", "class_column", "address_column"),
+            "on the metadata of YFCC100M, whose columns are fixed",
         )
         photos = read_yfcc(config.source)
     elif config.source.suffix.lower() in TABLE_SUFFIXES:
-        photos = read_table(config.source, config.address_column, config.country_column)
+        photos = read_table(config.source, config.address_column, config.country_column, config.class_column)
     else:
         raise ValueError(f"{config.source} is neither a folder nor a table ({', '.join(TABLE_SUFFIXES)})")
     if config.only is None:
@@ -112,8 +118,7 @@ def _places(
             yield name, Rejection(name, "excluded")
         elif reasons[row]:
             value = f"{photos['latitude'].iat[row]}, {photos['longitude'].iat[row]}".strip(", ")
-            if not value and "country" in photos:
-                value = str(photos["country"].iat[row])
+            value = value or ", ".join(str(photos[name].iat[row]) for name in ("country", "label") if name in photos)
             yield name, Rejection(name, str(reasons[row]), value)
         else:
             place = finder.find(picture)

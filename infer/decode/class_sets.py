@@ -1,10 +1,11 @@
 """Conformal prediction sets of classes, such as countries: the most probable ones up to a threshold.
 
-The *conformity score* of a photograph is the mass of all classes at least as probable as its true one, as in adaptive
-prediction sets (Romano, Sesia and Candès 2020, without their randomisation, so coverage is at least the one asked for). A set
-holds the classes of score at most the split-conformal quantile of the calibration photographs' scores. A photograph of which
-little can be told has a large set. Thresholding `1 - p` gives the smallest sets on average (Sadinle, Lei and Wasserman 2019), but
-its smallest sets are those of the photographs that the model knows least about.
+The *conformity score* of a photograph is the mass of the classes more probable than its true one, as in adaptive prediction sets
+(Romano, Sesia and Candès 2020, with their random variable at 0). A set holds the classes of score at most the split-conformal
+quantile of the calibration photographs' scores, so that it holds the true class at least as often as asked for. The most probable
+class is always in it, and a photograph of which little can be told has a large set. Two other scores do worse here. The mass up to
+and with the true class fills the sets of an accurate run with classes of no probability. Thresholding `1 - p` (Sadinle, Lei and
+Wasserman 2019) gives the smallest sets on average, but empty ones to the photographs that the model knows least about.
 """
 
 import numpy as np
@@ -18,14 +19,15 @@ TOLERANCE = 1e-6
 
 
 def score_of_each(probability: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return the (N, K) mass of all classes at least as probable as each class; equally probable ones have one score."""
+    """Return the (N, K) mass of the classes more probable than each class; equally probable ones have one score."""
     order = np.argsort(-probability, axis=1, kind="stable")
     falling = np.take_along_axis(probability, order, axis=1).astype(np.float64)
-    reached, count = np.cumsum(falling, axis=1), falling.shape[1]
-    last = np.where(np.diff(falling, axis=1, append=-1.0) != 0, np.arange(count), count - 1)
-    last = np.minimum.accumulate(last[:, ::-1], axis=1)[:, ::-1]
-    score = np.empty_like(reached)
-    np.put_along_axis(score, order, np.take_along_axis(reached, last, axis=1), axis=1)
+    before = np.cumsum(falling, axis=1) - falling
+    # Of equally probable classes the first tells what is before all of them.
+    first = np.where(np.diff(falling, axis=1, prepend=np.inf) != 0, np.arange(falling.shape[1]), 0)
+    first = np.maximum.accumulate(first, axis=1)
+    score = np.empty_like(before)
+    np.put_along_axis(score, order, np.take_along_axis(before, first, axis=1), axis=1)
     return score
 
 
@@ -37,10 +39,10 @@ def class_scores(probability: NDArray[np.floating], true: NDArray[np.int64]) -> 
         true: (N,) true classes; a set never holds UNKNOWN.
 
     Returns:
-        (N,) from 0 to about 1; infinite where the true class is unknown.
+        (N,) from 0, where the true class is the most probable, to about 1; infinite where it is unknown.
     """
     own = np.take_along_axis(probability, np.maximum(true, 0)[:, None], axis=1)
-    score = np.where(probability >= own, probability, 0).sum(axis=1, dtype=np.float64)
+    score = np.where(probability > own, probability, 0).sum(axis=1, dtype=np.float64)
     return np.where(true == UNKNOWN, np.inf, score)
 
 
@@ -56,9 +58,8 @@ def set_threshold(scores: NDArray[np.float64], group: NDArray[np.int64], coverag
 
 
 def set_members(probability: NDArray[np.floating], threshold: float) -> NDArray[np.bool_]:
-    """Return which of (N, K) classes are in the set of each photograph; at least the most probable ones."""
-    score = score_of_each(probability)
-    return score <= np.maximum(threshold, score.min(axis=1, keepdims=True)) + TOLERANCE
+    """Return which of (N, K) classes are in the set of each photograph; the most probable ones always are."""
+    return score_of_each(probability) <= threshold + TOLERANCE
 
 
 def class_set(probability: NDArray[np.floating], threshold: float) -> NDArray[np.int64]:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +70,12 @@ class ConformalCalibration:
     Attributes:
         fusion: that way.
         photographs: whose conformity scores these are.
-        weights: of the smoothed density.
+        weights: of the smoothed density; empty where no calibration photograph has coordinates.
         scores: by `SMOOTH` and by level name, best choice first.
         confidence_weights: weights of `confidence_features`, by level name, whose sum is the log odds of the best cell's
             being right.
+        class_scores: conformity scores of `infer.decode.class_sets` by the name of the level whose classes can be known without
+            coordinates; empty where there is none.
         exact: whether nothing else was fitted on these photographs. Only then does the coverage guarantee of
             split-conformal prediction hold; it is for groups that are exchangeable with those of the calibration.
     """
@@ -84,11 +86,12 @@ class ConformalCalibration:
     scores: Mapping[str, ConformalScores]
     confidence_weights: Mapping[str, tuple[float, ...]]
     exact: bool = False
+    class_scores: Mapping[str, ConformalScores] = field(default_factory=dict)
 
     @property
     def groups(self) -> int:
         """Return how many leakage groups the photographs make."""
-        return max((scores.groups for scores in self.scores.values()), default=0)
+        return max((own.groups for kinds in (self.scores, self.class_scores) for own in kinds.values()), default=0)
 
     @property
     def guarantee(self) -> str:
@@ -105,16 +108,26 @@ class ConformalCalibration:
                 return name, quantile
         return None
 
+    def choose_set(self, coverage: float) -> tuple[str, float] | None:
+        """Return the level whose classes make a conformal set of a coverage, and its threshold; None where it is impossible."""
+        for name, scores in self.class_scores.items():
+            threshold = scores.quantile(coverage)
+            if np.isfinite(threshold):
+                return name, threshold
+        return None
+
     def confidence(self, level_name: str, best: NDArray[np.float64], learned: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the (N,) calibrated probabilities that the best cells of a level are right.
 
-        Photographs of places in no known cell count as wrong.
+        Photographs of places in no known cell count as wrong. NaN for a level whose truth no calibration photograph has.
 
         Args:
             level_name: of a level.
             best: (N,) posterior probabilities of best cells.
             learned: (N,) how many training photographs these have.
         """
+        if level_name not in self.confidence_weights:
+            return np.full(len(best), np.nan)
         return expit(confidence_features(best, learned) @ np.array(self.confidence_weights[level_name]))
 
     def confidence_inside(
@@ -139,7 +152,8 @@ class ConformalCalibration:
         """
         mass = np.maximum(inside, CLIP[0])
         by_bayes = self.confidence(level_name, best * mass, learned) / mass
-        most = self.scores[level_name].in_known_cells if level_name in self.scores else 1.0
+        known = self.scores.get(level_name, self.class_scores.get(level_name))
+        most = 1.0 if known is None else known.in_known_cells
         return np.minimum(np.minimum(by_bayes, self.confidence(level_name, best, learned)), most)
 
 
@@ -156,14 +170,7 @@ def confidence_features(best: NDArray[np.float64], learned: NDArray[np.int64]) -
 
 def as_json(conformal: ConformalCalibration) -> dict[str, Any]:
     """Return a calibration as plain values."""
-    scores = {
-        name: {
-            "groups": own.groups,
-            "scores": [float(f"{score:.7g}") for score in own.scores],
-            "group_sizes": own.group_sizes.tolist(),
-        }
-        for name, own in conformal.scores.items()
-    }
+    scores, class_scores = (_scores_as_json(kinds) for kinds in (conformal.scores, conformal.class_scores))
     confidence = {name: dict(zip(BETA, weights, strict=True)) for name, weights in conformal.confidence_weights.items()}
     return {
         "photographs": conformal.photographs,
@@ -172,18 +179,35 @@ def as_json(conformal: ConformalCalibration) -> dict[str, Any]:
         "density_weights": list(conformal.weights),
         "confidence": confidence,
         "conformity_scores": scores,
+        "class_scores": class_scores,
+    }
+
+
+def _scores_as_json(kinds: Mapping[str, ConformalScores]) -> dict[str, Any]:
+    return {
+        name: {
+            "groups": own.groups,
+            "scores": [float(f"{score:.7g}") for score in own.scores],
+            "group_sizes": own.group_sizes.tolist(),
+        }
+        for name, own in kinds.items()
     }
 
 
 def from_json(content: Mapping[str, Any], fusion: str) -> ConformalCalibration:
     """Return the calibration of `as_json`, or that of version 0.1.0, whose guarantee is approximate."""
     own, exact = _renamed(content), content.get("guarantee") == "exact"
-    scores = {
-        name: ConformalScores(np.array(of["scores"], float), np.array(of["group_sizes"], int), of["groups"])
-        for name, of in own["conformity_scores"].items()
-    }
+    # Files from before conformal sets of classes have none.
+    scores, class_scores = (
+        {
+            name: ConformalScores(np.array(of["scores"], float), np.array(of["group_sizes"], int), of["groups"])
+            for name, of in kinds.items()
+        }
+        for kinds in (own["conformity_scores"], own.get("class_scores", {}))
+    )
     confidence = {name: tuple(weights[key] for key in BETA) for name, weights in own["confidence"].items()}
-    return ConformalCalibration(fusion, own["photographs"], tuple(own["density_weights"]), scores, confidence, exact)
+    weights = tuple(own["density_weights"])
+    return ConformalCalibration(fusion, own["photographs"], weights, scores, confidence, exact, class_scores)
 
 
 def _renamed(content: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -10,7 +10,9 @@ from geocells import grid
 from geocells.class_cells import class_cells
 from geocells.hierarchy import Hierarchy
 from geocells.land import TABLE_LEVEL, land_table
+from geocells.m49 import subregions
 from geocells.sphere import box_area_km2
+from label_maps.labels import COUNTRY
 
 LEAST_SHARE = 5e-4
 """A country with less of the probability is not named."""
@@ -51,13 +53,18 @@ class LeafCountries:
             hierarchy: the cells.
             country: (65536,) of each cell of the land table; that with most land in it when None.
             left: (65536,) what share of each cell of the land table prior knowledge leaves; all when None.
+
+        Where the finest level is that of countries, each leaf is its own.
         """
+        names, leaves = hierarchy.name[hierarchy.rows(hierarchy.depth - 1)], hierarchy.sizes()[-1]
+        if hierarchy.level_names[-1] == COUNTRY and subregions().keys() >= set(names):
+            return cls(np.array(names), scipy.sparse.csr_array(scipy.sparse.eye_array(leaves)))
         country = land_table().country if country is None else country
         leaf, cell, share = table_cells(hierarchy, hierarchy.depth - 1)
         share = share if left is None else share * left[cell]
-        share = share / np.maximum(np.bincount(leaf, share, hierarchy.sizes()[-1]), 1e-300)[leaf]
+        share = share / np.maximum(np.bincount(leaf, share, leaves), 1e-300)[leaf]
         codes, member = np.unique(country[cell], return_inverse=True)
-        shape = (len(codes), hierarchy.sizes()[-1])
+        shape = (len(codes), leaves)
         return cls(codes, scipy.sparse.csr_array((share, (member, leaf)), shape=shape))
 
     def shares(self, probability: NDArray[np.float64]) -> list[tuple[str, float]]:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from dataset.groups import ALIKE_BITS, ALIKE_KM, SAME_PLACE_KM
-from dataset.manifest import coordinates
-from dataset.nearby import hamming
+from dataset.manifest import coordinates, has_coordinates
+from dataset.nearby import alike_pairs_between, hamming
 from geocells import grid
 from geocells.sphere import chord, unit_vectors
 
@@ -24,7 +24,7 @@ def find_leaks(test: pd.DataFrame, train: pd.DataFrame) -> dict[str, NDArray[np.
     The kinds are those of `dataset.groups`, and the same photograph (id or content).
 
     Args:
-        test: rows of a manifest.
+        test: rows of a manifest, with or without coordinates.
         train: rows of a manifest; columns that are absent or empty relate nothing.
     """
     return {
@@ -75,31 +75,52 @@ def _shares(test: pd.DataFrame, train: pd.DataFrame, column: str) -> NDArray[np.
 def _with_cell(photos: pd.DataFrame) -> pd.DataFrame:
     if "creator" not in photos:
         return photos
-    cell = grid.encode(coordinates(photos), grid.TABLE_LEVEL).astype(str)
-    joined = photos["creator"].astype(object) + " " + pd.Series(cell, index=photos.index, dtype=object)
+    cell = pd.Series(grid.encode(np.nan_to_num(coordinates(photos)), grid.TABLE_LEVEL).astype(str), index=photos.index)
+    for column in ("label", "country"):
+        if column in photos:
+            cell = cell.where(
+                has_coordinates(photos) | photos[column].isna(), column + " " + photos[column].astype(str)
+            )
+    joined = photos["creator"].astype(object) + " " + cell.astype(object)
     return photos.assign(creator_in_cell=joined.where(photos["creator"].notna() & (photos["creator"] != "")))
 
 
 def _near(test: pd.DataFrame, train: pd.DataFrame) -> NDArray[np.bool_]:
-    if not len(train) or not len(test):
-        return np.zeros(len(test), dtype=bool)
-    distance, _ = cKDTree(unit_vectors(coordinates(train))).query(unit_vectors(coordinates(test)))
-    return distance <= float(chord(SAME_PLACE_KM)) * (1 + 1e-9)
+    mark = np.zeros(len(test), dtype=bool)
+    ours, theirs = (np.flatnonzero(has_coordinates(photos)) for photos in (test, train))
+    if len(ours) and len(theirs):
+        tree = cKDTree(unit_vectors(coordinates(train.iloc[theirs])))
+        distance, _ = tree.query(unit_vectors(coordinates(test.iloc[ours])))
+        mark[ours] = distance <= float(chord(SAME_PLACE_KM)) * (1 + 1e-9)
+    return mark
 
 
 def _alike(test: pd.DataFrame, train: pd.DataFrame) -> NDArray[np.bool_]:
+    """Mark near-duplicates: within 200 m, or anywhere where one of two has no coordinates."""
     mark = np.zeros(len(test), dtype=bool)
     if "dhash" not in test or "dhash" not in train:
         return mark
     ours, theirs = (np.flatnonzero(photos["dhash"].notna()) for photos in (test, train))
     if not len(ours) or not len(theirs):
         return mark
-    tree = cKDTree(unit_vectors(coordinates(train.iloc[theirs])))
-    near = tree.query_ball_point(unit_vectors(coordinates(test.iloc[ours])), float(chord(ALIKE_KM)))
-    own = test["dhash"].iloc[ours].to_numpy(dtype=np.uint64)
-    other = train["dhash"].iloc[theirs].to_numpy(dtype=np.uint64)
-    row = np.repeat(np.arange(len(ours)), [len(found) for found in near])
-    partner = np.concatenate([np.array(found, dtype=np.int64) for found in near])
-    alike = hamming(own[row], other[partner]) <= ALIKE_BITS
-    mark[ours[np.unique(row[alike])]] = True
+    own, other = (p["dhash"].iloc[rows].to_numpy(dtype=np.uint64) for p, rows in ((test, ours), (train, theirs)))
+    here, there = (has_coordinates(p)[rows] for p, rows in ((test, ours), (train, theirs)))
+    mark[ours[here]] = _alike_nearby(
+        own[here], coordinates(test.iloc[ours[here]]), other[there], coordinates(train.iloc[theirs[there]])
+    )
+    for some, others in ((~here, np.full(len(there), True)), (here, ~there)):
+        rows = ours[some]
+        for pairs in alike_pairs_between(own[some], other[others], ALIKE_BITS):
+            mark[rows[pairs[:, 0]]] = True
     return mark
+
+
+def _alike_nearby(
+    own: NDArray[np.uint64], test_deg: NDArray[np.float64], other: NDArray[np.uint64], train_deg: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    if not len(own) or not len(other):
+        return np.zeros(len(own), dtype=bool)
+    near = cKDTree(unit_vectors(train_deg)).query_ball_point(unit_vectors(test_deg), float(chord(ALIKE_KM)))
+    row = np.repeat(np.arange(len(own)), [len(found) for found in near])
+    partner = np.concatenate([np.array(found, dtype=np.int64) for found in near])
+    return np.isin(np.arange(len(own)), row[hamming(own[row], other[partner]) <= ALIKE_BITS])

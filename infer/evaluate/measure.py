@@ -8,13 +8,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dataset.images import Pictures
-from dataset.manifest import SPLITS, read_located
+from dataset.manifest import SPLITS, has_coordinates, read_located, read_manifest
+from geocells.hierarchy import Hierarchy
 from infer.decode.posterior import class_ranks
 from infer.evaluate.calibration import CalibrationMeter
 from infer.explain.retrieval import Neighbours, unit_features
 from infer.images import network_outputs
 from infer.model import Model
-from label_maps.labels import truth_of
+from label_maps.labels import class_level, questions, truth_of
 from label_maps.run_folder import read_split
 from plumbing.progress import progress
 
@@ -50,6 +51,34 @@ def split_photos(data: Path, split: str) -> pd.DataFrame:
     if not len(chosen):
         raise ValueError(f"the {split} split of {data} holds none of its {len(photos)} photographs")
     return chosen
+
+
+def asked_photos(hierarchy: Hierarchy, data: Path, split: str, run: Path) -> pd.DataFrame:
+    """Return the rows of a split that a run can be asked about, also those of which only the country or label is known.
+
+    Raises:
+        ValueError: there is no such split, it holds nothing, or the run has no level of what is known.
+    """
+    if class_level(hierarchy) is None:
+        if only_stated(data, split):
+            raise ValueError(
+                f"of the {split} split of {data} only countries or labels are known, and {run} has no level of them: make it "
+                "with `python -m label_maps build --partition admin`, or `--partition classes` for labels"
+            )
+        return split_photos(data, split)
+    photos = read_manifest(data)
+    photos = photos[questions(hierarchy, photos)]
+    chosen = photos[photos["split"] == split].reset_index(drop=True)
+    if split not in SPLITS or not len(chosen):
+        return split_photos(data, split)
+    return chosen
+
+
+def only_stated(data: Path, split: str) -> bool:
+    """Say whether a split has photographs, and none of them has coordinates."""
+    photos = read_manifest(data, ["latitude", "split"])
+    photos = photos[photos["split"] == split]
+    return len(photos) > 0 and not has_coordinates(photos).any()
 
 
 def trained_ids(run: Path) -> set[str]:

@@ -7,6 +7,7 @@ from infer.evaluate.benchmarks import published_lines
 from infer.evaluate.leakage import leak_line
 from infer.evaluate.metrics import RADII_KM
 
+TOP = (1, 3, 5, 10)
 ORDER = ("chance", "one place", "cell prior", "neighbour", "model", "clue oracle")
 """By how well they know the place."""
 Report = Mapping[str, Any]
@@ -55,14 +56,55 @@ def _level_lines(levels: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 
 def country_lines(figures: Mapping[str, Any] | None) -> list[str]:
-    """Return the line on country-only photographs; nothing where there are none."""
+    """Return the lines on photographs without coordinates; nothing where there are none."""
     if not figures:
         return []
-    return [
-        f"country of {figures['photographs']:,} country-only photographs in {figures['groups']:,} groups: "
-        f"top-1 {_share(figures['top_1'])}, top-10 {_share(figures['top_10'])}, "
-        f"country known {figures['in_a_known_country']:.1%}"
+    return [f"without coordinates: {_counts(figures)}", *_class_lines(figures)]
+
+
+def classes_table(report: Report) -> str:
+    """Return the figures of a report of `infer.evaluate.stated` as text."""
+    figures = report["classes"]
+    impossible = [
+        f"{coverage:.0%} sets are impossible: too few groups of calibration photographs, or too many of unknown classes"
+        for coverage in report["impossible_sets"]
     ]
+    return "\n".join(
+        [
+            f"{report['run']} on the {report['split']} split: {_counts(report)}, level {report['level']} of "
+            f"{figures['classes']:,} classes, split {report['split_hash'][:12]}, fusion {report['fusion']}; [95 % "
+            "cluster-bootstrap interval, which resamples groups]",
+            *_class_lines(figures),
+            *([f"coverage guarantee of sets: {report['guarantee']}"] if figures["sets"] else []),
+            *impossible,
+            leak_line(report["leaks"]),
+        ]
+    )
+
+
+def _class_lines(figures: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines on accuracy, F1, calibration and conformal sets of classes."""
+    # Of three classes the true one is always among five.
+    yield ", ".join(f"top-{k} {_share(figures[f'top_{k}'])}" for k in TOP if k < max(figures["classes"], 2))
+    largest = figures["largest_class"]
+    yield (
+        f"macro F1 {_share(figures['macro_f1'])}; always the largest class, {largest['name']}: {_share(largest)}; true class "
+        f"known {figures['in_a_known_class']:.1%}"
+    )
+    stages = [
+        ("raw", figures["stages"]["before"]["ece"]),
+        ("with temperatures", figures["stages"]["after_temperatures"]["ece"]),
+        ("of the confidence", figures["ece"]),
+    ]
+    errors = ", ".join(f"{stage} {e['value']:.3f} [{e['low']:.3f}, {e['high']:.3f}]" for stage, e in stages)
+    yield f"expected calibration error: {errors}; if perfect {figures['ece_if_perfect']['mean']:.3f}"
+    for coverage, found in figures["sets"].items():
+        hits, size = found["covered"], found["mean_size"]
+        yield (
+            f"{float(coverage):.0%} sets cover {_share(hits)} of {hits['groups']:,} groups, "
+            f"{_share(found['covered_of_photographs'])} of photographs; {size['value']:.1f} [{size['low']:.1f}, "
+            f"{size['high']:.1f}] of {figures['classes']:,} classes on average, median {found['median_size']:g}"
+        )
 
 
 def calibration_lines(report: Report) -> Iterator[str]:

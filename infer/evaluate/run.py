@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from dataset.groups import leakage_groups
-from dataset.manifest import content_hash, coordinates, has_coordinates, read_located, read_manifest
+from dataset.manifest import content_hash, coordinates, read_located
 from geocells import grid
 from geocells.hierarchy import UNKNOWN
 from geocells.land import TABLE_LEVEL, land_table
@@ -23,9 +23,7 @@ from infer.decode.point import POINTS
 from infer.decode.posterior import sum_up
 from infer.evaluate.baselines import best_constant, chance, clue_oracle, read_clues
 from infer.evaluate.calibration import CalibrationMeter
-from infer.evaluate.country_only import country_figures, country_only_photos, only_countries
-from infer.evaluate.leakage import find_leaks, leak_report
-from infer.evaluate.measure import Measured, measure, split_photos, trained_ids
+from infer.evaluate.measure import Measured, measure, only_stated, split_photos, trained_ids
 from infer.evaluate.metrics import (
     distance_figures,
     macro_average,
@@ -33,11 +31,11 @@ from infer.evaluate.metrics import (
     paired_differences,
     slices,
 )
-from infer.evaluate.report import country_lines, table
+from infer.evaluate.report import table
+from infer.evaluate.stated import country_only_figures, evaluate_classes, leaks_of
 from infer.explain.retrieval import Neighbours, open_neighbours
 from infer.model import Model, load_model
 from infer.network.devices import pick_device
-from label_maps.labels import COUNTRY
 from plumbing.files import write_json, write_text
 from plumbing.version import VERSION, git_commit, now_utc
 
@@ -50,11 +48,11 @@ ERROR_LEVEL = 5
 
 def main(config: EvaluateConfig) -> None:
     """Measure, print and write."""
-    if only_countries(config.data, config.split):
-        evaluate_countries(config)
+    model = _loaded(config.run, config).with_choices(config.fusion, config.point)
+    if not model.answers_points or only_stated(config.data, config.split):
+        evaluate_classes(model, config)
         return
     photos = split_photos(config.data, config.split)
-    model = _loaded(config.run, config).with_choices(config.fusion, config.point)
     learned = trained_ids(config.run)
     contaminated = int(photos["id"].isin(learned).sum())
     if contaminated:
@@ -83,7 +81,7 @@ def main(config: EvaluateConfig) -> None:
         "photographs": len(photos),
         "groups": len(np.unique(group)),
         "trained_on": contaminated,
-        "leaks": _leaks(photos, config.trained_on or config.data, learned),
+        "leaks": leaks_of(photos, config.trained_on or config.data, learned),
         "benchmark": config.benchmark,
         "against": _against(config, photos, away_km, group),
         "earth_radius_km": EARTH_RADIUS_KM,
@@ -93,7 +91,7 @@ def main(config: EvaluateConfig) -> None:
         "git_commit": git_commit(),
         "answers": _figures(answers, photos, group, config),
         "levels": _levels(model, measured, group, config.seed),
-        "country_only": _country_only(model, config),
+        "country_only": country_only_figures(model, config),
         "calibration": meter.levels(group, config.seed),
         "places": config.places,
         "guarantee": None if conformal is None else conformal.guarantee,
@@ -115,40 +113,6 @@ def _loaded(run: Path, config: EvaluateConfig) -> Model:
     if model.calibrated_in not in (None, model.precision):
         log.warning("%s was calibrated in %s and is measured in %s", run, model.calibrated_in, model.precision)
     return model
-
-
-def evaluate_countries(config: EvaluateConfig) -> None:
-    """Measure countries alone, where a split has no photographs with coordinates; write countries_SPLIT.json."""
-    model = _loaded(config.run, config).with_choices(config.fusion, None)
-    figures = _country_only(model, config)
-    if figures is None:
-        raise ValueError(
-            f"of the {config.split} split of {config.data} only countries are known, and {config.run} has no level of "
-            "them: make it with `python -m label_maps build --partition admin`"
-        )
-    out = config.out or config.run / f"countries_{config.split}.json"
-    about = {"run": model.name, "model_hash": model.hash, "fusion": model.fusion, "split": config.split}
-    write_json(out, {**about, "created_at_utc": now_utc(), "version": VERSION, "country_only": figures})
-    print("\n".join([*country_lines(figures), f"all figures: {out}"]))
-
-
-def _country_only(model: Model, config: EvaluateConfig) -> dict[str, Any] | None:
-    """Return how often the country is right for country-only photographs; None where there are none."""
-    photos = country_only_photos(config.data, config.split)
-    if not len(photos) or COUNTRY not in model.hierarchy.level_names:
-        return None
-    measured = measure(model, config.data, photos, config.batch_size, config.workers)
-    trained = int(photos["id"].iloc[measured.read].isin(trained_ids(config.run)).sum())
-    group = leakage_groups(photos.iloc[measured.read])
-    return {**country_figures(model.hierarchy, measured.ranks, group, config.seed), "trained_on": trained}
-
-
-def _leaks(photos: pd.DataFrame, data: Path, learned: set[str]) -> dict[str, Any]:
-    """Return the audit of photographs against those of a dataset that a run was trained on."""
-    training = read_manifest(data)
-    training = training[training["id"].isin(learned)]
-    found = find_leaks(photos, training[has_coordinates(training)])
-    return {**leak_report(found), "training_photographs": len(learned), "compared_with": len(training)}
 
 
 def _against(

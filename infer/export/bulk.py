@@ -221,12 +221,13 @@ def _fill(answers: _Answers, rows: NDArray[np.int64], output: NetworkOutput, pre
 def _table(prepared: Prepared, bulk: Bulk, part: range, answers: _Answers) -> pa.Table:
     """Return a part's answers as they are written; missing values are null."""
     model = prepared.model
-    unread = np.isnan(answers.points_deg[:, 0])
+    unread = answers.best[:, 0] < 0
+    unplaced = unread | (not model.answers_points)
     columns: dict[str, Any] = {
         "input": bulk.names.slice(part.start, len(part)),
         "id": bulk.ids.slice(part.start, len(part)),
-        "latitude": pa.array(answers.points_deg[:, 0], mask=unread),
-        "longitude": pa.array(answers.points_deg[:, 1], mask=unread),
+        "latitude": pa.array(answers.points_deg[:, 0], mask=unplaced),
+        "longitude": pa.array(answers.points_deg[:, 1], mask=unplaced),
     }
     for depth, name in enumerate(model.hierarchy.level_names):
         texts = np.array(model.hierarchy.name[model.hierarchy.rows(depth)], dtype=object)

@@ -44,6 +44,7 @@ class CellLayer:
     def of(cls, prediction: Prediction, level: LevelPrediction) -> "CellLayer":
         """Return the cells of one level; without a drawing they are their boxes."""
         names = [cell.id for cell in level.cells]
+        assert all(cell.bounds for cell in level.cells), "classes without places are not drawn"
         drawing = prediction.drawing
         return cls(
             level.level,

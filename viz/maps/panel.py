@@ -9,6 +9,7 @@ from viz.maps.cells import RANKS
 from viz.maps.explanation import picture_html, similar_html
 from viz.maps.regions import outlines, regions_html
 from viz.maps.scene import Scene
+from viz.maps.sets import classes_html, sets_html, sets_say_all, stated_alone
 from viz.maps.wording import (
     NOT_CALIBRATED,
     confidence_words,
@@ -29,12 +30,14 @@ def panel_html(scene: Scene) -> str:
         _headline(prediction),
         *(f'<p class="warning">{escape(warning)}</p>' for warning in prediction.warnings),
         f'<p class="notice">{NOTICE}</p>',
-        regions_html(prediction),
+        "" if sets_say_all(prediction) else regions_html(prediction),
+        sets_html(prediction),
         picture_html(prediction),
         _point(prediction),
         *(f"<p>{escape(metadata_words(location))}.</p>" for location in prediction.metadata),
         _photographs(prediction),
-        _levels_table(prediction),
+        classes_html(prediction),
+        "" if stated_alone(prediction) else _levels_table(prediction),
         _switch(scene),
         _legend(scene),
         similar_html(prediction),
@@ -82,7 +85,7 @@ def _levels_table(prediction: Prediction) -> str:
 
 def _level(level: LevelPrediction) -> str:
     confidence = NOT_CALIBRATED if level.confidence is None else percent(level.confidence)
-    size = f"{float(f'{level.best.size_km:.1g}'):,.0f} km"
+    size = "" if level.best.size_km is None else f"{float(f'{level.best.size_km:.1g}'):,.0f} km"
     cells = (level.level, size, level.best.id, confidence)
     return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
 

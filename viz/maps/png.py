@@ -23,6 +23,7 @@ from viz.maps.geodesic import great_circle_deg, split_at_antimeridian, unwrap_bo
 from viz.maps.raster import land_strength
 from viz.maps.regions import OUTLINE_COLOUR, outlines, region_rings, widest_first
 from viz.maps.scene import Scene, View
+from viz.maps.sets import set_line
 from viz.maps.wording import confidence_words, coordinate_words, metadata_words, prior_words, region_line
 from viz.web.page import BARE_LAND, OCEAN
 
@@ -79,11 +80,9 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 def _subtitles(prediction: Prediction, width: int) -> list[str]:
     """Return what stands under the headline, in lines that break between facts."""
-    facts = [
-        _shortened(prediction.input),
-        confidence_words(prediction),
-        *map(region_line, widest_first(prediction)[:1]),
-    ]
+    regions, sets = widest_first(prediction), [prediction.sets[c] for c in sorted(prediction.sets)]
+    facts = [_shortened(prediction.input), confidence_words(prediction), *map(region_line, regions[:1])]
+    facts += [] if regions else map(set_line, sets[-1:])
     if prediction.point is not None:
         facts.append(f"point {coordinate_words(*prediction.point)}")
     facts += map(metadata_words, _compared(prediction))

@@ -37,7 +37,10 @@ class Scene:
         """Return the scene of an answer."""
         names = list(prediction.levels)
         shown = names[: names.index(prediction.answer_level) + 1] if prediction.answer_level in names else []
-        layers = [CellLayer.of(prediction, prediction.levels[name]) for name in shown if prediction.levels[name].cells]
+        drawn = [
+            prediction.levels[name] for name in shown if all(cell.bounds for cell in prediction.levels[name].cells)
+        ]
+        layers = [CellLayer.of(prediction, level) for level in drawn if level.cells]
         return cls(prediction, layers, _middle_lon(prediction))
 
     def views(self, metadata: bool = True) -> list[View]:
@@ -72,7 +75,7 @@ def _middle_lon(prediction: Prediction) -> float:
     if prediction.longitude is not None:
         return prediction.longitude
     if prediction.answered is not None and prediction.answered.cells:
-        return prediction.answered.best.longitude
+        return prediction.answered.best.longitude or 0.0
     if not len(parts := _widest_parts(prediction)):
         return 0.0
     west, _, east, _ = shapely.bounds(parts[np.argmax(shapely.area(parts))])

@@ -69,7 +69,7 @@ def read_files(run: Path) -> RunFiles:
         evaluations={
             path.name: content
             for path in sorted(run.glob("evaluation_*.json"))
-            if (content := _read(path, {"answers", "split", "photographs"}, "infer.evaluate")) is not None
+            if (content := _evaluation(path)) is not None
         },
     )
 
@@ -83,6 +83,12 @@ def _read(path: Path, needed: set[str], maker: str) -> Mapping[str, Any] | None:
             f"{path} lacks {', '.join(sorted(needed))}: delete it or make it again with `python -m {maker}`"
         )
     return content
+
+
+def _evaluation(path: Path) -> Mapping[str, Any] | None:
+    """Return an evaluation of places, or one of classes alone."""
+    content = _read(path, {"split", "photographs"}, "infer evaluate")
+    return content if content is None or "classes" in content else _read(path, {"answers"}, "infer evaluate")
 
 
 def _network(path: Path) -> NetworkFile:

@@ -66,6 +66,18 @@ def error_map(by_country: Mapping[str, Mapping[str, Any]], split: str) -> str:
     return _figure(colours, f"Median error by country, {split} split", _error_legend("too few photographs"))
 
 
+def recall_map(by_country: Mapping[str, Mapping[str, Any]], split: str) -> str:
+    """Return a map of how often photographs of each country are answered with it as HTML; other countries stay grey."""
+    country, colours = land_table().country, _ground()
+    stops = np.array([to_rgb(colour) for colour in RAMP])
+    for code, figures in by_country.items():
+        along = float(figures["recall"]) * (len(RAMP) - 1)
+        colours[country == code] = [np.interp(along, np.arange(len(RAMP)), channel) for channel in stops.T]
+    ramp = f'<span>0%<i class="ramp" style="background:linear-gradient(90deg,{",".join(RAMP)})"></i>100%</span>'
+    legend = f"{ramp}{swatches([(BARE_LAND, 'no photographs'), (OCEAN, 'ocean')])}"
+    return _figure(colours, f"Countries answered right, {split} split", legend)
+
+
 def cell_error_map(level: int, median_km: Mapping[str, float], split: str) -> str:
     """Return a map of the median error in cells of the quad grid as HTML, to hold beside the training photographs.
 

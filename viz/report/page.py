@@ -9,10 +9,11 @@ import numpy as np
 
 from geocells.hierarchy import Hierarchy
 from infer.config import RENAMED_FUSIONS
+from label_maps.labels import COUNTRY
 from plumbing.files import write_text
 from viz.config import ReportConfig
 from viz.report.files import NetworkFile, RunFiles, read_files
-from viz.report.maps import cell_error_map, density_map, error_map, maps_html
+from viz.report.maps import cell_error_map, density_map, error_map, maps_html, recall_map
 from viz.report.parts import BEST_GEOSCORE, area_words, bar, facts, kilometres, missing, note, section, table
 from viz.report.quality import quality_sections
 from viz.report.training import training_section
@@ -73,6 +74,8 @@ def _header(files: RunFiles) -> str:
 def _tiles(files: RunFiles) -> str:
     """Return what is asked first, in large letters: the median error and GeoScore on the first split measured."""
     for report in _test_first(files.evaluations)[:1]:
+        if "classes" in report:
+            return _class_tiles(report)
         model, chance = report["answers"]["model"], report["answers"].get("chance")
         tiles = [
             _tile(
@@ -93,12 +96,24 @@ def _tiles(files: RunFiles) -> str:
     return ""
 
 
+def _class_tiles(report: Mapping[str, Any]) -> str:
+    """Return the tiles of an evaluation of classes alone."""
+    figures = report["classes"]
+    largest = f"{figures['largest_class']['value']:.1%}"
+    tiles = [_tile(f"{figures['top_1']['value']:.1%}", "best class right", largest, "always the largest class")]
+    for coverage, own in list(figures["sets"].items())[-1:]:
+        size = f"{own['mean_size']['value']:.1f}"
+        tiles.append(_tile(size, f"of {figures['classes']:,} classes in a {float(coverage):.0%} set", None))
+    tiles.append(_tile(f"{report['photographs']:,}", f"photographs of the {report['split']} split", None))
+    return f'<div class="tiles">{"".join(tiles)}</div>'
+
+
 def _test_first(evaluations: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return sorted(evaluations.values(), key=lambda report: report["split"] != "test")
 
 
-def _tile(value: str, words: str, chance: str | None) -> str:
-    beside = f"<small>chance: {escape(chance)}</small>" if chance else ""
+def _tile(value: str, words: str, chance: str | None, compared: str = "chance") -> str:
+    beside = f"<small>{compared}: {escape(chance)}</small>" if chance else ""
     return f"<div><b>{escape(value)}</b><span>{escape(words)}</span>{beside}</div>"
 
 
@@ -108,14 +123,16 @@ def _cells_section(files: RunFiles) -> str:
     if hierarchy is None:
         command = "python -m label_maps build --data DATASET --run RUN"
         return section(title, missing("The run has no label maps; make them with", command))
-    maps = [density_map(hierarchy)]
+    maps = [density_map(hierarchy)] if hierarchy.placed else []
     for report in _test_first(files.evaluations)[:1]:
         if cells := report.get("cells"):
             maps.append(cell_error_map(cells["level"], cells["median_km"], str(report["split"])))
         if by_country := (report.get("slices") or {}).get("country"):
             maps.append(error_map(by_country, str(report["split"])))
+        if report.get("level") == COUNTRY:
+            maps.append(recall_map(report["classes"]["by_class"], str(report["split"])))
     said = note(f"Partition: {hierarchy.partition.name}. No answer can be finer than the cells of the finest level.")
-    return section(title, maps_html(maps), _classes(hierarchy), said)
+    return section(title, maps_html(maps) if maps else "", _classes(hierarchy), said)
 
 
 def _classes(hierarchy: Hierarchy) -> str:
@@ -130,7 +147,7 @@ def _classes(hierarchy: Hierarchy) -> str:
                 f"{count.sum():,}",
                 f"{count.min():,} to {count.max():,}",
                 f"{np.median(count):,.0f}",
-                area_words(float(np.median(hierarchy.area_km2[of]))),
+                area_words(float(np.median(hierarchy.area_km2[of]))) if hierarchy.placed else "",
             ]
         )
     head = ["Level", "Classes", "Photographs", "In a class", "Median", "Median km²"]
@@ -143,9 +160,9 @@ def _answering_section(content: Mapping[str, Any] | None) -> str:
         command = "python -m train calibrate --data DATASET --run RUN"
         return section(title, missing("Temperatures were not fitted, and 1 is taken; fit them with", command))
     fusion, point, scores = content["fusion"], content["point"], content.get("geoscore") or {}
-    said = f"By --fusion {fusion} --point {point}"
+    said = f"By --fusion {fusion}" + (f" --point {point}" if scores or not content.get("nll") else "")
     if content.get("photographs"):
-        said += f", which scored best on {content['photographs']:,} photographs of the {content.get('split', '')} split"
+        said += f", which {'scored' if scores else 'fitted'} best on {content['photographs']:,} photographs of the {content.get('split', '')} split"
     return section(title, note(f"{said}."), _ways(scores, fusion, point), _temperatures(content, fusion))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
+from viz.report.classes import classes_html
 from viz.report.confidence import calibration_table, regions_table, search_table
 from viz.report.parts import BEST_GEOSCORE, bar, kilometres, measured, missing, note, section, table
 
@@ -40,6 +41,10 @@ DRAWN = {
     "against",
     "trained_on",
     "cells",
+    "country_only",
+    "classes",
+    "impossible_sets",
+    "level",
 }
 HEAD = {"run", "split", "photographs", "groups", "guarantee"}
 
@@ -56,6 +61,10 @@ def quality_sections(evaluations: Mapping[str, Report]) -> str:
 
 def _evaluation(file: str, report: Report) -> str:
     title = f"Evaluation: {report['split']} split, {_counts(report)}"
+    rest = _rest(file, {key: value for key, value in report.items() if key not in DRAWN | HEAD})
+    if "classes" in report:
+        of_classes = classes_html(str(report["level"]), report["classes"], report.get("guarantee"))
+        return section(title, _warning(report), of_classes, rest)
     slices = report.get("slices") or {}
     return section(
         title,
@@ -67,8 +76,18 @@ def _evaluation(file: str, report: Report) -> str:
         calibration_table(report.get("calibration") or {}),
         regions_table(report.get("regions") or {}, report.get("guarantee")),
         search_table(report.get("recall_by_area_km2") or {}),
-        _rest(file, {key: value for key, value in report.items() if key not in DRAWN | HEAD}),
+        _unplaced(report.get("country_only") or {}),
+        rest,
     )
+
+
+def _unplaced(figures: Report) -> str:
+    """Return the figures of photographs without coordinates; versions before wrote top-1 and top-10 alone, which are listed."""
+    if not figures:
+        return ""
+    if "stages" not in figures:
+        return f"<h3>Photographs without coordinates</h3>{_rest('country_only', figures)}"
+    return f"<h3>Photographs without coordinates</h3>{classes_html('country', figures, None)}"
 
 
 def _counts(of: Report) -> str:
@@ -92,6 +111,8 @@ def _warning(report: Report) -> str:
         said += _warned(f"{leaks['photographs']:,} of these photographs are related to training ones: {_kinds(leaks)}.")
     for coverage in report.get("impossible_coverages", report.get("not_promised")) or ():
         said += _warned(f"Regions of {coverage:.0%} coverage are impossible for such photographs.")
+    for coverage in report.get("impossible_sets") or ():
+        said += _warned(f"Sets of {coverage:.0%} coverage are impossible for such photographs.")
     return said
 
 

@@ -1,0 +1,63 @@
+"""Conformal prediction sets of countries or labels, and the most probable ones, as a page shows them."""
+
+from html import escape
+
+from infer.class_answers import class_words
+from infer.parts import SHOWN_MEMBERS, ClassSet
+from infer.prediction import LevelPrediction, Prediction
+from label_maps.labels import STATED
+from viz.maps.wording import listed, percent
+
+SHOWN = 10
+"""Classes of the table."""
+
+
+def set_line(found: ClassSet) -> str:
+    """Return a set in one line: `90% set, 3 countries: Belgium, France and Luxembourg`."""
+    many = len(found.classes)
+    noun = {"country": ("country", "countries")}.get(found.level, ("class", "classes"))[many != 1]
+    names = [member.name for member in found.classes]
+    return f"{found.coverage * 100:.10g}% set, {many:,} {noun}: {listed(names, SHOWN_MEMBERS)}"
+
+
+def sets_say_all(prediction: Prediction) -> bool:
+    """Say whether each region is the area of the countries in a set, so that words on the region would repeat it."""
+    return all(
+        region.coverage in prediction.sets and region.level == prediction.sets[region.coverage].level
+        for region in prediction.regions.values()
+    )
+
+
+def stated_alone(prediction: Prediction) -> bool:
+    """Say whether the only level is that of countries or labels, which have a table of their own."""
+    return list(prediction.levels) == [prediction.finest.level] and prediction.finest.level in STATED
+
+
+def sets_html(prediction: Prediction) -> str:
+    """Return the conformal sets of an answer as HTML, the smallest first, and what their coverage means."""
+    sets = sorted(prediction.sets.values(), key=lambda found: found.coverage)
+    if not sets:
+        return ""
+    lines = "".join(f"<li>{escape(set_line(found))}</li>" for found in sets)
+    share = f"{sets[-1].coverage * 100:.10g}%"
+    what = "country" if sets[-1].level == "country" else "class"
+    meaning = f"Of photographs like those that the run was calibrated with, about {share} have their {what} in their {share} set."
+    if prediction.prior is not None or prediction.photographs:
+        meaning = (
+            f"The {share} is approximate here: it was measured for single photographs and without other knowledge."
+        )
+    return f'<div><ul class="regions">{lines}</ul><p class="soft">{meaning}</p></div>'
+
+
+def classes_html(prediction: Prediction) -> str:
+    """Return a table of the most probable countries or labels; nothing where the finest level is another."""
+    level = prediction.finest
+    if level.level not in STATED or not level.cells:
+        return ""
+    rows = "".join(_row(level, k) for k in range(min(SHOWN, len(level.cells))))
+    return f"<table><tr><th>{escape(level.level.capitalize())}</th><th>Probability</th></tr>{rows}</table>"
+
+
+def _row(level: LevelPrediction, k: int) -> str:
+    cell = level.cells[k]
+    return f"<tr><td>{escape(class_words(cell.id, level.level))}</td><td>{escape(percent(cell.probability))}</td></tr>"
