@@ -5,12 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from dataset.country_names import country_name
 from infer.decode.class_sets import class_set
 from infer.prediction import Cell, ClassSet, SetMember
 from infer.prepared import Prepared
-from infer.wording import AT_MOST, LIKELY, either
-from label_maps.labels import COUNTRY
+from infer.wording import AT_MOST, LIKELY, class_words, either
 
 
 def prediction_sets(prepared: Prepared, posterior: Sequence[Tensor]) -> dict[float, ClassSet]:
@@ -43,16 +41,6 @@ def _class_set(
         SetMember(name, class_words(name, level_name), float(f"{p:.6g}")) for name, p in zip(names, shares, strict=True)
     )
     return ClassSet(coverage, level_name, members, round(float(probability[classes].sum()), 6))
-
-
-def class_words(name: str, level_name: str) -> str:
-    """Return a class in words: the name of a country, and a label as it is."""
-    if level_name != COUNTRY:
-        return name
-    try:
-        return country_name(name)
-    except ValueError:
-        return name
 
 
 def label_headline(cells: Sequence[Cell], answered: bool) -> str:

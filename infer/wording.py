@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from dataset.country_names import country_name
 from geocells.m49 import regions, subregions
+from label_maps.labels import COUNTRY
 
 COVER = 0.9
 """The words name places that hold at least this share of a region's probability on land."""
@@ -63,6 +64,16 @@ def _fewest(masses: Sequence[tuple[str, float]], name: Callable[[str], str], cov
 def either(names: Sequence[str]) -> str:
     """Return names as alternatives: 'Germany, Poland or Czechia'."""
     return " or ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
+
+
+def class_words(name: str, level_name: str) -> str:
+    """Return a class in words: the name of a country, and a label as it is."""
+    if level_name != COUNTRY:
+        return name
+    try:
+        return country_name(name)
+    except ValueError:
+        return name
 
 
 def headline(countries: Sequence[tuple[str, float]]) -> str:

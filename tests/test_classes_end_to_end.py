@@ -12,6 +12,7 @@ import infer
 from dataset.manifest import has_coordinates, read_manifest, write_manifest
 from fetch.config import ImportConfig
 from fetch.sources.imports import run as do_import
+from infer.__main__ import predict as with_pages
 from infer.config import EvaluateConfig, InferConfig
 from infer.decode.conformal import read_conformal
 from infer.evaluate.run import main as evaluate
@@ -80,7 +81,7 @@ def test_a_folder_per_country_is_imported_with_codes_and_without_coordinates(cou
 
 
 def test_calibration_of_countries_fits_temperatures_confidence_and_sets_with_a_guarantee(countries):
-    data, run = countries
+    _, run = countries
     model = load_model(run, pick_device("cpu"))
     assert model.calibrated
     assert not model.answers_points
@@ -192,7 +193,7 @@ def test_labels_are_answered_with_sets_and_without_a_map(labels, tmp_path, capsy
     data, run = labels
     assert read_hierarchy(run).name == ("by the sea", "rural", "urban")
     assert not read_hierarchy(run).placed
-    answer(InferConfig(photos=(data,), run=run, out=tmp_path, workers=0, device="cpu", limit=4))
+    with_pages(InferConfig(photos=(data,), run=run, out=tmp_path, workers=0, device="cpu", limit=4))
     assert "trained on labels without coordinates: it answers no point, no region and no map" in capsys.readouterr().out
     for one in predictions_of(tmp_path):
         assert one.headline.startswith("Most likely ")

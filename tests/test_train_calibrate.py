@@ -362,7 +362,7 @@ def test_photographs_of_which_the_run_knows_no_cell_cannot_calibrate_it(tiny, tm
     train_joint(joint_config(data, run, epochs=1, batch_size=3))
     write_manifest(data, photos[photos["id"].str.startswith("lima")])
     with pytest.raises(
-        ValueError, match=r"none of 2 photographs of the calibration split lies in a cell that .* knows"
+        ValueError, match=r"none of 2 photographs of the calibration split has a cell or class that .* knows"
     ):
         calibrate(data, run)
     assert not (run / TEMPERATURES).exists()

@@ -66,6 +66,7 @@ def prediction_at(point, *levels, **changes):
             "answer_level": levels[-1].level,
             "confidence": levels[-1].confidence,
             "regions": {},
+            "sets": {},
             "metadata": (),
             "prior": None,
             "warnings": (),

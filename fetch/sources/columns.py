@@ -55,7 +55,8 @@ def read_table(
 
     Returns:
         Texts: `latitude`, `longitude`, `picture` (the file as the table names it, or the id), `id`, `address` where the
-        table has one, `country` and `label` where they are asked for, and what it has of FIELDS. Empty where the table says nothing.
+        table has one, `country` and `label` where they are asked for, and what it has of FIELDS. Empty where the table says
+        nothing.
 
     Raises:
         ValueError: it cannot be read, has no rows, or lacks the columns without which nothing can be done.

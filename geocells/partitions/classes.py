@@ -140,7 +140,9 @@ def build(name: str, training_deg: NDArray[np.float64], *, labels: Sequence[str]
 def hull(points_deg: NDArray[np.float64], center_deg: NDArray[np.float64]) -> shapely.Geometry:
     """Return the convex hull, in degrees around a centre's meridian, of (N, 2) points, with a margin."""
     lon = center_deg[1] + (points_deg[:, 1] - center_deg[1] + 180) % 360 - 180
-    whole = shapely.buffer(shapely.multipoints(lon, points_deg[:, 0]).convex_hull, MARGIN_DEG, quad_segs=2)
+    whole = shapely.buffer(
+        shapely.multipoints(np.column_stack([lon, points_deg[:, 0]])).convex_hull, MARGIN_DEG, quad_segs=2
+    )
     return into_world(shapely.intersection(whole, shapely.box(-1000, -90, 1000, 90)))
 
 

@@ -2,9 +2,9 @@
 
 from html import escape
 
-from infer.class_answers import class_words
 from infer.parts import SHOWN_MEMBERS, ClassSet
 from infer.prediction import LevelPrediction, Prediction
+from infer.wording import class_words
 from label_maps.labels import STATED
 from viz.maps.wording import listed, percent
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from infer.class_answers import class_words
+from infer.wording import class_words
 from viz.report.confidence import calibration_table
 from viz.report.parts import bar, measured, note, table
 

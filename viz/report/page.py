@@ -162,7 +162,8 @@ def _answering_section(content: Mapping[str, Any] | None) -> str:
     fusion, point, scores = content["fusion"], content["point"], content.get("geoscore") or {}
     said = f"By --fusion {fusion}" + (f" --point {point}" if scores or not content.get("nll") else "")
     if content.get("photographs"):
-        said += f", which {'scored' if scores else 'fitted'} best on {content['photographs']:,} photographs of the {content.get('split', '')} split"
+        split = f"{content['photographs']:,} photographs of the {content.get('split', '')} split"
+        said += f", which {'scored' if scores else 'fitted'} best on {split}"
     return section(title, note(f"{said}."), _ways(scores, fusion, point), _temperatures(content, fusion))
 
 

@@ -1,0 +1,91 @@
+"""Folders named by country or label, and tables with a column of any class."""
+
+import numpy as np
+import pytest
+
+from dataset.manifest import content_hash, has_coordinates, read_manifest
+from fetch.config import ImportConfig, StatusConfig
+from fetch.rejected import read_rejected
+from fetch.sources.imports import run as do_import
+from fetch.verify import status
+from label_maps.build import main as make_label_maps
+from label_maps.config import LabelMapsConfig
+from tests.tiny import write_square
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(0)
+    for k, name in enumerate(["France/1", "South_Korea/in/2", "Congo/3", "Atlantis/4", "5", "France/48.85,2.35"]):
+        write_square(tmp_path / "photos" / f"{name}.jpg", (20 * k, 255 - 30 * k, 90), rng, side=64)
+    return tmp_path / "photos"
+
+
+def test_folders_of_countries_are_matched_to_codes_and_what_is_in_doubt_is_listed(folder, tmp_path, caplog):
+    caplog.set_level("INFO")
+    do_import(ImportConfig(source=folder, out=tmp_path / "data", folder_names="country"))
+    photos = read_manifest(tmp_path / "data").set_index("source_id")
+    assert photos["country"].to_dict() == {
+        "France/1.jpg": "FR",
+        "South_Korea/in/2.jpg": "KR",
+        "France/48.85,2.35.jpg": "FR",
+    }
+    assert photos.index[has_coordinates(photos)].tolist() == ["France/48.85,2.35.jpg"]
+    assert photos.loc["France/1.jpg", "path"] == "images/FR/France_1.jpg"
+    assert {r.id: (r.reason, r.value) for r in read_rejected(tmp_path / "data")} == {
+        "Congo/3.jpg": ("with a country that is ambiguous", "Congo"),
+        "Atlantis/4.jpg": ("with a country that is unknown", "Atlantis"),
+        "5.jpg": ("without coordinates and a folder of its country", "no GPS position in its EXIF"),
+    }
+    assert "could be CD or CG" in caplog.text
+
+
+def test_folders_of_labels_are_taken_as_they_are_named(folder, tmp_path, capsys):
+    do_import(ImportConfig(source=folder, out=tmp_path / "data", folder_names="label"))
+    photos = read_manifest(tmp_path / "data")
+    assert sorted(photos["label"]) == ["Atlantis", "Congo", "France", "France", "South_Korea"]
+    assert photos["country"].isna().all()
+    status(StatusConfig(data=tmp_path / "data"))
+    assert "5 have one of 4 labels, 4 of them no coordinates" in capsys.readouterr().out
+
+
+def test_without_the_flag_a_folder_is_read_by_coordinates_alone(folder, tmp_path):
+    do_import(ImportConfig(source=folder, out=tmp_path / "data"))
+    assert read_manifest(tmp_path / "data")["source_id"].tolist() == ["France/48.85,2.35.jpg"]
+
+
+@pytest.fixture
+def table(folder):
+    lines = [
+        "path,lat,lon,region_id,land",
+        "France/1.jpg,,,7,France",
+        "Congo/3.jpg,1.5,2.5,7,",
+        "Atlantis/4.jpg,,,a b/c,",
+    ]
+    (folder / "t.csv").write_text("\n".join([*lines, "5.jpg,,,,"]))
+    return folder / "t.csv"
+
+
+def test_a_table_brings_its_own_classes_beside_countries_and_coordinates(table, tmp_path):
+    out = tmp_path / "data"
+    do_import(ImportConfig(source=table, out=out, class_column="region_id", country_column="land", images=table.parent))
+    photos = read_manifest(out).set_index("source_id")
+    assert photos["label"].to_dict() == {"France/1": "7", "Congo/3": "7", "Atlantis/4": "a b/c"}
+    assert photos.loc["Atlantis/4", "path"] == "images/a_b_c/Atlantis_4.jpg"
+    assert photos["country"].dropna().to_dict() == {"France/1": "FR"}
+    assert [r.reason for r in read_rejected(out)] == ["without coordinates and country"]
+    relabelled = photos.reset_index().assign(label=lambda p: p["label"].replace("7", "8"))
+    assert content_hash(relabelled) != content_hash(photos.reset_index())
+
+
+def test_wrong_flags_and_partitions_are_refused_with_what_to_do(table, folder, tmp_path):
+    out = tmp_path / "data"
+    with pytest.raises(ValueError, match=r"no column zone \(--class-column\)"):
+        do_import(ImportConfig(source=table, out=out, class_column="zone"))
+    with pytest.raises(ValueError, match=r"--class-column region_id has no effect on .*, which is a folder"):
+        do_import(ImportConfig(source=folder, out=out, class_column="region_id"))
+    with pytest.raises(ValueError, match=r"--folder-names label has no effect on .*, which is a table"):
+        do_import(ImportConfig(source=table, out=out, folder_names="label"))
+    do_import(ImportConfig(source=folder, out=out, folder_names="country", test_share=0, calibration_share=0.3))
+    with pytest.raises(ValueError, match="classes takes labels and no training photograph has one"):
+        make_label_maps(LabelMapsConfig(out, tmp_path / "run", partition="classes"))
