@@ -1,28 +1,15 @@
 """What the commands of `python -m fetch` take."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from tyro.conf import Positional, arg
 
+from fetch.download_config import DownloadConfig, refuse_idle
 from plumbing.addresses import check_address
 from plumbing.flags import Groups
 from plumbing.rules import Rule, check_rules, excludes, needs
-
-
-def refuse_idle(config: Any, names: tuple[str, ...], why: str) -> None:
-    """Refuse flags that differ from their defaults although they have no effect.
-
-    Raises:
-        ValueError: one does; `why` is the rest of the sentence after "has no effect".
-    """
-    default = {field.name: field.default for field in fields(config)}
-    for name in names:
-        value = getattr(config, name)
-        if value != default[name]:
-            flag = f"--{name.replace('_', '-')}"
-            raise ValueError(f"{flag} {value} has no effect {why}: leave {flag} out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,48 +41,6 @@ class IngestConfig:
             raise ValueError(f"--test-share and --calibration-share leave nothing to train on: together {held_out:g}")
         if self.test_share + self.calibration_share == 0:
             refuse_idle(self, ("split",), "without --test-share and --calibration-share")
-
-
-@dataclass(frozen=True, kw_only=True)
-class DownloadConfig:
-    """How gently pictures are asked for at their addresses; every command that downloads takes these."""
-
-    GROUPS: ClassVar[Groups] = {
-        "downloads": "threads requests_per_second timeout_s backoff_s max_megabytes contact",
-    }
-
-    threads: int = 16
-    """At most so many requests in flight."""
-    requests_per_second: float = 20.0
-    """Requests to each host; 0 is without a limit."""
-    timeout_s: float = 30.0
-    """Longest silence of a server; a whole answer may take four times as long."""
-    backoff_s: float = 1.0
-    """Longest wait before the first new try; it doubles with each further one, up to a minute."""
-    max_megabytes: float = 25.0
-    """Larger pictures are left out."""
-    contact: str = ""
-    """Address for the operators of a server to write to, sent with every request."""
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot work."""
-        if not 1 <= self.threads <= 128:
-            raise ValueError(f"--threads must be 1 to 128, got {self.threads}")
-        if self.requests_per_second < 0:
-            raise ValueError(f"--requests-per-second must be 0 (no limit) or more, got {self.requests_per_second:g}")
-        if self.timeout_s <= 0 or self.backoff_s < 0 or self.max_megabytes <= 0:
-            raise ValueError("--timeout-s and --max-megabytes must be above 0, --backoff-s 0 or more")
-        if not (self.contact.isascii() and self.contact.isprintable()):
-            raise ValueError(f"--contact must be plain ASCII, got {self.contact!r}")
-
-    def refuse_downloads(self, why: str, *kept: str) -> None:
-        """Refuse the flags of downloads where nothing is downloaded, except those that are `kept`.
-
-        Raises:
-            ValueError: one is given.
-        """
-        names = tuple(field.name for field in fields(DownloadConfig) if field.name not in kept)
-        refuse_idle(self, names, why)
 
 
 @dataclass(frozen=True, kw_only=True)

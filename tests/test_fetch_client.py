@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from fetch.client import TRIES, Answer, BadAddress, Client, Exhausted, Retry, TooLarge, retry_after_s
-from fetch.config import DownloadConfig
+from fetch.download_config import DownloadConfig
 from fetch.sources.downloads import (
     DAMAGED_TRIES,
     FAILED,

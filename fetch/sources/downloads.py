@@ -13,7 +13,8 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 from fetch.client import Answer, BadAddress, Client, Damaged, Exhausted, Pace, Retry, Stopping, TooLarge
-from fetch.config import DownloadConfig, ImportConfig
+from fetch.config import ImportConfig
+from fetch.download_config import DownloadConfig
 from fetch.ingest import stored_addresses
 from fetch.rejected import Rejection
 from plumbing.addresses import is_allowed, is_loopback

@@ -3,7 +3,8 @@
 import logging
 from pathlib import Path
 
-from fetch.config import ImportConfig, refuse_idle
+from fetch.config import ImportConfig
+from fetch.download_config import refuse_idle
 from fetch.ingest import DATASET, JOURNAL, ingest
 from fetch.rejected import Rejection
 from fetch.sources.downloads import DOWNLOADS

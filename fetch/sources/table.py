@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dataset.country_names import match_countries, report
-from fetch.config import ImportConfig, refuse_idle
+from fetch.config import ImportConfig
+from fetch.download_config import refuse_idle
 from fetch.ingest import Candidate, safe_id
 from fetch.rejected import Rejection
 from fetch.sources.columns import TABLE_SUFFIXES, check_coordinates, manifest_fields, read_table
