@@ -121,7 +121,7 @@ class Model:
 
     @property
     def answers_points(self) -> bool:
-        """Say whether points mean something: cells have places, and training photographs had coordinates."""
+        """Say whether points mean something: cells have places, and training photographs had coordinates as far as is known."""
         return self.hierarchy.placed and self.record.get("located", 1) > 0
 
     @torch.inference_mode()

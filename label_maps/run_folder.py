@@ -43,8 +43,11 @@ def begin_run(
         "synthetic": bool(dataset.get("synthetic")),
         "dataset_hash": content_hash(photos),
         "photographs": photos["split"].value_counts().to_dict(),
-        "located": int((photos["split"].eq("train") & photos["latitude"].notna()).sum()),
     }
+    learned = photos[photos["split"] == "train"]
+    if len(learned):
+        # Of imported models the training photographs are not at hand, and nothing is said.
+        record["located"] = int(learned["latitude"].notna().sum())
     write_json(run / RUN, record)
 
 

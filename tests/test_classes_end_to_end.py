@@ -24,6 +24,7 @@ from label_maps.build import main as make_label_maps
 from label_maps.config import FoldersConfig, LabelMapsConfig
 from label_maps.files import read_hierarchy
 from label_maps.folders import main as make_folders
+from label_maps.run_folder import begin_run
 from tests.tiny import joint_config, write_square
 from train.calibrate import main as calibrate
 from train.config import CalibrateConfig
@@ -279,3 +280,13 @@ def test_the_app_answers_countries(countries):
     photo = Path(data / read_manifest(data)["path"].iloc[0])
     prediction = answered(photo, load(run, "cpu"), Options())
     assert "90% set, " in framed(prediction_html(prediction))
+
+
+def test_an_imported_run_without_its_photographs_answers_points(countries, tmp_path):
+    data, run = countries
+    shutil.copytree(run, tmp_path / "run")
+    hierarchy, photos = read_hierarchy(run), read_manifest(data)
+    begin_run(tmp_path / "run", hierarchy, photos.iloc[:0], {}, {})
+    assert load_model(tmp_path / "run", pick_device("cpu")).answers_points
+    begin_run(tmp_path / "run", hierarchy, photos, {}, {})
+    assert not load_model(tmp_path / "run", pick_device("cpu")).answers_points
