@@ -32,7 +32,7 @@ def begin_run(
     """
     with atomic_path(run / SPLIT) as partial:
         photos[["id", "split"]].to_parquet(partial, index=False)
-    record = {
+    record: dict[str, Any] = {
         "name": run.resolve().name,
         "created_at_utc": now_utc(),
         "version": VERSION,
