@@ -102,6 +102,21 @@ def test_a_batch_that_cannot_be_dealt_in_equal_parts_is_one_line(
         train_joint(joint_config(tiny, begin(tiny_run, tmp_path / "run")))
 
 
+@pytest.mark.slow
+def test_two_processes_share_the_features_of_a_frozen_trunk_and_end_with_the_heads_of_one(
+    tiny: Path, tiny_run: Path, tmp_path: Path
+) -> None:
+    flags = ["--freeze-trunk", "--hidden", "0", "--no-optim.frozen-norm", "--readout-epochs", "12"]
+    runs, datas = [], []
+    for processes in (1, 2):
+        datas.append(shutil.copytree(tiny, tmp_path / f"data{processes}", ignore=shutil.ignore_patterns("features")))
+        runs.append(begin(tiny_run, tmp_path / f"run{processes}"))
+        finish(start(datas[-1], runs[-1], processes, *flags))
+    assert furthest_apart(*runs) < 1e-6
+    rows = [sorted(path.stat().st_size for path in data.glob("features/*/*.keys")) for data in datas]
+    assert rows == [[48 * 36], [24 * 36, 24 * 36]]
+
+
 def test_torchrun_says_which_process_this_is(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("RANK", "5"), ("WORLD_SIZE", "8"), ("LOCAL_RANK", "1")):
         monkeypatch.setenv(name, value)

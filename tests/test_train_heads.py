@@ -14,6 +14,7 @@ from tests.tiny import joint_config
 from train import heads as readout
 from train import loop as fit
 from train.config import RefineConfig
+from train.frozen import LEAST_STD, FeatureSource
 from train.refine import main as refine
 from train.setup import labelled_splits
 from train.tasks import train_joint
@@ -32,9 +33,14 @@ def config_of(tiny, run, **changes):
     return joint_config(tiny, run, **{"arch": "resnet18", "readout_epochs": 6, **changes})
 
 
-def with_score(score):
-    """Return a validation whose GeoScore is this."""
-    return lambda *given: {**validate(*given), "val/geoscore": score}
+def with_scores(linear, hidden):
+    """Return a validation whose GeoScore is this, of linear heads and of those that read features."""
+
+    def scored(network, check, *given):
+        score = hidden if isinstance(check.source, FeatureSource) else linear
+        return {**validate(network, check, *given), "val/geoscore": score}
+
+    return scored
 
 
 def both(run):
@@ -67,7 +73,7 @@ def test_features_are_standardised_by_the_training_photographs_as_they_are(tiny,
     with torch.inference_mode():
         features = network.features(images_of(tiny, run, "train"))
     standard = (features - network.readout.mean) / network.readout.std
-    learned = features.std(dim=0) > 10 * readout.LEAST_STD
+    learned = features.std(dim=0) > 10 * LEAST_STD
     assert learned.any()
     torch.testing.assert_close(standard.mean(dim=0)[learned], torch.zeros(int(learned.sum())), atol=1e-2, rtol=0)
     torch.testing.assert_close(standard.std(dim=0)[learned], torch.ones(int(learned.sum())), atol=1e-2, rtol=0)
@@ -75,8 +81,7 @@ def test_features_are_standardised_by_the_training_photographs_as_they_are(tiny,
 
 @pytest.mark.parametrize("better", [True, False])
 def test_the_hidden_layer_is_kept_only_if_the_calibration_split_is_answered_better(tiny, run, monkeypatch, better):
-    monkeypatch.setattr(fit, "validate", with_score(1000.0))
-    monkeypatch.setattr(readout, "validate", with_score(1001.0 if better else 1000.0))
+    monkeypatch.setattr(fit, "validate", with_scores(1000.0, 1001.0 if better else 1000.0))
     train_joint(config_of(tiny, run, epochs=1, readout_epochs=1))
     (_, spec), _ = both(run)
     assert spec.hidden == (readout.HIDDEN if better else 0)
@@ -85,15 +90,21 @@ def test_the_hidden_layer_is_kept_only_if_the_calibration_split_is_answered_bett
         assert (run / "joint.safetensors").read_bytes() == best.read_bytes()
 
 
-def test_a_training_interrupted_while_heads_learn_ends_as_if_it_had_not_been(tiny, run, monkeypatch):
+@pytest.mark.parametrize("before", [0, 1], ids=["at once", "after an epoch"])
+def test_a_training_interrupted_while_heads_learn_ends_as_if_it_had_not_been(tiny, run, monkeypatch, before):
     undisturbed = shutil.copytree(run, run.with_name("undisturbed"))
     train_joint(config_of(tiny, undisturbed, epochs=1, readout_epochs=2))
 
-    def interrupted(*_):
-        raise KeyboardInterrupt
+    real, steps = fit._step, []
+
+    def interrupted(training, *given):
+        steps.append(training.name)
+        if steps.count("joint.readout") > before:
+            raise KeyboardInterrupt
+        return real(training, *given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(readout, "_learn", interrupted)
+        patch.setattr(fit, "_step", interrupted)
         with pytest.raises(KeyboardInterrupt):
             train_joint(config_of(tiny, run, epochs=1, readout_epochs=2))
     assert not (run / "joint.safetensors").exists()
@@ -114,15 +125,16 @@ def test_a_resumed_training_may_leave_its_heads_linear_after_all(tiny, run):
 
 def test_features_of_at_most_so_many_photographs_are_kept(tiny, run, monkeypatch):
     monkeypatch.setattr(readout, "MOST_BYTES", 10 * 4 * 1920 + 100)
-    seen, real = [], readout._learn
-    monkeypatch.setattr(readout, "_learn", lambda *given: (seen.append(given[1]), real(*given)))
+    seen, real = [], readout.fit
+    monkeypatch.setattr(readout, "fit", lambda *given: (seen.append(given[0]), real(*given)))
     train_joint(config_of(tiny, run, epochs=1, sampler="balanced"))
-    assert len(seen[0].index) == len(seen[0].features) == 10
-    assert len(set(seen[0].index.tolist())) == 10
+    assert len(seen[0].photos) == len(seen[0].source) == len(seen[0].draw) == 10
+    assert len(set(seen[0].photos.keys.tolist())) == 10
+    assert not (run / "checkpoints" / "features").exists(), "what nobody reads again is deleted"
 
 
 def test_a_coordinate_head_stays_as_it_was(tiny, run, monkeypatch):
-    monkeypatch.setattr(readout, "validate", with_score(5000.0))
+    monkeypatch.setattr(fit, "validate", with_scores(1000.0, 5000.0))
     train_joint(config_of(tiny, run, coordinate_weight=1.0, epochs=1, readout_epochs=2))
     (network, spec), (linear, _) = both(run)
     images = images_of(tiny, run, "calibration")

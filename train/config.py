@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from tyro.conf import arg
 
 from plumbing.flags import Groups
-from plumbing.rules import Rule, check_rules, needs
+from plumbing.rules import Rule, check_rules, excludes, needs
 from train.parts_config import AugmentConfig, OptimConfig
 from train.registry import LOSSES
 
@@ -22,6 +22,7 @@ class TrainConfig:
 
     GROUPS: ClassVar[Groups] = {
         "network": "arch weights image_size resize",
+        "frozen trunk": "freeze_trunk views",
         "training": "epochs batch_size sampler keep patience seed resume overwrite checkpoint_minutes",
         "speed": "precision compile cache_pixels workers device",
         "metrics": "tracker",
@@ -43,6 +44,11 @@ class TrainConfig:
     resize: Literal["auto", "squash", "crop"] = "auto"
     """How a picture fills that square: auto as the trunk's published weights were measured, squash for random ones; squash
     keeps all of the picture and changes its proportions; crop cuts the middle square out."""
+    freeze_trunk: bool = False
+    """Leave the trunk as it is: its features are computed once, kept in the dataset folder, and heads alone learn from them."""
+    views: int = 0
+    """With --freeze-trunk: randomly changed views of each training picture whose features are computed too; each epoch
+    learns from another view."""
     epochs: int = 6
     """Passes over the training photographs."""
     batch_size: int = 64
@@ -82,7 +88,20 @@ class TrainConfig:
     @property
     def RULES(self) -> tuple[Rule, ...]:  # noqa: N802
         """Return which flags have an effect only beside others."""
-        return (needs("optim.plateau_patience", "optim.schedule", "plateau"),)
+        return (
+            needs("optim.plateau_patience", "optim.schedule", "plateau"),
+            needs("views", "freeze_trunk"),
+            excludes(
+                "freeze_trunk",
+                "cache_pixels optim.frozen optim.frozen_norm augment.cutmix augment.mixup",
+                why="learns from features that are computed once",
+            ),
+        )
+
+    @property
+    def frozen_parts(self) -> tuple[str, ...]:
+        """Return the beginnings of the names of the trunk's parts that do not learn; an empty one for all of it."""
+        return ("",) if self.freeze_trunk or not self.optim.trunk_lr_factor else self.optim.frozen
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -94,6 +113,7 @@ class TrainConfig:
             ("--batch-size", self.batch_size, 2),
             ("--workers", self.workers, 0),
             ("--patience", self.patience, 0),
+            ("--views", self.views, 0),
             ("--image-size", self.image_size or 224, 16),
         ):
             if value < least:
@@ -117,9 +137,13 @@ class ClassifyConfig(TrainConfig):
 
     GROUPS: ClassVar[Groups] = {
         "network": "",
+        "frozen trunk": "hidden",
         "loss": "loss focal_gamma class_weights tau_km tau_end label_smoothing",
     }
 
+    hidden: int = 1024
+    """With --freeze-trunk: units of a hidden layer between the features of all stages of the trunk and the heads; 0 for
+    heads that are linear in the trunk's own features."""
     loss: LossName = "cross_entropy"
     focal_gamma: float = 2.0
     """focal: how strongly it turns away from what is learned."""
@@ -137,12 +161,14 @@ class ClassifyConfig(TrainConfig):
     @property
     def RULES(self) -> tuple[Rule, ...]:  # noqa: N802
         """Return which flags have an effect only beside others."""
-        return (*super().RULES, *LOSSES.rules())
+        return (*super().RULES, *LOSSES.rules(), needs("hidden", "freeze_trunk"))
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         LOSSES[self.loss]
         super().__post_init__()
+        if self.hidden < 0:
+            raise ValueError(f"--hidden must not be negative, got {self.hidden}")
         if any(tau <= 0 for tau in self.tau_km):
             raise ValueError(f"--tau-km must be above 0, got {self.tau_km}")
         if not 0 < self.tau_end <= 1:
@@ -204,7 +230,11 @@ class JointConfig(ClassifyConfig):
     @property
     def RULES(self) -> tuple[Rule, ...]:  # noqa: N802
         """Return which flags have an effect only beside others."""
-        return (*super().RULES, needs("coordinate_kind coordinate_loss", "coordinate_weight"))
+        return (
+            *super().RULES,
+            needs("coordinate_kind coordinate_loss", "coordinate_weight"),
+            excludes("freeze_trunk", "readout_epochs", why="learns its hidden layer all along (--hidden)"),
+        )
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""

@@ -1,6 +1,5 @@
 """Training photographs: pixels by index, the same random changes whichever process makes them, and one shared order."""
 
-import copy
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from torchvision.transforms import v2
 
 from dataset.images import Pictures
 from dataset.manifest import has_coordinates
+from dataset.picture_keys import picture_keys
 from geocells.hierarchy import UNKNOWN, Hierarchy
 from geocells.sphere import unit_vectors
 from infer.images import read_pixels
@@ -37,15 +37,19 @@ class LabelledPhotos:
         latlon_deg: (N, 2) true coordinates; the centre of the country's class where no more is known.
         classes: (N, levels) true classes.
         placed: (N,) which have coordinates; None where all have.
+        keys: (N,) of the pictures, by `dataset.picture_keys`; None where nobody asks for features.
     """
 
     pictures: Pictures
     latlon_deg: NDArray[np.float64]
     classes: NDArray[np.int64]
     placed: NDArray[np.bool_] | None = None
+    keys: NDArray[np.bytes_] | None = None
 
     @classmethod
-    def of(cls, data: Path, photos: pd.DataFrame, hierarchy: Hierarchy, levels: Sequence[int] = ()) -> "LabelledPhotos":
+    def of(
+        cls, data: Path, photos: pd.DataFrame, hierarchy: Hierarchy, levels: Sequence[int] = (), keyed: bool = False
+    ) -> "LabelledPhotos":
         """Return the rows of a manifest with their classes, without those that say nothing of some levels.
 
         Args:
@@ -53,13 +57,20 @@ class LabelledPhotos:
             photos: the rows.
             hierarchy: the cells.
             levels: what is to be learned; a photograph without coordinates stays where it has a class at one of them.
+            keyed: whether the pictures get keys.
         """
         points, classes = truth_of(hierarchy, photos)
         here = has_coordinates(photos) & hierarchy.placed
-        if here.all():
-            return cls(Pictures.of_dataset(data, photos), points, classes)
-        kept = here | (classes[:, list(levels)] != UNKNOWN).any(axis=1)
-        return cls(Pictures.of_dataset(data, photos[kept]), points[kept], classes[kept], here[kept])
+        keys = picture_keys(data, photos) if keyed else None
+        every = cls(Pictures.of_dataset(data, photos), points, classes, None if here.all() else here, keys)
+        return every if here.all() else every.rows(here | (classes[:, list(levels)] != UNKNOWN).any(axis=1))
+
+    def rows(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> "LabelledPhotos":
+        """Return some of the photographs."""
+        rows = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen
+        placed = None if self.placed is None else self.placed[rows]
+        keys = None if self.keys is None else self.keys[rows]
+        return LabelledPhotos(self.pictures.rows(rows), self.latlon_deg[rows], self.classes[rows], placed, keys)
 
     def counted(self, levels: Sequence[int]) -> NDArray[np.bool_]:
         """Return (N, levels) which photographs are questions at which levels: all that have coordinates, or a class."""
@@ -82,6 +93,9 @@ class LabelledPhotos:
 class PixelSource(Dataset[tuple[int, Tensor]]):
     """Pixels of photographs, from their files or from memory, changed at random where training asks for it."""
 
+    decodes = True
+    collate = None
+
     def __init__(self, photos: LabelledPhotos, transform: InputTransform, seed: int = 0) -> None:
         self.pictures = photos.pictures
         self.transform = transform
@@ -98,11 +112,10 @@ class PixelSource(Dataset[tuple[int, Tensor]]):
             cache[index] = pixels
         self.cache = cache
 
-    def unchanged(self) -> "PixelSource":
-        """Return the same photographs as they are, never changed at random."""
-        same = copy.copy(self)
-        same.augment = None
-        return same
+    def inputs(self, found: Tensor, device: torch.device) -> Tensor:
+        """Return what the network takes of (B, 3, size, size) uint8 pixels."""
+        images = self.transform.normalise(found.to(device, non_blocking=True))
+        return images.contiguous(memory_format=torch.channels_last)
 
     def __len__(self) -> int:
         """Return how many photographs there are."""

@@ -60,12 +60,11 @@ def _network(config: FeaturesConfig, device: torch.device) -> tuple[GeoNetwork, 
     assert config.arch is not None, "the config refuses to name neither"
     trunk = choose_trunk(config.arch, config.weights, config.image_size, config.resize)
     precision = str(activation_dtype(config.precision, device)).removeprefix("torch.")
-    # As `train joint` begins, so that random weights are those of a training with the same seed.
-    torch.manual_seed(config.seed)
+    spec = NetworkSpec(trunk.arch, {}, "", trunk.transform, precision=precision, trunk_config=trunk.config)
     # A hidden layer of one unit: it is never asked, and has the network compute what a hidden layer would read.
-    spec = NetworkSpec(
-        trunk.arch, {}, "", trunk.transform, hidden=int(config.stages), precision=precision, trunk_config=trunk.config
-    )
+    spec = spec.with_hidden(1) if config.stages else spec
+    # As trainings begin, so that random weights are those of a training with the same seed.
+    torch.manual_seed(config.seed)
     network = GeoNetwork(spec)
     check_image_size(network, spec)
     log.info("%s: %s", config.arch, load_pretrained(network, trunk.arch, config.weights))

@@ -36,7 +36,7 @@ class FeaturesConfig:
     resize: Literal["auto", "squash", "crop"] = "auto"
     """How a picture fills that square, as `train joint` takes it."""
     stages: bool = False
-    """Features of all stages of a ResNet, which `--freeze-trunk` with a hidden layer reads; other trunks have their own alone."""
+    """Features of all stages of the trunk, which `--freeze-trunk` reads with a hidden layer; left out, those of its end."""
     split: tuple[str, ...] = ()
     """Splits to compute, such as train calibration; left out, all."""
     views: int = 0

@@ -1,50 +1,37 @@
 """The last part of a joint training: heads learn once more, on the features of all stages of a trunk that stays as it is.
 
 While the trunk learns, linear heads on its last features teach it fastest; once it stays, its features are computed once,
-and a hidden layer reads more from them (bench/LOG.md). Decoupled training of heads is due to Kang et al.
-2020, features of several stages as one descriptor to Hariharan et al. 2015 (hypercolumns).
+and a hidden layer reads more from them (bench/LOG.md). It learns as with `--freeze-trunk`. Decoupled training of heads is
+due to Kang et al. 2020, features of several stages as one descriptor to Hariharan et al. 2015 (hypercolumns).
 """
 
 import logging
-from dataclasses import dataclass
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader
 
+from dataset.features import FOLDER
+from infer.features import Extractor, Work
+from infer.network.coordinate_head import HEAD
 from infer.network.network import GeoNetwork, NetworkSpec
 from infer.network.weights import load_network, read_trained, save_network
-from plumbing.progress import progress
+from plumbing.files import read_json
 from plumbing.world import World
-from train.data import SharedOrder, mixed_seed, readable
-from train.loop import Training
-from train.optim import after_step, build_schedule, optimizer_of
+from train.data import mixed_seed
+from train.frozen import feature_source
+from train.loop import Training, fit
 from train.parts_config import OptimConfig
-from train.validate import validate
+from train.state import Trainee
 
 log = logging.getLogger(__name__)
 
 HIDDEN = 1024
 BATCH = 256
-OPTIM = OptimConfig("adamw", lr=1e-3, weight_decay=0.05, schedule="one_cycle")
+OPTIM = OptimConfig("adamw", lr=1e-3, trunk_lr_factor=0.0, weight_decay=0.05, schedule="one_cycle")
 MOST_BYTES = 3 << 30
-"""Features that fit into the memory of small machines: of 400,000 photographs by a ResNet-18, 100,000 by a ResNet-50."""
-LEAST_STD = 1e-6
-"""A feature that is the same everywhere is not blown up."""
-
-
-@dataclass(frozen=True, eq=False)
-class Examples:
-    """Features of training photographs, from which the heads learn.
-
-    Attributes:
-        features: (n, width).
-        index: (n,) which photographs.
-    """
-
-    features: Tensor
-    index: Tensor
+"""Features kept on disk until the heads have learned: of 400,000 photographs by a ResNet-18, 100,000 by a ResNet-50."""
 
 
 def read_out(training: Training, epochs: int) -> Path | None:
@@ -59,19 +46,26 @@ def read_out(training: Training, epochs: int) -> Path | None:
     """
     spec = training.spec.with_hidden(HIDDEN)
     network = _fresh(spec, training)
-    _learn(network, _look(network, training), training, epochs)
+    on_features = _on_features(training, network, spec, epochs)
+    fit(on_features, Trainee.of(on_features.config, network, len(on_features.photos), World(), training.device))
     trained = read_trained(training.best())
-    before = trained["metrics"]
-    after = validate(network, training.validation, training.device, training.autocast(), World())
+    before, after = trained["metrics"], read_trained(on_features.best())["metrics"]
     shown = [
         f"GeoScore {found['val/geoscore']:,.0f}, median {found['val/median_km']:,.0f} km" for found in (before, after)
     ]
     log.info("validation with linear heads: %s; with a hidden layer on all stages: %s", *shown)
+    shutil.rmtree(_place(training) / FOLDER, ignore_errors=True)
     if not after["val/geoscore"] > before["val/geoscore"]:
         return None
     trained |= {"readout_epochs": epochs, "metrics": after}
-    save_network(training.checkpoint("readout.safetensors"), network, spec, trained)
+    best, _ = load_network(on_features.best())
+    save_network(training.checkpoint("readout.safetensors"), best, spec, trained)
     return training.checkpoint("readout.safetensors")
+
+
+def _place(training: Training) -> Path:
+    """Return where the features lie meanwhile: no other training has this trunk, so they are none of the dataset's."""
+    return training.config.run / "checkpoints"
 
 
 def _fresh(spec: NetworkSpec, training: Training) -> GeoNetwork:
@@ -80,61 +74,45 @@ def _fresh(spec: NetworkSpec, training: Training) -> GeoNetwork:
     torch.manual_seed(mixed_seed(training.config.seed, HIDDEN))
     network = GeoNetwork(spec)
     network.trunk.load_state_dict(linear.trunk.state_dict())
-    for name in set(network.heads).difference(spec.classes):
-        network.heads[name].load_state_dict(linear.heads[name].state_dict())
+    if HEAD in network.heads:
+        network.heads[HEAD].load_state_dict(linear.heads[HEAD].state_dict())
+        network.heads[HEAD].requires_grad_(False)
     return network.to(training.device).to(memory_format=torch.channels_last).eval()
 
 
-@torch.inference_mode()
-def _look(network: GeoNetwork, training: Training) -> Examples:
-    """Return the features of the training photographs as they are, of at most `MOST_BYTES` of them."""
+def _on_features(training: Training, network: GeoNetwork, spec: NetworkSpec, epochs: int) -> Training:
+    """Return the training of heads on the features of a network, of at most `MOST_BYTES` of the photographs."""
     assert network.readout is not None
-    width = len(network.readout.mean)
+    extractor = Extractor.of(network, spec, training.device, spec.precision)
     generator = torch.Generator().manual_seed(training.config.seed)
-    chosen = torch.randperm(len(training.photos), generator=generator)[: MOST_BYTES // (4 * width)].sort().values
-    order = [(0, index) for index in chosen.tolist()]
-    loader = DataLoader(
-        training.source.unchanged(), training.config.batch_size, sampler=order, num_workers=training.config.workers
+    most = MOST_BYTES // (4 * len(network.readout.mean))
+    chosen = torch.randperm(len(training.photos), generator=generator)[:most].sort().values
+    photos = training.photos.rows(chosen.numpy())
+    work = Work(workers=training.config.workers)
+    source = feature_source(_place(training), photos, extractor, work)
+    source.standardise(network.readout)
+    validation = feature_source(_place(training), training.validation.photos, extractor, work)
+    config = replace(training.config, epochs=epochs, batch_size=BATCH, optim=OPTIM, patience=0, compile=False)
+    found = replace(
+        training,
+        config=config,
+        settings={**training.settings, "readout_epochs": epochs},
+        name=f"{training.name}.readout",
+        spec=spec,
+        objective=training.objective.at(1.0),
+        photos=photos,
+        source=source,
+        draw=None if training.draw is None else training.draw[chosen],
+        validation=replace(training.validation, source=validation),
+        world=World(),
+        trackers=(),
     )
-    found = torch.empty(len(chosen), width)
-    done = 0
-    for index, pixels in progress(readable(loader), "computing features", "batch", len(loader)):
-        images = training.spec.transform.normalise(pixels.to(training.device)).contiguous(
-            memory_format=torch.channels_last
-        )
-        with training.autocast():
-            features = network.features(images)
-        found[done : done + len(index)] = features.float().cpu()
-        done += len(index)
-    network.readout.mean.copy_(found.mean(dim=0))
-    network.readout.std.copy_(found.std(dim=0).clamp(min=LEAST_STD))
-    return Examples(found, chosen)
+    _forget_other(found)
+    return found
 
 
-def _learn(network: GeoNetwork, examples: Examples, training: Training, epochs: int) -> None:
-    """Fit the hidden layer and the heads to the objective of the training."""
-    assert network.readout is not None
-    objective = training.objective.at(1.0)
-    own = [
-        *network.readout.parameters(),
-        *(p for name in training.spec.classes for p in network.heads[name].parameters()),
-    ]
-    optimizer = optimizer_of([{"params": own, "lr": OPTIM.lr}], OPTIM)
-    batches = -(-len(examples.index) // BATCH)
-    schedule = build_schedule(optimizer, OPTIM, epochs * batches, batches)
-    draw = None if training.draw is None else training.draw[examples.index]
-    network.readout.train()
-    for epoch in progress(range(epochs), "reading out", "epoch"):
-        torch.manual_seed(mixed_seed(training.config.seed, HIDDEN, epoch))
-        order = torch.tensor(
-            [row for _, row in SharedOrder(len(examples.index), training.config.seed, epoch, weights=draw)]
-        )
-        for rows in order.split(BATCH):
-            targets = training.photos.targets(examples.index[rows], training.validation.levels, training.device)
-            outputs = network.answers(examples.features[rows].to(training.device))
-            loss = objective([outputs[name] for name in training.validation.outputs], targets)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            after_step(schedule)
-    network.eval()
+def _forget_other(found: Training) -> None:
+    """Leave aside what heads have learned in another number of epochs: it may change when a training is resumed."""
+    begun = found.checkpoint("json")
+    if begun.is_file() and read_json(begun)["readout_epochs"] != found.settings["readout_epochs"]:
+        found.checkpoint("last.pt").unlink(missing_ok=True)

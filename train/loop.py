@@ -25,6 +25,7 @@ from train.config import TrainConfig
 from train.coordinates import AnyObjective
 from train.data import LabelledPhotos, PixelSource, SharedOrder, mix_pictures, mixed_seed, readable
 from train.distributed import gathered
+from train.frozen import FeatureSource
 from train.optim import after_epoch, after_step, to_train
 from train.state import Progress, Trainee, load_checkpoint, save_checkpoint
 from train.trackers import Tracker
@@ -47,7 +48,7 @@ class Training:
         spec: the network's spec, stored with its weights.
         objective: the loss.
         photos: training photographs.
-        source: their pixels.
+        source: their pixels, or their features where the trunk stays.
         draw: (N,) how often each is drawn; None for once an epoch.
         validation: what is measured after each epoch.
         device: where it computes.
@@ -61,7 +62,7 @@ class Training:
     spec: NetworkSpec
     objective: AnyObjective
     photos: LabelledPhotos
-    source: PixelSource
+    source: PixelSource | FeatureSource
     draw: Tensor | None
     validation: Validation
     device: torch.device
@@ -113,7 +114,8 @@ def fit(training: Training, trainee: Trainee) -> None:
         log.info("resuming in epoch %d after %d of its photographs", state.epoch + 1, state.done)
     elif training.world.first:
         # What an earlier training left must not be taken for the best of this one.
-        for kind in ("last.pt", "best_loss.safetensors", "best_accuracy.safetensors", "readout.safetensors"):
+        best = ("best_loss.safetensors", "best_accuracy.safetensors")
+        for kind in ("last.pt", *best, "readout.safetensors", "readout.last.pt", *(f"readout.{name}" for name in best)):
             training.checkpoint(kind).unlink(missing_ok=True)
     if training.world.first:
         about = {"config": as_plain(config), **training.settings}
@@ -129,7 +131,7 @@ def fit(training: Training, trainee: Trainee) -> None:
 def _train_epoch(training: Training, trainee: Trainee) -> Pace:
     """Learn from what is left of an epoch's photographs."""
     config, state, pace = training.config, trainee.progress, Pace()
-    to_train(trainee.network, config.optim)
+    to_train(trainee.network, config.frozen_parts, config.optim.frozen_norm)
     saved_at = time.monotonic()
     running = torch.zeros((), device=training.device)
     loader = _loader(training, state)
@@ -159,7 +161,8 @@ def _loader(training: Training, state: Progress) -> DataLoader:
         training.source,
         config.batch_size // world.size,
         sampler=order,
-        num_workers=config.workers,
+        num_workers=config.workers if training.source.decodes else 0,
+        collate_fn=training.source.collate,
         pin_memory=training.device.type == "cuda",
         # A torn last batch would weigh its photographs more than others; fewer than one batch is all there is.
         drop_last=len(training.photos) >= config.batch_size,
@@ -189,9 +192,9 @@ def _step(training: Training, trainee: Trainee, index: Tensor, pixels: Tensor) -
 def _backward(training: Training, trainee: Trainee, index: Tensor, pixels: Tensor, share: float) -> Tensor:
     """Add the gradient of a part of a batch and return its share of the loss."""
     targets = training.photos.targets(index, training.validation.levels, training.device)
-    images = training.spec.transform.normalise(pixels.to(training.device, non_blocking=True))
-    images = images.contiguous(memory_format=torch.channels_last)
-    images, mixing = mix_pictures(images, training.config.augment)
+    images, mixing = training.source.inputs(pixels, training.device), None
+    if training.source.decodes:
+        images, mixing = mix_pictures(images, training.config.augment)
     with training.autocast():
         outputs = trainee.forward(images)
     logits = [outputs[name] for name in training.validation.outputs]

@@ -16,7 +16,9 @@ Scheduler = schedules.LRScheduler
 def build_optimizer(network: GeoNetwork, config: OptimConfig) -> torch.optim.Optimizer:
     """Return the optimiser over heads and trunk, which may learn at another rate."""
     trunk = [parameter for parameter in network.trunk.parameters() if parameter.requires_grad]
-    groups: list[dict[str, Any]] = [{"params": list(network.heads.parameters()), "lr": config.lr}]
+    of_heads = [*network.heads.parameters(), *(network.readout.parameters() if network.readout is not None else ())]
+    learning = [parameter for parameter in of_heads if parameter.requires_grad]
+    groups: list[dict[str, Any]] = [{"params": learning, "lr": config.lr}]
     groups += [{"params": trunk, "lr": config.lr * config.trunk_lr_factor}] if trunk else []
     return optimizer_of(groups, config)
 
@@ -31,7 +33,9 @@ def optimizer_of(groups: list[dict[str, Any]], config: OptimConfig) -> torch.opt
 
 
 def freeze(network: GeoNetwork, frozen: Sequence[str]) -> None:
-    """Stop the parts of the trunk that are named by the beginnings of their names from learning.
+    """Stop the parts of the trunk that are named by the beginnings of their names from learning; all of it by an empty one.
+
+    No gradient is computed for them, nor through them where nothing before them learns.
 
     Raises:
         ValueError: no part has such a name.
@@ -45,12 +49,12 @@ def freeze(network: GeoNetwork, frozen: Sequence[str]) -> None:
         parameter.requires_grad_(not name.startswith(tuple(frozen)))
 
 
-def to_train(network: GeoNetwork, config: OptimConfig) -> None:
-    """Set a network to learn; frozen parts, and batch norm where asked, keep the statistics that they have."""
+def to_train(network: GeoNetwork, frozen: Sequence[str], frozen_norm: bool) -> None:
+    """Set a network to learn; frozen parts answer as they do when nothing learns, and so does batch norm where asked."""
     network.train()
     for name, module in network.trunk.named_modules():
-        frozen = bool(config.frozen) and name.startswith(tuple(config.frozen))
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and (config.frozen_norm or frozen):
+        stays = bool(frozen) and name.startswith(tuple(frozen))
+        if stays or (frozen_norm and isinstance(module, nn.modules.batchnorm._BatchNorm)):
             module.eval()
 
 

@@ -13,7 +13,7 @@ class OptimConfig:
     lr: float = 1e-4
     """Learning rate of the heads, the highest one where a schedule changes it."""
     trunk_lr_factor: float = 1.0
-    """Learning rate of the trunk as a share of --optim.lr; 0.1 spares pretrained layers."""
+    """Learning rate of the trunk as a share of --optim.lr; 0.1 spares pretrained layers, 0 freezes all of it."""
     weight_decay: float = 0.0
     """Weight decay."""
     schedule: Literal["constant", "one_cycle", "cosine", "step", "plateau"] = "constant"
@@ -28,7 +28,8 @@ class OptimConfig:
     ema: float = 0.0
     """Keep a moving average of the weights with this decay, such as 0.999, and answer with it; 0 keeps none."""
     frozen: tuple[str, ...] = ()
-    """Parts of the trunk that do not learn, by the beginnings of their names, such as conv1 bn1 layer1."""
+    """Parts of the trunk that do not learn, by the beginnings of their names, such as conv1 bn1 layer1; no gradient is
+    computed for them."""
     frozen_norm: bool = False
     """Keep the statistics of batch norm as the weights brought them."""
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dataset.manifest import content_hash, read_manifest
 from geocells.hierarchy import Hierarchy
+from infer.features import Extractor, Work
 from infer.network.coordinate_head import CoordinateSpec
 from infer.network.devices import activation_dtype
 from infer.network.network import GeoNetwork, NetworkSpec, check_image_size
@@ -24,13 +24,14 @@ from plumbing.world import World
 from train.config import TrainConfig
 from train.coordinates import AnyObjective
 from train.data import LabelledPhotos, PixelSource, augmentation, sample_weights
-from train.distributed import process_group, with_shared_norm, wrapped
+from train.distributed import process_group, with_shared_norm
+from train.frozen import FeatureSource, feature_source
 from train.heads import read_out
 from train.loop import Training, fit
-from train.optim import build_optimizer, build_schedule, freeze
 from train.state import Trainee
 from train.trackers import Tracker, make_trackers
 from train.validate import Validation
+from train.views import AugmentedViews
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class Plan:
         objective: the loss.
         coordinates: how the coordinate head is read, whose output the objective takes last; None for none.
         readout_epochs: how long heads learn from all stages at the end; 0 where they stay as they are.
+        hidden: units of the layer between the features of a trunk that stays and the heads; 0 for linear heads.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Plan:
     objective: AnyObjective
     coordinates: CoordinateSpec | None = None
     readout_epochs: int = 0
+    hidden: int = 0
 
 
 def run_plan(
@@ -84,13 +87,12 @@ def run_plan(
         raise ValueError(f"--batch-size {config.batch_size} cannot be dealt to {world.size} processes in equal parts")
     if not world.first:
         logging.getLogger().setLevel(logging.WARNING)
-    torch.manual_seed(config.seed)
     network, spec = _network(config, hierarchy, plan, device)
-    network = with_shared_norm(network, world, device, config.optim.frozen_norm)
-    training = _training(config, hierarchy, plan, spec, device, world, trackers)
+    network = with_shared_norm(network, world, device, config.optim.frozen_norm or "" in config.frozen_parts)
     with process_group(world, device):
-        trainee = _trainee(config, network, len(training.photos), world, device)
         try:
+            training = _training(config, hierarchy, plan, network, spec, device, world, trackers)
+            trainee = Trainee.of(config, network, len(training.photos), world, device)
             fit(training, trainee)
             if world.first:
                 _publish(training, plan)
@@ -112,16 +114,6 @@ def _publish(training: Training, plan: Plan) -> None:
     log.info("wrote %s, the best by %s of the calibration split", finished, training.config.keep)
 
 
-def _trainee(config: TrainConfig, network: GeoNetwork, photos: int, world: World, device: torch.device) -> Trainee:
-    freeze(network, config.optim.frozen)
-    optimizer = build_optimizer(network, config.optim)
-    epoch_steps = max(1, photos // config.batch_size)
-    schedule = build_schedule(optimizer, config.optim, epoch_steps * config.epochs, epoch_steps)
-    decay = config.optim.ema
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True) if decay else None
-    return Trainee(network, wrapped(network, world, device, config.compile), optimizer, schedule, average)
-
-
 def _network(
     config: TrainConfig, hierarchy: Hierarchy, plan: Plan, device: torch.device
 ) -> tuple[GeoNetwork, NetworkSpec]:
@@ -135,6 +127,9 @@ def _network(
         precision=str(activation_dtype(config.precision, device)).removeprefix("torch."),
         trunk_config=trunk.config,
     )
+    spec = spec.with_hidden(plan.hidden) if plan.hidden else spec
+    # Here, so that a trunk without pretrained weights is the one of `train features` with the same seed.
+    torch.manual_seed(config.seed)
     network = GeoNetwork(spec)
     check_image_size(network, spec)
     log.info(
@@ -145,24 +140,30 @@ def _network(
 
 @dataclass(frozen=True, eq=False)
 class _Sources:
-    """Photographs of training and of validation, and their pixels."""
+    """Photographs of training and of validation, and their pixels or features."""
 
     training: LabelledPhotos
-    training_pixels: PixelSource
+    training_pixels: PixelSource | FeatureSource
     validation: LabelledPhotos
-    validation_pixels: PixelSource
+    validation_pixels: PixelSource | FeatureSource
 
 
 def _training(
     config: TrainConfig,
     hierarchy: Hierarchy,
     plan: Plan,
+    network: GeoNetwork,
     spec: NetworkSpec,
     device: torch.device,
     world: World,
     trackers: tuple[Tracker, ...],
 ) -> Training:
-    sources = _sources(config, hierarchy, plan.levels, spec.transform)
+    keyed = config.freeze_trunk or plan.readout_epochs > 0
+    kept = labelled_splits(config.data, config.run, hierarchy, plan.levels, keyed)
+    if config.freeze_trunk:
+        sources = _feature_sources(config, kept, network, spec, device, world)
+    else:
+        sources = _pixel_sources(config, kept, spec.transform)
     if len(sources.training) < world.size:
         raise ValueError(f"{len(sources.training)} training photographs cannot be dealt to {world.size} processes")
     log.info("%s training and %s validation photographs", f"{len(sources.training):,}", f"{len(sources.validation):,}")
@@ -197,8 +198,7 @@ def _training(
     )
 
 
-def _sources(config: TrainConfig, hierarchy: Hierarchy, levels: Sequence[int], transform: InputTransform) -> _Sources:
-    kept = labelled_splits(config.data, config.run, hierarchy, levels)
+def _pixel_sources(config: TrainConfig, kept: dict[str, LabelledPhotos], transform: InputTransform) -> _Sources:
     training, validation = (PixelSource(kept[split], transform, config.seed) for split in SPLITS_USED)
     if config.cache_pixels:
         training.fill_cache(config.workers)
@@ -207,8 +207,28 @@ def _sources(config: TrainConfig, hierarchy: Hierarchy, levels: Sequence[int], t
     return _Sources(kept["train"], training, kept["calibration"], validation)
 
 
+def _feature_sources(
+    config: TrainConfig,
+    kept: dict[str, LabelledPhotos],
+    network: GeoNetwork,
+    spec: NetworkSpec,
+    device: torch.device,
+    world: World,
+) -> _Sources:
+    plain, changed = Extractor.of(network, spec, device, spec.precision), None
+    if config.views:
+        views = AugmentedViews(config.augment, spec.transform.size, config.seed)
+        changed = Extractor.of(network, spec, device, spec.precision, views), views, config.views
+    work = Work(workers=config.workers, world=world)
+    training = feature_source(config.data, kept["train"], plain, work, changed)
+    validation = feature_source(config.data, kept["calibration"], plain, work)
+    if network.readout is not None:
+        training.standardise(network.readout)
+    return _Sources(kept["train"], training, kept["calibration"], validation)
+
+
 def labelled_splits(
-    data: Path, run: Path, hierarchy: Hierarchy, levels: Sequence[int] = ()
+    data: Path, run: Path, hierarchy: Hierarchy, levels: Sequence[int] = (), keyed: bool = False
 ) -> dict[str, LabelledPhotos]:
     """Return the photographs of the splits that trainings use, with their classes, as `LabelledPhotos.of` takes them.
 
@@ -216,6 +236,7 @@ def labelled_splits(
         ValueError: they are not those that the run was begun with, or a split holds next to none.
     """
     columns = ["id", "path", "latitude", "longitude", "country", "label", "split", "shard", "offset", "size"]
+    columns += ["sha256"] if keyed else []
     photos = read_manifest(data, columns)
     if content_hash(photos) != read_run(run)["dataset_hash"]:
         raise ValueError(
@@ -223,7 +244,7 @@ def labelled_splits(
             "`python -m label_maps`"
         )
     rows = {split: photos[photos["split"] == split] for split in SPLITS_USED}
-    kept = {split: LabelledPhotos.of(data, found, hierarchy, levels) for split, found in rows.items()}
+    kept = {split: LabelledPhotos.of(data, found, hierarchy, levels, keyed) for split, found in rows.items()}
     for split, found in kept.items():
         if len(found) < 2:
             raise ValueError(f"the {split} split of {data} holds {len(found)} photographs: at least 2 are needed")

@@ -7,11 +7,14 @@ from typing import Any, cast
 
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from infer.network.network import GeoNetwork
 from plumbing.files import atomic_path
-from train.optim import Scheduler
+from plumbing.world import World
+from train.config import TrainConfig
+from train.distributed import wrapped
+from train.optim import Scheduler, build_optimizer, build_schedule, freeze
 
 
 @dataclass
@@ -58,6 +61,17 @@ class Trainee:
     schedule: Scheduler
     average: AveragedModel | None = None
     progress: Progress = field(default_factory=Progress)
+
+    @classmethod
+    def of(cls, config: TrainConfig, network: GeoNetwork, photos: int, world: World, device: torch.device) -> "Trainee":
+        """Return a network that is to learn from so many photographs, as flags say."""
+        freeze(network, config.frozen_parts)
+        optimizer = build_optimizer(network, config.optim)
+        epoch_steps = max(1, photos // config.batch_size)
+        schedule = build_schedule(optimizer, config.optim, epoch_steps * config.epochs, epoch_steps)
+        decay = config.optim.ema
+        average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True) if decay else None
+        return cls(network, wrapped(network, world, device, config.compile), optimizer, schedule, average)
 
     @property
     def answering(self) -> GeoNetwork:

@@ -161,8 +161,8 @@ def _trial(training: JointConfig | LevelConfig, run: Path, pair: Pair) -> JointC
     """Return the flags of one training."""
     optim = replace(training.optim, lr=pair[0], weight_decay=pair[1])
     own = replace(training, run=run, optim=optim, resume=True, overwrite=False)
-    # Trials are judged by what the trunk learns.
-    return replace(own, readout_epochs=0) if isinstance(own, JointConfig) else own
+    # Trials are judged by what the trunk learns; where it stays, there is no readout after it.
+    return replace(own, readout_epochs=0) if isinstance(own, JointConfig) and not own.freeze_trunk else own
 
 
 def _try(config: SweepConfig, folder: Path, pair: Pair, trial: optuna.Trial) -> float:

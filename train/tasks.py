@@ -32,7 +32,8 @@ def train_level(config: LevelConfig, trackers: tuple[Tracker, ...] = ()) -> None
     level = hierarchy.level_index(config.level)
     device = own_device(config.device, World.from_env())
     objective = class_objective(config, hierarchy, [level], "levels", (1.0,), device)
-    plan = Plan(config.level, [level], {config.level: hierarchy.sizes()[level]}, objective)
+    hidden = config.hidden if config.freeze_trunk else 0
+    plan = Plan(config.level, [level], {config.level: hierarchy.sizes()[level]}, objective, hidden=hidden)
     run_plan(config, hierarchy, plan, device, trackers)
 
 
@@ -49,6 +50,8 @@ def train_joint(config: JointConfig, trackers: tuple[Tracker, ...] = ()) -> None
     objective = class_objective(config, hierarchy, levels, config.loss_on, weights, device)
     classes = dict(zip(hierarchy.level_names, hierarchy.sizes(), strict=True))
     plan = Plan("joint", levels, classes, objective, readout_epochs=config.readout_epochs)
+    if config.freeze_trunk:
+        plan = replace(plan, readout_epochs=0, hidden=config.hidden)
     if config.coordinate_weight:
         spec = _coordinate_spec(config.data, config.coordinate_kind)
         beside = CoordinateObjective(spec, config.coordinate_loss)

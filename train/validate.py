@@ -14,6 +14,7 @@ from plumbing.world import World
 from train.coordinates import AnyObjective
 from train.data import InOrder, LabelledPhotos, PixelSource, readable
 from train.distributed import gathered
+from train.frozen import FeatureSource
 
 FAR_SIDE_KM = 20_015.0
 """How far a wrong class counts to lie where classes have no places: half around the world. GeoScore is then 5,000 times top-1."""
@@ -26,7 +27,7 @@ class Validation:
 
     Attributes:
         photos: the photographs and their truth.
-        source: their pixels, never changed at random.
+        source: their pixels, never changed at random, or their features.
         levels: positions of the trained levels in the hierarchy.
         level_names: their names.
         outputs: names of the network's heads, in the order that the objective takes them.
@@ -37,7 +38,7 @@ class Validation:
     """
 
     photos: LabelledPhotos
-    source: PixelSource
+    source: PixelSource | FeatureSource
     levels: list[int]
     level_names: list[str]
     outputs: list[str]
@@ -87,11 +88,13 @@ def _share(
     """Answer for every `size`-th photograph."""
     network.eval()
     order = InOrder(len(check.photos), world.rank, world.size)
-    loader = DataLoader(check.source, check.batch_size, sampler=order, num_workers=check.workers)
+    source = check.source
+    workers = check.workers if source.decodes else 0
+    loader = DataLoader(source, check.batch_size, sampler=order, num_workers=workers, collate_fn=source.collate)
     loss_sum, read, ranks, points = 0.0, [], [], []
     for index, pixels in readable(loader):
         with autocast:
-            outputs = network(check.source.transform.normalise(pixels.to(device)))
+            outputs = network(source.inputs(pixels, device))
         logits = [outputs[name].float() for name in check.outputs]
         targets = check.photos.targets(index, check.levels, device)
         loss_sum += check.objective(logits, targets).item() * len(index)

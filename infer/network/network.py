@@ -103,8 +103,11 @@ class GeoNetwork(nn.Module):
         return self.width if self.stages is None else self.stages.width
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Return, for each level, (B, classes) logits of (B, 3, H, W) normalised images; one pass of the trunk."""
-        return self.answers(self.features(images))
+        """Return, for each level, (B, classes) logits of (B, 3, H, W) normalised images; one pass of the trunk.
+
+        Of (B, width) features, computed before, the heads alone are asked.
+        """
+        return self.answers(images if images.ndim == 2 else self.features(images))
 
     def features(self, images: Tensor) -> Tensor:
         """Return (B, width) features of (B, 3, H, W) normalised images, those of all stages where the heads want them."""
