@@ -30,6 +30,7 @@ from bench.real_answers import (
     tempered,
     thumbnails,
     trunk_features,
+    trunk_of,
     tuned,
 )
 from bench.real_photographs import Photographs, alike, read_photographs
@@ -52,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         photographs = read_photographs(options.data, options.work, options.least)
         photographs.folds()  # Before what takes long: too few groups have no table.
         features = {pair: trunk_features(photographs, pair, options.size) for pair in trunks}
-        photographs = photographs.joined(alike(features[trunks[0]], options.alike))
+        own = trunk_of(*trunks[0], options.size)[0].width
+        photographs = photographs.joined(alike(features[trunks[0]][:, -own:], options.alike))
         folds = photographs.folds()
     except ValueError as error:
         print(f"no table: {error}", file=sys.stderr)

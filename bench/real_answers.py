@@ -33,17 +33,21 @@ Fit = Callable[[NDArray[np.int64], NDArray[np.int64], int], NDArray[np.float32]]
 
 
 def trunk_of(arch: str, weights: str, size: int | None = None) -> tuple[GeoNetwork, NetworkSpec]:
-    """Return a trunk with its weights, which sees the whole picture, squashed; random weights are always the same."""
+    """Return a trunk with its weights, which sees the whole picture, squashed, and gives the features of all its stages.
+
+    Random weights are always the same.
+    """
     choice = choose_trunk(arch, weights, size, "squash")
+    # A hidden layer of one unit is never asked, and has the network compute what a hidden layer would read.
+    spec = NetworkSpec(choice.arch, {}, "", choice.transform, trunk_config=choice.config).with_hidden(1)
     torch.manual_seed(0)
-    spec = NetworkSpec(choice.arch, {}, "", choice.transform, trunk_config=choice.config)
     network = GeoNetwork(spec)
     load_pretrained(network, choice.arch, weights)
     return network.eval().to(memory_format=torch.channels_last), spec
 
 
 def trunk_features(photographs: Photographs, trunk: tuple[str, str], size: int | None) -> NDArray[np.float32]:
-    """Return (N, width) features of a trunk, from the cache of the dataset where they lie there."""
+    """Return (N, width) features of all stages of a trunk, its own last, from the cache of the dataset where they lie there."""
     network, spec = trunk_of(*trunk, size)
     return computed(Extractor.of(network, spec, torch.device("cpu"), "float32"), photographs)
 
