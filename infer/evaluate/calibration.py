@@ -212,7 +212,9 @@ class CalibrationMeter:
         return {f"{limit:g}": float((area <= limit).mean()) for limit in SEARCH_KM2}
 
     def impossible(self) -> list[float]:
-        """Return the coverages that no kind of cells can guarantee."""
+        """Return the coverages that no kind of cells can guarantee; none where no coordinates calibrated regions."""
+        if self.conformal is None or not self.conformal.scores:
+            return []
         return [coverage for coverage, chosen in self.chosen.items() if chosen is None]
 
     def regions(
