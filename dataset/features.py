@@ -27,8 +27,10 @@ STORED = {"float32": np.float32, "float16": np.float16, "bfloat16": np.uint16}
 """How numbers lie on disk, by the type that the network gave; bfloat16 as its 16 bits, for which numpy has no type."""
 KEY = np.dtype([("picture", "S32"), ("view", "<i4")])
 """A row is of a picture, and of one of its views: 0 is the picture as it is."""
-RELEASED_BYTES = 1 << 26
-"""After so many bytes were read, the pages of the mapped files are given back: memory stays bounded."""
+RELEASED_BYTES = 1 << 28
+"""After so many bytes of the mapped files came into memory, they are given back: memory stays bounded."""
+MAPPED_BYTES = 1 << 16
+"""So much of a file comes into memory with each row that is read on its own: systems map what lies around it as well."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,7 @@ class Features:
             part for part in (_Part(path, cache) for path in paths if _holds_rows(path, cache)) if part.count
         ]
         self._starts = np.cumsum([0, *(part.count for part in self._parts)])
-        self._read_bytes = 0
+        self._mapped = 0
 
     def __len__(self) -> int:
         """Return how many rows there are."""
@@ -242,9 +244,9 @@ class Features:
         for number in np.unique(part_of):
             here = np.flatnonzero(part_of == number)
             found[here] = _float32(self._parts[number].rows[wanted[here] - self._starts[number]], self.cache.dtype)
-        self._read_bytes += len(wanted) * self.cache.row_bytes
-        if self._read_bytes > RELEASED_BYTES:
-            self._read_bytes = 0
+        self._mapped += len(wanted) * max(MAPPED_BYTES, self.cache.row_bytes)
+        if self._mapped > RELEASED_BYTES:
+            self._mapped = 0
             for part in self._parts:
                 part.release()
         return found

@@ -43,11 +43,12 @@ def _stated(photos: pd.DataFrame) -> NDArray[np.int64]:
     return np.where(country < 0, np.where(label < 0, -1, label + country.max(initial=-1) + 1), country)
 
 
-def leakage_groups(photos: pd.DataFrame) -> NDArray[np.int64]:
+def leakage_groups(photos: pd.DataFrame, alike: Iterable[NDArray[np.int64]] = ()) -> NDArray[np.int64]:
     """Return the connected group of each photograph.
 
     Args:
         photos: `latitude`, `longitude` and, where known, `country`, `label`, `sequence_id`, `creator`, `dhash`.
+        alike: blocks of (M, 2) pairs of rows that belong together too, such as near-duplicates by features.
     """
     vectors = place_vectors(photos)
     edges = [_same(codes(photos, "sequence_id"))]
@@ -60,6 +61,7 @@ def leakage_groups(photos: pd.DataFrame) -> NDArray[np.int64]:
     edges += _forests(close_pairs(vectors[rows[first]], float(chord(SAME_PLACE_KM))), rows[first], len(photos))
     if "dhash" in photos and photos["dhash"].notna().any():
         edges += _near_duplicates(photos, vectors)
+    edges += _forests(alike, np.arange(len(photos)), len(photos))
     return _components(np.concatenate(edges), len(photos))
 
 

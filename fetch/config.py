@@ -345,6 +345,35 @@ class VerifyConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SplitConfig:
+    """Share out the photographs of a dataset to train, calibration and test again; runs begun before no longer fit it."""
+
+    data: Path
+    """Dataset folder."""
+    split: Literal["groups", "cell"] = "groups"
+    """What no split divides: groups (of sequence, place, creator in a cell, near-duplicates), or whole L8 cells."""
+    features: bool = False
+    """With groups: near-duplicates by features too, which a difference hash misses; `train features` makes them."""
+    test_share: float = 0.15
+    """Share of the photographs kept for the final figures."""
+    calibration_share: float = 0.15
+    """Share of the photographs kept for temperatures, thresholds and choices."""
+    seed: int = 0
+    """Same seed, same splits."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (needs("features", "split", "groups"),)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        check_rules(self)
+        if min(self.test_share, self.calibration_share) < 0 or not 0 < self.test_share + self.calibration_share < 1:
+            raise ValueError(
+                "--test-share and --calibration-share are parts of one, such as 0.15, and leave some to train on; got "
+                f"{self.test_share:g} and {self.calibration_share:g}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class StatusConfig:
     """Say how many photographs a dataset has, where, and how much space they take."""
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,13 @@ from dataset.manifest import SPLITS, has_coordinates
 log = logging.getLogger(__name__)
 
 
-def assign_splits(photos: pd.DataFrame, shares: Mapping[str, float], hold_out: str, seed: int) -> NDArray[np.str_]:
+def assign_splits(
+    photos: pd.DataFrame,
+    shares: Mapping[str, float],
+    hold_out: str,
+    seed: int,
+    alike: Iterable[NDArray[np.int64]] = (),
+) -> NDArray[np.str_]:
     """Return train, calibration or test for each photograph; whole groups stay together.
 
     The result depends on ids, not on the order of the rows. Groups that would fill half of a held-out split by
@@ -26,10 +32,11 @@ def assign_splits(photos: pd.DataFrame, shares: Mapping[str, float], hold_out: s
         hold_out: `groups`, see `leakage_groups`; or `cell`, whole L8 cells (a sequence may then be cut at the border
             of a cell; country-only photographs are then held out one by one).
         seed: same seed, same splits.
+        alike: blocks of (M, 2) pairs of rows that belong to one group, besides those that `leakage_groups` finds.
     """
     if not len(photos):
         return np.array([], dtype="<U11")
-    group = leakage_groups(photos) if hold_out == "groups" else storage_cells(photos)
+    group = leakage_groups(photos, alike) if hold_out == "groups" else storage_cells(photos)
     if hold_out == "cell":
         group = np.where(has_coordinates(photos), group, -1 - np.arange(len(photos)))
     group, size = np.unique(group, return_inverse=True, return_counts=True)[1:]

@@ -66,7 +66,7 @@ class AnswerConfig:
 
 
 BULK_WITHOUT = (
-    "coverage places confidence coarsest same_place same_place_temperature explain data formats sidecars strip mass top "
+    "coverage places confidence coarsest same_place same_place_temperature explain data formats embeddings sidecars strip mass top "
     "maps tiles"
 )
 """Flags without effect in bulk."""
@@ -80,7 +80,7 @@ class InferConfig(AnswerConfig):
         "photographs and run": "photos run split limit",
         "what is answered": "fusion point same_place same_place_temperature mass top",
         "prior knowledge": "",
-        "files written": "out maps tiles formats sidecars strip bulk",
+        "files written": "out maps tiles formats embeddings sidecars strip bulk",
         "explanation": "explain data",
         "speed": "batch_size workers precision device",
     }
@@ -113,6 +113,8 @@ class InferConfig(AnswerConfig):
     refine`). Left out, the one that scored best on the calibration split."""
     formats: tuple[Literal["parquet", "kml", "gpkg"], ...] = ()
     """More files of all answers, beside predictions.json, .csv and .geojson: points and regions."""
+    embeddings: Path | None = None
+    """Write what the network makes of each photograph into this file too: NAME.npz or NAME.parquet, with path and features."""
     sidecars: Share | None = None
     """Write XMP side-cars with coordinates into OUT/sidecars, for photographs that have none and whose finest cell has
     at least this calibrated confidence, such as 0.5. Originals are never touched. Left out, none are written."""
@@ -158,6 +160,8 @@ class InferConfig(AnswerConfig):
             raise ValueError(
                 "no photographs given: name files or folders, such as `python -m infer predict photo.jpg --run RUN`"
             )
+        if self.embeddings is not None and self.embeddings.suffix not in (".npz", ".parquet"):
+            raise ValueError(f"--embeddings is a file NAME.npz or NAME.parquet, got {self.embeddings}")
         if self.sidecars is not None and not 0 < self.sidecars < 1:
             raise ValueError(f"--sidecars is a probability between 0 and 1, such as 0.5, got {self.sidecars:g}")
         if self.same_place_temperature <= 0:

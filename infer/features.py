@@ -17,6 +17,7 @@ from torch import Tensor
 from dataset.features import FeatureCache, FeatureKind, Features
 from dataset.images import Pictures
 from infer.images import photo_batches
+from infer.model import Model
 from infer.network.devices import activation_dtype, autocast
 from infer.network.network import GeoNetwork, NetworkSpec
 from infer.network.transform import InputTransform
@@ -27,6 +28,18 @@ log = logging.getLogger(__name__)
 
 UNREAD = ("num_batches_tracked",)
 """Endings of tensors that no answer depends on."""
+
+
+def feature_kind(model: Model) -> FeatureKind:
+    """Return what the features of a model are of: those of its last network, in the precision that it answers in."""
+    network = model.networks[-1]
+    return FeatureKind(
+        arch=network.arch,
+        trunk_hash=trunk_hash(network),
+        transform=asdict(model.transform),
+        precision=model.precision,
+        output="own" if network.stages is None else network.stages.kind,
+    )
 
 
 class Views(Protocol):
@@ -92,7 +105,13 @@ class Extractor:
             output="own" if network.stages is None else network.stages.kind,
             changes=None if views is None else dict(views.about),
         )
+        # Of a network that is about to train: it computes what it answers.
         return cls(network.eval(), spec.transform, kind, device)
+
+    @classmethod
+    def of_model(cls, model: Model) -> "Extractor":
+        """Return what computes the features that a model answers from."""
+        return cls(model.networks[-1], model.transform, feature_kind(model), model.device)
 
     @torch.inference_mode()
     def features(self, pixels: Tensor) -> Tensor:

@@ -4,8 +4,12 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from infer.config import InferConfig
 from infer.export import bulk
+from infer.export.embeddings import write_embeddings
 from infer.export.formats import write_format
 from infer.export.strip import write_stripped
 from infer.export.tables import write_answers
@@ -48,10 +52,14 @@ def main(config: InferConfig, draw: Draw | None = None) -> None:
     photos = unpacked(photos, files)
     predictor = load(config.run, config.device, config.precision)
     predictions: list[Prediction] = []
+    embedded: dict[int, NDArray[np.float32]] = {}
     expected = 1 if config.same_place else len(photos)
     truths = [photo.truth_deg for photo in photos]
     for prediction in progress(
-        _predictions(config, predictor, [photo.path for photo in photos], truths), "predicting", "photograph", expected
+        _predictions(config, predictor, [photo.path for photo in photos], truths, embedded),
+        "predicting",
+        "photograph",
+        expected,
     ):
         predictions.append(prediction)
         if draw is not None and config.maps:
@@ -60,6 +68,9 @@ def main(config: InferConfig, draw: Draw | None = None) -> None:
         raise ValueError(f"none of {len(photos)} files could be read as a photograph")
     print(_table(predictions, names), flush=True)
     paths = write_all(config, predictions, names)
+    if config.embeddings is not None:
+        read = [str(photos[number].path) for number in embedded]
+        write_embeddings(config.embeddings, read, np.stack(list(embedded.values())))
     answered = sum(len(photographs_of(prediction)) for prediction in predictions)
     pages = draw is not None and config.maps
     print(
@@ -70,7 +81,11 @@ def main(config: InferConfig, draw: Draw | None = None) -> None:
 
 
 def _predictions(
-    config: InferConfig, predictor: Predictor, paths: list[Path], truths: list[tuple[float, float] | None]
+    config: InferConfig,
+    predictor: Predictor,
+    paths: list[Path],
+    truths: list[tuple[float, float] | None],
+    embedded: dict[int, NDArray[np.float32]],
 ) -> Iterator[Prediction]:
     prepared = predictor.prepared(Options.of(config))
     if config.sidecars is not None and prepared.conformal is None:
@@ -91,6 +106,7 @@ def _predictions(
         explain=config.explain,
         neighbours=similar,
         truths_deg=None if config.same_place else truths,
+        embedded=None if config.embeddings is None else embedded,
     ):
         yield prediction
 
@@ -108,6 +124,8 @@ def _pages_words(config: InferConfig) -> str:
 
 def planned_files(config: InferConfig, names: dict[Path, str]) -> Iterator[Path]:
     """Yield every file that answers may need, whichever photographs can be read; side-cars have names as no picture has."""
+    if config.embeddings is not None:
+        yield config.embeddings
     for suffix in ("json", "csv", "geojson", *config.formats):
         yield config.out / f"predictions.{suffix}"
     for name in names.values():

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from infer.answer import Extras, one_prediction
 from infer.config import IN_DISTRIBUTION, Precision
@@ -270,6 +271,7 @@ class Predictor:
         explain: bool = False,
         neighbours: Neighbours | None = None,
         truths_deg: Sequence[tuple[float, float] | None] | None = None,
+        embedded: dict[int, NDArray[np.float32]] | None = None,
     ) -> Iterator[tuple[int, Prediction]]:
         """Yield the number of each image that can be read, with its prediction; with `same_place`, one of all.
 
@@ -282,6 +284,7 @@ class Predictor:
             explain: compute a heat map too, which takes seconds.
             neighbours: training photographs to compare with.
             truths_deg: where each image was taken, where a dataset knows it.
+            embedded: is given the (width,) features of each image by its number.
 
         Raises:
             ValueError: with `refuse`, an image cannot be read.
@@ -291,6 +294,10 @@ class Predictor:
             # Processes that decode are started for files alone: for each chunk of a stream they would cost more than they save.
             decoding = workers if chunk.are_files else 0
             for rows, output in network_outputs(self.model, chunk, batch_size, decoding, refuse=refuse):
+                if embedded is not None:
+                    embedded |= {
+                        first + int(i): row for i, row in zip(rows, output.features.cpu().numpy(), strict=True)
+                    }
                 if prepared.options.same_place:
                     # Kept small: the images themselves are let go where they are no files.
                     together += [
@@ -322,6 +329,26 @@ class Predictor:
         together = fuse_photographs(posterior[-1], temperature)[None]
         answered = prepared.answer(output.one_place(), sum_up(model.tree, together))
         return one_prediction(prepared, described, answered.row(0), Extras(agreement=agrees))
+
+    def embeddings(
+        self, images: ImageLike | Iterable[ImageLike], batch_size: int = 32, workers: int = 2
+    ) -> NDArray[np.float32]:
+        """Return (N, width) features of images, those that the heads of the finest level read.
+
+        Raises:
+            ValueError: an image cannot be read, or there is none.
+        """
+        given: Any = [images] if Images.is_one(images) else images
+        found = [
+            output.features.cpu().numpy()
+            for chunk, _ in _chunks(given, batch_size)
+            for _, output in network_outputs(
+                self.model, chunk, batch_size, workers if chunk.are_files else 0, refuse=True
+            )
+        ]
+        if not found:
+            raise ValueError("no images given: give at least one")
+        return np.concatenate(found)
 
     def neighbours(self, data: str | Path, batch_size: int = 32, workers: int = 2) -> Neighbours:
         """Return the training photographs of this run, to compare with; their features are computed once and kept."""

@@ -15,13 +15,12 @@ from torch import Tensor
 
 from geocells.hierarchy import UNKNOWN, Hierarchy
 from geocells.sphere import EARTH_RADIUS_KM, distance_km, latlon_deg
-from infer.images import photo_batches
+from infer.features import Extractor, Work, compute_features, writable
 from infer.model import check_fits, network_files
-from infer.network.devices import answering_precision, autocast, pick_device
-from infer.network.network import GeoNetwork
+from infer.network.devices import answering_precision, pick_device
+from infer.network.network import GeoNetwork, NetworkSpec
 from infer.network.refiner import REFINE, Refiner, RefinerSpec, save_refiner, widened_boxes
 from infer.network.sphere import vectors_of
-from infer.network.transform import InputTransform
 from infer.network.weights import load_network
 from label_maps.files import hierarchy_hash, read_hierarchy
 from plumbing.files import sha256
@@ -70,9 +69,9 @@ def main(config: RefineConfig) -> None:
     trunk = network_files(config.run, hierarchy)[-1]
     network, network_spec = load_network(trunk, device)
     check_fits(trunk, network_spec, hierarchy)
-    photos = labelled_splits(config.data, config.run, hierarchy)
+    photos = labelled_splits(config.data, config.run, hierarchy, keyed=True)
     training, validation = (
-        examples(network, network_spec.transform, photos[split], level, config, device) for split in SPLITS_USED
+        examples(network, network_spec, photos[split], level, config, device) for split in SPLITS_USED
     )
     spec = RefinerSpec(
         kind=config.kind,
@@ -105,7 +104,7 @@ def new_refiner(spec: RefinerSpec, hierarchy: Hierarchy, training: Examples, see
 
 def examples(
     network: GeoNetwork,
-    transform: InputTransform,
+    spec: NetworkSpec,
     photos: LabelledPhotos,
     level: int,
     config: RefineConfig,
@@ -117,26 +116,22 @@ def examples(
         ValueError: there are none.
     """
     known = np.flatnonzero((photos.classes[:, level] != UNKNOWN) & np.isfinite(photos.latlon_deg).all(axis=1))
-    found, read = [], []
-    batches = photo_batches(photos.pictures.rows(known), transform, config.batch_size, config.workers)
-    for batch in progress(batches, "computing features", "batch", -(-len(known) // config.batch_size)):
-        for _, reason in batch.unreadable:
-            log.warning("left out: %s", reason)
-        if len(batch.index):
-            found.append(_features(network, transform.normalise(batch.pixels.to(device)), device))
-            read.append(known[batch.index.numpy()])
-    if not read:
+    precision = answering_precision(network.precision, device)
+    extractor, place = (
+        Extractor.of(network, spec, device, precision),
+        config.data if writable(config.data) else config.run,
+    )
+    keyed = photos.rows(known)
+    assert keyed.keys is not None, "main asks for keys"
+    # Refining in other batches than others compute in would compute other last bits.
+    compute_features(extractor, place, keyed.keys, keyed.pictures, Work(workers=config.workers))
+    there = extractor.cache(place).read()
+    at = there.find(keyed.keys)
+    rows = known[at >= 0]
+    if not len(rows):
         raise ValueError(f"of {len(photos)} photographs of {config.data} none can be read and lies in a known cell")
-    rows = np.concatenate(read)
     cells = torch.from_numpy(photos.classes[rows, level]).to(device)
-    return Examples(torch.cat(found).clone(), cells, photos.latlon_deg[rows])
-
-
-@torch.inference_mode()
-def _features(network: GeoNetwork, images: Tensor, device: torch.device) -> Tensor:
-    """Return (B, width) features as `infer.model` computes them for answers."""
-    with autocast(device, answering_precision(network.precision, device)):
-        return network.features(images).float()
+    return Examples(torch.from_numpy(there.take(at[at >= 0])).to(device), cells, photos.latlon_deg[rows])
 
 
 def learn(refiner: Refiner, training: Examples, validation: Examples, config: RefineConfig) -> list[dict[str, float]]:

@@ -1,6 +1,7 @@
 """Photographs of a test that are too close to training ones for its figures to mean anything."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from dataset.features import FeatureCache, FeatureKind
 from dataset.groups import ALIKE_BITS, ALIKE_KM, SAME_PLACE_KM
 from dataset.manifest import coordinates, has_coordinates
+from dataset.near_duplicates import UnitFeatures, has_alike
 from dataset.nearby import alike_pairs_between, hamming
+from dataset.picture_keys import picture_keys
 from geocells import grid
 from geocells.sphere import chord, unit_vectors
 
@@ -34,6 +38,35 @@ def find_leaks(test: pd.DataFrame, train: pd.DataFrame) -> dict[str, NDArray[np.
         "same creator in a cell": _shares(_with_cell(test), _with_cell(train), "creator_in_cell"),
         "near-duplicate": _alike(test, train),
     }
+
+
+def alike_to_training(
+    own: Path, test: pd.DataFrame, data: Path, train: pd.DataFrame, kind: FeatureKind
+) -> NDArray[np.bool_] | None:
+    """Mark the test photographs that are near-duplicates of a training one by cached features; None where there are none.
+
+    Args:
+        own: the dataset of the test photographs.
+        test: rows of its manifest.
+        data: the dataset of the training photographs.
+        train: rows of its manifest.
+        kind: of which features.
+    """
+    sides = []
+    for place, photos in ((own, test), (data, train)):
+        cache = FeatureCache.open(place, kind)
+        if cache is None:
+            return None
+        there = cache.read()
+        rows = there.find(picture_keys(place, photos))
+        if (rows < 0).all():
+            return None
+        sides.append((there, rows))
+    (there, rows), (of_training, known) = sides
+    theirs = UnitFeatures(of_training, known[known >= 0])
+    mark = np.zeros(len(test), dtype=bool)
+    mark[rows >= 0] = has_alike(UnitFeatures(there, rows[rows >= 0], like=theirs), theirs)
+    return mark
 
 
 def leak_report(found: Mapping[str, NDArray[np.bool_]]) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from infer.evaluate.metrics import (
 from infer.evaluate.report import table
 from infer.evaluate.stated import country_only_figures, evaluate_classes, leaks_of
 from infer.explain.retrieval import Neighbours, open_neighbours
+from infer.features import feature_kind
 from infer.model import Model, load_model
 from infer.network.devices import pick_device
 from plumbing.files import write_json, write_text
@@ -81,7 +82,7 @@ def main(config: EvaluateConfig) -> None:
         "photographs": len(photos),
         "groups": len(np.unique(group)),
         "trained_on": contaminated,
-        "leaks": leaks_of(photos, config.trained_on or config.data, learned),
+        "leaks": leaks_of(photos, config.trained_on or config.data, learned, (config.data, feature_kind(model))),
         "benchmark": config.benchmark,
         "against": _against(config, photos, away_km, group),
         "earth_radius_km": EARTH_RADIUS_KM,

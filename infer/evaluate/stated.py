@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_fscore_support
 
+from dataset.features import FeatureKind
 from dataset.groups import group_weights, leakage_groups
 from dataset.images import Pictures
 from dataset.manifest import content_hash, has_coordinates, read_manifest
@@ -20,7 +21,7 @@ from infer.decode.conformal import ConformalCalibration, read_conformal
 from infer.decode.posterior import fuse
 from infer.evaluate.calibration import calibration_error_interval, reliability
 from infer.evaluate.classes import class_figures
-from infer.evaluate.leakage import find_leaks, leak_report
+from infer.evaluate.leakage import alike_to_training, find_leaks, leak_report
 from infer.evaluate.measure import asked_photos, trained_ids
 from infer.evaluate.report import classes_table
 from infer.images import network_outputs
@@ -170,11 +171,24 @@ def by_class(
     }
 
 
-def leaks_of(photos: pd.DataFrame, data: Path, learned: set[str]) -> dict[str, Any]:
-    """Return the audit of photographs against those of a dataset that a run was trained on, with or without coordinates."""
+def leaks_of(
+    photos: pd.DataFrame, data: Path, learned: set[str], features: tuple[Path, FeatureKind] | None = None
+) -> dict[str, Any]:
+    """Return the audit of photographs against those of a dataset that a run was trained on, with or without coordinates.
+
+    Args:
+        photos: rows of the measured dataset.
+        data: the dataset that the run was trained on.
+        learned: ids of its training photographs.
+        features: the measured dataset and the kind of features by which near-duplicates are looked for, where both have some.
+    """
     training = read_manifest(data)
     training = training[training["id"].isin(learned)]
     found = find_leaks(photos, training)
+    if features is not None:
+        own, kind = features
+        alike = alike_to_training(own, photos, data, training, kind)
+        found |= {} if alike is None else {"near-duplicate by features": alike}
     return {**leak_report(found), "training_photographs": len(learned), "compared_with": len(training)}
 
 

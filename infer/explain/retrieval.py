@@ -20,13 +20,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from dataset.images import Pictures
 from dataset.manifest import content_hash, coordinates, read_located
+from dataset.picture_keys import picture_keys
 from geocells.sphere import distance_km
-from infer.images import network_outputs
+from infer.features import Extractor, Work, compute_features, writable
 from infer.model import Model, NetworkOutput
 from infer.prediction import SimilarPhotograph
 from label_maps.run_folder import read_split
 from plumbing.files import atomic_path
-from plumbing.progress import progress
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ BLOCK = 65_536
 """Photographs compared at a time, which bounds memory."""
 KEPT_BYTES = 2**30
 """Features that take no more than this in float32 are converted once; of more, each search converts a block at a time."""
-COLUMNS = ["id", "path", "latitude", "longitude", "split", "creator", "licence", "shard", "offset", "size"]
+COLUMNS = ["id", "path", "latitude", "longitude", "split", "creator", "licence", "sha256", "shard", "offset", "size"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,6 +139,11 @@ def unit_features(output: NetworkOutput) -> NDArray[np.float32]:
     return torch.nn.functional.normalize(output.features, dim=1).cpu().numpy()
 
 
+def unit_rows(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return (B, width) features of length one."""
+    return torch.nn.functional.normalize(torch.from_numpy(features), dim=1).numpy()
+
+
 def open_neighbours(model: Model, run: Path, data: Path, batch_size: int, workers: int) -> Neighbours:
     """Return the training photographs of a run, from its folder where they lie there for these very weights.
 
@@ -189,14 +194,20 @@ def make_index(
 ) -> None:
     """Write the features of photographs, then their ids, which say that all is there."""
     (run / PHOTOGRAPHS).unlink(missing_ok=True)
-    outputs = network_outputs(model, Pictures.of_dataset(data, photos), batch_size, workers)
+    # Beside the pictures where that can be written, so that others find them there; in the run where not.
+    extractor, place = Extractor.of_model(model), data if writable(data) else run
+    keys = picture_keys(data, photos)
+    compute_features(extractor, place, keys, Pictures.of_dataset(data, photos), Work(batch_size, workers))
+    cache = extractor.cache(place)
+    there = cache.read()
+    at = there.find(keys)
+    known = np.flatnonzero(at >= 0)
     read: list[int] = []
     with atomic_path(run / FEATURES) as partial:
         features = None
-        for rows, output in progress(
-            outputs, "features of training photographs", "batch", -(-len(photos) // batch_size)
-        ):
-            found = unit_features(output)
+        for start in range(0, len(known), BLOCK):
+            rows = known[start : start + BLOCK]
+            found = unit_rows(there.take(at[rows]))
             if features is None:
                 shape = (len(photos), found.shape[1])
                 features = np.lib.format.open_memmap(partial, "w+", np.float16, shape)

@@ -81,7 +81,7 @@ class GeoNetwork(nn.Module):
     def __init__(self, spec: NetworkSpec, *, blank: bool = False) -> None:
         """Build a network with random weights, or with `blank` heads for weights that are loaded next."""
         super().__init__()
-        self.precision = spec.precision
+        self.arch, self.precision = spec.arch, spec.precision
         trunk = build_trunk(spec.arch, spec.transform.size, spec.trunk_config)
         self.trunk, self.width = trunk.module, trunk.width
         self.removed = trunk.removed
