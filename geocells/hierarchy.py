@@ -94,7 +94,10 @@ class Hierarchy:
 
     def classes(self, latlon_deg: ArrayLike) -> NDArray[np.int64]:
         """Return (N, levels) classes of (N, 2) points; UNKNOWN where the hierarchy does not hold a point's cell."""
-        keys = self.partition.keys(latlon_deg)
+        return self.classes_of_keys(self.partition.keys(latlon_deg))
+
+    def classes_of_keys(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return (N, levels) classes of the (N, levels) cells of points; UNKNOWN where it does not hold a cell."""
         classes = np.full(keys.shape, UNKNOWN, dtype=np.int64)
         classes[:, -1] = self._lookup(keys[:, -1], self.depth - 1)
         for level in range(self.depth - 2, -1, -1):

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from infer.config import AppConfig, EvaluateConfig, ImportConfig, InferConfig
+from infer.importers.config import GeoclipConfig
 from plumbing.config import Commands, dispatch
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ COMMANDS: Commands = {
     "predict": (InferConfig, "infer.__main__:predict"),
     "evaluate": (EvaluateConfig, "infer.evaluate.run:main"),
     "serve": (AppConfig, "infer.__main__:serve"),
-    "import": {"geoguessr2": (ImportConfig, "infer.importers.geoguessr2:main")},
+    "import": {
+        "geoclip": (GeoclipConfig, "infer.importers.geoclip:main"),
+        "geoguessr2": (ImportConfig, "infer.importers.geoguessr2:main"),
+    },
 }
 
 if __name__ == "__main__":

@@ -230,6 +230,9 @@ def _compared(metadata: Sequence[MetadataLocation]) -> list[str]:
 
 def _few(finest: KeptCells, model: Model) -> list[str]:
     """Return a line where the most probable finest cell was learned from next to nothing."""
+    if "published" in model.record:
+        # Nobody here knows what it was trained on.
+        return []
     level, best = model.hierarchy.depth - 1, int(finest.classes[0])
     count = int(model.hierarchy.learned(level, best))
     if count >= FEW:
@@ -292,6 +295,7 @@ def _contradictions(photographs: Sequence[Described], agrees: Agreement | None) 
 def provenance(prepared: Prepared) -> Provenance:
     """Return what names the model that answered, and how it turned its logits into probabilities."""
     model = prepared.model
+    published = model.record.get("published") or {}
     return Provenance(
         run=model.name,
         model_hash=model.hash,
@@ -303,4 +307,7 @@ def provenance(prepared: Prepared) -> Provenance:
         temperatures=dict(zip(model.hierarchy.level_names, model.temperatures[model.fusion], strict=True)),
         options=as_plain(prepared.options),
         precision=model.precision,
+        licence=published.get("licence"),
+        citation=published.get("citation"),
+        source=published.get("source"),
     )

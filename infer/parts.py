@@ -270,6 +270,9 @@ class Provenance:
         temperatures: of each level.
         options: of this answer.
         precision: what the networks computed in, `float32` or `bfloat16`; None in answers that did not say so.
+        licence: of the weights of a published model; None of one that was trained here.
+        citation: how its authors ask to be cited.
+        source: where it was published.
     """
 
     run: str
@@ -282,3 +285,6 @@ class Provenance:
     temperatures: Mapping[str, float]
     options: Mapping[str, Any]
     precision: str | None = None
+    licence: str | None = None
+    citation: str | None = None
+    source: str | None = None

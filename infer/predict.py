@@ -77,6 +77,8 @@ def main(config: InferConfig, draw: Draw | None = None) -> None:
         f"{answered} of {len(photos)} answered{' together, as one place,' if config.same_place else ''} in {paths[0]}, .csv, "
         f".geojson{_pages_words(config) if pages else ''}"
     )
+    if licence := predictions[0].provenance.licence:
+        print(f"Licence of the model: {licence}")
     print(NOTICE)
 
 

@@ -199,7 +199,8 @@ class Prediction:
             row |= {f"{name}_longitude": place.longitude if place else None}
             row |= {f"{name}_distance_km": place.distance_km if place else None}
         warnings = "; ".join((NOTICE.rstrip("."), *self.caveats))
-        return {**row, "warnings": warnings, "sha256": self.sha256, "model_hash": self.provenance.model_hash}
+        row |= {"warnings": warnings, "sha256": self.sha256, "model_hash": self.provenance.model_hash}
+        return {**row, "licence": self.provenance.licence} if self.provenance.licence else row
 
     def to_geojson(self) -> dict[str, Any]:
         """Return a feature collection (RFC 7946): the point, where there is one, and each region."""

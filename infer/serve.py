@@ -3,7 +3,7 @@
 import html
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +58,22 @@ def make_app(config: AppConfig, page_of: Callable[[Prediction], str]) -> Any:
         return framed(page_of(prediction)), {**prediction.to_dict(), "path": None}
 
     with gradio.Blocks(title="Where was this photograph taken?", delete_cache=(KEPT_S, KEPT_S)) as app:
-        gradio.Markdown(HEAD)
+        gradio.Markdown(HEAD + terms(predictor.model.record))
         photo = gradio.File(label="Photograph", file_types=["image"], type="filepath")
         ask = gradio.Button("Answer")
         page, record = gradio.HTML(label="Map"), gradio.JSON(label="All of the answer", open=False)
         ask.click(answer, photo, [page, record], api_name="answer")
     return app
+
+
+def terms(record: Mapping[str, Any]) -> str:
+    """Return what is said of a published model: its licence and citation; nothing of one that was trained here."""
+    published = record.get("published")
+    return (
+        f"\n\nModel: {published['model']}. Licence: {published['licence']}. {published['citation']}"
+        if published
+        else ""
+    )
 
 
 def answered(photo: Path, predictor: Predictor, options: Options) -> Prediction:

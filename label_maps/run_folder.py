@@ -19,7 +19,12 @@ NEEDED = frozenset({"name", "created_at_utc", "label_map_hash", "dataset_hash"})
 
 
 def begin_run(
-    run: Path, hierarchy: Hierarchy, photos: pd.DataFrame, settings: dict[str, Any], dataset: dict[str, Any]
+    run: Path,
+    hierarchy: Hierarchy,
+    photos: pd.DataFrame,
+    settings: dict[str, Any],
+    dataset: dict[str, Any],
+    published: dict[str, Any] | None = None,
 ) -> None:
     """Write `run.json` and `split.parquet` of a run that has its label maps.
 
@@ -29,6 +34,7 @@ def begin_run(
         photos: the manifest of its dataset.
         settings: how the hierarchy was made.
         dataset: the dataset's `dataset.json`; empty where it has none.
+        published: licence, citation and source of a model that was imported; None of one that is trained here.
     """
     with atomic_path(run / SPLIT) as partial:
         photos[["id", "split"]].to_parquet(partial, index=False)
@@ -48,6 +54,8 @@ def begin_run(
     if len(learned):
         # Of imported models the training photographs are not at hand, and nothing is said.
         record["located"] = int(learned["latitude"].notna().sum())
+    if published is not None:
+        record["published"] = published
     write_json(run / RUN, record)
 
 

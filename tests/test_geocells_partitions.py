@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from geocells import grid
 from geocells.hierarchy import UNKNOWN, build_hierarchy
 from geocells.land import land_table
-from geocells.partitions import NO_CELL, Partition, QuadPartition, partition_of
+from geocells.partitions import NO_CELL, Partition, QuadPartition, build_partition, partition_of
 from geocells.partitions.adaptive import AdaptivePartition, read_cell_table, split_by_density
 from geocells.partitions.admin import AdminPartition, read_areas
 from geocells.partitions.kmeans import _apart, cluster, default_sizes
@@ -73,6 +73,7 @@ MAKERS: dict[str, Callable[..., Partition]] = {
     "quad_equal_area": lambda files: QuadPartition((2, 6), equal_area=True),
     "adaptive": lambda files: split_by_density(TRAINING, 20, 8),
     "kmeans": lambda files: cluster(TRAINING, (5, 20, 80)),
+    "points": lambda files: build_partition("points", TRAINING, clusters=(5, 20)),
     "macro": lambda files: widened(TRAINING),
     "admin": lambda files: read_areas(*files),
     "admin_by_centroids": lambda files: read_areas(*files, assign="centroids"),
@@ -151,7 +152,10 @@ def test_areas_of_a_parent_are_those_of_its_children_together(partition):
     if isinstance(partition, QuadPartition):
         return  # its levels are tested with the grid
     for depth in range(1, len(partition.level_names)):
-        below = np.arange(len(partition.texts[depth]) if isinstance(partition, AdminPartition) else [20, 80][depth - 1])
+        finest = len(TRAINING) if partition.name == "points" else 80
+        below = np.arange(
+            len(partition.texts[depth]) if isinstance(partition, AdminPartition) else [20, finest][depth - 1]
+        )
         above = partition.parents(below, depth)
         total = np.bincount(above, partition.area_km2(below, depth))
         np.testing.assert_allclose(partition.area_km2(np.unique(above), depth - 1), total[np.unique(above)])
@@ -189,13 +193,13 @@ def test_outlines_are_valid_and_within_the_world(partition):
 
 
 def test_the_outline_of_a_cluster_or_an_area_holds_its_points(partition):
-    if partition.name not in ("kmeans", "admin") or getattr(partition, "assign", "") == "centroids":
+    if partition.name not in ("kmeans", "points", "admin") or getattr(partition, "assign", "") == "centroids":
         return
     keys = partition.keys(TRAINING)
     for depth in range(keys.shape[1]):
         for key in np.unique(keys[:, depth])[:10].tolist():
             inside = shapely.contains_xy(partition.outline(key, depth).buffer(0.01), TRAINING[:, 1], TRAINING[:, 0])
-            if partition.name == "kmeans":
+            if partition.name in ("kmeans", "points"):
                 np.testing.assert_array_equal(inside, keys[:, depth] == key)
             else:
                 assert np.all(keys[inside, depth] == key)
@@ -448,3 +452,21 @@ def test_centroids_on_one_place_give_way_to_the_points_furthest_from_any():
     assert len(np.unique(apart.round(7), axis=0)) == 4
     np.testing.assert_array_equal(apart[[0, 1, 3]], points[[0, 1, 2]])
     assert min(np.linalg.norm(apart[2] - points[k]) for k in (3, 4)) < 1e-12
+
+
+def test_points_that_lie_on_one_place_are_cells_that_share_it():
+    twice = np.vstack([TRAINING[:50], TRAINING[:2], TRAINING[:1] + 1e-5])
+    partition = build_partition("points", twice, clusters=(5,))
+    own = partition.keys_of_points()
+    assert own[:, 1].tolist() == list(range(53))
+    # A photograph there is of the first of them, which has a third of the place's area.
+    assert partition.keys(twice)[[0, 50, 52], 1].tolist() == [0, 0, 0]
+    areas = partition.area_km2(own[:, 1], 1)
+    assert areas[0] == areas[50] == areas[52]
+    assert areas.sum() == pytest.approx(510_065_881, rel=1e-6)
+    assert partition.names(own[50:51, 1], 1) == [f"{own[0, 0]}/50"]
+
+
+def test_fewer_places_than_four_are_no_partition_of_points():
+    with pytest.raises(ValueError, match="takes at least 4 places, got 2"):
+        build_partition("points", np.vstack([TRAINING[:2], TRAINING[:2]]))

@@ -30,6 +30,7 @@ FLAGS = {
     "quad_equal_area": {"levels": (1, 4)},
     "adaptive": {"max_images": 8, "max_level": 6},
     "kmeans": {"clusters": (2, 5)},
+    "points": {"clusters": (3, 6)},
     "macro": {},
     "admin": {},
     "centroids": {"partition": "admin", "assign": "centroids"},
@@ -146,7 +147,7 @@ def test_flags_that_do_not_go_together_are_refused(tmp_path, flags, complaint):
 
 
 def test_a_partition_that_does_not_exist_is_refused_with_those_that_do(tmp_path):
-    known = "quad, quad_equal_area, adaptive, admin, kmeans, macro"
+    known = "quad, quad_equal_area, adaptive, admin, kmeans, points, macro"
     with pytest.raises(ValueError, match=f"there is no partition 'hexagons'; there are: {known}"):
         LabelMapsConfig(tmp_path, tmp_path, partition="hexagons")
 

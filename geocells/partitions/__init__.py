@@ -1,8 +1,8 @@
 """Ways to cut the world into nested cells.
 
 `base` says what a partition has, `registry` which there are. `quad` is the grid of equal boxes, `adaptive` its cells as
-small as photographs are dense, `kmeans` clusters of photographs, `admin` countries and regions, `macro` 13 groups of countries,
-`classes` the labels of a dataset.
+small as photographs are dense, `kmeans` clusters of photographs, `points` a cell for each place, `admin` countries and
+regions, `macro` 13 groups of countries, `classes` the labels of a dataset.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """Nested clusters of photographs on the sphere: cells as people travel, not as a ruler cuts."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -169,14 +170,32 @@ def cluster(latlon_deg: ArrayLike, sizes: tuple[int, ...] | None = None, seed: i
         raise ValueError(f"--clusters {sizes[-1]} is more than the {len(first)} places that have training photographs")
     places, photographs = points[first], count.astype(np.float64)
     centroids, label = _kmeans(places, photographs, sizes[-1], seed)
-    weight = np.bincount(label, photographs, len(centroids)).astype(np.float64)
+    return nested(centroids, np.bincount(label, photographs, len(centroids)).astype(np.float64), sizes[:-1], seed)
+
+
+def nested(
+    centroids: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    sizes: tuple[int, ...],
+    seed: int,
+    boxes: Callable[[SphericalVoronoi], NDArray[np.float64]] | None = None,
+) -> KMeansPartition:
+    """Return clusters whose finest centroids are given.
+
+    Args:
+        centroids: (finest, 3) unit vectors, each another.
+        weight: (finest,) photographs of each.
+        sizes: clusters of each coarser level, ascending.
+        seed: of the first guess.
+        boxes: from finest cells to their (finest, 4) boxes; exact ones, which take milliseconds each, when None.
+    """
     parents: list[NDArray[np.int64]] = []
     finer = centroids
-    for size in reversed(sizes[:-1]):
+    for size in reversed(sizes):
         coarser, label = _kmeans(finer, weight, size, seed)
         parents.insert(0, label)
         weight, finer = np.bincount(label, weight, size).astype(np.float64), coarser
-    return _measured(centroids, tuple(parents))
+    return _measured(centroids, tuple(parents), boxes)
 
 
 def default_sizes(photographs: int, places: int) -> tuple[int, ...]:
@@ -220,11 +239,20 @@ def _apart(center: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[
     return center
 
 
-def _measured(centroids: NDArray[np.float64], parent: tuple[NDArray[np.int64], ...]) -> KMeansPartition:
+def exact_boxes(cells: SphericalVoronoi, numbers: Sequence[int] | None = None) -> NDArray[np.float64]:
+    """Return the (N, 4) south, west, north, east of some cells of a Voronoi diagram, of all when None."""
+    wanted = range(len(cells.points)) if numbers is None else numbers
+    return boxes_deg(np.array([cell_polygon(cells, k) for k in wanted], dtype=object))
+
+
+def _measured(
+    centroids: NDArray[np.float64],
+    parent: tuple[NDArray[np.int64], ...],
+    boxes_of: Callable[[SphericalVoronoi], NDArray[np.float64]] | None,
+) -> KMeansPartition:
     """Return the partition of centroids, with boxes and areas of its cells."""
     cells = voronoi(centroids)
-    outlines = np.array([cell_polygon(cells, k) for k in range(len(centroids))], dtype=object)
-    boxes = [boxes_deg(outlines)]
+    boxes = [(boxes_of or exact_boxes)(cells)]
     areas = [np.asarray(cells.calculate_areas()) * EARTH_RADIUS_KM**2]
     for above in reversed(parent):
         count = int(above.max()) + 1

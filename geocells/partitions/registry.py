@@ -30,6 +30,7 @@ PARTITIONS = Registry(
         ),
         "admin": Entry("geocells.partitions.admin", "countries and regions", ("countries", "regions", "assign")),
         "kmeans": Entry("geocells.partitions.kmeans", "nested clusters", ("clusters", "seed")),
+        "points": Entry("geocells.partitions.points", "a cell for each place", ("clusters", "seed")),
         "macro": Entry("geocells.partitions.macro", "13 groups of countries"),
         "classes": Entry("geocells.partitions.classes", "the dataset's own labels"),
     },

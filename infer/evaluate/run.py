@@ -62,6 +62,10 @@ def main(config: EvaluateConfig) -> None:
         )
     conformal = read_conformal(config.run, model.hash, model.fusion, config.places)
     meter = CalibrationMeter(model, conformal, config.coverage)
+    if config.baselines and not model.hierarchy.train_count.any():
+        raise ValueError(
+            f"--baselines compares with training photographs and {model.name} records none: leave out --baselines"
+        )
     neighbours = _neighbours(model, config) if config.baselines else None
     measured = measure(model, config.data, photos, config.batch_size, config.workers, meter, neighbours)
     photos = photos.iloc[measured.read]

@@ -163,6 +163,8 @@ def open_neighbours(model: Model, run: Path, data: Path, batch_size: int, worker
 
 def _trained(run: Path, data: Path) -> pd.DataFrame:
     learned = {photo for photo, split in read_split(run).items() if split == "train"}
+    if not learned:
+        raise ValueError(f"{run} records no training photographs, so none can be compared with: leave out --data")
     photos = read_located(data, COLUMNS)
     photos = photos[photos["id"].isin(learned)].reset_index(drop=True)
     if not len(photos):

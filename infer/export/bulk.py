@@ -126,6 +126,8 @@ def run(config: InferConfig) -> None:
         bar.update(len(parts[number]))
     bar.close()
     before = sum(len(parts[number]) for number in own) - photographs
+    if published := prepared.model.record.get("published"):
+        log.info("Licence of the model: %s", published["licence"])
     log.info(
         "%s: %s photographs answered%s%s. %s",
         config.out,
@@ -159,6 +161,7 @@ def _begin(config: InferConfig, prepared: Prepared, bulk: Bulk, world: World) ->
         "photographs_hash": bulk.hash(),
         "part": PART,
     }
+    about |= {"published": model.record["published"]} if "published" in model.record else {}
     path = config.out / RECORD
     if path.is_file():
         if read_json(path) != about:

@@ -56,6 +56,7 @@ def sidecar(prediction: Prediction, point: tuple[float, float], confidence: floa
         [
             f"Estimated from the picture alone; confidence of its cell {confidence:.0%}; a hypothesis, not proof.",
             f"Model {about.run} {about.model_hash[:12]}, version {about.version}.",
+            *([f"Model licence: {about.licence}."] if about.licence else []),
             *(f"Warning: {warning}." for warning in prediction.caveats),
         ]
     )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from infer.network.coordinate_head import HEAD, CoordinateSpec
+from infer.network.gallery import Gallery, GallerySpec, Layer, Projection
 from infer.network.stages import OWN, RESNET, StageFeatures, stages_of
 from infer.network.transform import InputTransform
 from infer.network.trunks import build_trunk
@@ -29,6 +30,8 @@ class NetworkSpec:
             ResNets alone.
         precision: what its activations were trained in, `float32` or `bfloat16`; `auto` where that was not recorded.
         trunk_config: what it takes to build the trunk where its library cannot be asked; None where its name is enough.
+        projection: of a published model, branches of layers behind the trunk; () where there are none.
+        gallery: of a published model, the rows that stand in place of heads; None where levels have heads.
     """
 
     arch: str
@@ -40,6 +43,8 @@ class NetworkSpec:
     precision: str = "auto"
     trunk_config: dict[str, Any] | None = None
     stages: str = ""
+    projection: tuple[tuple[Layer, ...], ...] = ()
+    gallery: GallerySpec | None = None
 
     def with_hidden(self, hidden: int) -> "NetworkSpec":
         """Return the spec of a network whose heads read all stages of its trunk through a hidden layer."""
@@ -86,9 +91,12 @@ class GeoNetwork(nn.Module):
         self.trunk, self.width = trunk.module, trunk.width
         self.removed = trunk.removed
         self.stages = self._stages(spec) if spec.hidden else None
+        self.projection = Projection(spec.projection) if spec.projection else None
         self.readout = Readout(self.features_width, spec.hidden) if spec.hidden else None
+        self.gallery = Gallery(spec.gallery, spec.classes) if spec.gallery else None
         head = partial(nn.utils.skip_init, nn.Linear) if blank else nn.Linear
-        self.heads = nn.ModuleDict({level: head(spec.hidden or self.width, n) for level, n in spec.classes.items()})
+        headed = {} if spec.gallery else spec.classes
+        self.heads = nn.ModuleDict({level: head(spec.hidden or self.width, n) for level, n in headed.items()})
         if spec.coordinates:
             self.heads[HEAD] = head(self.width, spec.coordinates.width)
 
@@ -100,6 +108,8 @@ class GeoNetwork(nn.Module):
     @property
     def features_width(self) -> int:
         """Return how many features `features` gives."""
+        if self.projection is not None:
+            return self.projection.width
         return self.width if self.stages is None else self.stages.width
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
@@ -115,10 +125,13 @@ class GeoNetwork(nn.Module):
             # Convolutions read it faster there (`bench.answering`); the last bits of float32 differ.
             images = images.contiguous(memory_format=torch.channels_last)
         found: Tensor = self.trunk(images) if self.stages is None else self.stages(self.trunk, images)
-        return found
+        return found if self.projection is None else self.projection(found)
 
     def answers(self, features: Tensor) -> dict[str, Tensor]:
         """Return the output of each head for (B, width) features."""
+        if self.gallery is not None:
+            summed: dict[str, Tensor] = self.gallery(features)
+            return summed
         read = features if self.readout is None else self.readout(features)
         own = features[:, -self.width :]
         return {name: head(own if name == HEAD else read) for name, head in self.heads.items()}

@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from infer.network.coordinate_head import CoordinateSpec
+from infer.network.gallery import GallerySpec, layers_of
 from infer.network.network import GeoNetwork, NetworkSpec
 from infer.network.transform import InputTransform
 from infer.network.trunks import pretrained_state
@@ -104,6 +105,7 @@ def _spec(plain: Mapping[str, Any]) -> NetworkSpec:
     if stored is not None:
         mean, std = stored["mean_deg"], stored["std_deg"]
         coordinates = CoordinateSpec(stored["kind"], (mean[0], mean[1]), (std[0], std[1]))
-    return NetworkSpec(
-        **{**plain, "transform": InputTransform.from_json(plain["transform"]), "coordinates": coordinates}
-    )
+    published: dict[str, Any] = {"projection": layers_of(plain.get("projection", ()))}
+    published["gallery"] = GallerySpec(**plain["gallery"]) if plain.get("gallery") else None
+    own = {"transform": InputTransform.from_json(plain["transform"]), "coordinates": coordinates}
+    return NetworkSpec(**{**plain, **own, **published})

@@ -128,9 +128,12 @@ def _provenance(prediction: Prediction) -> str:
         "fusion": made.fusion,
         "temperatures": _pairs(made.temperatures),
         "options": _pairs(made.options),
+        "source": made.source,
+        "cite": made.citation,
     }
     rows = "".join(f"<dt>{key}</dt><dd>{escape(str(value))}</dd>" for key, value in facts.items() if value)
-    return f"<details><summary>Provenance</summary><dl>{rows}</dl></details>"
+    terms = f'<p class="terms">Model licence: {escape(made.licence)}</p>' if made.licence else ""
+    return f"{terms}<details><summary>Provenance</summary><dl>{rows}</dl></details>"
 
 
 def _pairs(values: Mapping[str, Any]) -> str:

@@ -123,7 +123,8 @@ def _cells_section(files: RunFiles) -> str:
     if hierarchy is None:
         command = "python -m label_maps build --data DATASET --run RUN"
         return section(title, missing("The run has no label maps; make them with", command))
-    maps = [density_map(hierarchy)] if hierarchy.placed else []
+    # A published model names no photographs that it was trained on.
+    maps = [density_map(hierarchy)] if hierarchy.placed and hierarchy.train_count.any() else []
     for report in _test_first(files.evaluations)[:1]:
         if cells := report.get("cells"):
             maps.append(cell_error_map(cells["level"], cells["median_km"], str(report["split"])))
@@ -203,9 +204,14 @@ def _temperatures(content: Mapping[str, Any], fusion: str) -> str:
 def _provenance_section(files: RunFiles) -> str:
     record = files.record
     dataset, maps = record.get("dataset") or {}, record.get("label_maps") or {}
+    published = record.get("published") or {}
     counts = ", ".join(f"{n:,} {split}" for split, n in (record.get("photographs") or {}).items())
     pairs = [
         ("name", record["name"]),
+        ("model", published.get("model")),
+        ("licence", published.get("licence")),
+        ("citation", published.get("citation")),
+        ("revision", published.get("revision")),
         ("begun", record["created_at_utc"]),
         ("version", record.get("version")),
         ("commit", record.get("git_commit")),

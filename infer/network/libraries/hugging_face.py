@@ -170,10 +170,19 @@ def pretrained(name: str, trunk: nn.Module) -> Mapping[str, Tensor]:
     """Return the tensors of a model's published vision tower, downloaded on first use."""
     where, revision = _located(name)
     assert isinstance(trunk, VisionTower), "build gives nothing else"
+    logs = _transformers(name).logging
+    said, bar = logs.get_verbosity(), logs.is_progress_bar_enabled()
+    # Of a whole CLIP the text tower is left over, which the library would report tensor by tensor.
+    logs.set_verbosity_error()
+    logs.disable_progress_bar()
     try:
         loaded = type(trunk.tower).from_pretrained(where, use_safetensors=None, **revision)  # type: ignore[attr-defined]
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(_unavailable(name, error)) from None
+    finally:
+        logs.set_verbosity(said)
+        if bar:
+            logs.enable_progress_bar()
     return {f"tower.{key}": tensor for key, tensor in loaded.state_dict().items()}
 
 
