@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from infer.config import AppConfig, EvaluateConfig, ImportConfig, InferConfig
-from infer.importers.config import GeoclipConfig
+from infer.importers.config import ClipConfig, GeoclipConfig
 from plumbing.config import Commands, dispatch
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ COMMANDS: Commands = {
     "evaluate": (EvaluateConfig, "infer.evaluate.run:main"),
     "serve": (AppConfig, "infer.__main__:serve"),
     "import": {
+        "clip": (ClipConfig, "infer.importers.clip_zero_shot:main"),
         "geoclip": (GeoclipConfig, "infer.importers.geoclip:main"),
         "geoguessr2": (ImportConfig, "infer.importers.geoguessr2:main"),
     },

@@ -60,7 +60,10 @@ class GeoclipConfig(PublishedConfig):
 class ClipConfig(PublishedConfig):
     """Make a run of CLIP zero-shot: the logit of a place is how well its prompt fits the photograph. StreetCLIP, any CLIP."""
 
-    GROUPS: ClassVar[Groups] = {"places": "prompts template partition countries levels clusters", "weights": "model"}
+    GROUPS: ClassVar[Groups] = {
+        "places": "prompts template partition countries levels clusters",
+        "weights": "model licence",
+    }
     RULES: ClassVar[tuple[Rule, ...]] = (
         needs("levels", "partition", "quad", "quad_equal_area"),
         needs("clusters", "partition", "kmeans", "points"),
@@ -71,8 +74,10 @@ class ClipConfig(PublishedConfig):
     prompts: Path
     """CSV file of places, with columns name, and optionally prompt, latitude and longitude; without coordinates names are
     countries. Rows of one name are several prompts for one place: their normalised embeddings are averaged."""
-    model: Annotated[str, arg(metavar="OWNER/MODEL")] = "openai/clip-vit-large-patch14"
-    """Which CLIP it is, such as geolocal/StreetCLIP; its licence is recorded by this name."""
+    model: Annotated[str, arg(metavar="OWNER/MODEL")]
+    """Which CLIP it is, such as geolocal/StreetCLIP or openai/clip-vit-large-patch14; its licence is recorded by this name."""
+    licence: str | None = None
+    """Licence of its weights. Left out, that of the models known here: OpenAI's and LAION's CLIP, StreetCLIP."""
     template: str = "a photo in {name}"
     """Prompt of a place that has none of its own; {name} stands for its name."""
     partition: GalleryPartition = "admin"
