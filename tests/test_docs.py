@@ -27,7 +27,7 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 FOLDERS = ("geocells", "fetch", "label_maps", "train", "infer", "viz")
 WANTED = (
     "alternatives", "architecture", "beware", "clusters", "coming-from", "extending", "figures", "formats", "glossary",
-    "mapillary", "methods",
+    "mapillary", "methods", "real-model",
 )  # fmt: skip
 KINDS = ("python", "sh", "text", "yaml")
 """Kinds of code blocks that are checked here; any other is an error."""

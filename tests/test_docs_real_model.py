@@ -25,7 +25,7 @@ CITIES = np.array([[48.85, 2.35], [-33.87, 151.2], [35.68, 139.7], [40.71, -74.0
 SMALL = {
     "osv5m": "--repo {repo} --endpoint {url} --max-side 64",
     "build": "--clusters 3 6",
-    "joint": "--arch shufflenet_v2_x0_5 --weights none --image-size 32 --epochs 30 --batch-size 32 --workers 0",
+    "joint": "--arch shufflenet_v2_x0_5 --weights none --image-size 32 --epochs 8 --batch-size 32 --workers 0",
     "calibrate": "--workers 0",
     "evaluate": "--workers 0",
 }
@@ -93,13 +93,13 @@ def test_every_command_of_the_page_does_what_it_says(commands, tmp_path):
     evaluated = read_json(next(tmp_path.glob("runs/real/**/evaluation*.json")))
     assert "geoscore" in str(evaluated)
     answer = read_json(tmp_path / "predictions" / "predictions.json")
-    assert answer["predictions"][0]["latitude"] is not None
+    assert isinstance(answer[0]["latitude"], float)
     assert (tmp_path / "coverage.html").is_file()
     assert (tmp_path / "data" / "osv5m" / "features").is_dir()
 
 
 def test_the_table_of_costs_has_a_row_for_every_trunk_that_was_measured():
-    measured = read_json(ROOT / "bench" / "results" / "features.json")["rows"]
+    measured = read_json(ROOT / "bench" / "results" / "trunks.json")["rows"]
     page = (ROOT / "docs" / "real-model.md").read_text(encoding="utf-8")
     for row in measured:
         if row.get("width"):

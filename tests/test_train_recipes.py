@@ -52,6 +52,7 @@ CLAIMS: dict[str, tuple[str, dict[str, object]]] = {
     "region_smooth": ("train level", {"level": "region", "loss": "haversine", "tau_km": (75.0,)}),
     "coordinates": ("train regress", {"kind": "standardised", "coordinate_loss": "mse"}),
     "multiscale": ("train joint", {"loss": "focal", "coordinate_weight": 1.0, "optim.schedule": "plateau"}),
+    "foundation": ("train joint", {"freeze_trunk": True, "hidden": 1024, "loss": "haversine", "loss_on": "tree"}),
     "joint": ("train joint", {"loss": "haversine", "epochs": 20, "batch_size": 256}),
     "demo": ("train joint", {"arch": "resnet18", "weights": "none", "image_size": 64, "cache_pixels": True}),
 }  # fmt: skip
@@ -64,6 +65,8 @@ TINY = (
     "--arch resnet18 --weights none --image-size 32 --epochs 1 --batch-size 16 --workers 0 --device cpu "
     "--precision float32 --no-cache-pixels"
 )
+CACHED = " --no-cache-pixels"
+"""What a training of heads alone has no use for."""
 TINY_HEAD = "--epochs 2 --batch-size 16 --workers 0 --device cpu"
 """Of heads that are trained on features."""
 
@@ -132,7 +135,7 @@ def typed(module: str, argv: list[str]) -> None:
 def test_a_recipe_runs_from_label_maps_to_answers(name, data, tmp_path, files, monkeypatch):  # noqa: F811
     monkeypatch.chdir(ROOT)
     run = tmp_path / "run"
-    here = {"data/mine": data, "data/demo": data, "ne_50m_admin_0_countries.zip": files[0]}
+    here = {"data/mine": data, "data/demo": data, "data/osv5m": data, "ne_50m_admin_0_countries.zip": files[0]}
     here |= {"ne_10m_admin_1_states_provinces.zip": files[1]}
     for module, argv in said_commands(FOLDER / f"{name}.yaml"):
         words = [str(here.get(word, run if word.startswith("runs/") else word)) for word in argv]
@@ -146,7 +149,8 @@ def test_a_recipe_runs_from_label_maps_to_answers(name, data, tmp_path, files, m
             typed(module, words + TINY_HEAD.split())
         elif module.startswith("train ") and module != "train sweep":
             for level in ("L1", "L3", "L5", "L8") if "L1" in words else ("",):
-                typed(module, [level if word == "L1" else word for word in words] + TINY.split())
+                tiny = TINY if name != "foundation" else TINY.removesuffix(CACHED)
+                typed(module, [level if word == "L1" else word for word in words] + tiny.split())
         elif module == "label_maps build":
             typed(module, words)
     photos = [data / path for path in read_manifest(data)["path"].iloc[:2]]

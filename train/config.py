@@ -215,8 +215,8 @@ class JointConfig(ClassifyConfig):
     coordinate_loss: CoordinateLoss = "mse"
     """With --coordinate-weight: squared error, smooth L1, or the squared great-circle distance in radians."""
     readout_epochs: int = 12
-    """When the trunk has learned, replace the linear heads by a hidden layer that reads all its stages (ResNets; the last one
-    of other trunks), fitted in so many passes over features that are computed once, if the calibration split is then
+    """When the trunk has learned, replace the linear heads by a hidden layer that reads all its stages,
+    fitted in so many passes over features that are computed once, if the calibration split is then
     answered better; 0 leaves them. On the demo planet it took as long as an epoch of 12,445 photographs, or three of 3,981."""
     optim: OptimConfig = field(
         default_factory=lambda: OptimConfig(
