@@ -113,7 +113,9 @@ def read_places(path: Path, template: str) -> Places:
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not a CSV file that can be read ({' '.join(str(error).split())})") from None
     if "name" not in table or not len(table):
-        raise ValueError(f"{path} has {len(table)} rows and the columns {', '.join(map(str, table))}: one column must be name")
+        raise ValueError(
+            f"{path} has {len(table)} rows and the columns {', '.join(map(str, table))}: one column must be name"
+        )
     written = table["prompt"] if "prompt" in table else pd.Series([""] * len(table))
     prompt = [text or template.replace("{name}", name) for text, name in zip(written, table["name"], strict=True)]
     first = table.drop_duplicates("name")
