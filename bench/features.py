@@ -6,7 +6,6 @@ of the demo planet. And the memory of heads that learn from a million rows of 38
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -119,7 +118,9 @@ def learn_from(folder: Path) -> dict[str, Any]:
 
 def peak_mib() -> float:
     """Return the largest resident memory of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Not ru_maxrss, which a process takes over from the one that started it.
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ leaves whole rows; a torn end is cut off by the next process that owns the part.
 import fcntl
 import hashlib
 import json
-import mmap
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -27,10 +26,6 @@ STORED = {"float32": np.float32, "float16": np.float16, "bfloat16": np.uint16}
 """How numbers lie on disk, by the type that the network gave; bfloat16 as its 16 bits, for which numpy has no type."""
 KEY = np.dtype([("picture", "S32"), ("view", "<i4")])
 """A row is of a picture, and of one of its views: 0 is the picture as it is."""
-RELEASED_BYTES = 1 << 28
-"""After so many bytes of the mapped files came into memory, they are given back: memory stays bounded."""
-MAPPED_BYTES = 1 << 16
-"""So much of a file comes into memory with each row that is read on its own: systems map what lies around it as well."""
 
 
 @dataclass(frozen=True)
@@ -185,33 +180,48 @@ def _row_count(keys: BinaryIO, rows: BinaryIO, row_bytes: int) -> int:
 
 
 class _Part:
-    """The rows of one part, mapped from its file."""
+    """The rows of one part, read from its file when they are asked for.
+
+    Mapping the file would be no simpler: systems map far more around a row than the row, until all of it is in memory.
+    """
 
     def __init__(self, path: Path, cache: FeatureCache) -> None:
-        with path.open("rb") as keys, path.with_suffix(".rows").open("rb") as rows:
-            self.count = _row_count(keys, rows, cache.row_bytes)
+        self._dtype, self._width = STORED[cache.dtype], cache.width
+        self._rows = path.with_suffix(".rows").open("rb", buffering=0)
+        with path.open("rb", buffering=0) as keys:
+            self.count = _row_count(keys, self._rows, cache.row_bytes)
             self.keys = np.frombuffer(keys.read(self.count * KEY.itemsize), dtype=KEY)
-            self._map = mmap.mmap(rows.fileno(), self.count * cache.row_bytes, access=mmap.ACCESS_READ)
-        self.rows = np.frombuffer(self._map, dtype=STORED[cache.dtype]).reshape(self.count, cache.width)
 
-    def release(self) -> None:
-        """Give the pages that were read back to the system."""
-        if hasattr(mmap, "MADV_DONTNEED"):
-            self._map.madvise(mmap.MADV_DONTNEED)
+    def read(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Return (n, width) of (n,) rows, as they are stored; neighbours are read at once."""
+        found = np.empty((len(rows), self._width), dtype=self._dtype)
+        begins = np.flatnonzero(np.diff(rows, prepend=-2) != 1).tolist()
+        for begin, end in zip(begins, [*begins[1:], len(rows)], strict=True):
+            left = memoryview(found[begin:end]).cast("B")  # type: ignore[arg-type]
+            at = int(rows[begin]) * self._width * found.itemsize
+            while len(left):
+                count = os.preadv(self._rows.fileno(), [left], at)
+                if not count:
+                    raise ValueError(
+                        f"{self._rows.name} is cut short: delete its folder, and the features are computed again"
+                    )
+                left, at = left[count:], at + count
+        return found
+
+    def __del__(self) -> None:
+        """Close the file."""
+        self._rows.close()
 
 
 class Features:
-    """Rows of numbers by picture, as they lay in a cache when it was read; mapped, never loaded as a whole."""
+    """Rows of numbers by picture, as they lay in a cache when it was read; never loaded as a whole."""
 
     def __init__(self, cache: FeatureCache) -> None:
         self.cache = cache
         paths = sorted(cache.folder.glob("part-*.keys"))
-        paths = [path for path in paths if path.stat().st_size >= KEY.itemsize and path.with_suffix(".rows").is_file()]
-        self._parts = [
-            part for part in (_Part(path, cache) for path in paths if _holds_rows(path, cache)) if part.count
-        ]
+        parts = [_Part(path, cache) for path in paths if path.with_suffix(".rows").is_file()]
+        self._parts = [part for part in parts if part.count]
         self._starts = np.cumsum([0, *(part.count for part in self._parts)])
-        self._mapped = 0
 
     def __len__(self) -> int:
         """Return how many rows there are."""
@@ -243,22 +253,13 @@ class Features:
         part_of = np.searchsorted(self._starts, wanted, side="right") - 1
         for number in np.unique(part_of):
             here = np.flatnonzero(part_of == number)
-            found[here] = _float32(self._parts[number].rows[wanted[here] - self._starts[number]], self.cache.dtype)
-        self._mapped += len(wanted) * max(MAPPED_BYTES, self.cache.row_bytes)
-        if self._mapped > RELEASED_BYTES:
-            self._mapped = 0
-            for part in self._parts:
-                part.release()
+            found[here] = _float32(self._parts[number].read(wanted[here] - self._starts[number]), self.cache.dtype)
         return found
 
     def blocks(self, rows: NDArray[np.int64], count: int = 8192) -> Iterator[NDArray[np.float32]]:
         """Yield the numbers of rows, in their order, a block at a time."""
         for start in range(0, len(rows), count):
             yield self.take(rows[start : start + count])
-
-
-def _holds_rows(path: Path, cache: FeatureCache) -> bool:
-    return path.with_suffix(".rows").stat().st_size >= cache.row_bytes
 
 
 def _plain(keys: NDArray[Any]) -> NDArray[np.bytes_]:

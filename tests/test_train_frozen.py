@@ -204,7 +204,6 @@ def test_features_that_memory_does_not_hold_are_read_batch_by_batch_and_are_the_
     numbers = np.random.default_rng(0).normal(3, 2, (500, 7)).astype(np.float32)
     kept = source_of(tmp_path / "kept", numbers)
     monkeypatch.setattr(frozen, "KEPT_BYTES", 100)
-    monkeypatch.setattr("dataset.features.RELEASED_BYTES", 1000)
     read = source_of(tmp_path / "read", numbers)
     assert read._kept is None
     items = [(0, int(row)) for row in np.random.default_rng(1).permutation(500)]
