@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from infer.config import AppConfig, EvaluateConfig, ImportConfig, InferConfig
-from infer.importers.config import ClipConfig, GeoclipConfig
+from infer.importers.config import ClipConfig, GeoclipConfig, Osv5mConfig
 from plumbing.config import Commands, dispatch
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ COMMANDS: Commands = {
     "import": {
         "clip": (ClipConfig, "infer.importers.clip_zero_shot:main"),
         "geoclip": (GeoclipConfig, "infer.importers.geoclip:main"),
+        "osv5m": (Osv5mConfig, "infer.importers.osv5m:main"),
         "geoguessr2": (ImportConfig, "infer.importers.geoguessr2:main"),
     },
 }

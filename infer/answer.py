@@ -19,6 +19,7 @@ from infer.decode.region import outline
 from infer.drawing import Drawing
 from infer.images import Described
 from infer.model import Model
+from infer.network.refiner import HYBRID
 from infer.place_names import nearest_places
 from infer.prediction import (
     AreaPrior,
@@ -249,14 +250,18 @@ def _point_note(prepared: Prepared, finest: LevelPrediction, point: tuple[float,
     own = int(hierarchy.classes(np.array([point]))[0, level])
     if own >= 0 and names[own] == finest.best.id:
         return ""
-    why = {
+    whys = {
         "top": "it is the mean of the best cell's training photographs",
         "mean": "it is the mean of all cells by their probability",
         "median": "it has the smallest expected distance over all cells",
         "geoscore": "it has the highest expected GeoScore over all cells, and may lie between several probable ones",
         "regressed": "a head of its own predicts it",
         "refined": "it has the highest expected GeoScore over coordinates inside several cells",
-    }[prepared.model.point]
+    }
+    if prepared.model.point == "refined" and prepared.model.refiner and prepared.model.refiner[1].kind == HYBRID:
+        why = "the offsets of that cell lead out of it"
+    else:
+        why = whys[prepared.model.point]
     held = "; it is held inside the area that is known" if prepared.prior is not None else ""
     return f"The point does not lie in the most probable cell {finest.best.id}: {why}{held}."
 

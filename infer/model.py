@@ -19,7 +19,8 @@ from infer.decode.posterior import FUSIONS, Tree, fuse
 from infer.network.coordinate_head import HEAD, CoordinateSpec, point_logits
 from infer.network.devices import autocast, choose_precision
 from infer.network.network import GeoNetwork, NetworkSpec
-from infer.network.refiner import REFINE, Refiner, RefinerSpec, load_refiner
+from infer.network.offsets import HybridOffsets
+from infer.network.refiner import HYBRID, REFINE, Refiner, RefinerSpec, load_refiner
 from infer.network.sphere import latlon_deg_of
 from infer.network.transform import InputTransform
 from infer.network.weights import load_network
@@ -103,7 +104,7 @@ class Model:
     centers: tuple[Tensor, ...]
     networks: tuple[GeoNetwork, ...]
     coordinates: CoordinateSpec | None
-    refiner: tuple[Refiner, RefinerSpec] | None
+    refiner: tuple[Refiner | HybridOffsets, RefinerSpec] | None
     transform: InputTransform
     temperatures: Mapping[str, tuple[float, ...]]
     calibrated: bool
@@ -196,6 +197,9 @@ class Model:
         assert self.refiner is not None, "with_choices and load_model refuse what a run lacks"
         refiner, spec = self.refiner
         level = self.hierarchy.level_index(spec.level)
+        if spec.kind == HYBRID:
+            inside = refiner.vectors(seen.features, posterior[level].argmax(dim=1, keepdim=True))
+            return latlon_deg_of(inside[:, 0].double()).cpu().numpy()
         points = refined_points(
             posterior[level], self.centers[level], lambda cells: refiner.vectors(seen.features, cells)
         )

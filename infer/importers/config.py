@@ -101,13 +101,13 @@ class ClipConfig(PublishedConfig):
 class Osv5mConfig(PublishedConfig):
     """Make a run of the baseline of OpenStreetView-5M (MIT licence): CLIP ViT-L/14, cells of a quadtree, offsets inside them."""
 
-    GROUPS: ClassVar[Groups] = {"weights": "weights quadtree"}
+    GROUPS: ClassVar[Groups] = {"weights": "weights", "offsets": "offset_scale start"}
 
     weights: Path | None = None
-    """Checkpoint of the model, such as model.safetensors, pytorch_model.bin or last.ckpt."""
-    quadtree: Path | None = None
+    """Checkpoint of the model, such as model.safetensors or pytorch_model.bin; left out, with --download, that of the hub."""
+    quadtree: Path
     """Its cells: quadtree_10_1000.csv, with columns cluster_id,min_lat,min_lon,max_lat,max_lon,mean_lat,mean_lon."""
     offset_scale: float = 1.2
     """What the tanh of offsets is multiplied by."""
-    boxes: Literal["mean", "middle"] = "mean"
-    """Where offsets start: at the mean of a cell's training photographs, as published, or at the middle of its box."""
+    start: Literal["mean", "middle"] = "mean"
+    """Where offsets start: at the mean of a cell's training photographs, or, in older checkpoints, at the middle of its box."""

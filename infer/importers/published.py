@@ -19,6 +19,7 @@ from infer.importers.clip_files import ClipFiles
 from infer.model import JOINT
 from infer.network.gallery import GallerySpec, Layer
 from infer.network.network import GeoNetwork, NetworkSpec
+from infer.network.transform import InputTransform
 from infer.network.trunks import choose_trunk
 from infer.network.weights import load_pretrained, save_network
 from label_maps.files import hierarchy_hash, write_hierarchy
@@ -46,6 +47,37 @@ class Published:
     source: str
     revision: str | None = None
     sha256: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Tower:
+    """A vision tower that a published model trained further.
+
+    Attributes:
+        config: what it takes to build it.
+        transform: how pictures reach it.
+        state: its tensors, under the names of transformers.
+    """
+
+    config: dict[str, Any]
+    transform: InputTransform
+    state: Mapping[str, Tensor]
+
+    def named(self, own: set[str]) -> dict[str, Tensor]:
+        """Return its tensors under the names of a trunk; versions of transformers differ in one prefix.
+
+        Raises:
+            ValueError: they are not those of that trunk.
+        """
+        for before, after in (("", ""), ("vision_model.", ""), ("", "vision_model.")):
+            found = {f"tower.{after}{name.removeprefix(before)}": tensor for name, tensor in self.state.items()}
+            found = {name: tensor for name, tensor in found.items() if not name.endswith("position_ids")}
+            if found.keys() == own:
+                return found
+        lacking = sorted(own - found.keys())
+        raise ValueError(
+            f"--weights has another vision tower than --clip: it lacks {len(lacking)} of {len(own)} tensors"
+        )
 
 
 def refuse_taken(run: Path) -> None:
@@ -110,7 +142,7 @@ def gallery_network(
     projection: tuple[tuple[Layer, ...], ...] = (),
     normalise: bool = True,
     bias: Tensor | None = None,
-    class_token: bool = False,
+    tower: Tower | None = None,
 ) -> tuple[GeoNetwork, NetworkSpec]:
     """Return a network of a CLIP's vision tower and a gallery; the tower's weights are loaded, the projection's are not.
 
@@ -122,25 +154,29 @@ def gallery_network(
         projection: layers between the tower's features and the rows.
         normalise: whether features are divided by their length.
         bias: (rows,) or None.
-        class_token: whether features are the last hidden state of the class token and not its projection.
+        tower: a vision tower whose weights the published model brings; that of the CLIP when None.
     """
-    chosen = choose_trunk(f"hf:{clip.folder}", "pretrained")
-    config = dict(chosen.config or {})
-    if class_token:
-        config |= {"class": "CLIPVisionModel", "output": "class_token"}
+    if tower is None:
+        chosen = choose_trunk(f"hf:{clip.folder}", "pretrained")
+        config, transform = chosen.config, chosen.transform
+    else:
+        config, transform = tower.config, tower.transform
     hierarchy = cells.hierarchy
     spec = NetworkSpec(
         arch=clip.arch,
         classes=dict(zip(hierarchy.level_names, hierarchy.sizes(), strict=True)),
         label_map_hash=hierarchy_hash(hierarchy),
-        transform=chosen.transform,
+        transform=transform,
         precision="float32",
         trunk_config=config,
         projection=projection,
         gallery=GallerySpec(len(rows), rows.shape[1], normalise, bias is not None),
     )
     network = GeoNetwork(spec, blank=True)
-    load_pretrained(network, f"hf:{clip.folder}", "pretrained")
+    if tower is None:
+        load_pretrained(network, f"hf:{clip.folder}", "pretrained")
+    else:
+        network.trunk.load_state_dict(tower.named(set(network.trunk.state_dict())))
     assert network.gallery is not None, "the spec has one"
     order = torch.from_numpy(cells.order)
     network.gallery.rows.copy_(rows[order])

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from geocells.hierarchy import UNKNOWN, Hierarchy
 from geocells.outlines import span_deg
+from infer.network.offsets import HybridOffsets
 from infer.network.sphere import vectors_of
 from label_maps.files import hierarchy_hash
 from plumbing.files import atomic_path, sha256
@@ -27,6 +28,8 @@ REFINE = "refine.safetensors"
 EMBEDDED = 256
 """Numbers that a cell is embedded in."""
 HIDDEN = 512
+HYBRID = "hybrid"
+"""Kind of a refiner that answers inside the most probable cell alone, as it was published."""
 AGAIN = "train it again with `python -m train refine --overwrite`, or delete it"
 
 
@@ -35,7 +38,7 @@ class RefinerSpec:
     """All that is needed to build a refiner again; stored beside its weights.
 
     Attributes:
-        kind: `experts` or `embedding`.
+        kind: `experts` or `embedding`, which are trained here, or `hybrid`, the offsets of a published model.
         level: whose cells are refined.
         cells: how many those are.
         width: number of features that it is given.
@@ -165,7 +168,7 @@ def widened_boxes(hierarchy: Hierarchy, level: int, latlon_deg: ArrayLike) -> ND
     return span_deg(boxes, np.r_[np.arange(len(bounds)), cell[known]], len(bounds))
 
 
-def save_refiner(path: Path, refiner: Refiner, spec: RefinerSpec, trained: Mapping[str, Any]) -> None:
+def save_refiner(path: Path, refiner: Refiner | HybridOffsets, spec: RefinerSpec, trained: Mapping[str, Any]) -> None:
     """Write weights, their spec and a few plain facts on their training into one `.safetensors` file."""
     metadata = {"spec": json.dumps(asdict(spec)), "trained": json.dumps(dict(trained))}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in refiner.state_dict().items()}
@@ -176,7 +179,7 @@ def save_refiner(path: Path, refiner: Refiner, spec: RefinerSpec, trained: Mappi
 
 def load_refiner(
     run: Path, hierarchy: Hierarchy, trunk: Path, device: str | torch.device
-) -> tuple[Refiner, RefinerSpec] | None:
+) -> tuple[Refiner | HybridOffsets, RefinerSpec] | None:
     """Load a run's refiner, ready to answer; None where it has none.
 
     Args:
@@ -194,7 +197,7 @@ def load_refiner(
     try:
         with safe_open(path, "pt") as file:
             spec = RefinerSpec(**json.loads((file.metadata() or {})["spec"]))
-        refiner = Refiner(spec)
+        refiner = HybridOffsets(spec.width, spec.cells) if spec.kind == HYBRID else Refiner(spec)
         refiner.load_state_dict(safetensors.torch.load_file(path))
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
         reason = (str(error).strip().splitlines() or [""])[-1].strip()
