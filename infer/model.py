@@ -257,7 +257,7 @@ def load_model(run: Path, device: torch.device, read_calibration: bool = True, p
         temperatures={fusion: _temperatures(calibration, fusion, hierarchy) for fusion in FUSIONS},
         calibrated=bool(calibration),
         fusion=calibration.get("fusion", "chain"),
-        point=calibration.get("point", "geoscore"),
+        point=calibration.get("point", REFINED if refiner and refiner[1].kind == HYBRID else "geoscore"),
         device=device,
         precision=choose_precision(precision, calibrated_in, [own.precision for own in networks], device),
         calibrated_in=calibrated_in,

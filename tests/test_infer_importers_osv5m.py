@@ -2,9 +2,11 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import safetensors.torch
 import torch
@@ -13,6 +15,7 @@ from infer.importers.config import Osv5mConfig
 from infer.importers.osv5m import TRANSFORM, main
 from infer.model import load_model
 from label_maps.run_folder import read_run
+from plumbing.config import dispatch
 from tests.published import noisy_pixels, osv5m_files
 
 pytestmark = pytest.mark.skipif(
@@ -119,6 +122,47 @@ def test_what_is_not_here_is_named(files, tmp_path, flags, said):
     given = {"weights": files / "model.safetensors", "quadtree": files / "quadtree.csv", "clip": files}
     with pytest.raises(ValueError, match=said):
         main(Osv5mConfig(run=tmp_path / "run", **{**given, **flags}))
+
+
+def test_before_calibration_the_run_answers_the_published_point(run):
+    model = load_model(run, CPU)
+    assert model.point == "refined"
+    output = model.outputs(noisy_pixels())
+    np.testing.assert_allclose(model.points(model.posterior(output.logits), output), MEAN_DEG, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (lambda table: table.drop(columns="mean_lat"), "has no columns mean_lat,mean_lon"),
+        (lambda table: table.drop(columns="min_lon"), "has no column min_lon"),
+        (lambda table: table.assign(mean_lon="east"), "mean_lat,mean_lon of cell 0 are .*,nan, not inside it"),
+        (lambda table: table.assign(mean_lat=90.0), "mean_lat,mean_lon of cell 0 are 90,.*, not inside it"),
+        (lambda table: table.iloc[::-1], "has other cluster_id than 0, 1, 2"),
+        (lambda table: table.iloc[:-1], "has 60 outputs and --quadtree 19 cells"),
+    ],
+)
+def test_a_damaged_quadtree_takes_one_line_and_exit_code_2(files, tmp_path, capsys, changed, said):
+    from infer.__main__ import COMMANDS
+
+    changed(pd.read_csv(files / "quadtree.csv")).to_csv(tmp_path / "quadtree.csv", index=False)
+    given = {"run": tmp_path / "run", "weights": files / "model.safetensors", "clip": files}
+    words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
+    with pytest.raises(SystemExit) as left:
+        dispatch("infer", COMMANDS, ["import", "osv5m", *words, "--quadtree", str(tmp_path / "quadtree.csv")])
+    assert left.value.code == 2
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert re.search(said, errors[0])
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_clip_of_another_activation_is_named(files, tmp_path, caplog):
+    config = json.loads((files / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "hidden_act": "quick_gelu"}))
+    weights, quadtree = files / "model.safetensors", files / "quadtree.csv"
+    main(Osv5mConfig(run=tmp_path / "run", weights=weights, quadtree=quadtree, clip=tmp_path))
+    assert "has the activation quick_gelu" in caplog.text
 
 
 def test_a_quadtree_of_other_cells_is_refused(files, tmp_path):

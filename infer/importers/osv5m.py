@@ -4,6 +4,8 @@ A CLIP vision tower, trained further; layers that read its class token; a logit 
 the cells, which `--point refined` answers.
 """
 
+import json
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,6 +41,8 @@ from infer.network.weight_files import read_state
 from label_maps.files import hierarchy_hash
 from plumbing.files import sha256
 
+log = logging.getLogger(__name__)
+
 BASELINE, CLIP = "osv5m/baseline", "laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K"
 CITATION = (
     "Astruc, G., Dufour, N., Siglidis, I., et al.: OpenStreetView-5M: The Many Roads to Global Visual Geolocation. "
@@ -47,6 +51,8 @@ CITATION = (
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 TRANSFORM = InputTransform(224, "shorter", 224, "bicubic", CLIP_MEAN, CLIP_STD, "pillow")
 """Of the published evaluation: Pillow's bicubic to 224 on the shorter side, then the middle."""
+ACTIVATION = "gelu"
+"""Of that CLIP; OpenAI's, whose tensors have the same shapes, has another."""
 GROUPS = 4
 """Of each group norm; a checkpoint does not say."""
 
@@ -69,14 +75,15 @@ class Checkpoint:
 def main(config: Osv5mConfig) -> None:
     """Read the checkpoint and the cells, write a run folder and say what was done."""
     refuse_taken(config.run)
+    if not config.quadtree.is_file():
+        raise ValueError(f"{config.quadtree}: no such file; --quadtree is quadtree_10_1000.csv of OSV-5M")
     partition = read_cell_table(config.quadtree)
-    start_deg = read_means(config.quadtree)
+    start_deg = read_means(config.quadtree, partition.boxes_deg)
     weights, revision = _weights(config)
     clip = _clip(config, weights, revision)
     checkpoint = parts_of(weights, read_state(weights))
     tower = hugging_face.config(str(clip.folder)) | {"class": "CLIPVisionModel", "output": "class_token"}
     _write(config, clip, partition, start_deg, checkpoint, Tower(tower, TRANSFORM, checkpoint.tower))
-    print(f"try: python -m infer predict PHOTO --run {config.run} --point refined   (the published answer)")
 
 
 def _write(
@@ -158,19 +165,47 @@ def _clip(config: Osv5mConfig, weights: Path, revision: str | None) -> ClipFiles
     folder = config.clip or download(CLIP, None, ("config.json",))[0]
     if not (folder / "config.json").is_file():
         raise ValueError(f"{folder} has no config.json: --clip is a folder with that of {CLIP}")
+    _warn_of_activation(folder / "config.json")
     return ClipFiles(folder, CLIP, revision, {weights.name: sha256(weights)})
 
 
-def read_means(path: Path) -> NDArray[np.float64]:
+def _warn_of_activation(path: Path) -> None:
+    """Say so where a configuration is of a CLIP of the same shapes that computes something else."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        own = found.get("vision_config", found).get("hidden_act", "quick_gelu")
+    except (ValueError, AttributeError):
+        raise ValueError(f"{path} is not a configuration: --clip is a folder with config.json of {CLIP}") from None
+    if own != ACTIVATION:
+        log.warning("%s has the activation %s, that of %s is %s: answers will differ", path, own, CLIP, ACTIVATION)
+
+
+def read_means(path: Path, boxes_deg: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the (N, 2) means of the training photographs of cells.
 
+    Args:
+        path: of the table.
+        boxes_deg: (N, 4) of its cells.
+
     Raises:
-        ValueError: the table has none.
+        ValueError: the table has none, one lies outside its cell, or rows are not in the order of the model's outputs.
     """
     table = pd.read_csv(path)
     if not {"mean_lat", "mean_lon"} <= set(table):
         raise ValueError(f"{path} has no columns mean_lat,mean_lon: --quadtree is quadtree_10_1000.csv of OSV-5M")
-    return table[["mean_lat", "mean_lon"]].to_numpy(dtype=np.float64)
+    if table["cluster_id"].tolist() != list(range(len(table))):
+        raise ValueError(
+            f"{path} has other cluster_id than 0, 1, 2 and so on: rows are in the order of the model's outputs"
+        )
+    means = table[["mean_lat", "mean_lon"]].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64, copy=True)
+    inside = ((means >= boxes_deg[:, :2]) & (means <= boxes_deg[:, 2:])).all(axis=1)
+    if not inside.all():
+        row = int(np.argmin(inside))
+        raise ValueError(
+            f"{path}: mean_lat,mean_lon of cell {row} are {means[row, 0]:g},{means[row, 1]:g}, not inside it: take the "
+            "table as it was published"
+        )
+    return means
 
 
 def parts_of(path: Path, state: Mapping[str, Tensor]) -> Checkpoint:
