@@ -203,6 +203,18 @@ def own(clip, places, tiny, tmp_path_factory) -> Path:
     return run
 
 
+def test_calibration_takes_no_more_photographs_than_memory_holds(own, tiny, monkeypatch, caplog):
+    import train.calibrate
+    from train.config import CalibrateConfig
+
+    model = load_model(own, CPU)
+    monkeypatch.setattr(train.calibrate, "LOGITS_BYTES", 4 * 7 * sum(model.hierarchy.sizes()))
+    config = CalibrateConfig(tiny, own, split="train", workers=0, device="cpu")
+    read = train.calibrate._read_split(model, tiny, config, 20_000)
+    assert len(read.latlon_deg) == 7
+    assert "7 of 36 photographs are taken: the logits of 2,810 classes for more do not fit into memory" in caplog.text
+
+
 def test_it_predicts_and_the_licence_is_shown_with_every_answer(own, tiny, tmp_path, capsys):
     from infer.__main__ import predict
     from infer.config import InferConfig

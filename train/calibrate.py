@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 CHOSEN_FROM = ("chain", "product")
 """Fusions that may become a run's default; the published rule is there to compare with."""
+LOGITS_BYTES = 4_000_000_000
+"""Logits of more photographs than fit into this are not kept: a run with a class for each of 100,000 places has many."""
 LIMITS = (0.05, 20.0)
 """Temperatures outside are no calibration but a sign of too few photographs."""
 
@@ -111,6 +113,13 @@ def _read_split(model: Model, folder: Path, config: CalibrateConfig, most: int) 
             f"{int(overlap.sum())} photographs of the {config.split} split of {folder} were trained on, such "
             f"as {photos['id'][overlap].iloc[0]}: calibrate on photographs that the run has not seen"
         )
+    held = max(1, LOGITS_BYTES // (4 * sum(model.hierarchy.sizes())))
+    if min(len(photos), most) > held:
+        log.warning(
+            "%s of %s photographs are taken: the logits of %s classes for more do not fit into memory",
+            *(f"{count:,}" for count in (held, len(photos), sum(model.hierarchy.sizes()))),
+        )
+        most = held
     if len(photos) > most:
         photos = photos.iloc[np.linspace(0, len(photos) - 1, most).astype(int)].reset_index(drop=True)
     return collect(model, folder, photos, config.batch_size, config.workers)
