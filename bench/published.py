@@ -43,9 +43,10 @@ class Encoded(nn.Module):
 def main() -> None:
     """Import, time both and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("photos", type=Path, nargs="+", help="photographs")
+    parser.add_argument("--photos", type=Path, required=True, help="folder of photographs, of which four are taken")
     parser.add_argument("--repeats", type=int, default=3)
     flags = parser.parse_args()
+    photos = sorted(flags.photos.rglob("*.jpg"))[:4]
     package = random_package()
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work)
@@ -54,14 +55,14 @@ def main() -> None:
         for name in PARTITIONS:
             import_geoclip(GeoclipConfig(run=folder / name, clip=folder / "clip", partition=name))
         models = {name: load_model(folder / name, CPU) for name in PARTITIONS}
-        as_it_is = seconds(lambda photo: package.predict(str(photo), 5), flags.photos[0])
+        as_it_is = seconds(lambda photo: package.predict(str(photo), 5), photos[0])
         with torch.inference_mode():
             package.location_encoder = Encoded(package.location_encoder(package.gps_gallery))
         ways: dict[str, Callable[[Path], Any]] = {"package, encoded once": lambda photo: package.predict(str(photo), 5)}
         ways |= {f"imported, {name}": answer(model) for name, model in models.items()}
         took: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
         for _ in range(flags.repeats):
-            for photo in flags.photos:
+            for photo in photos:
                 for name, way in ways.items():
                     took[name].append(seconds(way, photo))
     rows = [{"what": "package, as it is", "wall_s": as_it_is[0], "core_s": as_it_is[1], "of_the_package": None}]

@@ -114,8 +114,17 @@ class Gallery(nn.Module):
 
     def forward(self, features: Tensor) -> dict[str, Tensor]:
         """Return, for each level, (B, classes) logits of (B, width) features."""
-        rows = self.row_logits(features)
-        return {level: self._summed(rows, getattr(self, f"lengths_{level}")).T for level in self.levels}
+        finer, ends = self.row_logits(features), None
+        found: dict[str, Tensor] = {}
+        for level in reversed(self.levels):
+            # Each level is summed from the one below, which has fewer classes than there are rows.
+            lengths = getattr(self, f"lengths_{level}")
+            below, ends = ends, lengths.cumsum(0)
+            if below is not None:
+                lengths = torch.diff(torch.searchsorted(below, ends) + 1, prepend=ends.new_zeros(1))
+            finer = self._summed(finer, lengths)
+            found[level] = finer.T
+        return {level: found[level] for level in self.levels}
 
     def _summed(self, rows: Tensor, lengths: Tensor) -> Tensor:
         """Return the (classes, B) log-sum-exp of the (rows, B) logits of each class."""
