@@ -470,3 +470,15 @@ def test_points_that_lie_on_one_place_are_cells_that_share_it():
 def test_fewer_places_than_four_are_no_partition_of_points():
     with pytest.raises(ValueError, match="takes at least 4 places, got 2"):
         build_partition("points", np.vstack([TRAINING[:2], TRAINING[:2]]))
+
+
+def test_a_cluster_of_thousands_of_points_is_drawn_as_the_union_of_their_cells():
+    dense = np.random.default_rng(4).uniform((40, 0), (52, 16), (3000, 2))
+    partition = build_partition("points", np.vstack([dense, TRAINING]), clusters=(4, 12))
+    keys = partition.keys(dense)
+    for depth in (0, 1):
+        for key in np.unique(keys[:, depth]).tolist():
+            shape = partition.outline(key, depth)
+            assert shape.is_valid
+            np.testing.assert_array_equal(shapely.contains_xy(shape, dense[:, 1], dense[:, 0]), keys[:, depth] == key)
+    assert partition.outline(3, 0) is partition.outline(3, 0)

@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree, SphericalVoronoi
 
 from geocells.partitions.base import check_keys
-from geocells.partitions.kmeans import KMeansPartition, exact_boxes, nested
+from geocells.partitions.kmeans import KMeansPartition, cell_polygon, exact_boxes, nested
 from geocells.partitions.kmeans import restore as restore_clusters
 from geocells.sphere import latlon_deg, unit_vectors
 
@@ -20,6 +20,8 @@ APART = 2e-6
 """Radii of the Earth, 13 m: nearer to each other, the cells of a Voronoi diagram cannot be told apart."""
 SMALL_DEG, HIGH_DEG = 1.0, 80.0
 """Up to this span, and this latitude, sides of a cell are as good as straight."""
+SNAP_DEG = 1e-7
+"""Sides that two cells share may differ in their last bits, which would leave slivers in a union."""
 SIZES = (50, 1000)
 """Clusters of the levels above the points, when left out."""
 
@@ -101,7 +103,33 @@ class PointsPartition:
 
     def outline(self, key: int, depth: int) -> shapely.Geometry | None:
         """Return a cell as polygons of (longitude, latitude)."""
-        return self.clusters.outline(int(self._cells(np.array([key]), depth)[0]), depth)
+        if (key, depth) not in self._drawn:
+            self._drawn[key, depth] = shapely.union_all(self._polygons(self._places_in(key, depth)), grid_size=SNAP_DEG)
+        return self._drawn[key, depth]
+
+    @cached_property
+    def _drawn(self) -> dict[tuple[int, int], shapely.Geometry]:
+        """Outlines that were asked for before: a page and its picture ask for the same."""
+        return {}
+
+    def _places_in(self, key: int, depth: int) -> NDArray[np.int64]:
+        """Return the places in a cell."""
+        members = self._cells(np.array([key]), depth)
+        for parent in self.clusters.parent[depth:]:
+            members = np.flatnonzero(np.isin(parent, members))
+        return members
+
+    def _polygons(self, places: NDArray[np.int64]) -> NDArray[np.object_]:
+        """Return the polygons of the cells of places; small ones, of which a cluster has thousands, are drawn together."""
+        cells = self.clusters._cells
+        large = _are_large(self.clusters.boxes_deg[-1][places])
+        drawn = [cell_polygon(cells, place) for place in places[large].tolist()]
+        if large.all():
+            return np.array(drawn, dtype=object)
+        regions = [cells.regions[place] for place in places[~large].tolist()]
+        corners = latlon_deg(cells.vertices[np.concatenate(regions)])[:, ::-1]
+        rings = shapely.linearrings(corners, indices=np.repeat(np.arange(len(regions)), [len(r) for r in regions]))
+        return np.concatenate([np.array(drawn, dtype=object), shapely.polygons(rings)])
 
     def arrays(self) -> dict[str, NDArray]:
         """Return the arrays of the clusters, and the place of each point."""
@@ -142,9 +170,16 @@ def _boxes(cells: SphericalVoronoi) -> NDArray[np.float64]:
     south, north = (edge.reduceat(corners[:, 0], starts) for edge in (np.minimum, np.maximum))
     west, east = (middle[:, 1] + edge.reduceat(off, starts) for edge in (np.minimum, np.maximum))
     boxes = np.stack([south, (west + 180) % 360 - 180, north, (east + 180) % 360 - 180], axis=1)
-    large = (north - south > SMALL_DEG) | (east - west > SMALL_DEG) | (np.maximum(-south, north) > HIGH_DEG)
+    large = _are_large(boxes) | (east - west > SMALL_DEG)
     boxes[large] = exact_boxes(cells, np.flatnonzero(large).tolist())
     return boxes
+
+
+def _are_large(boxes_deg: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Mark the (N, 4) boxes of cells that are drawn one by one: large, near a pole or across the antimeridian."""
+    south, west, north, east = boxes_deg.T
+    high = np.maximum(-south, north) > HIGH_DEG
+    return (north - south > SMALL_DEG) | (east - west > SMALL_DEG) | (east < west) | high
 
 
 def _places(vectors: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -1,6 +1,5 @@
 """A published model as a run: its cells and rows, its weights, its licence and its citation."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from infer.network.weights import load_pretrained, save_network
 from label_maps.files import hierarchy_hash, write_hierarchy
 from label_maps.run_folder import begin_run
 
-log = logging.getLogger(__name__)
+LEAST_KM2 = 0.001
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,8 @@ def without_photographs(hierarchy: Hierarchy) -> Hierarchy:
     return replace(
         hierarchy,
         center_deg=hierarchy.center_deg.round(6),
-        area_km2=hierarchy.area_km2.round(3),
+        # Densities are divided by areas, so none may be rounded to nothing.
+        area_km2=np.maximum(hierarchy.area_km2.round(3), LEAST_KM2),
         train_count=np.zeros_like(hierarchy.train_count),
     )
 
