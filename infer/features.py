@@ -32,13 +32,19 @@ UNREAD = ("num_batches_tracked",)
 
 def feature_kind(model: Model) -> FeatureKind:
     """Return what the features of a model are of: those of its last network, in the precision that it answers in."""
-    network = model.networks[-1]
+    return _kind(model.networks[-1], model.transform, model.precision)
+
+
+def _kind(
+    network: GeoNetwork, transform: InputTransform, precision: str, changes: dict[str, Any] | None = None
+) -> FeatureKind:
     return FeatureKind(
         arch=network.arch,
         trunk_hash=trunk_hash(network),
-        transform=asdict(model.transform),
-        precision=model.precision,
+        transform=asdict(transform),
+        precision=precision,
         output="own" if network.stages is None else network.stages.kind,
+        changes=changes,
     )
 
 
@@ -97,14 +103,8 @@ class Extractor:
             precision: `auto`, `float32` or `bfloat16`.
             views: random changes of the pictures; None for pictures as they are.
         """
-        kind = FeatureKind(
-            arch=spec.arch,
-            trunk_hash=trunk_hash(network),
-            transform=asdict(spec.transform),
-            precision=str(activation_dtype(precision, device)).removeprefix("torch."),
-            output="own" if network.stages is None else network.stages.kind,
-            changes=None if views is None else dict(views.about),
-        )
+        computed_in = str(activation_dtype(precision, device)).removeprefix("torch.")
+        kind = _kind(network, spec.transform, computed_in, None if views is None else dict(views.about))
         # Of a network that is about to train: it computes what it answers.
         return cls(network.eval(), spec.transform, kind, device)
 
