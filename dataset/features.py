@@ -6,7 +6,6 @@ them, `part-000.keys` says of which pictures. A part only ever grows, rows befor
 leaves whole rows; a torn end is cut off by the next process that owns the part.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import ArrayLike, NDArray
 
 from plumbing.files import read_json, write_json
@@ -128,23 +128,24 @@ class FeatureWriter:
 
     def __init__(self, cache: FeatureCache) -> None:
         self.cache = cache
-        self._keys, self._rows = self._own_part()
+        self._lock, path = self._own_part()
+        self._keys, self._rows = (path.with_suffix(end).open("a+b", buffering=0) for end in (".keys", ".rows"))
         count = _row_count(self._keys, self._rows, cache.row_bytes)
         for file, each in ((self._keys, KEY.itemsize), (self._rows, cache.row_bytes)):
             # What an interrupted process had begun to write.
             file.truncate(count * each)
             file.seek(0, os.SEEK_END)
 
-    def _own_part(self) -> tuple[BinaryIO, BinaryIO]:
+    def _own_part(self) -> tuple[FileLock, Path]:
+        """Return a part that nobody else owns, and the lock by which it is owned; a killed process owns none."""
         for number in range(100_000):
-            path = self.cache.folder / f"part-{number:03d}.keys"
-            keys = path.open("a+b", buffering=0)
+            path = self.cache.folder / f"part-{number:03d}"
+            lock = FileLock(path.with_suffix(".lock"), timeout=0)
             try:
-                fcntl.flock(keys, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                keys.close()
+                lock.acquire()
+            except Timeout:
                 continue
-            return keys, path.with_suffix(".rows").open("a+b", buffering=0)
+            return lock, path
         raise ValueError(f"{self.cache.folder} has no part left to own")
 
     def add(self, pictures: NDArray[np.bytes_], values: NDArray[Any], view: int = 0) -> None:
@@ -171,6 +172,7 @@ class FeatureWriter:
         """Give the part back."""
         self._rows.close()
         self._keys.close()
+        self._lock.release()
 
 
 def _row_count(keys: BinaryIO, rows: BinaryIO, row_bytes: int) -> int:
@@ -187,30 +189,28 @@ class _Part:
 
     def __init__(self, path: Path, cache: FeatureCache) -> None:
         self._dtype, self._width = STORED[cache.dtype], cache.width
-        self._rows = path.with_suffix(".rows").open("rb", buffering=0)
-        with path.open("rb", buffering=0) as keys:
-            self.count = _row_count(keys, self._rows, cache.row_bytes)
+        self._path = path.with_suffix(".rows")
+        with path.open("rb", buffering=0) as keys, self._path.open("rb") as rows:
+            self.count = _row_count(keys, rows, cache.row_bytes)
             self.keys = np.frombuffer(keys.read(self.count * KEY.itemsize), dtype=KEY)
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         """Return (n, width) of (n,) rows, as they are stored; neighbours are read at once."""
         found = np.empty((len(rows), self._width), dtype=self._dtype)
         begins = np.flatnonzero(np.diff(rows, prepend=-2) != 1).tolist()
-        for begin, end in zip(begins, [*begins[1:], len(rows)], strict=True):
-            left = memoryview(found[begin:end]).cast("B")  # type: ignore[arg-type]
-            at = int(rows[begin]) * self._width * found.itemsize
-            while len(left):
-                count = os.preadv(self._rows.fileno(), [left], at)
-                if not count:
-                    raise ValueError(
-                        f"{self._rows.name} is cut short: delete its folder, and the features are computed again"
-                    )
-                left, at = left[count:], at + count
+        # Opened each time: threads and worker processes would move each other's place in one file.
+        with self._path.open("rb", buffering=0) as file:
+            for begin, end in zip(begins, [*begins[1:], len(rows)], strict=True):
+                file.seek(int(rows[begin]) * self._width * found.itemsize)
+                left = memoryview(found[begin:end]).cast("B")  # type: ignore[arg-type]
+                while len(left):
+                    count = file.readinto(left)
+                    if not count:
+                        raise ValueError(
+                            f"{self._path} is cut short: delete its folder, and the features are computed again"
+                        )
+                    left = left[count:]
         return found
-
-    def __del__(self) -> None:
-        """Close the file."""
-        self._rows.close()
 
 
 class Features:
