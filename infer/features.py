@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dataset.features import FeatureCache, FeatureKind, Features
+from dataset.features import FeatureCache, FeatureKind
 from dataset.images import Pictures
 from infer.images import photo_batches
 from infer.model import Model
@@ -190,8 +190,10 @@ def compute_features(
         views: what changes them, for views other than 0.
     """
     cache = extractor.cache(place)
-    missing = _missing(cache.read(), keys, view)
-    mine = missing[work.world.rank :: work.world.size]
+    known = cache.read().find(keys, view) >= 0
+    # Shared out by all pictures, not by those that are missing: a process that begins late finds some there already.
+    mine = _each_once(keys)[work.world.rank :: work.world.size]
+    mine = mine[~known[mine]]
     change = None if views is None else _OneView(views, keys[mine], view)
     began, done, unreadable = time.monotonic(), 0, []
     batches = photo_batches(pictures.rows(mine), extractor.transform, work.batch_size, work.workers, change=change)
@@ -207,14 +209,13 @@ def compute_features(
                     done += len(batch.index)
     for reason in unreadable:
         log.warning("left out: %s", reason)
-    return Computed(done, len(keys) - len(missing), time.monotonic() - began, tuple(unreadable))
+    return Computed(done, int(known.sum()), time.monotonic() - began, tuple(unreadable))
 
 
-def _missing(there: Features, keys: NDArray[np.bytes_], view: int) -> NDArray[np.int64]:
-    """Return which pictures lack features, each content once."""
-    absent = np.flatnonzero(there.find(keys, view) < 0)
-    _, first = np.unique(keys[absent], return_index=True)
-    return absent[np.sort(first)]
+def _each_once(keys: NDArray[np.bytes_]) -> NDArray[np.int64]:
+    """Return the pictures of different content, in their order."""
+    _, first = np.unique(keys, return_index=True)
+    return np.sort(first)
 
 
 def _filled(pixels: Tensor, batch_size: int) -> Tensor:

@@ -91,17 +91,18 @@ def test_an_interrupted_computation_continues_to_the_same_features(data, tmp_pat
     np.testing.assert_array_equal(read(data, extractor_of()), read(whole, extractor_of()))
 
 
-def test_three_processes_compute_what_one_does(data, tmp_path):
+@pytest.mark.parametrize("at_once", [True, False], ids=["all at once", "each when the one before is done"])
+def test_three_processes_compute_what_one_does(data, tmp_path, at_once):
     alone = shutil.copytree(data, tmp_path / "alone")
     compute(alone, extractor_of())
     keys, counts = picture_keys(data, read_manifest(data)), []
     pictures = Pictures.of_dataset(data, read_manifest(data))
     extractor = extractor_of()
-    shares = [extractor.cache(data).read() for _ in range(3)]
-    # All three begin at once: each finds that all is missing.
+    shares = [extractor.cache(data).read() for _ in range(3)] if at_once else None
     for rank in range(3):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(FeatureCache, "read", lambda cache, rank=rank: shares[rank])
+            if shares:
+                patch.setattr(FeatureCache, "read", lambda cache, rank=rank: shares[rank])
             counts.append(compute_features(extractor, data, keys, pictures, Work(8, 0, World(rank, 3))).pictures)
     assert counts == [20, 20, 20]
     np.testing.assert_array_equal(read(data, extractor), read(alone, extractor))
