@@ -18,10 +18,11 @@ from geocells.sphere import distance_km, geoscore
 from infer.decode.point import answer_points, refined_points
 from infer.evaluate.measure import split_photos
 from infer.evaluate.metrics import mean_interval, median_interval
-from infer.model import Model, load_model, network_files
-from infer.network.refiner import REFINE, Refiner, RefinerSpec
+from infer.model import Model, load_model
+from infer.network.refiner import Refiner, RefinerSpec
 from infer.network.sphere import latlon_deg_of
 from infer.network.weights import load_network
+from infer.run_files import REFINE, network_files
 from train.calibrate import collect
 from train.config import RefineConfig
 from train.conformal import Calibration

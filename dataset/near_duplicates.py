@@ -34,14 +34,19 @@ def best_cache(data: Path, photos: pd.DataFrame) -> tuple[Features, NDArray[np.i
     """
     keys = picture_keys(data, photos[[name for name in COLUMNS if name in photos]])
     found = [(there := cache.read(), there.find(keys)) for cache in FeatureCache.all(data)]
-    covering = max(found, key=lambda each: int((each[1] >= 0).sum()), default=None)
+    # Of those that cover as much, the ones of all stages of a trunk, which tell more apart.
+    covering = max(found, key=lambda each: (int((each[1] >= 0).sum()), each[0].cache.width), default=None)
     if covering is None or not (covering[1] >= 0).any():
         raise ValueError(
             f"{data} holds no features of its photographs: make them with `python -m train features --data {data} --arch NAME`"
         )
     lacking = int((covering[1] < 0).sum())
     if lacking:
-        log.warning("%d of %d photographs have no features and are compared by nothing else", lacking, len(photos))
+        log.warning(
+            "%d of %d photographs have no features, so their near-duplicates are found by difference hashes alone: "
+            "`python -m train features --data %s` with --arch %s computes the rest",
+            *(lacking, len(photos), data, covering[0].cache.kind.arch),
+        )
     return covering
 
 

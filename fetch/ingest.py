@@ -124,7 +124,9 @@ def ingest(
         (out / JOURNAL).unlink(missing_ok=True)
         if not any(out.iterdir()):
             out.rmdir()
-        raise ValueError(f"no photograph can be used; {summary(rejections, len(rejections))}")
+        nowhere = any(rejection.reason.startswith("without coordinates") for rejection in rejections)
+        hint = "; a folder for each country needs none: --folder-names country" if nowhere else ""
+        raise ValueError(f"no photograph can be used; {summary(rejections, len(rejections))}{hint}")
     photos = _finish(out, rows, rejections, config, about or {})
     _remove_stale(out, known, set(photos["path"]))
     log.info(f"{out}: took {len(photos):,} photographs" + (f", {reused:,} of them stored before" if reused else ""))

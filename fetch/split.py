@@ -25,7 +25,8 @@ def run(config: SplitConfig) -> None:
         there, rows = best_cache(config.data, photos)
         known = np.flatnonzero(rows >= 0)
         alike = [known[pairs] for pairs in alike_by_features(there, rows[known])]
-        log.info("%d pairs are near-duplicates by features of %s", sum(map(len, alike)), there.cache.kind.arch)
+        kind, width = there.cache.kind, there.cache.width
+        log.info("near-duplicate pairs by %d features of %s: %d", width, kind.arch, sum(map(len, alike)))
     shares = {"test": config.test_share, "calibration": config.calibration_share}
     before = photos["split"].to_numpy()
     photos["split"] = assign_splits(photos, shares, config.split, config.seed, alike)

@@ -1,6 +1,5 @@
 """A run folder as a model: pixels in, one posterior over the tree out."""
 
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,18 +19,17 @@ from infer.network.coordinate_head import HEAD, CoordinateSpec, point_logits
 from infer.network.devices import autocast, choose_precision
 from infer.network.network import GeoNetwork, NetworkSpec
 from infer.network.offsets import HybridOffsets
-from infer.network.refiner import HYBRID, REFINE, Refiner, RefinerSpec, load_refiner
+from infer.network.refiner import HYBRID, Refiner, RefinerSpec, load_refiner
 from infer.network.sphere import latlon_deg_of
 from infer.network.transform import InputTransform
 from infer.network.weights import load_network
+from infer.run_files import REFINE, REGRESS, model_hash, network_files
 from label_maps.files import hierarchy_hash, read_hierarchy
 from label_maps.run_folder import read_run
-from plumbing.files import read_json, sha256
+from plumbing.files import read_json
 
 log = logging.getLogger(__name__)
 
-JOINT = "joint.safetensors"
-REGRESS = "regress.safetensors"
 TEMPERATURES = "temperatures.json"
 
 
@@ -264,37 +262,12 @@ def load_model(run: Path, device: torch.device, read_calibration: bool = True, p
     )
 
 
-def model_hash(record: Mapping[str, Any], files: Sequence[Path]) -> str:
-    """Return the SHA-256 over the label maps and weights of a run."""
-    return hashlib.sha256("".join([record["label_map_hash"], *map(sha256, files)]).encode()).hexdigest()
-
-
 def _temperatures(calibration: Mapping[str, Any], fusion: str, hierarchy: Hierarchy) -> tuple[float, ...]:
     try:
         fitted = calibration.get("temperatures", {}).get(fusion, {})
         return tuple(float(fitted.get(level, 1.0)) for level in hierarchy.level_names)
     except (AttributeError, TypeError, ValueError):
         raise ValueError(f"{TEMPERATURES} of the run is damaged: run `python -m train calibrate` again") from None
-
-
-def network_files(run: Path, hierarchy: Hierarchy) -> list[Path]:
-    """Return the weights that answer: the joint network where there is one, else one of each level, else that of a point.
-
-    Raises:
-        ValueError: a level has none.
-    """
-    if (run / JOINT).is_file():
-        return [run / JOINT]
-    files = [run / f"{level}.safetensors" for level in hierarchy.level_names]
-    if (run / REGRESS).is_file() and not any(path.is_file() for path in files):
-        return [run / REGRESS]
-    missing = [path.stem for path in files if not path.is_file()]
-    if missing:
-        raise ValueError(
-            f"{run} has no network for {', '.join(missing)}: train with `python -m train joint`, or each level with "
-            f"`python -m train level --level {missing[0]}`"
-        )
-    return files
 
 
 def check_fits(path: Path, spec: NetworkSpec, hierarchy: Hierarchy) -> None:

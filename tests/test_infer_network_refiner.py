@@ -15,7 +15,8 @@ from geocells.partitions.macro import MacroPartition, published_boxes
 from geocells.sphere import distance_km, latlon_deg, unit_vectors
 from infer.decode.point import CELLS_REFINED, answer_points, refined_points
 from infer.model import load_model
-from infer.network.refiner import REFINE, Refiner, RefinerSpec, save_refiner, widened_boxes
+from infer.network.refiner import Refiner, RefinerSpec, save_refiner, widened_boxes
+from infer.run_files import REFINE
 from label_maps.files import hierarchy_hash, read_hierarchy
 from plumbing.files import sha256
 

@@ -15,9 +15,10 @@ from geocells.sphere import unit_vectors
 from infer.config import EvaluateConfig, InferConfig
 from infer.evaluate.run import main as evaluate
 from infer.model import load_model
-from infer.network.refiner import REFINE, RefinerSpec
+from infer.network.refiner import RefinerSpec
 from infer.network.weights import load_network, save_network
 from infer.predict import main as infer
+from infer.run_files import REFINE
 from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
 from tests.tiny import joint_config

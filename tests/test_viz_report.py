@@ -13,6 +13,7 @@ from geocells import grid
 from infer.evaluate.calibration import calibration_error, error_if_perfect, reliability
 from infer.evaluate.coverage import covered
 from infer.network.weights import load_network, save_network
+from infer.run_files import model_hash
 from label_maps.files import read_hierarchy
 from plumbing.files import read_json, write_json
 from tests.browser import needs_chromium, screenshot, share_of
@@ -185,6 +186,16 @@ def test_each_evaluation_has_its_section_and_the_test_split_is_told_first(run):
     said = text_of(html_of(run))
     assert "Evaluation: calibration split, 55 photographs" in said
     assert "1,234 photographs of the test split" in said
+
+
+def test_figures_of_other_weights_than_the_run_has_now_are_marked(run, tmp_path, caplog):
+    own = model_hash(read_json(run / "run.json"), [run / "joint.safetensors"])
+    write_json(run / "evaluation_test.json", evaluation(model_hash=own))
+    assert "other weights" not in html_of(run)
+    write_json(run / "evaluation_test.json", evaluation(model_hash="0" * 64))
+    assert "evaluation_test.json is of other weights than the run has now" in text_of(html_of(run))
+    write_report(ReportConfig(run, tmp_path / "a.html"))
+    assert "evaluation_test.json is of other weights" in caplog.text
 
 
 def test_calibration_and_coverage_are_shown_where_they_were_measured(run):

@@ -10,11 +10,11 @@ from dataset.images import Pictures
 from dataset.manifest import read_manifest
 from dataset.picture_keys import COLUMNS, picture_keys
 from infer.features import Computed, Extractor, Work, compute_features
-from infer.model import network_files
 from infer.network.devices import activation_dtype, answering_precision
 from infer.network.network import GeoNetwork, NetworkSpec, check_image_size
 from infer.network.trunks import choose_trunk
 from infer.network.weights import load_network, load_pretrained
+from infer.run_files import network_files
 from label_maps.files import read_hierarchy
 from plumbing.world import World
 from train.distributed import own_device

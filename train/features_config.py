@@ -35,8 +35,9 @@ class FeaturesConfig:
     """Pixels a side of the square that the network sees; left out, what the trunk was trained on, 224 for random weights."""
     resize: Literal["auto", "squash", "crop"] = "auto"
     """How a picture fills that square, as `train joint` takes it."""
-    stages: bool = False
-    """Features of all stages of the trunk, which `--freeze-trunk` reads with a hidden layer; left out, those of its end."""
+    stages: bool = True
+    """Features of all stages of the trunk, which `--freeze-trunk` reads with a hidden layer; --no-stages computes those of its
+    end alone, which linear heads read (`--hidden 0`)."""
     split: tuple[str, ...] = ()
     """Splits to compute, such as train calibration; left out, all."""
     views: int = 0

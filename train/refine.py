@@ -16,12 +16,13 @@ from torch import Tensor
 from geocells.hierarchy import UNKNOWN, Hierarchy
 from geocells.sphere import EARTH_RADIUS_KM, distance_km, latlon_deg
 from infer.features import Extractor, Work, compute_features, writable
-from infer.model import check_fits, network_files
+from infer.model import check_fits
 from infer.network.devices import answering_precision, pick_device
 from infer.network.network import GeoNetwork, NetworkSpec
-from infer.network.refiner import REFINE, Refiner, RefinerSpec, save_refiner, widened_boxes
+from infer.network.refiner import Refiner, RefinerSpec, save_refiner, widened_boxes
 from infer.network.sphere import vectors_of
 from infer.network.weights import load_network
+from infer.run_files import REFINE, network_files
 from label_maps.files import hierarchy_hash, read_hierarchy
 from plumbing.files import sha256
 from plumbing.progress import progress

@@ -23,10 +23,11 @@ from geocells.partitions import QuadPartition
 from geocells.sphere import group_means
 from infer.config import ImportConfig
 from infer.decode.posterior import FUSIONS
-from infer.model import TEMPERATURES, model_hash, network_files
+from infer.model import TEMPERATURES
 from infer.network.network import GeoNetwork, NetworkSpec
 from infer.network.weight_files import read_state
 from infer.network.weights import save_network
+from infer.run_files import model_hash, network_files
 from label_maps.files import hierarchy_hash, write_hierarchy
 from label_maps.run_folder import begin_run, read_run
 from plumbing.files import write_json, write_text
@@ -282,9 +283,8 @@ def convert(
     unlike = [name for name, own in trunk.items() if name not in state or state[name].shape != own.shape]
     width = network.heads[f"L{level.number}"].state_dict()["weight"].shape[1]
     if unlike or weight is None or bias is None or len(head) != 2 or weight.shape[1] != width:
-        why = (
-            f"{len(unlike)} of its tensors are missing, such as {unlike[0]}" if unlike else "its last layer is another"
-        )
+        missing = f"{len(unlike)} of its tensors are missing, such as {next(iter(unlike), None)}"
+        why = missing if unlike else "its last layer is another"
         raise ValueError(f"{file} is no {arch} with one linear layer at its end ({why}): name another --arch")
     if len(weight) != len(level.cells) or len(bias) != len(level.cells):
         raise ValueError(f"{file} has {len(weight)} outputs but {level.source.name} has {len(level.cells)} classes")

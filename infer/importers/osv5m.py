@@ -31,13 +31,13 @@ from infer.importers.published import (
     without_photographs,
     write_run,
 )
-from infer.model import JOINT
 from infer.network.gallery import Layer
 from infer.network.libraries import hugging_face
 from infer.network.offsets import HybridOffsets
-from infer.network.refiner import HYBRID, REFINE, RefinerSpec, save_refiner
+from infer.network.refiner import HYBRID, RefinerSpec, save_refiner
 from infer.network.transform import InputTransform
 from infer.network.weight_files import read_state
+from infer.run_files import JOINT, REFINE
 from label_maps.files import hierarchy_hash
 from plumbing.files import sha256
 

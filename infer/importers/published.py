@@ -15,12 +15,12 @@ from geocells.hierarchy import UNKNOWN, Hierarchy, build_hierarchy
 from geocells.partitions import Partition
 from geocells.partitions.points import PointsPartition
 from infer.importers.clip_files import ClipFiles
-from infer.model import JOINT
 from infer.network.gallery import GallerySpec, Layer
 from infer.network.network import GeoNetwork, NetworkSpec
 from infer.network.transform import InputTransform
 from infer.network.trunks import choose_trunk
 from infer.network.weights import load_pretrained, save_network
+from infer.run_files import JOINT
 from label_maps.files import hierarchy_hash, write_hierarchy
 from label_maps.run_folder import begin_run
 

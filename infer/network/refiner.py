@@ -21,10 +21,10 @@ from geocells.hierarchy import UNKNOWN, Hierarchy
 from geocells.outlines import span_deg
 from infer.network.offsets import HybridOffsets
 from infer.network.sphere import vectors_of
+from infer.run_files import REFINE
 from label_maps.files import hierarchy_hash
 from plumbing.files import atomic_path, sha256
 
-REFINE = "refine.safetensors"
 EMBEDDED = 256
 """Numbers that a cell is embedded in."""
 HIDDEN = 512

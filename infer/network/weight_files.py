@@ -32,7 +32,8 @@ def find_weights(name: str) -> Path:
     except (metadata.PackageNotFoundError, ValueError):
         files = []
     if len(files) != 1:
-        brings = f"the package {name} brings {len(files)} files of weights" if files else f"there is no file {name}"
+        brings = f"the package {name} brings {len(files)} files of weights"
+        brings = brings if files else f"there is no file {name}, and no installed package of that name brings one"
         raise ValueError(f"--weights is pretrained, none, a file, or a package that brings one; {brings}")
     return Path(str(files[0].locate()))
 
@@ -72,6 +73,8 @@ def _refuse_other_kinds(path: Path) -> None:
     """
     with path.open("rb") as file:
         start = file.read(200).lstrip().lower()
+    if not start:
+        raise ValueError(f"{path} is empty, not weights: copy the file again")
     if start.startswith((b"<!doctype", b"<html", b"<?xml")):
         raise ValueError(f"{path} is a web page, not weights: download the file itself (its raw or `resolve` address)")
     if start.startswith(b"version https://git-lfs"):

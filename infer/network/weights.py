@@ -46,7 +46,10 @@ def load_pretrained(network: GeoNetwork, arch: str, weights: str) -> str:
     try:
         missing, unused = network.trunk.load_state_dict(state, strict=False)
     except RuntimeError as error:
-        raise ValueError(f"--weights {weights} does not fit {arch}: {str(error).splitlines()[-1].strip()}") from None
+        reason = str(error).splitlines()[-1].strip().rstrip(".")
+        raise ValueError(
+            f"--weights {weights} does not fit {arch}: {reason}; name the architecture that it is of (--arch)"
+        ) from None
     # Files older than this counter of batch norm lack it, and nothing reads it.
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     if missing or unused:

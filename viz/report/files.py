@@ -10,6 +10,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from geocells.hierarchy import Hierarchy
+from infer.run_files import REFINE, model_hash, network_files
 from label_maps.files import read_hierarchy
 from label_maps.run_folder import read_run
 from plumbing.files import read_json
@@ -49,6 +50,15 @@ class RunFiles:
     damaged_lines: int
     temperatures: Mapping[str, Any] | None
     evaluations: Mapping[str, Mapping[str, Any]]
+    model_hashes: frozenset[str] = frozenset()
+
+    @property
+    def outdated(self) -> list[str]:
+        """Return the names of evaluations of other weights than the run has now."""
+        made_by = {name: report.get("model_hash") for name, report in self.evaluations.items()}
+        return [
+            name for name, found in made_by.items() if self.model_hashes and found and found not in self.model_hashes
+        ]
 
 
 def read_files(run: Path) -> RunFiles:
@@ -59,9 +69,10 @@ def read_files(run: Path) -> RunFiles:
     """
     record = read_run(run)
     lines, damaged = read_metrics(run / METRICS)
+    hierarchy = read_hierarchy(run) if any(run.glob("label_maps/label_map_*.json")) else None
     return RunFiles(
         record=record,
-        hierarchy=read_hierarchy(run) if any(run.glob("label_maps/label_map_*.json")) else None,
+        hierarchy=hierarchy,
         networks=[_network(path) for path in sorted(run.glob("*.safetensors"))],
         training=last_trainings(lines),
         damaged_lines=damaged,
@@ -71,7 +82,18 @@ def read_files(run: Path) -> RunFiles:
             for path in sorted(run.glob("evaluation_*.json"))
             if (content := _evaluation(path)) is not None
         },
+        model_hashes=_model_hashes(run, record, hierarchy),
     )
+
+
+def _model_hashes(run: Path, record: Mapping[str, Any], hierarchy: Hierarchy | None) -> frozenset[str]:
+    """Return the hashes of the weights that answer now, with a refiner and without; none where a level has no network."""
+    try:
+        files = [] if hierarchy is None else network_files(run, hierarchy)
+    except ValueError:
+        files = []
+    refiner = [run / REFINE] if (run / REFINE).is_file() else []
+    return frozenset({model_hash(record, files), model_hash(record, [*files, *refiner])} if files else ())
 
 
 def _read(path: Path, needed: set[str], maker: str) -> Mapping[str, Any] | None:

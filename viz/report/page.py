@@ -35,6 +35,8 @@ def write_report(config: ReportConfig) -> None:
     """
     files = read_files(config.run)
     write_text(config.out, report_html(files))
+    for text in warnings(files):
+        log.warning("%s", text)
     splits = ", ".join(sorted(str(report["split"]) for report in files.evaluations.values())) or "none"
     log.info("%s has the report of %s; evaluated splits: %s", config.out, files.record["name"], splits)
 
@@ -68,7 +70,16 @@ def _header(files: RunFiles) -> str:
     trained = f"{counts['train']:,} training photographs" if "train" in counts else "photographs"
     said = f"Trained on {trained}{f' of {dataset}' if dataset else ''}; begun {record['created_at_utc']}."
     synthetic = f'<p class="warning">{SYNTHETIC}</p>' if record.get("synthetic") else ""
-    return f"<header><h1>{escape(str(record['name']))}</h1>{note(said)}{synthetic}{_tiles(files)}</header>"
+    outdated = "".join(f'<p class="warning">{escape(text)}</p>' for text in warnings(files))
+    return f"<header><h1>{escape(str(record['name']))}</h1>{note(said)}{synthetic}{outdated}{_tiles(files)}</header>"
+
+
+def warnings(files: RunFiles) -> list[str]:
+    """Return what keeps the figures of a report from being those of the run."""
+    return [
+        f"{name} is of other weights than the run has now: run `python -m train calibrate` and `python -m infer evaluate` again"
+        for name in files.outdated
+    ]
 
 
 def _tiles(files: RunFiles) -> str:
