@@ -24,9 +24,9 @@ from infer.network.sphere import latlon_deg_of
 from infer.network.weights import load_network
 from infer.run_files import REFINE, network_files
 from train.calibrate import collect
-from train.config import RefineConfig
 from train.conformal import Calibration
 from train.refine import examples, learn, new_refiner
+from train.refine_config import RefineConfig
 from train.setup import SPLITS_USED, labelled_splits
 
 CPU = torch.device("cpu")

@@ -13,9 +13,9 @@ from label_maps.files import read_hierarchy
 from tests.tiny import joint_config
 from train import heads as readout
 from train import loop as fit
-from train.config import RefineConfig
 from train.frozen import LEAST_STD, FeatureSource
 from train.refine import main as refine
+from train.refine_config import RefineConfig
 from train.setup import labelled_splits
 from train.tasks import train_joint
 from train.validate import validate

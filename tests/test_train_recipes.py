@@ -16,7 +16,8 @@ from infer.predict import main as infer
 from label_maps.config import LabelMapsConfig
 from plumbing.config import command, parse
 from tests.test_geocells_partitions import files  # noqa: F401
-from train.config import JointConfig, LevelConfig, RefineConfig, RegressConfig
+from train.config import JointConfig, LevelConfig, RegressConfig
+from train.refine_config import RefineConfig
 from train.sweep_config import SweepConfig
 
 ROOT = Path(__file__).parent.parent

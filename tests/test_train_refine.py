@@ -23,8 +23,9 @@ from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
 from tests.tiny import joint_config
 from train.calibrate import main as calibrate
-from train.config import CalibrateConfig, OptimConfig, RefineConfig
+from train.config import CalibrateConfig, OptimConfig
 from train.refine import Examples, learn, main, measure, new_refiner
+from train.refine_config import RefineConfig
 from train.tasks import train_joint
 
 CPU = torch.device("cpu")

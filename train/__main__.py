@@ -1,8 +1,9 @@
 """`python -m train VERB`: networks, features, heads, refiners, calibration and sweeps."""
 
 from plumbing.config import Commands, dispatch
-from train.config import CalibrateConfig, JointConfig, LevelConfig, RefineConfig, RegressConfig
+from train.config import CalibrateConfig, JointConfig, LevelConfig, RegressConfig
 from train.features_config import FeaturesConfig
+from train.refine_config import RefineConfig
 from train.sweep_config import SweepConfig
 
 COMMANDS: Commands = {

@@ -27,10 +27,10 @@ from label_maps.files import hierarchy_hash, read_hierarchy
 from plumbing.files import sha256
 from plumbing.progress import progress
 from plumbing.world import World
-from train.config import RefineConfig
 from train.coordinates import difference, great_circle_rad
 from train.data import LabelledPhotos
 from train.optim import after_epoch, after_step, build_schedule, optimizer_of
+from train.refine_config import RefineConfig
 from train.setup import SPLITS_USED, labelled_splits
 
 log = logging.getLogger(__name__)
