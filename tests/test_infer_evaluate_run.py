@@ -11,6 +11,7 @@ import shapely
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import top_k_accuracy_score
 
 from dataset.manifest import CLUES, coordinates, read_manifest, write_manifest
 from geocells.hierarchy import UNKNOWN
@@ -25,6 +26,7 @@ from infer.evaluate.measure import measure, split_photos
 from infer.evaluate.metrics import mean_interval
 from infer.evaluate.report import table
 from infer.evaluate.run import main
+from infer.evaluate.stated import class_probabilities
 from infer.model import Model, load_model
 from infer.prepared import Options, Prepared
 from train.calibrate import collect
@@ -65,6 +67,22 @@ def test_a_model_that_answers_the_truth_is_perfect(tiny, tiny_run, tmp_path, ora
     assert figures["geoscore"]["value"] > 4600
     for level in report["levels"].values():
         assert (level["top_1"]["value"], level["top_10"]["value"], level["in_a_known_cell"]) == (1.0, 1.0, 1.0)
+
+
+def test_top_k_of_every_level_is_that_of_scikit_learn_in_the_file_and_in_the_text(tiny, tiny_run, tmp_path, capsys):
+    report = evaluate(tiny, tiny_run, tmp_path / "e.json", split="train", fusion="product")
+    printed = capsys.readouterr().out
+    model, photos = load_model(tiny_run, CPU).with_choices("product", None), split_photos(tiny, "train")
+    _, scaled, _ = class_probabilities(model, tiny, photos, 3, 5, 0)
+    true = model.hierarchy.classes(coordinates(photos))[:, 3]
+    level = report["levels"]["L8"]
+    wanted = {k: top_k_accuracy_score(true, scaled, k=k, labels=range(6)) for k in (1, 3, 5)}
+    assert 0 < wanted[1] < wanted[3] < wanted[5] < 1
+    assert {k: level[f"top_{k}"]["value"] for k in wanted} == pytest.approx(wanted)
+    line = next(line for line in printed.splitlines() if line.startswith("L8"))
+    assert [float(share.rstrip("%")) for share in line.split()[2:11:3]] == pytest.approx(
+        [100 * wanted[k] for k in wanted], abs=0.06
+    )
 
 
 def test_figures_are_those_of_the_answers(tiny, tiny_run, tmp_path):

@@ -87,9 +87,11 @@ def test_a_training_leaves_a_network_its_checkpoints_and_its_metrics(tiny_run):
     }
     lines = metrics(tiny_run)
     assert [(line["name"], line["epoch"], line["step"]) for line in lines] == [("joint", 1, 4), ("joint", 2, 8)]
-    assert {"train/loss", "val/loss", "val/L8_top1", "val/L8_top10", "val/median_km", "val/geoscore", "lr"} <= set(
-        lines[0]
-    )
+    tops = {f"val/L8_top{k}" for k in (1, 3, 5, 10)}
+    assert {"train/loss", "val/loss", *tops, "val/median_km", "val/geoscore", "lr"} <= set(lines[0])
+    shares = [lines[0][f"val/L8_top{k}"] for k in (1, 3, 5, 10)]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
 
 
 def test_what_it_learns_is_the_colours(tiny, run):

@@ -110,6 +110,16 @@ def test_figures_stand_beside_chance_with_their_intervals(run):
     assert "Clue oracle" not in said
 
 
+def test_levels_have_top_1_to_top_10_and_what_an_older_file_lacks_is_left_blank(run):
+    assert "Among best 10 True cell is a class L1 4 50.0% 45.0–55.0 90.0% 81.0–99.0 97.0%" in text_of(html_of(run))
+    report = evaluation()
+    report["levels"]["L1"] |= {"top_3": figure(0.6), "top_5": figure(0.8)}
+    write_json(run / "evaluation_test.json", report)
+    said = text_of(html_of(run))
+    assert "Best cell right Among best 3 Among best 5 Among best 10" in said
+    assert "L1 4 50.0% 45.0–55.0 60.0% 54.0–66.0 80.0% 72.0–88.0 90.0% 81.0–99.0 97.0%" in said
+
+
 def test_the_oracle_has_a_column_where_it_was_measured(run):
     report = evaluation()
     report["answers"]["clue oracle"] = report["answers"]["model"]

@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from geocells.sphere import distance_km, geoscore
+from infer.evaluate.metrics import TOP
 from plumbing.world import World
 from train.coordinates import AnyObjective
 from train.data import InOrder, LabelledPhotos, PixelSource, readable
@@ -76,7 +77,7 @@ def validate(
         away = np.where(ranks[:, -1] == 0, 0.0, FAR_SIDE_KM)
     metrics = {"val/loss": loss}
     for name, of_level, counted in zip(check.level_names, ranks.T, check.photos.counted(check.levels).T, strict=True):
-        for k in (1, 10):
+        for k in TOP:
             metrics[f"val/{name}_top{k}"] = float((of_level[counted] < k).mean()) if counted.any() else 0.0
     return {**metrics, "val/median_km": float(np.median(away)), "val/geoscore": float(geoscore(away).mean())}
 

@@ -16,9 +16,7 @@ from geocells.hierarchy import UNKNOWN
 from infer.decode.class_sets import set_members
 from infer.evaluate.calibration import calibration_error_interval, error_if_perfect, reliability
 from infer.evaluate.coverage import covered
-from infer.evaluate.metrics import group_draws, group_members, mean_interval, mean_intervals
-
-TOP = (1, 3, 5, 10)
+from infer.evaluate.metrics import TOP, group_draws, group_members, mean_interval, mean_intervals
 
 
 def class_figures(

@@ -15,6 +15,9 @@ from geocells.sphere import GEOSCORE_SCALE_KM, geoscore
 RADII_KM = (1, 25, 200, 750, 2500)
 """Street, city, region, country and continent, since Hays and Efros 2008; a distance equal to the radius counts."""
 
+TOP = (1, 3, 5, 10)
+"""How many of the best classes may hold the true one, wherever that is counted."""
+
 RESAMPLES = 1000
 CHUNK = 4_000_000
 

@@ -5,9 +5,8 @@ from typing import Any
 
 from infer.evaluate.benchmarks import published_lines
 from infer.evaluate.leakage import leak_line
-from infer.evaluate.metrics import RADII_KM
+from infer.evaluate.metrics import RADII_KM, TOP
 
-TOP = (1, 3, 5, 10)
 ORDER = ("chance", "one place", "cell prior", "neighbour", "model", "clue oracle")
 """By how well they know the place."""
 Report = Mapping[str, Any]
@@ -49,10 +48,11 @@ def _answer_lines(answers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _level_lines(levels: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    yield f"{'level':<12} {'classes':>8} {'top-1':>20} {'top-10':>20} {'true cell known':>16}"
+    head = "".join(f"{f'top-{k}':>21}" for k in TOP)
+    yield f"{'level':<12} {'classes':>8}{head} {'true cell known':>16}"
     for name, level in levels.items():
-        first, tenth = _share(level["top_1"]), _share(level["top_10"])
-        yield f"{name:<12} {level['classes']:>8,} {first:>20} {tenth:>20} {level['in_a_known_cell']:>16.1%}"
+        shares = "".join(f"{_share(level[f'top_{k}']):>21}" for k in TOP)
+        yield f"{name:<12} {level['classes']:>8,}{shares} {level['in_a_known_cell']:>16.1%}"
 
 
 def country_lines(figures: Mapping[str, Any] | None) -> list[str]:

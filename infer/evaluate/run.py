@@ -25,6 +25,7 @@ from infer.evaluate.baselines import best_constant, chance, clue_oracle, read_cl
 from infer.evaluate.calibration import CalibrationMeter
 from infer.evaluate.measure import Measured, measure, only_stated, split_photos, trained_ids
 from infer.evaluate.metrics import (
+    TOP,
     distance_figures,
     macro_average,
     mean_intervals,
@@ -42,7 +43,6 @@ from plumbing.version import VERSION, git_commit, now_utc
 
 log = logging.getLogger(__name__)
 
-TOP = (1, 10)
 ERROR_LEVEL = 5
 """Level of the cells that errors are told for: 1,024 over the world, as a small map shows them."""
 
@@ -196,7 +196,7 @@ def _figures(
 
 
 def _levels(model: Model, measured: Measured, group: NDArray[np.int64], seed: int) -> dict[str, Any]:
-    """Return per level top-1 and top-10 of the posterior, and the share of photographs whose true cell is a class."""
+    """Return per level top-1 to top-10 of the posterior, and the share of photographs whose true cell is a class."""
     levels: dict[str, Any] = {}
     for column, (name, size) in enumerate(zip(model.hierarchy.level_names, model.hierarchy.sizes(), strict=True)):
         ranks = measured.ranks[:, column]

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
+from infer.evaluate.metrics import TOP
 from viz.report.classes import classes_html
 from viz.report.confidence import calibration_table, regions_table, search_table
 from viz.report.parts import BEST_GEOSCORE, bar, kilometres, measured, missing, note, section, table
@@ -24,6 +25,8 @@ DIFFERENCES = {
     "mean_km": "Mean error, km",
     "nearer": "Answer nearer",
 }
+TOP_WORDS = {"top_1": "Best cell right", **{f"top_{k}": f"Among best {k}" for k in TOP[1:]}}
+"""Version 0.1.0 wrote the first and the last."""
 FIGURES = {"geoscore": "GeoScore, of 5,000", "median_km": "Median error", "mean_km": "Mean error"}
 GROUPS = {"training_photographs_nearby": "Photographs", "latitude": "Degrees north", "country": "Country"}
 """Ways of grouping that come first, and the heads of their tables."""
@@ -182,13 +185,12 @@ def _levels(levels: Mapping[str, Mapping[str, Any]]) -> str:
         [
             escape(name),
             f"{level['classes']:,}",
-            measured("top_1", level["top_1"]),
-            measured("top_10", level["top_10"]),
+            *(measured(top, level[top]) if top in level else "" for top in TOP_WORDS),
             f"{level['in_a_known_cell']:.1%}{bar(level['in_a_known_cell'])}",
         ]
         for name, level in levels.items()
     ]
-    head = ["Level", "Classes", "Best cell right", "Among best 10", "True cell is a class"]
+    head = ["Level", "Classes", *TOP_WORDS.values(), "True cell is a class"]
     return f"<h3>By level</h3>{table(head, rows)}"
 
 
