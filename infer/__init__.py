@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from infer.prediction import Cell, LevelPrediction, MetadataLocation, Prediction, Provenance, Region
-    from infer.predictor import Predictions, Predictor, load
+    from infer.predictions import Predictions
+    from infer.predictor import Predictor, load
 
 __all__ = [
     "Cell",

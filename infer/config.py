@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from tyro.conf import Positional, arg
 
+from infer.decode.greedy_rule import PUBLISHED_K, PUBLISHED_THRESHOLDS, GreedyRule
 from plumbing.addresses import check_tiles
 from plumbing.flags import Folder, Groups, LevelName, Renamed, Share
 from plumbing.rules import Rule, check_rules, excludes, needs
@@ -65,6 +66,33 @@ class AnswerConfig:
         check_rules(self)
 
 
+@dataclass(frozen=True, kw_only=True)
+class GreedyConfig:
+    """The numbers of the greedy rule."""
+
+    GROUPS: ClassVar[Groups] = {"what is answered": "greedy_thresholds greedy_k"}
+
+    greedy_thresholds: Annotated[tuple[Share, ...], arg(metavar="0..1")] = PUBLISHED_THRESHOLDS
+    """With --fusion greedy: least probabilities of a level's best cell, descending, by which --greedy-k is chosen. The
+    defaults are the published ones."""
+    greedy_k: tuple[int, ...] = PUBLISHED_K
+    """With --fusion greedy: of how many best cells the children are kept, one number for each of --greedy-thresholds and a last
+    one for a lower probability."""
+
+    @property
+    def greedy(self) -> GreedyRule:
+        """Return both as the rule that they are.
+
+        Raises:
+            ValueError: lengths or order do not fit.
+        """
+        return GreedyRule(self.greedy_thresholds, self.greedy_k)
+
+
+NEEDS_GREEDY = needs("greedy_thresholds greedy_k", "fusion", "greedy")
+"""The numbers of the greedy rule have an effect on that rule alone."""
+
+
 BULK_WITHOUT = (
     "coverage places confidence coarsest same_place same_place_temperature explain data formats embeddings sidecars strip mass top "
     "maps tiles"
@@ -73,12 +101,12 @@ BULK_WITHOUT = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class InferConfig(AnswerConfig):
+class InferConfig(GreedyConfig, AnswerConfig):
     """Say where photographs were taken: a probability for every cell, a point, a map. A hypothesis, not proof."""
 
     GROUPS: ClassVar[Groups] = {
         "photographs and run": "photos run split limit",
-        "what is answered": "fusion point same_place same_place_temperature mass top",
+        "what is answered": "fusion greedy_thresholds greedy_k point same_place same_place_temperature mass top",
         "prior knowledge": "",
         "files written": "out maps tiles formats embeddings sidecars strip bulk",
         "explanation": "explain data",
@@ -87,6 +115,7 @@ class InferConfig(AnswerConfig):
     RULES: ClassVar[tuple[Rule, ...]] = (
         excludes("bulk", BULK_WITHOUT, why="answers with points and best cells alone"),
         *AnswerConfig.RULES,
+        NEEDS_GREEDY,
         needs("same_place_temperature", "same_place"),
         needs("data", "explain"),
         needs("tiles", "maps"),
@@ -156,6 +185,7 @@ class InferConfig(AnswerConfig):
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         super().__post_init__()
+        _ = self.greedy
         if not self.photos:
             raise ValueError(
                 "no photographs given: name files or folders, such as `python -m infer predict photo.jpg --run RUN`"
@@ -208,16 +238,17 @@ def _check_listing(mass: float, top: int) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateConfig:
+class EvaluateConfig(GreedyConfig):
     """Measure a run on a split of a dataset: kilometres, GeoScore and classes, with 95 % cluster-bootstrap intervals."""
 
     GROUPS: ClassVar[Groups] = {
         "photographs and run": "data run split",
-        "what is answered": "fusion point",
+        "what is answered": "fusion greedy_thresholds greedy_k point",
         "what is measured": "coverage places against baselines benchmark trained_on geoscore_scale_km seed",
         "files written": "out",
         "speed": "batch_size workers precision device",
     }
+    RULES: ClassVar[tuple[Rule, ...]] = (NEEDS_GREEDY,)
     RENAMED: ClassVar[Renamed] = RENAMED_VALUES
 
     data: Path
@@ -268,19 +299,25 @@ class EvaluateConfig:
         if self.geoscore_scale_km <= 0:
             raise ValueError(f"--geoscore-scale-km must be above 0, got {self.geoscore_scale_km:g}")
         _check_speed(self.batch_size, self.workers)
+        _ = self.greedy
+        check_rules(self)
 
 
 @dataclass(frozen=True, kw_only=True)
-class AppConfig(AnswerConfig):
+class AppConfig(GreedyConfig, AnswerConfig):
     """Serve a page that answers for photographs in the browser, with an API; this needs gradio (pip install gradio)."""
 
     GROUPS: ClassVar[Groups] = {
         "serving": "host port",
-        "what is answered": "fusion point mass top",
+        "what is answered": "fusion greedy_thresholds greedy_k point mass top",
         "prior knowledge": "",
         "speed": "precision device",
     }
-    RULES: ClassVar[tuple[Rule, ...]] = (needs("coarsest", "confidence"), needs("places", "coverage confidence"))
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        needs("coarsest", "confidence"),
+        needs("places", "coverage confidence"),
+        NEEDS_GREEDY,
+    )
     RENAMED: ClassVar[Renamed] = RENAMED_VALUES
 
     run: Path
@@ -308,6 +345,7 @@ class AppConfig(AnswerConfig):
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         super().__post_init__()
+        _ = self.greedy
         if not 1 <= self.port <= 65_535:
             raise ValueError(f"--port is 1 to 65535, got {self.port}")
         _check_listing(self.mass, self.top)

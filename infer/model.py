@@ -13,6 +13,7 @@ from torch import Tensor
 
 from geocells.hierarchy import Hierarchy
 from infer.config import RENAMED_FUSIONS
+from infer.decode.greedy_rule import PUBLISHED_RULE, GreedyRule
 from infer.decode.point import POINTS, REFINED, REGRESSED, answer_points, center_vectors, refined_points
 from infer.decode.posterior import FUSIONS, Tree, fuse
 from infer.network.coordinate_head import HEAD, CoordinateSpec, point_logits
@@ -92,6 +93,7 @@ class Model:
         device: where it computes.
         precision: what its networks compute in, `float32` or `bfloat16`.
         calibrated_in: likewise when it was calibrated; None where that was not recorded.
+        greedy: numbers of the fusion `greedy`.
     """
 
     name: str
@@ -111,6 +113,7 @@ class Model:
     device: torch.device
     precision: str
     calibrated_in: str | None
+    greedy: GreedyRule = PUBLISHED_RULE
 
     @property
     def point_methods(self) -> tuple[str, ...]:
@@ -148,15 +151,18 @@ class Model:
     @torch.inference_mode()
     def posterior(self, logits: Sequence[Tensor]) -> list[Tensor]:
         """Return the tree posterior, (B, classes) log probabilities per level."""
-        return fuse(self.tree, logits, self.temperatures[self.fusion], self.fusion)
+        return fuse(self.tree, logits, self.temperatures[self.fusion], self.fusion, self.greedy)
 
-    def with_choices(self, fusion: str | None, point: str | None, bounded: bool = False) -> "Model":
+    def with_choices(
+        self, fusion: str | None, point: str | None, bounded: bool = False, greedy: GreedyRule | None = None
+    ) -> "Model":
         """Return the model with another fusion or point where one is given.
 
         Args:
             fusion: how levels are combined.
             point: how one point is chosen.
             bounded: whether the place is known to lie in some area, which a regressed coordinate knows nothing of.
+            greedy: numbers of the fusion `greedy`; those it has when None.
 
         Raises:
             ValueError: the run has no such point, or it cannot be bounded.
@@ -176,7 +182,7 @@ class Model:
                 f"--point {point}: {self.name} has {lacks.get(point, 'no such point')}; its points are "
                 f"{', '.join(self.point_methods)}"
             )
-        return replace(self, fusion=fusion or self.fusion, point=point or self.point)
+        return replace(self, fusion=fusion or self.fusion, point=point or self.point, greedy=greedy or self.greedy)
 
     @torch.inference_mode()
     def points(self, posterior: Sequence[Tensor], seen: NetworkOutput | None = None) -> NDArray[np.float64]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 
@@ -19,6 +18,7 @@ from infer.answer import Extras, one_prediction
 from infer.config import IN_DISTRIBUTION, Precision
 from infer.decode.conformal import read_conformal
 from infer.decode.countries import LeafCountries
+from infer.decode.greedy_rule import PUBLISHED_K, PUBLISHED_THRESHOLDS
 from infer.decode.multi_image import agreement, fuse_photographs
 from infer.decode.posterior import sum_up
 from infer.decode.prior import make_prior
@@ -30,79 +30,13 @@ from infer.model import Model, NetworkOutput, load_model
 from infer.network.devices import pick_device
 from infer.network.sphere import vectors_of
 from infer.prediction import Prediction
+from infer.predictions import Predictions
 from infer.prepared import Options, Prepared
 
 log = logging.getLogger(__name__)
 
 PREPARED = 8
 """Sets of options that a predictor keeps ready."""
-
-
-class Predictions(Iterable[Prediction]):
-    """Predictions of many images, in order, computed as they are read.
-
-    Those of a list or tuple of images are kept and can be read again, counted and indexed. Those of any other iterable are
-    passed on and forgotten, in constant memory; they can be read once.
-
-    Example:
-        >>> many = model.predict([photo, photo])
-        >>> len(many), many[0].point == many[1].point
-        (2, True)
-        >>> list(many.to_dataframe()["headline"]) == [p.headline for p in many]
-        True
-    """
-
-    def __init__(self, source: Iterator[Prediction], kept: bool) -> None:
-        """Wrap a stream; `kept` says whether its predictions stay."""
-        self._source, self._kept = source, kept
-        self._read: list[Prediction] = []
-        self._finished = False
-
-    def __repr__(self) -> str:
-        """Return how many were read so far."""
-        kept = f"{len(self._read)} read" if self._kept else "a stream"
-        return f"<Predictions: {kept}; list(predictions) or predictions.to_dataframe() reads all>"
-
-    def __iter__(self) -> Iterator[Prediction]:
-        """Yield the predictions in the order of the images.
-
-        Raises:
-            ValueError: those of a stream were read before.
-        """
-        if self._finished and not self._kept:
-            raise ValueError(
-                "these predictions of a stream were read once and are gone: keep them, as in list(predictions)"
-            )
-        yield from self._read
-        for prediction in self._source:
-            if self._kept:
-                self._read.append(prediction)
-            yield prediction
-        self._finished = True
-
-    def __len__(self) -> int:
-        """Return how many there are, of a list or tuple of images.
-
-        Raises:
-            TypeError: they are those of a stream.
-        """
-        if not self._kept:
-            raise TypeError("the predictions of a stream have no length: make a list of them")
-        return sum(1 for _ in self)
-
-    def __getitem__(self, index: int) -> Prediction:
-        """Return one prediction of a list or tuple of images."""
-        if not self._kept:
-            raise TypeError("the predictions of a stream have no index: make a list of them")
-        return [prediction for prediction in self][index]  # noqa: C416 (list() would ask for the length first)
-
-    def to_dataframe(self) -> pd.DataFrame:
-        """Return one row for each prediction, with the columns of predictions.csv."""
-        return pd.DataFrame([prediction.to_row() for prediction in self])
-
-    def to_geojson(self) -> dict[str, Any]:
-        """Return the points and regions of all predictions as one GeoJSON feature collection."""
-        return {"type": "FeatureCollection", "features": [f for p in self for f in p.to_geojson()["features"]]}
 
 
 class Predictor:
@@ -145,6 +79,8 @@ class Predictor:
         places: str = IN_DISTRIBUTION,
         fusion: str | None = None,
         point: str | None = None,
+        greedy_thresholds: Sequence[float] = PUBLISHED_THRESHOLDS,
+        greedy_k: Sequence[int] = PUBLISHED_K,
         same_place: bool = False,
         same_place_temperature: float = 2.0,
         mass: float = 0.9,
@@ -165,6 +101,8 @@ class Predictor:
             places: `in-distribution`, or `unseen` for cities without training photographs.
             fusion: `chain`, `product` or `greedy`; what the calibration split preferred when None.
             point: how the point is chosen; what the calibration split preferred when None.
+            greedy_thresholds: with fusion `greedy`, least probabilities of a level's best cell, descending.
+            greedy_k: with fusion `greedy`, of how many best cells the children are kept for each, and below the last.
             same_place: all images show one place, and one prediction answers for all of them.
             same_place_temperature: 1 takes them as independent, their number takes them as one.
             mass: per level, the fewest cells that hold this share of the probability are listed.
@@ -190,6 +128,8 @@ class Predictor:
             places=places,  # type: ignore[arg-type]
             fusion=fusion,  # type: ignore[arg-type]
             point=point,  # type: ignore[arg-type]
+            greedy_thresholds=tuple(greedy_thresholds),
+            greedy_k=tuple(greedy_k),
             same_place=same_place,
             same_place_temperature=same_place_temperature,
             mass=mass,
@@ -227,7 +167,8 @@ class Predictor:
             return self._prepared[key]
 
     def _prepare(self, options: Options) -> Prepared:
-        model = self.model.with_choices(options.fusion, options.point, bool(options.within or options.exclude))
+        bounded = bool(options.within or options.exclude)
+        model = self.model.with_choices(options.fusion, options.point, bounded, options.greedy)
         if (options.within or options.exclude) and not model.hierarchy.placed:
             raise ValueError(
                 f"--within and --exclude: the classes of {model.name} are labels without places, which lie in no area: leave "

@@ -2,19 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from infer.config import UNSEEN, AnswerConfig, Fusion, Point
+from infer.config import NEEDS_GREEDY, UNSEEN, AnswerConfig, Fusion, GreedyConfig, Point
 from infer.decode.conformal import ConformalCalibration
 from infer.decode.countries import LeafCountries
 from infer.decode.posterior import likeliest
 from infer.decode.prior import Prior, restrict
 from infer.decode.region_finder import RegionFinder
 from infer.model import Model, NetworkOutput
+from plumbing.rules import Rule
 
 FEW_GROUPS = 30
 """With fewer groups of calibration photographs, an answer says that its confidence is not to be relied on."""
@@ -23,8 +24,10 @@ FEW_CELLS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(AnswerConfig):
+class Options(GreedyConfig, AnswerConfig):
     """What is asked of each photograph; the fields are those of the flags of `python -m infer predict`."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (*AnswerConfig.RULES, NEEDS_GREEDY)
 
     fusion: Fusion | None = None
     point: Point | None = None
@@ -32,6 +35,11 @@ class Options(AnswerConfig):
     same_place_temperature: float = 2.0
     mass: float = 0.9
     top: int = 100
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        super().__post_init__()
+        _ = self.greedy
 
     @classmethod
     def of(cls, config: Any) -> "Options":
@@ -179,6 +187,7 @@ class Prepared:
             )
         without = ["several photographs of one place"] if self.options.same_place else []
         without += ["knowledge of an area"] if self.prior is not None else []
+        without += [] if self.model.greedy.published else ["changed numbers of the greedy rule"]
         if without and self.conformal is not None:
             found.append(
                 f"confidence and coverage are approximate here: they were calibrated without {' and '.join(without)}"

@@ -70,3 +70,21 @@ def test_a_split_of_a_dataset_is_taken(tmp_path):
 def test_the_name_that_greedy_had_is_refused_naming_greedy(config):
     with pytest.raises(ValueError, match=r"got 'seed'; seed is now called greedy$"):
         parse(config, "x", ["--fusion", "seed"])
+
+
+@pytest.mark.parametrize(
+    ("config", "given"),
+    [(InferConfig, ["photo.jpg"]), (EvaluateConfig, ["--data", "data"]), (AppConfig, [])],
+)
+def test_numbers_of_the_greedy_rule_are_taken_with_it_and_refused_without(config, given):
+    numbers = ["--greedy-thresholds", "0.9", "0.5", "--greedy-k", "1", "4", "8"]
+    parsed = parse(config, "x", [*given, "--run", "run", "--fusion", "greedy", *numbers])
+    assert (parsed.greedy_thresholds, parsed.greedy_k) == ((0.9, 0.5), (1, 4, 8))
+    assert parse(config, "x", [*given, "--run", "run"]).greedy.to_dict() == {
+        "thresholds": [0.85, 0.65, 0.4],
+        "k": [1, 2, 3, 6],
+    }
+    with pytest.raises(ValueError, match="have no effect without --fusion greedy"):
+        parse(config, "x", [*given, "--run", "run", *numbers])
+    with pytest.raises(ValueError, match="takes one number more"):
+        parse(config, "x", [*given, "--run", "run", "--fusion", "greedy", "--greedy-k", "1", "2"])

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from geocells.hierarchy import build_hierarchy
 from geocells.partitions import QuadPartition
+from infer.decode.greedy_rule import GreedyRule
 from infer.decode.posterior import (
     FUSIONS,
     Tree,
@@ -15,9 +16,9 @@ from infer.decode.posterior import (
     chain,
     family_log_softmax,
     fuse,
+    greedily_kept,
     greedy,
     product,
-    published_k,
 )
 
 
@@ -114,13 +115,13 @@ def test_the_published_rule_is_reproduced_one_photograph_and_one_cell_at_a_time(
             np.testing.assert_allclose(posterior[level][photo].exp().numpy(), expected, rtol=1e-3, atol=1e-6)
 
 
-def _published(logits, tree):
+def _published(logits, tree, thresholds=(0.85, 0.65, 0.40), numbers=(1, 2, 3, 6)):
     """The rule as its authors run it: a loop over kept parents, dictionaries of scores, a softmax over what is there."""
     probability = _softmax(logits[0][None])[0]
     answer = [probability]
     for level, parents in enumerate(tree.parent_class, start=1):
         confidence = max(probability)
-        k = 1 if confidence >= 0.85 else 2 if confidence >= 0.65 else 3 if confidence >= 0.40 else 6
+        k = next((n for t, n in zip(thresholds, numbers, strict=False) if confidence >= t), numbers[-1])
         best = sorted(range(len(probability)), key=lambda c: -probability[c])[: min(k, len(probability))]
         scores = {
             child: probability[parent] * logits[level][child]
@@ -137,15 +138,45 @@ def _published(logits, tree):
     return answer
 
 
+@given(trees(), st.integers(0, 99), st.data())
+def test_other_thresholds_and_k_are_those_of_the_rule_evaluated_by_hand(tree, number, data):
+    cuts = st.sampled_from([0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9])
+    thresholds = tuple(sorted(data.draw(st.sets(cuts, max_size=4)), reverse=True))
+    counts = st.lists(st.integers(1, 8), min_size=len(thresholds) + 1, max_size=len(thresholds) + 1)
+    numbers = tuple(sorted(data.draw(counts)))
+    logits = [z[:1] for z in logits_of(tree, number)]
+    posterior = fuse(tree, logits, (1.0,) * len(tree.sizes), "greedy", GreedyRule(thresholds, numbers))
+    literal = _published([z[0].double().numpy() for z in logits], tree, thresholds, numbers)
+    for answered, expected in zip(posterior, literal, strict=True):
+        np.testing.assert_allclose(answered[0].exp().numpy(), expected, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "k", "said"),
+    [
+        ((0.9, 0.5), (1, 2), "one number more than --greedy-thresholds"),
+        ((0.5, 0.9), (1, 2, 3), "descending order"),
+        ((0.9, 0.9), (1, 2, 3), "descending order"),
+        ((1.5,), (1, 2), "are probabilities"),
+        ((0.5,), (2, 1), "do not fall"),
+        ((0.5,), (0, 1), "1 or more"),
+        ((0.5,), (), "got none for 0.5"),
+    ],
+)
+def test_a_rule_whose_lengths_or_order_do_not_fit_is_refused(thresholds, k, said):
+    with pytest.raises(ValueError, match=said):
+        GreedyRule(thresholds, k)
+
+
 @pytest.mark.parametrize(("best", "k"), [(0.86, 1), (0.84, 2), (0.66, 2), (0.64, 3), (0.41, 3), (0.39, 6), (0.2, 6)])
 def test_the_published_rule_keeps_more_cells_the_less_sure_it_is(best, k):
     rest = np.linspace(1, 0.9, 9)
     probability = np.concatenate([[best], (1 - best) * rest / rest.sum()])
-    assert published_k(torch.tensor(probability)[None]).nonzero()[:, 1].tolist() == list(range(k))
+    assert greedily_kept(torch.tensor(probability)[None], GreedyRule()).nonzero()[:, 1].tolist() == list(range(k))
 
 
 def test_the_published_rule_keeps_all_of_fewer_cells_than_it_asks_for():
-    assert published_k(torch.full((2, 4), 0.25)).all()
+    assert greedily_kept(torch.full((2, 4), 0.25), GreedyRule()).all()
 
 
 @given(trees(), st.integers(0, 99), st.sampled_from([chain, product]))

@@ -94,6 +94,14 @@ def test_figures_are_those_of_the_answers(tiny, tiny_run, tmp_path):
     assert (report["fusion"], report["point"], report["split"]) == ("product", "top", "calibration")
 
 
+def test_the_report_says_the_numbers_of_the_greedy_rule(tiny, tiny_run, tmp_path, capsys):
+    numbers = {"greedy_thresholds": (0.9,), "greedy_k": (1, 5)}
+    report = evaluate(tiny, tiny_run, tmp_path / "e.json", fusion="greedy", **numbers)
+    assert report["greedy"] == {"thresholds": [0.9], "k": [1, 5]}
+    assert "fusion greedy (thresholds 0.9; k 1 5), point" in capsys.readouterr().out
+    assert evaluate(tiny, tiny_run, tmp_path / "e.json")["greedy"] is None
+
+
 def test_the_report_says_what_was_measured_on_what(tiny, tiny_run, tmp_path, capsys):
     report = evaluate(tiny, tiny_run, tmp_path / "e.json")
     assert set(report) >= {

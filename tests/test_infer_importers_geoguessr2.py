@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from geocells import grid
 from infer.config import ImportConfig
 from infer.decode.posterior import fuse
 from infer.importers.geoguessr2 import EMPTY_CELLS, main
+from infer.importers.geoguessr2_files import cell_text
 from infer.model import load_model
+from label_maps.files import hierarchy_hash
 from label_maps.run_folder import read_split
 
 ARCH = "shufflenet_v2_x0_5"
@@ -186,6 +189,66 @@ def test_it_does_without_temperatures_and_metadata(older, tmp_path):
     model = imported(folder, tmp_path)
     assert model.temperatures["greedy"] == (1.0, 1.0, 1.0)
     np.testing.assert_allclose(model.hierarchy.center_deg, grid_centers(model), atol=1e-6)
+
+
+SPELLINGS = {
+    "data/hierarchy_L{level}/": "_",
+    "data\\hierarchy_L{level}\\": "_",
+    "C:\\photos 3\\2\\x\\": "\\",
+    "./": "/",
+    "../grids/3x/": "/",
+}
+
+
+@pytest.mark.parametrize(("prefix", "separator"), SPELLINGS.items())
+def test_label_maps_name_cells_behind_any_folders(older, tmp_path, prefix, separator):
+    plain = imported(older[0], tmp_path / "plain")
+    for level in LEVELS:
+        respell = partial(respelled, prefix=prefix.format(level=level), separator=separator)
+        change(older[0] / "label_maps" / f"label_map_L{level}.pth", respell)
+    model = imported(older[0], tmp_path / "other")
+    assert hierarchy_hash(model.hierarchy) == hierarchy_hash(plain.hierarchy)
+    assert_same_networks(model, plain)
+
+
+def assert_same_networks(model, other):
+    for ours, theirs in zip(model.networks, other.networks, strict=True):
+        for own, same in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True):
+            assert torch.equal(own, same)
+
+
+def respelled(classes, prefix, separator):
+    return {prefix + name.replace("\\", "/").replace("/", separator): k for name, k in classes.items()}
+
+
+def test_the_cell_at_the_end_of_a_path_is_found_whole():
+    assert cell_text("data/hierarchy_L3/0_1_2") == "0_1_2"
+    assert cell_text("data/hierarchy_L3/0/1/2/") == "0/1/2"
+    assert cell_text(" .\\0\\1\\2") == "0/1/2"
+    assert cell_text("0/1_2") == "0/1_2"
+    assert cell_text("7/1/2") == "7/1/2"
+    assert cell_text("data/L3_0_1_2") == "data/L3_0_1_2"
+
+
+WRAPPERS = {
+    "bare": lambda state: state,
+    "state_dict": lambda state: {"state_dict": state, "epoch": 6},
+    "model_state_dict": lambda state: {"model_state_dict": state, "optimizer_state_dict": {}},
+    "parallel": lambda state: {"state_dict": {f"module.{name}": tensor for name, tensor in state.items()}},
+    "bare and parallel": lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
+    "compiled and parallel": lambda state: {f"module._orig_mod.{name}": tensor for name, tensor in state.items()},
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
+def test_weights_are_found_however_a_checkpoint_wraps_them(older, tmp_path, wrap):
+    plain = imported(older[0], tmp_path / "plain")
+    for level in LEVELS:
+        change(
+            older[0] / "models" / f"hierarchy_L{level}.pth",
+            lambda content: wrap(content.get("model_state_dict", content)),
+        )
+    assert_same_networks(imported(older[0], tmp_path / "other"), plain)
 
 
 def grid_centers(model):

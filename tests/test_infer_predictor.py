@@ -229,3 +229,19 @@ def test_bytes_with_exif_are_compared_with_what_it_says(model, photos):
         pytest.approx(-33.8667, abs=1e-3),
         pytest.approx(151.2),
     )
+
+
+def test_the_greedy_rule_takes_its_numbers_and_the_answer_says_them(model, photos):
+    p = model.predict(photos[0], fusion="greedy", greedy_thresholds=[0.9], greedy_k=[1, 1], mass=1)
+    options = p.to_dict()["provenance"]["options"]
+    assert (options["greedy_thresholds"], options["greedy_k"]) == ([0.9], [1, 1])
+    parents = {cell.id.rsplit("/", 2)[0] for cell in p.levels["L3"].cells if cell.probability > 0}
+    assert parents == {p.levels["L1"].best.id}
+    assert Prediction.from_dict(p.to_dict()).to_dict() == p.to_dict()
+
+
+def test_numbers_of_the_greedy_rule_are_refused_without_it(model, photos):
+    with pytest.raises(ValueError, match="--greedy-k 1 2 3 4 has no effect without --fusion greedy"):
+        model.predict(photos[0], greedy_k=(1, 2, 3, 4))
+    with pytest.raises(ValueError, match="takes one number more"):
+        model.predict(photos[0], fusion="greedy", greedy_k=(1, 2))

@@ -4,8 +4,9 @@ A tree posterior is one (B, classes) tensor of natural-log probabilities per lev
 one, and a cell has the sum of its children.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from geocells.hierarchy import UNKNOWN, Hierarchy
 from infer.config import RENAMED_FUSIONS
+from infer.decode.greedy_rule import PUBLISHED_RULE, GreedyRule
 
 FUSIONS = ("chain", "product", "greedy")
 
@@ -88,38 +90,58 @@ def _sum_children(log_probability: Tensor, parent_class: Tensor, parents: int) -
     return highest + highest.new_zeros(highest.shape).index_add(1, parent_class, shares).log()
 
 
-def greedy(tree: Tree, logits: Sequence[Tensor]) -> list[Tensor]:
-    """Return the published greedy rule: the children of the k best cells compete by parent probability times logit.
+def greedy(tree: Tree, logits: Sequence[Tensor], rule: GreedyRule = PUBLISHED_RULE) -> list[Tensor]:
+    """Return the greedy rule: the children of the k best cells compete by parent probability times logit.
 
-    k is 1, 2, 3 or 6 for a best probability of at least 0.85, 0.65, 0.40 or less (`published_k`). It multiplies logits
+    As published, k is 1, 2, 3 or 6 for a best probability of at least 0.85, 0.65, 0.40 or less. The rule multiplies logits
     by probabilities, which inverts the order of negative logits; it is here for comparison. Cells cut have
     probability zero, so a level need not agree with the next.
+
+    Args:
+        tree: the hierarchy.
+        logits: (B, classes) per level, each divided by its temperature.
+        rule: its thresholds and numbers of cells; the published ones when left out.
     """
     posterior = [torch.log_softmax(logits[0], dim=1)]
     for level, parents in enumerate(tree.parent_class, start=1):
         above = posterior[-1].exp()
-        kept = published_k(above)
+        kept = greedily_kept(above, rule)
         mass = torch.where(kept, above, 0).index_select(1, parents)
         masked = (mass * logits[level]).masked_fill(~kept.index_select(1, parents), -torch.inf)
         posterior.append(torch.log_softmax(masked, dim=1))
     return posterior
 
 
-def published_k(probability: Tensor) -> Tensor:
-    """Mark the cells that the published rule keeps of (B, classes) probabilities, all where there are fewer than k."""
+def greedily_kept(probability: Tensor, rule: GreedyRule) -> Tensor:
+    """Mark the cells that the greedy rule keeps of (B, classes) probabilities, all where there are fewer than k."""
     best = probability.amax(dim=1)
-    k = 6 - 3 * (best >= 0.40).long() - (best >= 0.65).long() - (best >= 0.85).long()
+    k = torch.full_like(best, rule.k[-1], dtype=torch.long)
+    for threshold, count in zip(reversed(rule.thresholds), reversed(rule.k[:-1]), strict=True):
+        k = torch.where(best >= threshold, count, k)
     rank = probability.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
     return rank < k[:, None]
 
 
-def fuse(tree: Tree, logits: Sequence[Tensor], temperatures: Sequence[float], fusion: str) -> list[Tensor]:
+def fuse(
+    tree: Tree, logits: Sequence[Tensor], temperatures: Sequence[float], fusion: str, rule: GreedyRule = PUBLISHED_RULE
+) -> list[Tensor]:
     """Return the tree posterior of (B, classes) logits per level by the named rule.
+
+    Args:
+        tree: the hierarchy.
+        logits: (B, classes) per level.
+        temperatures: of each level.
+        fusion: one of FUSIONS.
+        rule: numbers of the greedy rule; the published ones when left out.
 
     Raises:
         ValueError: there is no such rule.
     """
-    rules = {"chain": chain, "product": product, "greedy": greedy}
+    rules: dict[str, Callable[[Tree, Sequence[Tensor]], list[Tensor]]] = {
+        "chain": chain,
+        "product": product,
+        "greedy": partial(greedy, rule=rule),
+    }
     if fusion not in rules:
         now = f"; it is now called {RENAMED_FUSIONS[fusion]}" if fusion in RENAMED_FUSIONS else ""
         raise ValueError(f"--fusion is one of {', '.join(FUSIONS)}, got {fusion!r}{now}")

@@ -139,7 +139,7 @@ class CalibrationMeter:
         latlon_deg: NDArray[np.float64],
     ) -> None:
         """Add photographs with their (B, levels) true classes and (B, 2) places."""
-        raw = fuse(self.model.tree, logits, (1.0,) * len(logits), self.model.fusion)
+        raw = fuse(self.model.tree, logits, (1.0,) * len(logits), self.model.fusion, self.model.greedy)
         for level, kept in enumerate(self.best):
             for which, right, tree in (("raw", "raw_right", raw), ("best", "right", posterior)):
                 best, cell = likeliest(tree[level])

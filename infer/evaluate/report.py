@@ -17,7 +17,7 @@ def table(report: Report) -> str:
     return "\n".join(
         [
             f"{report['run']} on the {report['split']} split: {_counts(report)}, split {report['split_hash'][:12]}, "
-            f"fusion {report['fusion']}, point {report['point']}; [95 % cluster-bootstrap interval, which resamples groups]",
+            f"fusion {fusion_words(report)}, point {report['point']}; [95 % cluster-bootstrap interval, which resamples groups]",
             *_answer_lines(report["answers"]),
             *_level_lines(report["levels"]),
             *country_lines(report.get("country_only")),
@@ -29,6 +29,15 @@ def table(report: Report) -> str:
             *_macro_lines(report["slices"]["country_macro_average"]),
         ]
     )
+
+
+def fusion_words(report: Report) -> str:
+    """Return the fusion of a report, with the numbers of the greedy rule."""
+    rule = report.get("greedy")
+    if not rule:
+        return str(report["fusion"])
+    thresholds, k = (" ".join(f"{value:g}" for value in rule[name]) for name in ("thresholds", "k"))
+    return f"{report['fusion']} (thresholds {thresholds}; k {k})"
 
 
 def _counts(of: Mapping[str, Any]) -> str:
@@ -72,7 +81,7 @@ def classes_table(report: Report) -> str:
     return "\n".join(
         [
             f"{report['run']} on the {report['split']} split: {_counts(report)}, level {report['level']} of "
-            f"{figures['classes']:,} classes, split {report['split_hash'][:12]}, fusion {report['fusion']}; [95 % "
+            f"{figures['classes']:,} classes, split {report['split_hash'][:12]}, fusion {fusion_words(report)}; [95 % "
             "cluster-bootstrap interval, which resamples groups]",
             *_class_lines(figures),
             *([f"coverage guarantee of sets: {report['guarantee']}"] if figures["sets"] else []),

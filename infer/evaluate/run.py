@@ -49,7 +49,7 @@ ERROR_LEVEL = 5
 
 def main(config: EvaluateConfig) -> None:
     """Measure, print and write."""
-    model = _loaded(config.run, config).with_choices(config.fusion, config.point)
+    model = _loaded(config.run, config).with_choices(config.fusion, config.point, greedy=config.greedy)
     if not model.answers_points or only_stated(config.data, config.split):
         evaluate_classes(model, config)
         return
@@ -79,6 +79,7 @@ def main(config: EvaluateConfig) -> None:
         "run": model.name,
         "model_hash": model.hash,
         "fusion": model.fusion,
+        "greedy": model.greedy.to_dict() if model.fusion == "greedy" else None,
         "point": model.point,
         "precision": model.precision,
         "split": config.split,

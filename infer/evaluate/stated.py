@@ -55,6 +55,7 @@ def evaluate_classes(model: Model, config: EvaluateConfig) -> None:
         "run": model.name,
         "model_hash": model.hash,
         "fusion": model.fusion,
+        "greedy": model.greedy.to_dict() if model.fusion == "greedy" else None,
         "split": config.split,
         "split_hash": content_hash(photos),
         "photographs": figures["photographs"],
@@ -130,7 +131,7 @@ def class_probabilities(
     raw, scaled, read = [], [], []
     outputs = network_outputs(model, Pictures.of_dataset(data, photos), batch_size, workers)
     for rows, output in progress(outputs, "answering", "batch", -(-len(photos) // batch_size)):
-        plain = fuse(model.tree, output.logits, (1.0,) * len(output.logits), model.fusion)
+        plain = fuse(model.tree, output.logits, (1.0,) * len(output.logits), model.fusion, model.greedy)
         raw.append(plain[level].exp().cpu().numpy())
         scaled.append(model.posterior(output.logits)[level].exp().cpu().numpy())
         read.append(rows)

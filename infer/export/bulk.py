@@ -147,7 +147,7 @@ def _device(name: str, world: World) -> str:
 def _begin(config: InferConfig, prepared: Prepared, bulk: Bulk, world: World) -> None:
     """Refuse to mix answers."""
     model, prior = prepared.model, prepared.prior
-    about = {
+    about: dict[str, Any] = {
         "version": VERSION,
         "run": model.name,
         "model_hash": model.hash,
@@ -161,6 +161,7 @@ def _begin(config: InferConfig, prepared: Prepared, bulk: Bulk, world: World) ->
         "photographs_hash": bulk.hash(),
         "part": PART,
     }
+    about |= {"greedy": model.greedy.to_dict()} if model.fusion == "greedy" and not model.greedy.published else {}
     about |= {"published": model.record["published"]} if "published" in model.record else {}
     path = config.out / RECORD
     if path.is_file():
