@@ -68,10 +68,15 @@ SURVEY_SCHEMA = pa.schema(
         ("state", pa.string()),
         ("reason", pa.string()),
         ("photographs", pa.int32()),
+        ("searched_at_utc", pa.string()),
     ]
 )
-"""Columns of survey.parquet: text of a cell of `grid.TABLE_LEVEL`; how many squares of a few kilometres in it have
-pictures; `ok`, `short`, `open` (not finished), `error`; why it is not ok; how many photographs the dataset has."""
+"""Columns of survey.parquet, which lists all cells that were searched: text of a cell of `grid.TABLE_LEVEL`; how many squares
+of a few kilometres in it have pictures; `ok`, `short`, `open` (not finished), `error` or `empty` (the source has nothing); why it
+is not ok; how many photographs the dataset has; when the source was searched. Files without the last column list only cells
+with pictures."""
+EMPTY_CELLS = "empty_cells.csv"
+"""Table of the searched cells without a photograph, with the reason."""
 
 
 def image_path(photo_id: str, latlon_deg: NDArray[np.float64], stated: str | None = None) -> str:

@@ -109,10 +109,47 @@ def test_cells_are_ok_short_with_a_reason_or_empty(world, finished):
 
 def test_the_survey_lies_beside_the_manifest_for_the_map(world, finished):
     survey = pd.read_parquet(finished[0] / "survey.parquet")
-    seen = {cell: rest for cell, rest in cells_of(finished[0]).items() if rest[2]}
-    assert [grid.parse_id(text)[0] for text in survey["cell"]] == sorted(seen)
+    cells = cells_of(finished[0])
+    assert [grid.parse_id(text)[0] for text in survey["cell"]] == sorted(cells)
     assert survey["photographs"].sum() == len(read_manifest(finished[0]))
-    assert survey["state"].tolist() == [seen[cell][0] for cell in sorted(seen)]
+    assert survey["state"].tolist() == [cells[cell][0] for cell in sorted(cells)]
+    assert survey["searched_at_utc"].str.match(r"20\d\d-\d\d-\d\dT").all()
+
+
+def test_the_cells_without_a_photograph_are_listed_with_the_reason(world, finished):
+    table = pd.read_csv(finished[0] / "empty_cells.csv", keep_default_na=False)
+    taken = set(grid.encode(coordinates(read_manifest(finished[0])), 8).tolist())
+    assert [grid.parse_id(text)[0] for text in table["cell"]] == sorted(set(cells_of(finished[0])) - taken)
+    assert set(table["state"]) == {"empty", "short"}
+    nothing = table[table["state"] == "empty"]
+    assert set(nothing["reason"]) == {"searched, nothing exists"}
+    assert (
+        table.loc[table["state"] == "short", "reason"]
+        .str.startswith("pictures exist, none could be used: 0 of 8")
+        .all()
+    )
+    occupied = set(grid.encode(world.latlon, 8).tolist())
+    assert not occupied & {grid.parse_id(text)[0] for text in nothing["cell"]}
+    places = table[["latitude", "longitude"]].to_numpy(dtype=float)
+    assert grid.format_ids(grid.encode(places, 8), 8) == table["cell"].tolist()
+
+
+def test_before_pictures_are_fetched_empty_cells_are_known_as_such(world, tmp_path):
+    with Stub(world) as stub:
+        for stage in ("survey", "plan"):
+            assert run(config(stub, tmp_path / "data", stage)) == 0
+    survey = pd.read_parquet(tmp_path / "data" / "survey.parquet")
+    assert set(survey["state"]) == {"open", "empty"}
+    assert ((survey["state"] == "empty") == (survey["squares"] == 0)).all()
+    assert (pd.read_csv(tmp_path / "data" / "empty_cells.csv")["cell"] == survey["cell"]).all()
+
+
+def test_the_status_counts_missing_tiles_of_the_area_that_was_asked_for(world, data, capsys):
+    assert run(MapillaryConfig(stage="status", out=data)) == 0
+    said = capsys.readouterr().out.splitlines()[0]
+    assert said.endswith("tiles, 0 missing of --bbox -27 22 -14 38; the rest of the planet was not asked for")
+    assert run(MapillaryConfig(stage="status", out=data, bbox=(10, 100, 20, 120))) == 0
+    assert " 6 missing of --bbox 10 100 20 120;" in capsys.readouterr().out
 
 
 def test_at_most_as_many_requests_are_in_flight_as_there_are_threads(finished):

@@ -5,6 +5,7 @@ import pytest
 
 from dataset.manifest import SURVEY, write_manifest
 from geocells import grid
+from geocells.land import land_mask
 from tests.browser import evaluate, needs_chromium, screenshot, share_of
 from tests.test_viz_maps_coverage import words
 from tests.test_viz_web_page import assert_refers_to_no_network
@@ -13,6 +14,7 @@ from viz.maps.coverage import coverage_html, write_coverage
 from viz.maps.survey import LAYERS
 
 PARIS, SAHARA, LAGOS, LIMA, OCEAN = (48.86, 2.35), (23.5, 12.1), (6.5, 3.4), (-12.0, -77.0), (0.1, -150.1)
+ALTAI = (47.5, 90.2)
 
 
 def surveyed():
@@ -26,6 +28,29 @@ def surveyed():
     return pd.DataFrame(
         [(grid.format_id(int(grid.encode(place, 8)), 8), *rest) for place, *rest in rows], columns=names
     )
+
+
+def searched():
+    """Return the survey of a run that also lists the cells where nothing exists: one on land, one at sea."""
+    names = [grid.format_id(int(grid.encode(place, 8)), 8) for place in (ALTAI, OCEAN)]
+    nothing = pd.DataFrame({"cell": names, "squares": 0, "state": "empty", "reason": "", "photographs": 0})
+    return pd.concat([surveyed(), nothing], ignore_index=True).assign(searched_at_utc="2026-11-28T10:00:00+00:00")
+
+
+def test_the_title_counts_cells_without_pictures_and_those_never_searched():
+    said = words(coverage_html([PARIS], "one", survey=searched()))
+    land = int(land_mask(8).sum())
+    assert f"Land cells where nothing exists: 1; never searched: {land - 5:,}." in said
+    html = coverage_html([PARIS], "one", survey=searched())
+    assert "land searched, nothing exists" in html
+    assert "land never searched" in html
+
+
+def test_a_survey_of_an_earlier_version_says_nothing_of_what_it_does_not_list():
+    html = coverage_html([PARIS], "one", survey=surveyed())
+    assert "never searched" not in words(html)
+    assert "nothing exists</span>" not in html
+    assert "land without photographs" in html
 
 
 def test_the_title_says_what_came_of_the_cells():
@@ -75,6 +100,23 @@ def test_the_pointer_reads_why_there_are_no_photographs(tmp_path):
 
 @needs_chromium
 @pytest.mark.browser
+def test_the_pointer_tells_searched_and_empty_from_never_searched(tmp_path):
+    html = coverage_html([PARIS], "one", survey=searched())
+    asked = [list(place) for place in (ALTAI, OCEAN, (61.0, 90.0), LIMA)]
+    answers = evaluate(html, tmp_path, f"{asked}.map(([lat, lon]) => describeCell(lat, lon).more)")
+    assert answers == [
+        "searched on 2026-11-28, nothing exists",
+        "searched on 2026-11-28, nothing exists",
+        "never searched",
+        "searched on 2026-11-28: the source has pictures in 7 squares",
+    ]
+    colour = evaluate(html, tmp_path, "surveyColour(cellAt(47.5, 90.2).index)")
+    assert colour == {state: tint for state, tint, _ in LAYERS}["empty"]
+    assert evaluate(html, tmp_path, "surveyColour(cellAt(0.1, -150.1).index)") == ""
+
+
+@needs_chromium
+@pytest.mark.browser
 def test_cells_without_photographs_have_the_colour_of_what_came_of_them(tmp_path):
     wide = []
     for state, west in (("open", 0), ("short", 45), ("error", 90)):
@@ -82,7 +124,7 @@ def test_cells_without_photographs_have_the_colour_of_what_came_of_them(tmp_path
         wide += [(grid.format_id(int(c), 8), 5, state, "x", 0) for c in sorted(set(map(int, cells)))]
     survey = pd.DataFrame(wide, columns=surveyed().columns)
     picture = screenshot(coverage_html([PARIS], "one", survey=survey), tmp_path, 1024, 700)
-    cells = [(survey["state"] == state).sum() for state, _, _ in LAYERS]
-    seen = [share_of(picture, colour) for _, colour, _ in LAYERS]
+    cells = [(survey["state"] == state).sum() for state, _, _ in LAYERS[:3]]
+    seen = [share_of(picture, colour) for _, colour, _ in LAYERS[:3]]
     assert seen[0] > 0.01
     assert [each / seen[0] for each in seen] == pytest.approx([each / cells[0] for each in cells], abs=0.05)

@@ -10,16 +10,19 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from dataset.manifest import MANIFEST, SCHEMA, SURVEY, SURVEY_SCHEMA, write_manifest
+from dataset.manifest import EMPTY_CELLS, MANIFEST, SCHEMA, SURVEY, SURVEY_SCHEMA, write_manifest
 from fetch.dataset_counts import counts_report
 from fetch.ingest import DATASET, FORMAT_VERSION, MEASURES, MEASURES_SCHEMA, UNTHINNED
 from fetch.mapillary.config import MapillaryConfig
 from fetch.mapillary.facts import Facts
 from fetch.mapillary.state import State
+from fetch.mapillary.tiles import OVERVIEW_ZOOM, searched_at
 from fetch.rejected import Rejection, write_rejected
 from fetch.splits import assign_splits
 from geocells import grid
+from geocells.land import land_table
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, write_json, write_text
 
@@ -30,6 +33,14 @@ PAGE = "https://www.mapillary.com/app/?pKey={}"
 ATTRIBUTION = "ATTRIBUTION.md"
 STAGE = "mapillary"
 SECRET = ("token_file",)
+WHY = {
+    "empty": "searched, nothing exists",
+    "open": "pictures exist, not fetched yet",
+    "short": "pictures exist, none could be used",
+    "error": "pictures could not be fetched",
+    "ok": "removed since",
+}
+"""Why a cell has no photograph, by its state."""
 
 log = logging.getLogger(__name__)
 
@@ -64,16 +75,40 @@ def export(config: MapillaryConfig, state: State) -> None:
 
 
 def write_survey(out: Path, state: State) -> None:
-    """Write of every cell in which the survey saw pictures what came of it: survey.parquet."""
+    """Write what came of every cell that was searched: survey.parquet, and the table of those without a photograph."""
+    # A plan is made when all its tiles of the survey have come, so a cell without squares is searched and empty.
     rows = state.rows(
-        "select cell, pixels, state, reason, (select count(*) from candidate c where c.cell = cell.cell and "
-        "c.state = 'accepted') from cell where pixels > 0 or state not in ('empty', 'open') order by cell"
+        "select cell, pixels, case when pixels = 0 and state = 'open' and not exists (select 1 from candidate c "
+        "where c.cell = cell.cell) then 'empty' else state end, reason, (select count(*) from candidate c where "
+        "c.cell = cell.cell and c.state = 'accepted') from cell order by cell"
     )
-    names = grid.format_ids(np.array([row[0] for row in rows], dtype=np.int64), grid.TABLE_LEVEL)
-    columns = [[name, *row[1:]] for name, row in zip(names, rows, strict=True)]
+    cells = np.array([row[0] for row in rows], dtype=np.int64)
+    fetched = state.rows("select z, x, y, fetched_at_utc from tile where z = ?", [OVERVIEW_ZOOM])
+    times = searched_at(cells, {(z, x, y): time for z, x, y, time in fetched})
+    names = grid.format_ids(cells, grid.TABLE_LEVEL)
+    columns = [[name, *row[1:], time] for name, row, time in zip(names, rows, times, strict=True)]
     table = pa.Table.from_pylist([dict(zip(SURVEY_SCHEMA.names, row, strict=True)) for row in columns], SURVEY_SCHEMA)
     with atomic_path(out / SURVEY) as partial:
         pq.write_table(table, partial, compression="zstd")
+    _write_empty_cells(out, cells, table.to_pandas())
+
+
+def _write_empty_cells(out: Path, cells: NDArray[np.int64], survey: pd.DataFrame) -> None:
+    """Write where each cell without a photograph lies, and why it has none."""
+    south, west, north, east = grid.bounds_deg(cells, grid.TABLE_LEVEL).T
+    table = survey.assign(
+        latitude=(south + north) / 2,
+        longitude=(west + east) / 2,
+        country=land_table().country[cells],
+        reason=[
+            WHY[state] + (f": {reason}" if reason else "")
+            for state, reason in zip(survey["state"], survey["reason"], strict=True)
+        ],
+    )
+    columns = ["cell", "latitude", "longitude", "country", "state", "reason", "squares", "searched_at_utc"]
+    write_text(
+        out / EMPTY_CELLS, table.loc[survey["photographs"] == 0, columns].to_csv(index=False, lineterminator="\n")
+    )
 
 
 def _rows(state: State) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

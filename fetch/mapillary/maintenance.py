@@ -15,11 +15,12 @@ from fetch.mapillary.config import MapillaryConfig, RecheckConfig, ServiceConfig
 from fetch.mapillary.errors import CircuitOpen
 from fetch.mapillary.export import ATTRIBUTION, SOURCE, attribution, export
 from fetch.mapillary.state import PARTIAL, STATE, State
-from fetch.mapillary.survey import missing_tiles
+from fetch.mapillary.survey import AREA, in_remembered_area, missing_tiles
 from fetch.mapillary.tiles import OVERVIEW_ZOOM
 from fetch.mapillary.transport import Transport
 from fetch.rejected import Rejection, read_rejected, write_rejected
 from plumbing.files import atomic_path, read_json, sha256, write_json, write_text
+from plumbing.flags import shown
 from plumbing.progress import progress
 
 STAGE = "recheck"
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 
 def status(config: MapillaryConfig, state: State) -> str:
     """Return what is surveyed, planned, fetched and left out, cell by state, and what was asked."""
-    lines = [f"survey    {len(state.tiles_done(OVERVIEW_ZOOM)):,} tiles, {len(missing_tiles(config, state)):,} missing"]
+    lines = [_survey_line(config, state)]
     cells = state.rows("select state, count(*) from cell group by state order by state")
     lines.append("cells     " + (", ".join(f"{n:,} {what}" for what, n in cells) or "no plan yet"))
     candidates = state.rows("select state, count(*) from candidate group by state order by state")
@@ -48,6 +49,16 @@ def status(config: MapillaryConfig, state: State) -> str:
     for day, surface, n in state.rows("select day, surface, n from quota order by day desc, surface limit 6"):
         lines.append(f"asked     {day} {surface:<8}{n:>9,}")
     return "\n".join(lines)
+
+
+def _survey_line(config: MapillaryConfig, state: State) -> str:
+    """Return how many tiles of the survey came, and how many of the area that was asked for are missing."""
+    asked = in_remembered_area(config, state)
+    area = [f"--{name} {shown(getattr(asked, name))}" for name in AREA if getattr(asked, name)]
+    where = f" of {' '.join(area)}; the rest of the planet was not asked for" if area else ""
+    return (
+        f"survey    {len(state.tiles_done(OVERVIEW_ZOOM)):,} tiles, {len(missing_tiles(asked, state)):,} missing{where}"
+    )
 
 
 def verify(config: MapillaryConfig, state: State) -> dict[str, int]:

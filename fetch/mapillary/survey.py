@@ -1,10 +1,13 @@
 """Stage `survey`: the overview tiles, which show for every square of a few kilometres whether pictures exist."""
 
 import gzip
+import json
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from fetch.client import Exhausted
 from fetch.mapillary.config import MapillaryConfig
@@ -14,7 +17,11 @@ from fetch.mapillary.selection import wanted_cells
 from fetch.mapillary.state import State
 from fetch.mapillary.tiles import OVERVIEW_ZOOM, Points, TileId, check_tile, overview_tiles, read_points
 from fetch.mapillary.transport import Transport
+from plumbing.config import as_plain
 from plumbing.progress import progress
+
+AREA = ("cells", "bbox", "country")
+"""Flags that say where pictures are wanted."""
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +30,16 @@ def missing_tiles(config: MapillaryConfig, state: State) -> list[TileId]:
     """Return the overview tiles that touch wanted cells and are not stored yet, or are older than --survey-days."""
     done = state.tiles_done(OVERVIEW_ZOOM, _since_utc(config, state))
     return [tile for tile in overview_tiles(wanted_cells(config)) if tile not in done]
+
+
+def in_remembered_area(config: MapillaryConfig, state: State) -> MapillaryConfig:
+    """Return a config with the area of the last survey, where it names none itself."""
+    if any(getattr(config, name) for name in AREA):
+        return config
+    # What was fetched before areas were remembered has that of its plan.
+    kept = json.loads(state.meta("area") or state.meta("plan") or "{}")
+    area: dict[str, Any] = {name: tuple(kept[name]) for name in AREA if kept.get(name)}
+    return replace(config, **area)
 
 
 def _since_utc(config: MapillaryConfig, state: State) -> str:
@@ -37,6 +54,7 @@ def survey(config: MapillaryConfig, state: State, transport: Transport) -> None:
     Raises:
         Stop: the run cannot go on; tiles that came are kept.
     """
+    state.set_meta(area=json.dumps({name: as_plain(getattr(config, name)) for name in AREA}))
     tiles = missing_tiles(config, state)
     if not tiles:
         log.info("survey: complete")

@@ -1,5 +1,6 @@
 """Vector tiles: which lie where, and their points, decoded in bulk."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -115,14 +116,30 @@ def overview_tiles(cells: NDArray[np.int64]) -> list[TileId]:
     """Return the tiles of the survey that touch storage cells, in reading order."""
     if not len(cells):
         return []
+    found = np.unique(_tiles_of(cells).reshape(-1, 2), axis=0)
+    order = np.lexsort((found[:, 0], found[:, 1]))
+    return [(OVERVIEW_ZOOM, x, y) for x, y in found[order].tolist()]
+
+
+def searched_at(cells: NDArray[np.int64], fetched_at: Mapping[TileId, str]) -> list[str]:
+    """Return for each storage cell when the oldest of the overview tiles that touch it came; nothing where one is missing.
+
+    Args:
+        cells: (N,) storage cells.
+        fetched_at: time of each overview tile that came, as text that sorts by time.
+    """
+    times = [[fetched_at.get((OVERVIEW_ZOOM, x, y), "") for x, y in corners] for corners in _tiles_of(cells).tolist()]
+    return [min(each) for each in times]
+
+
+def _tiles_of(cells: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the (N, 4, 2) columns and rows of the overview tiles at the corners of storage cells."""
     south, west, north, east = grid.bounds_deg(cells, grid.TABLE_LEVEL).T
     inside = 1e-9
     corners = [
         np.stack([lat, lon], axis=-1) for lat in (south + inside, north - inside) for lon in (west, east - inside)
     ]
-    found = np.unique(np.concatenate([tile_xy(corner, OVERVIEW_ZOOM) for corner in corners]), axis=0)
-    order = np.lexsort((found[:, 0], found[:, 1]))
-    return [(OVERVIEW_ZOOM, x, y) for x, y in found[order].tolist()]
+    return np.stack([tile_xy(corner, OVERVIEW_ZOOM) for corner in corners], axis=1)
 
 
 def pixel_cells(xy: NDArray[np.int64], zoom: int = PIXEL_ZOOM) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

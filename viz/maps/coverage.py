@@ -12,7 +12,7 @@ from geocells.land import land_mask
 from plumbing.files import write_text
 from viz.config import CoverageConfig
 from viz.maps.raster import as_rows, base64_text, varints
-from viz.maps.survey import read_survey, survey_data, survey_legend, survey_words
+from viz.maps.survey import bare_words, read_survey, survey_data, survey_legend, survey_words
 from viz.web.page import BARE_LAND, OCEAN, PLAIN, Page, map_page, swatches
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ def coverage_html(
         script="coverage.js",
         start="startCoverage",
         above=_header(name, counts, land, level, survey),
-        below=f"<footer>{_legend(most, survey is not None)}</footer>",
+        below=f"<footer>{_legend(most, survey)}</footer>",
     )
     return map_page(page, PLAIN, tiles)
 
@@ -105,12 +105,12 @@ def _counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def _legend(most: int, surveyed: bool) -> str:
+def _legend(most: int, survey: pd.DataFrame | None) -> str:
     few = "photographs: 1" if most > 1 else "1 photograph"
     ramp = f"linear-gradient(90deg, {', '.join(RAMP)})" if most > 1 else RAMP[0]
     many = f"{most:,}, on a logarithmic scale" if most > 1 else "a cell"
     return (
         f'<div class="legend"><span>{few}<i class="ramp" style="background:{ramp}"></i>{many}</span>'
-        f"{swatches([(BARE_LAND, 'land without photographs'), (OCEAN, 'ocean')])}"
-        f"{survey_legend() if surveyed else ''}</div>"
+        f"{swatches([(BARE_LAND, bare_words(survey)), (OCEAN, 'ocean')])}"
+        f"{'' if survey is None else survey_legend(survey)}</div>"
     )

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from dataset.manifest import SURVEY
 from geocells import grid
+from geocells.land import land_mask
 from viz.maps.raster import as_rows, base64_text, varints
 from viz.web.page import swatches
 
@@ -16,8 +18,12 @@ LAYERS = (
     ("open", "#efd27a", "pictures exist, not fetched yet"),
     ("short", "#dd8a2e", "pictures exist, none could be used"),
     ("error", "#c2362b", "pictures could not be fetched"),
+    ("empty", "#a79bbd", "land searched, nothing exists"),
 )
-"""State, colour and words of cells that have pictures at the source and none here."""
+"""State, colour and words of cells that were searched and have no photographs here. Empty ocean keeps the colour of ocean."""
+STATES = ("", *(state for state, _, _ in LAYERS), "ok")
+"""States by the numbers that the page has for them; the first is of cells that were never searched."""
+NEVER = "land never searched"
 
 
 def read_survey(data: Path) -> pd.DataFrame:
@@ -36,25 +42,57 @@ def survey_data(survey: pd.DataFrame) -> dict[str, Any]:
     """Return what the page's script takes: states, squares and reasons of all cells, as rows from the north-west."""
     cells = np.array([grid.parse_id(text)[0] for text in survey["cell"]], dtype=np.int64)
     reasons, number = np.unique(survey["reason"].fillna("").to_numpy(dtype=str), return_inverse=True)
-    states = [state for state, _, _ in LAYERS]
-    code = [states.index(state) + 1 if state in states else 0 for state in survey["state"]]
-    columns = {"state": code, "squares": survey["squares"], "reason": number + 1}
+    code = [STATES.index(state) for state in survey["state"]]
+    days, day = np.unique(_searched_on(survey), return_inverse=True)
+    columns = {"state": code, "squares": survey["squares"], "reason": number + 1, "day": day + 1}
     packed = {}
     for name, values in columns.items():
         everywhere = np.zeros(4**grid.TABLE_LEVEL, dtype=np.int64)
         everywhere[cells] = values
         packed[name] = base64_text(varints(as_rows(everywhere).ravel()))
-    return {**packed, "reasons": ["", *reasons.tolist()], "colours": ["", *(colour for _, colour, _ in LAYERS)]}
+    return {
+        **packed,
+        "reasons": ["", *reasons.tolist()],
+        "days": ["", *days.tolist()],
+        "colours": ["", *(colour for _, colour, _ in LAYERS), ""],
+        "empty": STATES.index("empty"),
+        "whole": lists_all(survey),
+    }
+
+
+def lists_all(survey: pd.DataFrame) -> bool:
+    """Say whether a survey lists all cells that were searched; those of earlier versions list only cells with pictures."""
+    return "searched_at_utc" in survey
+
+
+def _searched_on(survey: pd.DataFrame) -> NDArray[np.str_]:
+    """Return the day on which each cell was searched, nothing where it is not known."""
+    if not lists_all(survey):
+        return np.full(len(survey), "")
+    return survey["searched_at_utc"].fillna("").str.slice(0, 10).to_numpy(dtype=str)
 
 
 def survey_words(survey: pd.DataFrame) -> str:
-    """Return one sentence on what came of the cells that have pictures."""
+    """Return what came of the cells that have pictures, and how many were searched and have none, or never searched."""
     count = {str(state): int(n) for state, n in survey["state"].value_counts().items()}
     words = {"ok": "full", "short": "short", "open": "not finished", "error": "in error"}
     found = ", ".join(f"{count[state]:,} {what}" for state, what in words.items() if count.get(state))
-    return f"The source has pictures in {int((survey['squares'] > 0).sum()):,} cells of level L{grid.TABLE_LEVEL}: {found}."
+    said = f"The source has pictures in {int((survey['squares'] > 0).sum()):,} cells of level L{grid.TABLE_LEVEL}: {found}."
+    if not lists_all(survey):
+        return said
+    land = land_mask(grid.TABLE_LEVEL)
+    cells = np.array([grid.parse_id(text)[0] for text in survey["cell"]], dtype=np.int64)
+    nothing = int(land[cells[survey["state"].to_numpy() == "empty"]].sum())
+    never = int(land.sum() - land[cells].sum())
+    return f"{said} Land cells where nothing exists: {nothing:,}; never searched: {never:,}."
 
 
-def survey_legend() -> str:
+def survey_legend(survey: pd.DataFrame) -> str:
     """Return the entries of the legend, as HTML."""
-    return swatches([(colour, words) for _, colour, words in LAYERS])
+    shown = LAYERS if lists_all(survey) else LAYERS[:-1]
+    return swatches([(colour, words) for _, colour, words in shown])
+
+
+def bare_words(survey: pd.DataFrame | None) -> str:
+    """Return what land means that has the colour of nothing."""
+    return NEVER if survey is not None and lists_all(survey) else "land without photographs"

@@ -21,6 +21,7 @@ const survey = data.survey && {
   state: unpackCounts(bytes(data.survey.state), side * side),
   squares: unpackCounts(bytes(data.survey.squares), side * side),
   reason: unpackCounts(bytes(data.survey.reason), side * side),
+  day: unpackCounts(bytes(data.survey.day), side * side),
 };
 
 function isLand(index) {
@@ -33,10 +34,16 @@ function shade(count) {
   return mix(ramp[step], ramp[step + 1], along - step);
 }
 
+// Ocean where nothing exists stays ocean.
+function surveyColour(index) {
+  if (!survey || (survey.state[index] === data.survey.empty && !isLand(index))) return "";
+  return data.survey.colours[survey.state[index]];
+}
+
 function colours() {
   const painted = new Uint8ClampedArray(4 * side * side);
   counts.forEach((count, index) => {
-    const known = survey && data.survey.colours[survey.state[index]];
+    const known = surveyColour(index);
     const bare = known || (isLand(index) ? data.bare : data.ocean);
     painted.set([...(count ? shade(count) : rgb(bare)), data.opacity[count || known ? 0 : 1]], 4 * index);
   });
@@ -53,9 +60,13 @@ function cellAt(lat, lng) {
 }
 
 function surveyWords(index) {
-  if (!survey || !survey.squares[index]) return "";
+  if (!survey) return "";
+  if (!survey.state[index]) return data.survey.whole ? "never searched" : "";
   const squares = survey.squares[index], reason = data.survey.reasons[survey.reason[index]];
-  return `the source has pictures in ${squares} square${squares === 1 ? "" : "s"}${reason ? `; ${reason}` : ""}`;
+  const day = data.survey.days[survey.day[index]], searched = `searched${day ? ` on ${day}` : ""}`;
+  if (survey.state[index] === data.survey.empty) return `${searched}, nothing exists`;
+  const found = `the source has pictures in ${squares} square${squares === 1 ? "" : "s"}`;
+  return `${day ? `${searched}: ` : ""}${found}${reason ? `; ${reason}` : ""}`;
 }
 
 function describeCell(lat, lng) {
