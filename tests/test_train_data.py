@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
+from torchvision.transforms import v2
 
 from dataset.images import Pictures
 from dataset.manifest import coordinates, read_manifest
@@ -161,15 +162,74 @@ def test_all_changes_at_strength_zero_are_none():
     assert augmentation(nothing, 16) is None
 
 
-@pytest.mark.parametrize("name", ["flip", "color_jitter", "rotation_deg", "crop_scale", "grayscale"])
+@pytest.mark.parametrize(
+    "name", ["flip", "vertical_flip", "color_jitter", "hue", "rotation_deg", "crop_scale", "grayscale"]
+)
 def test_each_change_changes_pixels_and_keeps_their_kind(name):
     none = {"flip": 0.0, "color_jitter": 0.0, "rotation_deg": 0.0, "crop_scale": 1.0, "grayscale": 0.0}
     strong = {"flip": 1.0, "color_jitter": 0.5, "rotation_deg": 30.0, "crop_scale": 0.3, "grayscale": 1.0}
+    strong |= {"vertical_flip": 1.0, "hue": 0.5}
     torch.manual_seed(0)
     pixels = torch.randint(0, 255, (3, 16, 16), dtype=torch.uint8)
     changed = augmentation(AugmentConfig(**{**none, name: strong[name]}), 16)(pixels)
     assert (changed.shape, changed.dtype) == (pixels.shape, torch.uint8)
     assert not torch.equal(changed, pixels)
+
+
+STILL = {"flip": 0.0, "color_jitter": 0.0, "rotation_deg": 0.0}
+
+
+def test_a_vertical_flip_puts_the_sky_below_and_a_horizontal_one_does_not():
+    pixels = torch.arange(3 * 16 * 16).reshape(3, 16, 16).to(torch.uint8)
+    upside_down = augmentation(AugmentConfig(**{**STILL, "vertical_flip": 1.0}), 16)(pixels)
+    torch.testing.assert_close(upside_down, pixels.flip(1), rtol=0, atol=0)
+    mirrored = augmentation(AugmentConfig(**{**STILL, "flip": 1.0}), 16)(pixels)
+    torch.testing.assert_close(mirrored, pixels.flip(2), rtol=0, atol=0)
+
+
+def test_a_crop_is_the_random_resized_crop_of_torchvision():
+    pixels = torch.randint(0, 255, (3, 32, 32), dtype=torch.uint8)
+    ours = augmentation(AugmentConfig(**STILL, crop_scale=0.08, crop_ratio=(3 / 4, 4 / 3)), 32)
+    theirs = v2.RandomResizedCrop(32, antialias=True)
+    for seed in range(20):
+        torch.manual_seed(seed)
+        found = ours(pixels)
+        torch.manual_seed(seed)
+        torch.testing.assert_close(found, theirs(pixels), rtol=0, atol=0)
+
+
+def test_the_share_of_a_crop_is_one_of_the_area():
+    config = AugmentConfig(**STILL, crop_scale=0.5)
+    (crop,) = augmentation(config, 64).transforms
+    boxes = [crop.make_params([torch.zeros(3, 640, 640)]) for _ in range(300)]
+    areas = np.array([box["height"] * box["width"] / 640**2 for box in boxes])
+    ratios = np.array([box["width"] / box["height"] for box in boxes])
+    assert 0.49 < areas.min() < 0.53
+    assert areas.max() > 0.9
+    assert 0.79 < ratios.min() < ratios.max() < 1.27
+
+
+def test_hue_alone_turns_colours_and_keeps_grey_grey():
+    change = augmentation(AugmentConfig(**STILL, hue=0.5), 16)
+    grey = torch.full((3, 16, 16), 100, dtype=torch.uint8)
+    torch.testing.assert_close(change(grey), grey, rtol=0, atol=1)
+    red = torch.zeros(3, 16, 16, dtype=torch.uint8)
+    red[0] = 200
+    torch.manual_seed(0)
+    assert any(not torch.equal(change(red), red) for _ in range(3))
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ({"vertical_flip": 1.5}, r"--augment\.vertical-flip is a probability from 0 to 1, got 1\.5"),
+        ({"hue": 0.6}, r"--augment\.hue is a share of the colour circle from 0 to 0\.5, got 0\.6"),
+        ({"crop_ratio": (1.25, 0.8)}, r"--augment\.crop-ratio takes the least and the greatest ratio"),
+    ],
+)
+def test_changes_that_cannot_be_made_are_refused(flags, words):
+    with pytest.raises(ValueError, match=words):
+        AugmentConfig(**flags)
 
 
 @pytest.mark.parametrize("flags", [{"cutmix": 1.0}, {"mixup": 0.4}, {"cutmix": 1.0, "mixup": 0.4}])

@@ -39,6 +39,7 @@ CLAIMS: dict[str, tuple[str, dict[str, object]]] = {
         {
             "level": "macro", "arch": "efficientnet_b0", "optim.name": "adamw", "optim.lr": 5e-4, "patience": 6,
             "optim.weight_decay": 1e-4, "optim.schedule": "plateau", "sampler": "balanced", "class_weights": True,
+            "augment.vertical_flip": 0.5, "augment.flip": 0.5, "augment.rotation_deg": 20, "augment.grayscale": 0.1,
         },
     ),
     "experts": ("train refine", {"kind": "experts", "coordinate_loss": "smooth_l1", "patience": 6}),
@@ -48,11 +49,25 @@ CLAIMS: dict[str, tuple[str, dict[str, object]]] = {
     ),
     "country": (
         "train level",
-        {"level": "country", "optim.name": "adamw", "optim.trunk_lr_factor": 0.1, "optim.schedule": "step"},
+        {
+            "level": "country", "optim.name": "adamw", "optim.trunk_lr_factor": 0.1, "optim.schedule": "step",
+            "augment.flip": 0.0, "augment.rotation_deg": 10, "augment.crop_scale": 0.75, "augment.color_jitter": 0.5,
+            "augment.hue": 0.1, "epochs": 50, "patience": 5, "batch_size": 200, "dropout": 0.5, "keep": "accuracy",
+        },
+    ),
+    "region_classifier": (
+        "train level",
+        {"class_weights": True, "label_smoothing": 0.1, "optim.schedule": "cosine_restarts", "optim.restart_factor": 2},
     ),
     "region_smooth": ("train level", {"level": "region", "loss": "haversine", "tau_km": (75.0,)}),
     "coordinates": ("train regress", {"kind": "standardised", "coordinate_loss": "mse"}),
-    "multiscale": ("train joint", {"loss": "focal", "coordinate_weight": 1.0, "optim.schedule": "plateau"}),
+    "multiscale": (
+        "train joint",
+        {
+            "loss": "focal", "coordinate_weight": 1.0, "optim.schedule": "plateau", "embedding": 512, "dropout": 0.2,
+            "level_weights": (0.3, 0.3, 0.2, 0.2), "arch": "efficientnet_b4", "optim.plateau_patience": 5,
+        },
+    ),
     "foundation": ("train joint", {"freeze_trunk": True, "hidden": 1024, "loss": "haversine", "loss_on": "tree"}),
     "joint": ("train joint", {"loss": "haversine", "epochs": 20, "batch_size": 256}),
     "demo": ("train joint", {"arch": "resnet18", "weights": "none", "image_size": 64, "cache_pixels": True}),
@@ -137,6 +152,7 @@ def test_a_recipe_runs_from_label_maps_to_answers(name, data, tmp_path, files, m
     monkeypatch.chdir(ROOT)
     run = tmp_path / "run"
     here = {"data/mine": data, "data/demo": data, "data/osv5m": data, "ne_50m_admin_0_countries.zip": files[0]}
+    here |= {"K15": "K4"}  # the planet is small
     here |= {"ne_10m_admin_1_states_provinces.zip": files[1]}
     for module, argv in said_commands(FOLDER / f"{name}.yaml"):
         words = [str(here.get(word, run if word.startswith("runs/") else word)) for word in argv]
@@ -144,7 +160,7 @@ def test_a_recipe_runs_from_label_maps_to_answers(name, data, tmp_path, files, m
             words = [
                 *words[: words.index("--clusters")],
                 "--clusters",
-                *("4", "8", "16")[: len(words) - words.index("--clusters") - 1],
+                *("4", "8", "16", "32")[: len(words) - words.index("--clusters") - 1],
             ]
         if module == "train refine":
             typed(module, words + TINY_HEAD.split())

@@ -1,4 +1,5 @@
 import csv
+import math
 import shutil
 from dataclasses import fields, replace
 from pathlib import Path
@@ -6,10 +7,14 @@ from pathlib import Path
 import pytest
 
 from plumbing.config import parse
+from plumbing.files import read_json
 from tests.tiny import joint_config, update_run
 from train import sweep as sweeping
+from train.chance import chance_loss
 from train.config import JointConfig, LevelConfig, OptimConfig
 from train.sweep_config import GridConfig, SweepConfig
+from train.sweep_results import CHANCE, DIVERGED, Judgement, Trial, measured, named, ranked
+from train.sweep_results import rows as as_rows
 
 RECIPES = Path(__file__).parent.parent / "train" / "recipes"
 
@@ -62,12 +67,64 @@ def networks(run: Path) -> dict[Path, int]:
 def test_a_grid_tries_every_pair_once_and_is_not_tried_again(tiny: Path, run: Path) -> None:
     sweeping.main(sweep_config(tiny, run, lrs=(1e-3, 1e-2, 1e-2)))
     assert sorted(float(row["lr"]) for row in rows(run)) == [1e-3, 1e-2]
-    best_first = [float(row["geoscore"]) for row in rows(run)]
-    assert best_first == sorted(best_first, reverse=True)
+    best_first = [float(row["val/loss"]) for row in rows(run)]
+    assert best_first == sorted(best_first)
     assert (run / "sweep" / "joint" / "grid" / "sweep.png").read_bytes().startswith(b"\x89PNG")
     written = networks(run)
     sweeping.main(sweep_config(tiny, run, workers=1))
     assert networks(run) == written
+
+
+@pytest.mark.slow
+def test_each_pair_is_trained_with_and_without_random_changes_where_both_are_asked_for(tiny: Path, run: Path) -> None:
+    sweeping.main(sweep_config(tiny, run, lrs=(1e-2,)))
+    before = networks(run)
+    sweeping.main(sweep_config(tiny, run, lrs=(1e-2,), augmented="both"))
+    assert networks(run).items() > before.items()
+    assert sorted(row["augmented"] for row in rows(run)) == ["False", "True"]
+    begun = [read_json(path) for path in run.glob("sweep/joint/grid/*/checkpoints/joint.json")]
+    assert sorted(about["augment"]["crop_scale"] for about in begun) == [0.8, 1.0]
+    assert {about["augment"]["flip"] for about in begun} == {0.0, 0.5}
+
+
+@pytest.mark.slow
+def test_the_table_has_every_metric_of_the_epoch_by_which_a_training_is_ranked(tiny: Path, run: Path) -> None:
+    sweeping.main(sweep_config(tiny, run, lrs=(1e-2, 1e-3), epochs=3, keep="accuracy", level="L3"))
+    found = rows(run, "L3/grid")
+    assert [row["rank"] for row in found] == ["1", "2"]
+    assert float(found[0]["val/L3_top1"]) >= float(found[1]["val/L3_top1"])
+    for row in found:
+        epochs = measured(run / "sweep" / "L3" / "grid" / f"lr{float(row['lr'])!r}_wd0.01")
+        best = max(line["val/L3_top1"] for line in epochs)
+        line = next(line for line in epochs if line["val/L3_top1"] == best)
+        assert int(row["best_epoch"]) == line["epoch"]
+        figures = {name: value for name, value in line.items() if "/" in name}
+        assert {name: float(row[name]) for name in figures} == figures
+
+
+def trial(lr: float, state: str, *losses: float) -> Trial:
+    return Trial(lr, 0.1, True, state, [{"epoch": n, "step": n, "val/loss": loss} for n, loss in enumerate(losses, 1)])
+
+
+def test_those_that_have_not_learned_rank_last_and_are_named() -> None:
+    tried = [
+        trial(1.0, DIVERGED, 0.5),
+        trial(0.1, "complete", 9.0, 2.5),
+        trial(0.01, "complete", 2.0, 1.5, 1.8),
+        trial(0.001, "pruned", 1.9),
+        trial(0.002, "complete", float("nan"), 1.7),
+    ]
+    judgement = Judgement.of("loss", "L3")
+    found = ranked([named(each, chance=2.3) for each in tried], judgement)
+    assert [each.lr for each in found] == [0.01, 0.002, 0.001, 0.1, 1.0]
+    assert [each.state for each in found] == ["complete", "complete", "pruned", CHANCE, DIVERGED]
+    assert [row["best_epoch"] for row in as_rows(found, judgement)] == [2, 2, 1, 2, ""]
+
+
+def test_a_network_that_gives_all_classes_alike_loses_what_chance_loses(tiny: Path, tiny_run: Path) -> None:
+    assert chance_loss(parse(LevelConfig, "x", ["--data", str(tiny), "--run", str(tiny_run), "--level", "L8"])) == (
+        pytest.approx(math.log(6))
+    )
 
 
 @pytest.mark.slow
@@ -150,8 +207,8 @@ def test_a_training_that_was_interrupted_at_its_end_keeps_its_figure(tiny: Path,
     written = networks(begun)
     sweeping.main(sweep_config(tiny, begun))
     assert networks(begun).items() > written.items()
-    assert [row["state"] for row in rows(begun)] == ["complete"] * 2
-    assert all(float(row["geoscore"]) > 0 and int(row["steps"]) > 0 for row in rows(begun))
+    assert {row["state"] for row in rows(begun)} <= {"complete", CHANCE}
+    assert all(float(row["val/geoscore"]) > 0 and int(row["steps"]) > 0 for row in rows(begun))
 
 
 @pytest.mark.slow
@@ -159,7 +216,7 @@ def test_halving_ends_worse_trials_early_or_at_their_end(tiny: Path, run: Path) 
     sweeping.main(sweep_config(tiny, run, method="halving", trials=3, epochs=2))
     tried = rows(run, "joint/halving")
     assert len(tried) == 3
-    assert {row["state"] for row in tried} <= {"complete", "pruned"}
+    assert {row["state"] for row in tried} <= {"complete", "pruned", CHANCE}
     assert all(1e-3 <= float(row["lr"]) <= 1e-2 for row in tried)
 
 
@@ -186,8 +243,8 @@ def test_draws_of_halving_are_even_on_a_logarithmic_scale_and_more_begin_with_fe
 @pytest.mark.slow
 def test_a_training_that_diverges_is_listed_and_ends_no_sweep(tiny: Path, run: Path, capsys) -> None:
     sweeping.main(sweep_config(tiny, run, lrs=(1e30, 1e-2)))
-    assert [(float(row["lr"]), row["state"]) for row in rows(run)] == [(1e-2, "complete"), (1e30, "diverged")]
-    assert [row["geoscore"] == "nan" for row in rows(run)] == [False, True]
+    assert [(float(row["lr"]), row["state"] == DIVERGED) for row in rows(run)] == [(1e-2, False), (1e30, True)]
+    assert [row["val/loss"] == "" for row in rows(run)] == [False, True]
     assert "diverged" in capsys.readouterr().out
     written = networks(run)
     sweeping.main(sweep_config(tiny, run, lrs=(1e30, 1e-2)))
@@ -234,7 +291,7 @@ def test_a_level_is_swept_with_the_settings_that_it_is_trained_with(argv: list[s
     argv = ["--data", "d", "--run", "r", "--resume", *argv]
     alone = parse(LevelConfig, "x", argv)
     swept = parse(SweepConfig, "x", argv)
-    assert sweeping._trial(swept.training, alone.run, (alone.optim.lr, alone.optim.weight_decay)) == alone
+    assert sweeping._trial(swept.training, alone.run, (alone.optim.lr, alone.optim.weight_decay, True)) == alone
 
 
 @pytest.mark.parametrize("argv", [[], [str(RECIPES / "joint.yaml")], [str(RECIPES / "multiscale.yaml")]])
@@ -242,8 +299,8 @@ def test_the_joint_network_is_swept_with_the_settings_that_it_is_trained_with(ar
     argv = ["--data", "d", "--run", "r", "--resume", *argv]
     alone = parse(JointConfig, "x", argv)
     swept = parse(SweepConfig, "x", argv)
-    tried = sweeping._trial(swept.training, alone.run, (alone.optim.lr, alone.optim.weight_decay))
-    assert tried == replace(alone, readout_epochs=0)
+    tried = sweeping._trial(swept.training, alone.run, (alone.optim.lr, alone.optim.weight_decay, True))
+    assert tried == (alone if alone.embedding else replace(alone, readout_epochs=0))
 
 
 def test_flags_of_the_grid_go_to_the_grid_and_all_others_to_the_training() -> None:
@@ -291,6 +348,7 @@ def test_a_command_line_that_cannot_be_swept_is_refused(argv: list[str], words: 
         ({"trials": 0, "method": "halving"}, "--trials must be"),
         ({"trials": 3}, "--trials 3 has no effect without --method halving"),
         ({"method": "halving", "weight_decays": (0.0, 0.1)}, "logarithmic"),
+        ({"augmented": "both", "freeze_trunk": True, "readout_epochs": 12}, "--augmented both changes pictures"),
     ],
 )
 def test_what_cannot_be_swept_is_refused(changes, words: str, tiny: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from tyro.conf import arg
 
 from plumbing.flags import Groups
 from plumbing.rules import Rule, check_rules, excludes, needs
-from train.parts_config import AugmentConfig, OptimConfig
+from train.parts_config import OPTIM_RULES, AugmentConfig, OptimConfig
 from train.registry import LOSSES
 
 LossName = Annotated[str, arg(metavar=LOSSES.metavar(), help=f"What is minimised. {LOSSES.help()}")]
@@ -89,7 +89,7 @@ class TrainConfig:
     def RULES(self) -> tuple[Rule, ...]:  # noqa: N802
         """Return which flags have an effect only beside others."""
         return (
-            needs("optim.plateau_patience", "optim.schedule", "plateau"),
+            *OPTIM_RULES,
             needs("views", "freeze_trunk"),
             excludes(
                 "freeze_trunk",
@@ -136,7 +136,7 @@ class ClassifyConfig(TrainConfig):
     """What trainings of classes have in common."""
 
     GROUPS: ClassVar[Groups] = {
-        "network": "",
+        "network": "embedding dropout",
         "frozen trunk": "hidden",
         "loss": "loss focal_gamma class_weights tau_km tau_end label_smoothing",
     }
@@ -144,6 +144,11 @@ class ClassifyConfig(TrainConfig):
     hidden: int = 1024
     """With --freeze-trunk: units of a hidden layer between the features of all stages of the trunk and the heads; 0 for
     heads that are linear in the trunk's own features."""
+    embedding: int = 0
+    """Units of an embedding that all heads share: behind the trunk two hidden layers, of twice as many and of so many units, and
+    in each head one of half as many; 0 for heads that are linear in the trunk's features."""
+    dropout: float = 0.0
+    """Share of the features that each step leaves out before the heads, and of the units of the layers of --embedding."""
     loss: LossName = "cross_entropy"
     focal_gamma: float = 2.0
     """focal: how strongly it turns away from what is learned."""
@@ -161,14 +166,17 @@ class ClassifyConfig(TrainConfig):
     @property
     def RULES(self) -> tuple[Rule, ...]:  # noqa: N802
         """Return which flags have an effect only beside others."""
-        return (*super().RULES, *LOSSES.rules(), needs("hidden", "freeze_trunk"))
+        learned = excludes("freeze_trunk", "embedding dropout", why="has a hidden layer of its own (--hidden)")
+        return (*super().RULES, *LOSSES.rules(), needs("hidden", "freeze_trunk"), learned)
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         LOSSES[self.loss]
         super().__post_init__()
-        if self.hidden < 0:
-            raise ValueError(f"--hidden must not be negative, got {self.hidden}")
+        if self.hidden < 0 or self.embedding < 0:
+            raise ValueError(f"--hidden and --embedding must not be negative, got {self.hidden} and {self.embedding}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"--dropout is a share from 0 to below 1, got {self.dropout:g}")
         if any(tau <= 0 for tau in self.tau_km):
             raise ValueError(f"--tau-km must be above 0, got {self.tau_km}")
         if not 0 < self.tau_end <= 1:
@@ -234,6 +242,7 @@ class JointConfig(ClassifyConfig):
             *super().RULES,
             needs("coordinate_kind coordinate_loss", "coordinate_weight"),
             excludes("freeze_trunk", "readout_epochs", why="learns its hidden layer all along (--hidden)"),
+            excludes("embedding", "readout_epochs", why="has hidden layers already"),
         )
 
     def __post_init__(self) -> None:

@@ -225,13 +225,15 @@ def augmentation(config: AugmentConfig, size: int) -> v2.Transform | None:
     """Return the random changes of training pictures, from uint8 pixels to uint8 pixels; None where there are none."""
     steps: list[v2.Transform] = []
     if config.crop_scale < 1:
-        steps.append(v2.RandomResizedCrop(size, (config.crop_scale, 1.0), (0.8, 1.25), antialias=True))
+        steps.append(v2.RandomResizedCrop(size, (config.crop_scale, 1.0), config.crop_ratio, antialias=True))
     if config.flip:
         steps.append(v2.RandomHorizontalFlip(config.flip))
+    if config.vertical_flip:
+        steps.append(v2.RandomVerticalFlip(config.vertical_flip))
     if config.rotation_deg:
         steps.append(v2.RandomRotation([-config.rotation_deg, config.rotation_deg]))
-    if config.color_jitter:
-        steps.append(v2.ColorJitter(config.color_jitter, config.color_jitter, config.color_jitter))
+    if config.color_jitter or config.hue:
+        steps.append(v2.ColorJitter(config.color_jitter, config.color_jitter, config.color_jitter, config.hue))
     if config.grayscale:
         steps.append(v2.RandomGrayscale(config.grayscale))
     return v2.Compose(steps) if steps else None

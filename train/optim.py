@@ -16,8 +16,8 @@ Scheduler = schedules.LRScheduler
 def build_optimizer(network: GeoNetwork, config: OptimConfig) -> torch.optim.Optimizer:
     """Return the optimiser over heads and trunk, which may learn at another rate."""
     trunk = [parameter for parameter in network.trunk.parameters() if parameter.requires_grad]
-    of_heads = [*network.heads.parameters(), *(network.readout.parameters() if network.readout is not None else ())]
-    learning = [parameter for parameter in of_heads if parameter.requires_grad]
+    behind = [part for part in (network.heads, network.readout, network.embedding) if part is not None]
+    learning = [parameter for part in behind for parameter in part.parameters() if parameter.requires_grad]
     groups: list[dict[str, Any]] = [{"params": learning, "lr": config.lr}]
     groups += [{"params": trunk, "lr": config.lr * config.trunk_lr_factor}] if trunk else []
     return optimizer_of(groups, config)
@@ -64,7 +64,9 @@ def build_schedule(optimizer: torch.optim.Optimizer, config: OptimConfig, steps:
     makers: dict[str, Callable[[], Scheduler]] = {
         "constant": lambda: schedules.LambdaLR(optimizer, _one),
         "one_cycle": lambda: schedules.OneCycleLR(optimizer, rates, total_steps=steps, cycle_momentum=False),
-        "cosine": lambda: schedules.CosineAnnealingWarmRestarts(optimizer, T_0=max(1, epoch_steps), T_mult=2),
+        "cosine_restarts": lambda: schedules.CosineAnnealingWarmRestarts(
+            optimizer, T_0=max(1, config.restart_epochs * epoch_steps), T_mult=config.restart_factor
+        ),
         "step": lambda: schedules.StepLR(optimizer, step_size=10, gamma=0.1),
         "plateau": lambda: schedules.ReduceLROnPlateau(optimizer, factor=0.5, patience=config.plateau_patience),
     }

@@ -54,6 +54,8 @@ class Plan:
         coordinates: how the coordinate head is read, whose output the objective takes last; None for none.
         readout_epochs: how long heads learn from all stages at the end; 0 where they stay as they are.
         hidden: units of the layer between the features of a trunk that stays and the heads; 0 for linear heads.
+        embedding: units of the embedding that heads share; 0 for none.
+        dropout: share of what heads read that each step leaves out.
     """
 
     name: str
@@ -63,6 +65,8 @@ class Plan:
     coordinates: CoordinateSpec | None = None
     readout_epochs: int = 0
     hidden: int = 0
+    embedding: int = 0
+    dropout: float = 0.0
 
 
 def run_plan(
@@ -126,6 +130,8 @@ def _network(
         plan.coordinates,
         precision=str(activation_dtype(config.precision, device)).removeprefix("torch."),
         trunk_config=trunk.config,
+        embedding=plan.embedding,
+        dropout=plan.dropout,
     )
     spec = spec.with_hidden(plan.hidden) if plan.hidden else spec
     # Here, so that a trunk without pretrained weights is the one of `train features` with the same seed.

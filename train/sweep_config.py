@@ -16,18 +16,24 @@ from train.config import JointConfig, LevelConfig
 class GridConfig:
     """Train a recipe many times over learning rates and weight decays, and show which was best.
 
-    Beside the flags below a sweep takes all flags of `train joint`, or, with --level, of `train level`; a recipe stands for
-    flags of the training. Interrupted, the same command continues; more --trials add to those there are. A sweep's
-    trainings lie in sweep/joint/ or sweep/LEVEL/ of the run folder. They are judged by what the trunk learns: their heads
-    stay linear, whatever --readout-epochs says.
+    The default grid is that of "Lost & Found" (Schlumberger et al. 2024). Beside the flags below a sweep takes all flags of
+    `train joint`, or, with --level, of `train level`; a recipe stands for flags of the training. Interrupted, the same command
+    continues; more --trials add to those there are. A sweep's trainings lie in sweep/joint/ or sweep/LEVEL/ of the run folder.
+    They are judged by what the trunk learns: their heads stay linear, whatever --readout-epochs says. A training whose loss
+    becomes NaN or infinite, or never falls below that of equal probabilities, ranks last and is named so.
     """
 
     method: Literal["grid", "halving"] = "grid"
     """grid tries every pair; halving draws pairs at random and stops the worse ones early (successive halving)."""
-    lrs: tuple[float, ...] = (1e-5, 5e-5, 1e-4, 5e-4, 1e-3)
+    lrs: tuple[float, ...] = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
     """Learning rates of the grid; halving draws between the least and the greatest."""
-    weight_decays: tuple[float, ...] = (1e-4, 1e-3, 1e-2)
+    weight_decays: tuple[float, ...] = (1e-1, 1e-2, 1e-3)
     """Weight decays of the grid; halving draws between the least and the greatest."""
+    augmented: Literal["yes", "no", "both"] = "yes"
+    """Train with the random changes of --augment, without any, or each pair with and without, to compare them."""
+    rank_by: Literal["recipe", "loss", "accuracy", "geoscore"] = "recipe"
+    """By which figure of the calibration split, at its best epoch, trainings are ranked; recipe is what the training keeps its
+    best network by (--keep)."""
     trials: int = 15
     """Trainings that halving begins."""
     overwrite: bool = False
@@ -58,6 +64,13 @@ class SweepConfig:
     """What is trained; the grid takes the place of its learning rate and weight decay."""
     grid: GridConfig = field(default_factory=GridConfig)
     """What is varied."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if self.grid.augmented != "yes" and self.training.freeze_trunk:
+            raise ValueError(
+                f"--augmented {self.grid.augmented} changes pictures, and --freeze-trunk learns from features: leave one out"
+            )
 
     PARTS: ClassVar[tuple[type, ...]] = (GridConfig, JointConfig, LevelConfig)
     """Whose flags a sweep takes."""

@@ -34,6 +34,7 @@ def train_level(config: LevelConfig, trackers: tuple[Tracker, ...] = ()) -> None
     objective = class_objective(config, hierarchy, [level], "levels", (1.0,), device)
     hidden = config.hidden if config.freeze_trunk else 0
     plan = Plan(config.level, [level], {config.level: hierarchy.sizes()[level]}, objective, hidden=hidden)
+    plan = replace(plan, embedding=config.embedding, dropout=config.dropout)
     run_plan(config, hierarchy, plan, device, trackers)
 
 
@@ -49,7 +50,9 @@ def train_joint(config: JointConfig, trackers: tuple[Tracker, ...] = ()) -> None
     levels = list(range(hierarchy.depth))
     objective = class_objective(config, hierarchy, levels, config.loss_on, weights, device)
     classes = dict(zip(hierarchy.level_names, hierarchy.sizes(), strict=True))
-    plan = Plan("joint", levels, classes, objective, readout_epochs=config.readout_epochs)
+    readout_epochs = 0 if config.embedding else config.readout_epochs
+    plan = Plan("joint", levels, classes, objective, readout_epochs=readout_epochs)
+    plan = replace(plan, embedding=config.embedding, dropout=config.dropout)
     if config.freeze_trunk:
         plan = replace(plan, readout_epochs=0, hidden=config.hidden)
     if config.coordinate_weight:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from infer.network.coordinate_head import HEAD, CoordinateSpec
+from infer.network.embedding import SharedEmbedding, embedding_head
 from infer.network.gallery import Gallery, GallerySpec, Layer, Projection
 from infer.network.stages import OWN, RESNET, StageFeatures, stages_of
 from infer.network.transform import InputTransform
@@ -32,6 +33,8 @@ class NetworkSpec:
         trunk_config: what it takes to build the trunk where its library cannot be asked; None where its name is enough.
         projection: of a published model, branches of layers behind the trunk; () where there are none.
         gallery: of a published model, the rows that stand in place of heads; None where levels have heads.
+        embedding: units of the embedding that all heads share, see `infer.network.embedding`; 0 where there is none.
+        dropout: share of what heads read, and of the units of the embedding, that a step of training leaves out.
     """
 
     arch: str
@@ -45,11 +48,13 @@ class NetworkSpec:
     stages: str = ""
     projection: tuple[tuple[Layer, ...], ...] = ()
     gallery: GallerySpec | None = None
+    embedding: int = 0
+    dropout: float = 0.0
 
     def with_hidden(self, hidden: int) -> "NetworkSpec":
-        """Return the spec of a network whose heads read all stages of its trunk through a hidden layer."""
+        """Return the spec of a network whose heads read all stages of its trunk through a hidden layer, with its own dropout."""
         trunk = build_trunk(self.arch, self.transform.size, self.trunk_config).module
-        return replace(self, hidden=hidden, stages=stages_of(trunk))
+        return replace(self, hidden=hidden, stages=stages_of(trunk), dropout=0.0)
 
     @property
     def outputs(self) -> dict[str, int]:
@@ -94,11 +99,26 @@ class GeoNetwork(nn.Module):
         self.projection = Projection(spec.projection) if spec.projection else None
         self.readout = Readout(self.features_width, spec.hidden) if spec.hidden else None
         self.gallery = Gallery(spec.gallery, spec.classes) if spec.gallery else None
+        self.dropout = nn.Dropout(spec.dropout)
+        self.embedding = SharedEmbedding(self.width, spec.embedding, spec.dropout) if spec.embedding else None
+        self.heads = self._embedded_heads(spec) if spec.embedding else self._linear_heads(spec, blank)
+
+    def _linear_heads(self, spec: NetworkSpec, blank: bool) -> nn.ModuleDict:
         head = partial(nn.utils.skip_init, nn.Linear) if blank else nn.Linear
         headed = {} if spec.gallery else spec.classes
-        self.heads = nn.ModuleDict({level: head(spec.hidden or self.width, n) for level, n in headed.items()})
+        heads = nn.ModuleDict({level: head(spec.hidden or self.width, n) for level, n in headed.items()})
         if spec.coordinates:
-            self.heads[HEAD] = head(self.width, spec.coordinates.width)
+            heads[HEAD] = head(self.width, spec.coordinates.width)
+        return heads
+
+    @staticmethod
+    def _embedded_heads(spec: NetworkSpec) -> nn.ModuleDict:
+        return nn.ModuleDict(
+            {
+                name: embedding_head(spec.embedding, count, spec.dropout, name == HEAD)
+                for name, count in spec.outputs.items()
+            }
+        )
 
     def _stages(self, spec: NetworkSpec) -> StageFeatures | None:
         of_0_1_0 = RESNET if stages_of(self.trunk) == RESNET else OWN
@@ -132,7 +152,10 @@ class GeoNetwork(nn.Module):
         if self.gallery is not None:
             summed: dict[str, Tensor] = self.gallery(features)
             return summed
-        read = features if self.readout is None else self.readout(features)
+        if self.embedding is not None:
+            shared = self.embedding(features)
+            return {name: head(shared) for name, head in self.heads.items()}
+        read = self.dropout(features) if self.readout is None else self.readout(features)
         own = features[:, -self.width :]
         return {name: head(own if name == HEAD else read) for name, head in self.heads.items()}
 
