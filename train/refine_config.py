@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from plumbing.rules import Rule, check_rules, needs
 from train.config import CoordinateLoss
-from train.parts_config import OptimConfig
+from train.parts_config import OPTIM_RULES, OptimConfig
 
 TRUNK_OPTIM = ("trunk_lr_factor", "accumulate", "ema", "frozen", "frozen_norm")
 """Settings of the optimiser that mean nothing where no trunk learns."""
@@ -50,7 +50,7 @@ class RefineConfig:
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         needs("experts_at", "kind", "experts"),
-        needs("optim.plateau_patience", "optim.schedule", "plateau"),
+        *OPTIM_RULES,
     )
 
     def __post_init__(self) -> None:
