@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from dataset.manifest import DATASET, content_hash, coordinates, has_coordinates, read_manifest
 from geocells.hierarchy import UNKNOWN, Hierarchy, build_hierarchy
@@ -14,6 +15,7 @@ from label_maps.files import hierarchy_hash, write_hierarchy
 from label_maps.labels import STATED, class_level, counts_with_country_only, questions, stand_ins, truth_of
 from label_maps.partitions import LABELLED, make_partition, remarks, settings_of
 from label_maps.run_folder import RUN, begin_run, read_run
+from label_maps.spread import QUANTILES, distances_from_centers
 from plumbing.files import read_json
 
 log = logging.getLogger(__name__)
@@ -35,7 +37,7 @@ def main(config: LabelMapsConfig) -> None:
         settings = settings_of(config, partition)
         about = config.data / DATASET
         begin_run(config.run, hierarchy, photos, settings, read_json(about) if about.is_file() else {})
-    print(_table(hierarchy, photos[photos["split"] == "test"], len(learned)))
+    print(_table(hierarchy, photos[photos["split"] == "test"], learned))
     if len(training) < len(learned):
         print(_unplaced_line(hierarchy, learned[~has_coordinates(learned)]))
     for remark in remarks(config, partition, training):
@@ -106,16 +108,24 @@ def _check_same(config: LabelMapsConfig, hierarchy: Hierarchy, dataset_hash: str
         )
 
 
-def _table(hierarchy: Hierarchy, test: pd.DataFrame, training: int) -> str:
-    """Return a table of the levels: classes, photographs in them, and test photographs in a known class."""
-    lines = [
-        f"{training:,} training photographs",
-        f"{'level':>7} {'classes':>8} {'smallest':>9} {'largest':>8} {'test photographs in a known class':>34}",
-    ]
+def _table(hierarchy: Hierarchy, test: pd.DataFrame, learned: pd.DataFrame) -> str:
+    """Return a table of the levels: classes, photographs in them, their dispersion, and test photographs in a known class.
+
+    The dispersion is the median and the 90th percentile of the distances of training photographs from the centre of their class.
+    """
+    head = f"{'level':>7} {'classes':>8} {'smallest':>9} {'largest':>8} {'test photographs in a known class':>34}"
+    lines = [f"{len(learned):,} training photographs", f"{head} {'km from centre (90 %)':>22}"]
+    away = distances_from_centers(hierarchy, learned)[1]
     asked = test[questions(hierarchy, test)]
     known = truth_of(hierarchy, asked)[1] != UNKNOWN if len(asked) else None
     for depth, name in enumerate(hierarchy.level_names):
         count = hierarchy.train_count[hierarchy.rows(depth)]
         share = f"{known[:, depth].mean():.1%}" if known is not None else "no test photographs"
-        lines.append(f"{name:>7} {len(count):>8,} {count.min():>9,} {count.max():>8,} {share:>34}")
+        row = f"{name:>7} {len(count):>8,} {count.min():>9,} {count.max():>8,} {share:>34}"
+        lines.append(f"{row} {_spread_words(away[:, depth]):>22}")
     return "\n".join(lines)
+
+
+def _spread_words(away_km: NDArray[np.float64]) -> str:
+    known = away_km[~np.isnan(away_km)]
+    return "{:,.0f} ({:,.0f})".format(*np.quantile(known, QUANTILES)) if len(known) else "no coordinates"

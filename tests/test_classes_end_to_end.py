@@ -169,6 +169,17 @@ def test_evaluation_of_countries_and_its_report_have_no_kilometres(countries, tm
     page = (tmp_path / "report.html").read_text()
     assert "Do conformal sets have the coverage they state?" in page
     assert "South Korea" in page
+    names = {"France", "South Korea", "Mali"}
+    table = pd.read_csv(tmp_path / "run" / "evaluation_test_classification_report_country.csv").set_index("name")
+    assert set(table.index[:3]) == names
+    assert table.loc["accuracy", "f1"] == pytest.approx(figures["top_1"]["value"], abs=1e-6)
+    assert table.loc["macro average of true classes", "f1"] == pytest.approx(figures["macro_f1"]["value"], abs=1e-6)
+    assert table["support"][:3].sum() == report["photographs"]
+    matrix = pd.read_csv(tmp_path / "run" / "evaluation_test_confusion_country.csv", index_col="name")
+    assert set(matrix.columns[1:]) == set(matrix.index) == names
+    assert np.trace(matrix.iloc[:, 1:]) == round(figures["top_1"]["value"] * report["photographs"])
+    assert "Confusion matrix, percent of the true class" in page
+    assert page.count("<h3>Classes of country") == 1
     assert "GeoScore" not in page.replace("val/geoscore", "").split("<h2>Training")[0]
     with pytest.raises(ValueError, match="--baselines compares kilometres"):
         evaluate(EvaluateConfig(data=data, run=run, workers=0, device="cpu", baselines=True))

@@ -1,6 +1,7 @@
 """How good a run is, beside chance and, where clues are known, beside an oracle."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -83,6 +84,25 @@ def test_top_k_of_every_level_is_that_of_scikit_learn_in_the_file_and_in_the_tex
     assert [float(share.rstrip("%")) for share in line.split()[2:11:3]] == pytest.approx(
         [100 * wanted[k] for k in wanted], abs=0.06
     )
+
+
+def test_every_level_has_a_report_and_a_matrix_of_its_classes_beside_the_evaluation(tiny, tiny_run, tmp_path, capsys):
+    report = evaluate(tiny, tiny_run, tmp_path / "e.json", split="train", fusion="product")
+    printed = capsys.readouterr().out
+    for level, size in {"L1": 4, "L3": 6, "L5": 6, "L8": 6}.items():
+        table = pd.read_csv(tmp_path / f"e_classification_report_{level}.csv").set_index("name")
+        assert len(table) == size + 4
+        assert table.loc["accuracy", "f1"] == pytest.approx(report["levels"][level]["top_1"]["value"], abs=1e-6)
+        assert table["support"][:size].sum() == 36
+        matrix = pd.read_csv(tmp_path / f"e_confusion_{level}.csv", index_col="name").iloc[:, 1:]
+        assert (matrix.sum(axis=1) == table["support"].reindex(matrix.index)).all()
+        assert (matrix.sum() == table["answered"].reindex(matrix.columns)).all()
+        assert f"e_confusion_{level}.csv" in printed
+    assert (table["training_photographs"][:6] == 6).all()
+    assert (table["p90_km_from_center"][:6] > table["median_km_from_center"][:6]).all()
+    assert (table["p90_km_from_center"][:6] < 100).all()
+    f1 = report["classification"]["L8"]["averages"]["weighted"]["f1"]
+    assert re.search(rf"L8 +{table.loc['accuracy', 'f1']:.1%} .* {f1:.1%}", printed)
 
 
 def test_figures_are_those_of_the_answers(tiny, tiny_run, tmp_path):

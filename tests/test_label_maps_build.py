@@ -9,6 +9,7 @@ import pytest
 
 from dataset.manifest import content_hash, coordinates, read_manifest, write_manifest
 from geocells.hierarchy import UNKNOWN
+from geocells.sphere import distance_km
 from label_maps.build import main
 from label_maps.config import LabelMapsConfig
 from label_maps.files import FOLDER, hierarchy_hash, read_hierarchy
@@ -35,6 +36,11 @@ def test_a_run_has_one_list_of_classes_per_level_and_one_map_per_step(tiny, tmp_
     printed = capsys.readouterr().out
     assert "36 training photographs" in printed
     assert re.search(r"L8 +6 +6 +6 +100.0%", printed)
+    hierarchy, photos = read_hierarchy(tmp_path), read_manifest(tiny)
+    learned = photos[photos["split"] == "train"]
+    centers = hierarchy.center_deg[hierarchy.rows(3)][hierarchy.classes(coordinates(learned))[:, 3]]
+    median, ninetieth = np.quantile(distance_km(coordinates(learned), centers), [0.5, 0.9])
+    assert printed.splitlines()[5].endswith(f"{median:.0f} ({ninetieth:.0f})")
 
 
 def test_every_training_photograph_has_a_class_on_every_level(tiny, tmp_path):

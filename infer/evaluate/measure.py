@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
 from dataset.images import Pictures
@@ -29,12 +30,16 @@ class Measured:
         ranks: (N, levels) how many other cells were at least as probable as the true one; the number of classes where
             the hierarchy does not hold the true cell.
         read: (N,) rows of the photographs that could be read.
+        best: (N, levels) most probable classes.
+        classes: (N, levels) true classes; UNKNOWN where the hierarchy does not hold the true cell.
         neighbours_deg: (N, 2) where the most similar training photographs were taken; None where it was not asked for.
     """
 
     points_deg: NDArray[np.float64]
     ranks: NDArray[np.int64]
     read: NDArray[np.int64]
+    best: NDArray[np.int64]
+    classes: NDArray[np.int64]
     neighbours_deg: NDArray[np.float64] | None = None
 
 
@@ -97,13 +102,14 @@ def measure(
 ) -> Measured:
     """Answer for the photographs of a manifest; those that cannot be read are named and left out."""
     truth, classes = truth_of(model.hierarchy, photos)
-    points, ranks, read, nearest = [], [], [], []
+    points, ranks, read, best, nearest = [], [], [], [], []
     outputs = network_outputs(model, Pictures.of_dataset(data, photos), batch_size, workers)
     for rows, output in progress(outputs, "answering", "batch", -(-len(photos) // batch_size)):
         posterior = model.posterior(output.logits)
         points.append(model.points(posterior, output))
         ranks.append(class_ranks(posterior, classes[rows]))
         read.append(rows)
+        best.append(torch.stack([level.argmax(dim=1) for level in posterior], dim=1).cpu().numpy())
         if neighbours is not None:
             nearest.append(neighbours.places(unit_features(output)))
         if meter is not None:
@@ -111,4 +117,5 @@ def measure(
     if not read:
         raise ValueError(f"none of {len(photos)} photographs of {data} could be read")
     alike = np.concatenate(nearest) if nearest else None
-    return Measured(np.concatenate(points), np.concatenate(ranks), np.concatenate(read), alike)
+    rows = np.concatenate(read)
+    return Measured(np.concatenate(points), np.concatenate(ranks), rows, np.concatenate(best), classes[rows], alike)

@@ -20,6 +20,7 @@ def table(report: Report) -> str:
             f"fusion {fusion_words(report)}, point {report['point']}; [95 % cluster-bootstrap interval, which resamples groups]",
             *_answer_lines(report["answers"]),
             *_level_lines(report["levels"]),
+            *_classification_lines(report.get("classification") or {}),
             *country_lines(report.get("country_only")),
             *calibration_lines(report),
             *region_lines(report),
@@ -64,6 +65,18 @@ def _level_lines(levels: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         yield f"{name:<12} {level['classes']:>8,}{shares} {level['in_a_known_cell']:>16.1%}"
 
 
+def _classification_lines(reports: Mapping[str, Report]) -> Iterator[str]:
+    """Yield, for each level with a classification report, its averages."""
+    if reports:
+        yield f"{'by class':<12} {'accuracy':>9}{'macro precision':>17}{'recall':>8}{'F1':>8}{'weighted F1':>13}{'F1 of true':>12}"
+    for name, report in reports.items():
+        macro, weighted, of_true = (report["averages"][key] for key in ("macro", "weighted", "macro_of_true"))
+        yield (
+            f"{name:<12} {report['accuracy']:>9.1%}{macro['precision']:>17.1%}{macro['recall']:>8.1%}{macro['f1']:>8.1%}"
+            f"{weighted['f1']:>13.1%}{of_true['f1']:>12.1%}"
+        )
+
+
 def country_lines(figures: Mapping[str, Any] | None) -> list[str]:
     """Return the lines on photographs without coordinates; nothing where there are none."""
     if not figures:
@@ -84,6 +97,7 @@ def classes_table(report: Report) -> str:
             f"{figures['classes']:,} classes, split {report['split_hash'][:12]}, fusion {fusion_words(report)}; [95 % "
             "cluster-bootstrap interval, which resamples groups]",
             *_class_lines(figures),
+            *_classification_lines(report.get("classification") or {}),
             *([f"coverage guarantee of sets: {report['guarantee']}"] if figures["sets"] else []),
             *impossible,
             leak_line(report["leaks"]),

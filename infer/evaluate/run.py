@@ -23,6 +23,8 @@ from infer.decode.point import POINTS
 from infer.decode.posterior import sum_up
 from infer.evaluate.baselines import best_constant, chance, clue_oracle, read_clues
 from infer.evaluate.calibration import CalibrationMeter
+from infer.evaluate.class_files import write_class_files
+from infer.evaluate.class_report import class_reports
 from infer.evaluate.measure import Measured, measure, only_stated, split_photos, trained_ids
 from infer.evaluate.metrics import (
     TOP,
@@ -33,7 +35,7 @@ from infer.evaluate.metrics import (
     slices,
 )
 from infer.evaluate.report import table
-from infer.evaluate.stated import country_only_figures, evaluate_classes, leaks_of
+from infer.evaluate.stated import country_only_figures, evaluate_classes, files_words, leaks_of, training_photos
 from infer.explain.retrieval import Neighbours, open_neighbours
 from infer.features import feature_kind
 from infer.model import Model, load_model
@@ -75,6 +77,7 @@ def main(config: EvaluateConfig) -> None:
     if measured.neighbours_deg is not None:
         prior = np.repeat(cell_prior(model)[None], len(photos), axis=0)
         answers |= {"cell prior": prior, "neighbour": measured.neighbours_deg}
+    of_classes = _classification(model, measured, group, training_photos(config, learned))
     report = {
         "run": model.name,
         "model_hash": model.hash,
@@ -97,6 +100,7 @@ def main(config: EvaluateConfig) -> None:
         "git_commit": git_commit(),
         "answers": _figures(answers, photos, group, config),
         "levels": _levels(model, measured, group, config.seed),
+        "classification": of_classes,
         "country_only": country_only_figures(model, config),
         "calibration": meter.levels(group, config.seed),
         "places": config.places,
@@ -110,8 +114,9 @@ def main(config: EvaluateConfig) -> None:
     out = config.out or config.run / f"evaluation_{config.split}.json"
     write_json(out, report)
     write_text(out.with_suffix(".txt"), table(report) + "\n")
+    files = write_class_files(out, of_classes)
     print(table(report))
-    print(f"all figures: {out}; this table: {out.with_suffix('.txt')}")
+    print(f"all figures: {out}; this table: {out.with_suffix('.txt')}{files_words(files)}")
 
 
 def _loaded(run: Path, config: EvaluateConfig) -> Model:
@@ -205,6 +210,14 @@ def _levels(model: Model, measured: Measured, group: NDArray[np.int64], seed: in
         levels[name] = mean_intervals(right, group, seed)
         levels[name] |= {"classes": size, "in_a_known_cell": float((ranks < size).mean())}
     return levels
+
+
+def _classification(
+    model: Model, measured: Measured, group: NDArray[np.int64], training: pd.DataFrame
+) -> dict[str, dict[str, Any]]:
+    levels = range(model.hierarchy.depth)
+    best, true = ({level: of[:, level] for level in levels} for of in (measured.best, measured.classes))
+    return class_reports(model.hierarchy, best, true, group, training)
 
 
 def _slices(

@@ -9,17 +9,17 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from sklearn.metrics import precision_recall_fscore_support
 
 from dataset.features import FeatureKind
 from dataset.groups import group_weights, leakage_groups
 from dataset.images import Pictures
 from dataset.manifest import content_hash, has_coordinates, read_manifest
-from geocells.hierarchy import UNKNOWN
 from infer.config import EvaluateConfig
 from infer.decode.conformal import ConformalCalibration, read_conformal
 from infer.decode.posterior import fuse
 from infer.evaluate.calibration import calibration_error_interval, reliability
+from infer.evaluate.class_files import write_class_files
+from infer.evaluate.class_report import by_class, class_reports
 from infer.evaluate.classes import class_figures
 from infer.evaluate.leakage import alike_to_training, find_leaks, leak_report
 from infer.evaluate.measure import asked_photos, trained_ids
@@ -45,7 +45,7 @@ def evaluate_classes(model: Model, config: EvaluateConfig) -> None:
     assert level is not None, "asked_photos refuses runs without one"
     refuse_kilometres(config)
     learned = trained_ids(config.run)
-    figures, photos = measured_classes(model, config, photos)
+    figures, photos, best, true = measured_classes(model, config, photos)
     if trained := int(photos["id"].isin(learned).sum()):
         log.warning(
             "%d of %d photographs were trained on: these figures say nothing about new ones", trained, len(photos)
@@ -67,6 +67,9 @@ def evaluate_classes(model: Model, config: EvaluateConfig) -> None:
         "version": VERSION,
         "git_commit": git_commit(),
         "classes": figures,
+        "classification": class_reports(
+            model.hierarchy, {level: best}, {level: true}, leakage_groups(photos), training_photos(config, learned)
+        ),
         "places": config.places,
         "guarantee": None if conformal is None else conformal.guarantee,
         "impossible_sets": _impossible(conformal, config.coverage),
@@ -75,8 +78,9 @@ def evaluate_classes(model: Model, config: EvaluateConfig) -> None:
     write_json(out, report)
     text = classes_table(report)
     write_text(out.with_suffix(".txt"), text + "\n")
+    files = write_class_files(out, report["classification"])
     print(text)
-    print(f"all figures: {out}; this table: {out.with_suffix('.txt')}")
+    print(f"all figures: {out}; this table: {out.with_suffix('.txt')}{files_words(files)}")
 
 
 def refuse_kilometres(config: EvaluateConfig) -> None:
@@ -93,8 +97,21 @@ def refuse_kilometres(config: EvaluateConfig) -> None:
             )
 
 
-def measured_classes(model: Model, config: EvaluateConfig, photos: pd.DataFrame) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Return the figures of the level of countries or labels, and the photographs that could be read."""
+def training_photos(config: EvaluateConfig, learned: set[str]) -> pd.DataFrame:
+    """Return the rows of the photographs that a run was trained on, as far as its dataset, or else --data, has them."""
+    photos = read_manifest(config.trained_on or config.data)
+    return photos[photos["id"].isin(learned)]
+
+
+def files_words(files: Sequence[Path]) -> str:
+    """Return where the figures of each class are."""
+    return f"; by class: {', '.join(map(str, files))}" if files else ""
+
+
+def measured_classes(
+    model: Model, config: EvaluateConfig, photos: pd.DataFrame
+) -> tuple[dict[str, Any], pd.DataFrame, NDArray[np.int64], NDArray[np.int64]]:
+    """Return the figures of the level of countries or labels, the photographs that could be read, and what is answered and true."""
     level = class_level(model.hierarchy)
     assert level is not None, "callers have one"
     raw, scaled, read = class_probabilities(model, config.data, photos, level, config.batch_size, config.workers)
@@ -120,7 +137,7 @@ def measured_classes(model: Model, config: EvaluateConfig, photos: pd.DataFrame)
     figures["stages"] = {stage: _stage(p, true, group, config.seed) for stage, p in stages.items()}
     figures["largest_class"]["name"] = names[int(count.argmax())]
     figures["by_class"] = by_class(best, true, group, names)
-    return figures, photos
+    return figures, photos, best, true
 
 
 @torch.inference_mode()
@@ -149,27 +166,8 @@ def country_only_figures(model: Model, config: EvaluateConfig) -> dict[str, Any]
     photos = photos[stated_classes(model.hierarchy, photos)[0]]
     if not len(photos):
         return None
-    figures, photos = measured_classes(model, config, photos)
+    figures, photos, _, _ = measured_classes(model, config, photos)
     return {**figures, "trained_on": int(photos["id"].isin(trained_ids(config.run)).sum())}
-
-
-def by_class(
-    best: NDArray[np.int64], true: NDArray[np.int64], group: NDArray[np.int64], names: Sequence[str]
-) -> dict[str, dict[str, float]]:
-    """Return precision, recall, F1, photographs and groups of each class that the truth has, the largest first."""
-    present, count = np.unique(true[true != UNKNOWN], return_counts=True)
-    present = present[np.argsort(-count, kind="stable")]
-    precision, recall, f1, support = precision_recall_fscore_support(true, best, labels=present, zero_division=0)
-    return {
-        names[k]: {
-            "n": int(support[row]),
-            "groups": len(np.unique(group[true == k])),
-            "precision": float(precision[row]),
-            "recall": float(recall[row]),
-            "f1": float(f1[row]),
-        }
-        for row, k in enumerate(present.tolist())
-    }
 
 
 def leaks_of(

@@ -1,12 +1,15 @@
-"""Evaluations of countries or labels: accuracy, calibration and conformal sets, without kilometres."""
+"""Evaluations of classes: precision, recall, F1 and confusions of each, and, of countries or labels alone, all the rest."""
 
 from collections.abc import Mapping
 from html import escape
+from pathlib import Path
 from typing import Any
 
+from infer.evaluate.class_files import AVERAGES, class_paths
 from infer.wording import class_words
 from viz.report.confidence import calibration_table
-from viz.report.parts import bar, measured, note, table
+from viz.report.confusion import confusion_html
+from viz.report.parts import bar, kilometres, measured, note, table
 
 FIGURES = {
     "top_1": "Best class right (top-1)",
@@ -19,12 +22,27 @@ FIGURES = {
 SHOWN_CLASSES = 12
 
 
-def classes_html(level: str, figures: Mapping[str, Any], guarantee: str | None) -> str:
-    """Return the figures of one level of classes, as `infer.evaluate.stated` measured them, as HTML."""
+def classes_html(
+    level: str,
+    figures: Mapping[str, Any],
+    guarantee: str | None,
+    reports: Mapping[str, Any] | None = None,
+    file: str = "",
+) -> str:
+    """Return the figures of one level of classes, as `infer.evaluate.stated` measured them, as HTML.
+
+    Args:
+        level: its name.
+        figures: what was measured.
+        guarantee: of the coverage of sets.
+        reports: classification reports by level, which evaluations from before lack.
+        file: name of the evaluation.
+    """
+    of_classes = reports_html(reports, file) if reports else _by_class(level, figures.get("by_class") or {})
     return "".join(
         [
             _accuracy(level, figures),
-            _by_class(level, figures.get("by_class") or {}),
+            of_classes,
             calibration_table({level: _as_level(figures)}),
             _sets(figures, guarantee),
         ]
@@ -44,26 +62,74 @@ def _accuracy(level: str, figures: Mapping[str, Any]) -> str:
     return table(["", "This run"], rows) + said
 
 
-def _by_class(level: str, classes: Mapping[str, Mapping[str, float]]) -> str:
+def reports_html(reports: Mapping[str, Mapping[str, Any]], file: str) -> str:
+    """Return the classification report and the confusions of each level that has one, all but the first folded."""
+    parts = [_report(level, report, file) for level, report in reports.items()]
+    if len(parts) < 2:
+        return "".join(parts)
+    return "".join(
+        f"<details{' open' if number == 0 else ''}><summary>Classes of {escape(level)}</summary>{part}</details>"
+        for number, (level, part) in enumerate(zip(reports, parts, strict=True))
+    )
+
+
+def _report(level: str, report: Mapping[str, Any], file: str) -> str:
+    whole, matrix = (path.name for path in class_paths(Path(file), level))
+    return "".join(
+        [
+            _by_class(level, report["by_class"]),
+            _averages(report),
+            note(f"All classes, with their centres and training photographs, are in {whole}."),
+            confusion_html(report, matrix),
+        ]
+    )
+
+
+def _averages(report: Mapping[str, Any]) -> str:
+    rows = [
+        [escape(name.capitalize()), *(f"{report['averages'][key][of]:.1%}" for of in ("precision", "recall", "f1"))]
+        for key, name in AVERAGES.items()
+    ]
+    said = f"Accuracy {report['accuracy']:.1%} of {report['photographs']:,} photographs"
+    return table(["", "Precision", "Recall", "F1"], rows, said)
+
+
+def _by_class(level: str, classes: Mapping[str, Mapping[str, Any]]) -> str:
     if not classes:
         return ""
     rows = list(classes.items())
     shown, others = dict(rows[:SHOWN_CLASSES]), dict(rows[SHOWN_CLASSES:])
     more = f"<details><summary>{len(others)} more</summary>{_class_table(level, others)}</details>" if others else ""
-    return f"<h3>By {escape(level)}</h3>{_class_table(level, shown)}{more}"
+    far = "median_km" in rows[0][1]
+    said = note(
+        "Spread: median distance of the class's training photographs from its centre, below it the 90th percentile."
+    )
+    title = f"Classes of {level}: how often they are right, and what they are taken for"
+    return f"<h3>{escape(title)}</h3>{_class_table(level, shown)}{more}{said if far else ''}"
 
 
-def _class_table(level: str, classes: Mapping[str, Mapping[str, float]]) -> str:
+def _class_table(level: str, classes: Mapping[str, Mapping[str, Any]]) -> str:
+    far = any("median_km" in own for own in classes.values())
     rows = [
         [
-            escape(class_words(name, level)),
+            escape(own.get("name") or class_words(name, level)),
             f"{own['n']:,}",
             f"{own['groups']:,}",
             *(f"{own[figure]:.1%}{bar(own[figure])}" for figure in ("precision", "recall", "f1")),
+            *([_spread(own)] if far else []),
         ]
         for name, own in classes.items()
     ]
-    return table([level.capitalize(), "n", "Groups", "Precision", "Recall", "F1"], rows)
+    head = [level.capitalize(), "n", "Groups", "Precision", "Recall", "F1", *(["Spread, km"] if far else [])]
+    return table(head, rows, minor=("Groups",))
+
+
+def _spread(own: Mapping[str, Any]) -> str:
+    """Return how far a class's training photographs lie from its centre."""
+    if "median_km" not in own:
+        return ""
+    median, ninetieth = (kilometres(own[key]).removesuffix(" km") for key in ("median_km", "p90_km"))
+    return f"{median} <small>{ninetieth}</small>"
 
 
 def _as_level(figures: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from infer.wording import class_words
 from viz.report.line_chart import Line, Panel, panel_html
 from viz.report.parts import area_words, bar, measured, note, table
 
@@ -102,7 +103,7 @@ def _region_groups(coverage: str, groups: Mapping[str, Mapping[str, Any]]) -> st
         table(
             [by.capitalize(), "n", "Groups", "Measured coverage"],
             [
-                [escape(name), f"{hits['n']:,}", f"{hits['groups']:,}", measured("covered", hits)]
+                [escape(class_words(name, by)), f"{hits['n']:,}", f"{hits['groups']:,}", measured("covered", hits)]
                 for name, hits in of.items()
             ],
             f"{float(coverage):.0%} regions by {by}",

@@ -25,18 +25,22 @@ def note(text: str) -> str:
     return f'<p class="soft">{escape(text)}</p>'
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "", minor: Sequence[str] = ()) -> str:
     """Return a table as HTML, its first column of words and the others of numbers.
 
     Args:
         head: texts above the columns.
         rows: cells as HTML, escaped by the caller.
         caption: text above the table.
+        minor: heads of columns that narrow screens leave out.
     """
+    kinds = [' class="minor"' if text in minor else "" for text in head]
     above = f"<caption>{escape(caption)}</caption>" if caption else ""
-    heads = "".join(f'<th scope="col">{escape(text)}</th>' for text in head)
+    heads = "".join(f'<th scope="col"{kind}>{escape(text)}</th>' for text, kind in zip(head, kinds, strict=True))
     body = "".join(
-        f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>' for row in rows
+        f'<tr><th scope="row">{row[0]}</th>'
+        f"{''.join(f'<td{kind}>{cell}</td>' for cell, kind in zip(row[1:], kinds[1:], strict=True))}</tr>"
+        for row in rows
     )
     return f'<div class="wide"><table>{above}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
 

@@ -6,7 +6,8 @@ from html import escape
 from typing import Any
 
 from infer.evaluate.metrics import TOP
-from viz.report.classes import classes_html
+from infer.wording import class_words
+from viz.report.classes import classes_html, reports_html
 from viz.report.confidence import calibration_table, regions_table, search_table
 from viz.report.parts import BEST_GEOSCORE, bar, kilometres, measured, missing, note, section, table
 
@@ -48,6 +49,7 @@ DRAWN = {
     "classes",
     "impossible_sets",
     "level",
+    "classification",
 }
 HEAD = {"run", "split", "photographs", "groups", "guarantee"}
 
@@ -66,7 +68,8 @@ def _evaluation(file: str, report: Report) -> str:
     title = f"Evaluation: {report['split']} split, {_counts(report)}"
     rest = _rest(file, {key: value for key, value in report.items() if key not in DRAWN | HEAD})
     if "classes" in report:
-        of_classes = classes_html(str(report["level"]), report["classes"], report.get("guarantee"))
+        level, reports = str(report["level"]), report.get("classification")
+        of_classes = classes_html(level, report["classes"], report.get("guarantee"), reports, file)
         return section(title, _warning(report), of_classes, rest)
     slices = report.get("slices") or {}
     return section(
@@ -76,6 +79,7 @@ def _evaluation(file: str, report: Report) -> str:
         _against(report.get("against") or {}),
         _levels(report.get("levels") or {}),
         _slices(slices),
+        reports_html(report.get("classification") or {}, file),
         calibration_table(report.get("calibration") or {}),
         regions_table(report.get("regions") or {}, report.get("guarantee")),
         search_table(report.get("recall_by_area_km2") or {}),
@@ -220,8 +224,9 @@ def _sliced(by: str, groups: Mapping[str, Mapping[str, Any]]) -> str:
     if all(re.match(r"-?\d", name) for name in groups):
         rows.sort(key=lambda item: _first_number(item[0]), reverse=by == "latitude")
     shown, others = dict(rows[:SHOWN_GROUPS]), dict(rows[SHOWN_GROUPS:])
-    more = f"<details><summary>{len(others)} more</summary>{_slice_table(head, others)}</details>" if others else ""
-    return f"<div><h3>By {escape(by.replace('_', ' '))}</h3>{_slice_table(head, shown)}{more}</div>"
+    of_others = _slice_table(head, others, by) if others else ""
+    more = f"<details><summary>{len(others)} more</summary>{of_others}</details>" if others else ""
+    return f"<div><h3>By {escape(by.replace('_', ' '))}</h3>{_slice_table(head, shown, by)}{more}</div>"
 
 
 def _first_number(text: str) -> float:
@@ -229,12 +234,12 @@ def _first_number(text: str) -> float:
     return float(found[0]) if found else 0.0
 
 
-def _slice_table(of: str, groups: Mapping[str, Mapping[str, Any]]) -> str:
+def _slice_table(of: str, groups: Mapping[str, Mapping[str, Any]], by: str) -> str:
     # Version 0.1.0 did not count the groups of photographs.
     counted = all("groups" in group for group in groups.values())
     rows = [
         [
-            escape(name),
+            escape(class_words(name, by)),
             f"{group['n']:,}",
             *([f"{group['groups']:,}"] if counted else []),
             kilometres(group["median_km"]),
@@ -242,7 +247,7 @@ def _slice_table(of: str, groups: Mapping[str, Mapping[str, Any]]) -> str:
         ]
         for name, group in groups.items()
     ]
-    return table([of, "n", *(["Groups"] if counted else []), "Median error", "GeoScore"], rows)
+    return table([of, "n", *(["Groups"] if counted else []), "Median error", "GeoScore"], rows, minor=("Groups",))
 
 
 def _rest(file: str, values: Report) -> str:
