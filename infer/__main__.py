@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from infer.config import AppConfig, EvaluateConfig, ImportConfig, InferConfig
 from infer.importers.config import ClipConfig, GeoclipConfig, Osv5mConfig
+from infer.play.config import PlayConfig
 from plumbing.config import Commands, dispatch
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ COMMANDS: Commands = {
     "predict": (InferConfig, "infer.__main__:predict"),
     "evaluate": (EvaluateConfig, "infer.evaluate.run:main"),
     "serve": (AppConfig, "infer.__main__:serve"),
+    "play": (PlayConfig, "infer.play.terminal:main"),
     "import": {
         "clip": (ClipConfig, "infer.importers.clip_zero_shot:main"),
         "geoclip": (GeoclipConfig, "infer.importers.geoclip:main"),

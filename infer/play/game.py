@@ -1,0 +1,156 @@
+"""Which photographs are guessed, how they are shown, and what the network says of the same ones."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dataset.groups import leakage_groups
+from dataset.images import Pictures
+from dataset.manifest import content_hash, read_manifest
+from infer.evaluate.measure import trained_ids
+from infer.network.transform import InputTransform
+from infer.play.config import Resolution
+from infer.play.countries import MOST, true_countries
+from infer.play.table import NETWORK, PERSON, Answer, append, game_of, read
+from infer.predictor import Predictor
+from plumbing.images import open_rgb
+from plumbing.version import now_utc
+
+SHOWN = 448
+"""Pixels a side to which small pictures are enlarged at least; this adds nothing that the network does not see."""
+LARGEST = 2048
+"""Pixels of the longer side of a picture shown at full resolution."""
+
+
+class Game:
+    """The photographs that a player guesses, in an order that the seed alone decides.
+
+    Attributes:
+        count: photographs of the game.
+        left: numbers of those that the player has not guessed, in order.
+        side: pixels a side that the network sees.
+
+    Raises:
+        ValueError: the dataset has no such photographs, or the network names no countries.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        predictor: Predictor,
+        player: str,
+        photos: int,
+        resolution: Resolution,
+        table: Path,
+        seed: int = 0,
+    ) -> None:
+        """Choose photographs, and find in the table what was answered before."""
+        if not predictor.model.hierarchy.placed:
+            raise ValueError(f"{predictor.model.name} answers labels without places, and here countries are compared")
+        self._predictor, self._player, self._resolution, self._table = predictor, player, resolution, table
+        test = read_manifest(data)
+        test = test[test["split"] == "test"].reset_index(drop=True)
+        country = true_countries(test)
+        held_out = (country != "") & ~test["id"].isin(trained_ids(predictor.run)).to_numpy()
+        if not held_out.any():
+            raise ValueError(f"{data} has no photographs in its test split whose country is known")
+        chosen = np.random.default_rng(seed).permutation(len(test))
+        self._rows = chosen[held_out[chosen]][:photos]
+        self._ids, self._country = test["id"].tolist(), country
+        self._group = _group_names(leakage_groups(test), self._ids)
+        self._pictures = Pictures.of_dataset(data, test)
+        self._about = (data.resolve().name, content_hash(test))
+        self.count, self.side = len(self._rows), predictor.model.transform.size
+        self._answered: dict[tuple[str, str, str], Answer] = {}
+        self._remember(read(table) if table.is_file() else [])
+        self._catch_up()
+
+    @property
+    def left(self) -> list[int]:
+        """Return the numbers of the photographs that the player has not guessed."""
+        return [k for k in range(self.count) if not self._has(PERSON, k)]
+
+    @property
+    def answers(self) -> list[Answer]:
+        """Return what the player and this network answered."""
+        return list(self._answered.values())
+
+    def picture(self, number: int) -> Image.Image:
+        """Return a photograph as the player is to see it, without metadata.
+
+        Raises:
+            ValueError: it cannot be read.
+        """
+        source = self._pictures.source(int(self._rows[number]))
+        if self._resolution == "full":
+            return open_rgb(source, max_side=LARGEST)
+        return as_the_network_sees(source, self._predictor.model.transform)
+
+    def guess(self, number: int, codes: Sequence[str]) -> None:
+        """Enter the player's countries and the network's into the table, the likeliest first."""
+        self._enter([self._answer(PERSON, number, codes), *self._network(number)])
+
+    def _network(self, number: int) -> list[Answer]:
+        """Return the answer of the network, where the table does not have it."""
+        if self._has(NETWORK, number):
+            return []
+        prediction = self._predictor.predict(self._pictures.source(int(self._rows[number])), coverage=())
+        return [self._answer(NETWORK, number, [country.code for country in prediction.countries[:MOST]])]
+
+    def _catch_up(self) -> None:
+        """Enter the answers of the network that an interruption, or a game against another network, left out."""
+        for number in range(self.count):
+            if self._has(PERSON, number) and not self._has(NETWORK, number):
+                self._enter(self._network(number))
+
+    def _answer(self, kind: str, number: int, codes: Sequence[str]) -> Answer:
+        row = int(self._rows[number])
+        person = kind == PERSON
+        data, split_hash = self._about
+        return Answer(
+            kind=kind,
+            player=self._player if person else self._predictor.model.name,
+            photograph=self._ids[row],
+            group=self._group[row],
+            country=str(self._country[row]),
+            guesses=tuple(codes),
+            data=data,
+            split_hash=split_hash,
+            resolution=self._resolution,
+            side=self.side,
+            model_hash="" if person else self._predictor.model.hash,
+            answered_at_utc=now_utc(),
+        )
+
+    def _enter(self, answers: Sequence[Answer]) -> None:
+        append(self._table, answers)
+        self._remember(answers)
+
+    def _remember(self, answers: Sequence[Answer]) -> None:
+        """Keep those answers that are of this game, this player and this network."""
+        ours = game_of(self._answer(PERSON, 0, ()))
+        who = {(PERSON, self._player, ""), (NETWORK, self._predictor.model.name, self._predictor.model.hash)}
+        for answer in answers:
+            key = answer.kind, answer.player, answer.model_hash
+            if game_of(answer) == ours and key in who:
+                self._answered[answer.kind, answer.player, answer.photograph] = answer
+
+    def _has(self, kind: str, number: int) -> bool:
+        player = self._player if kind == PERSON else self._predictor.model.name
+        return (kind, player, self._ids[int(self._rows[number])]) in self._answered
+
+
+def as_the_network_sees(source: Path | bytes, transform: InputTransform) -> Image.Image:
+    """Return the pixels that a network sees of a picture, enlarged by a whole number until people can see them too."""
+    pixels = Image.fromarray(transform.pixels(source).permute(1, 2, 0).numpy())
+    side = transform.size * max(1, -(-SHOWN // transform.size))
+    return pixels.resize((side, side), Image.Resampling.BICUBIC)
+
+
+def _group_names(group: NDArray[np.int64], ids: Sequence[str]) -> list[str]:
+    """Return for each photograph the id of the first one of its group."""
+    first = dict(zip(group[::-1].tolist(), reversed(ids), strict=True))
+    return [first[number] for number in group.tolist()]
