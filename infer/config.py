@@ -244,11 +244,14 @@ class EvaluateConfig(GreedyConfig):
     GROUPS: ClassVar[Groups] = {
         "photographs and run": "data run split",
         "what is answered": "fusion greedy_thresholds greedy_k point",
-        "what is measured": "coverage places against baselines benchmark trained_on geoscore_scale_km seed",
+        "what is measured": "coverage places against baselines benchmark trained_on radii_km geoscore_scale_km seed",
         "files written": "out",
         "speed": "batch_size workers precision device",
     }
-    RULES: ClassVar[tuple[Rule, ...]] = (NEEDS_GREEDY,)
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        NEEDS_GREEDY,
+        excludes("benchmark", "radii_km", "im2gps3k", why="is published within distances of its own"),
+    )
     RENAMED: ClassVar[Renamed] = RENAMED_VALUES
 
     data: Path
@@ -279,6 +282,9 @@ class EvaluateConfig(GreedyConfig):
     place for all are always measured."""
     benchmark: Literal["im2gps3k", "osv5m"] | None = None
     """Print published results on this benchmark beside ours. Left out, none."""
+    radii_km: tuple[float, ...] | None = None
+    """Distances within which answers are counted, in kilometres, such as 5 20 100 500. Left out, 1 25 200 750 2500: street,
+    city, region, country and continent."""
     geoscore_scale_km: float = 1492.7
     """Scale of the GeoScore; smaller for datasets of less than the world."""
     seed: int = 0
@@ -295,6 +301,8 @@ class EvaluateConfig(GreedyConfig):
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
+        if self.radii_km is not None and (not self.radii_km or min(self.radii_km) <= 0):
+            raise ValueError(f"--radii-km takes distances above 0, such as 5 20 100, got {self.radii_km}")
         _check_coverage(self.coverage)
         if self.geoscore_scale_km <= 0:
             raise ValueError(f"--geoscore-scale-km must be above 0, got {self.geoscore_scale_km:g}")

@@ -30,6 +30,7 @@ from infer.evaluate.run import main
 from infer.evaluate.stated import class_probabilities
 from infer.model import Model, load_model
 from infer.prepared import Options, Prepared
+from plumbing.config import parse
 from train.calibrate import collect
 
 CPU = torch.device("cpu")
@@ -293,6 +294,36 @@ def test_intervals_of_a_split_resample_its_groups_and_their_number_is_printed(ti
     expected = mean_interval(away, group)
     found = report["answers"]["model"]["mean_km"]
     assert (found["low"], found["high"]) == pytest.approx((expected["low"], expected["high"]), rel=1e-4)
+
+
+def test_answers_are_counted_within_the_distances_that_are_asked_for(tiny, tiny_run, tmp_path, capsys):
+    report = evaluate(tiny, tiny_run, tmp_path / "e.json", radii_km=(9000, 0.5, 5000.0))
+    photos = split_photos(tiny, "test")
+    away = distance_km(measure(load_model(tiny_run, CPU), tiny, photos, 64, 0).points_deg, coordinates(photos))
+    for answer in report["answers"].values():
+        assert [name for name in answer if "within" in name] == ["within_0.5km", "within_5000km", "within_9000km"]
+    found = report["answers"]["model"]
+    for radius in (5000, 9000):
+        assert found[f"within_{radius}km"]["value"] == pytest.approx((away <= radius).mean(), abs=1e-4)
+    assert "≤0.5 km  ≤5000 km  ≤9000 km\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ({"radii_km": (0.0, 5.0)}, "--radii-km takes distances above 0"),
+        ({"radii_km": ()}, "--radii-km takes distances above 0"),
+    ],
+)
+def test_distances_that_count_nothing_are_refused(tmp_path, flags, words):
+    with pytest.raises(ValueError, match=words):
+        EvaluateConfig(data=tmp_path, run=tmp_path, **flags)
+
+
+def test_published_shares_are_not_set_beside_other_distances():
+    words = ["--data", "d", "--run", "r", "--benchmark", "im2gps3k", "--radii-km", "5", "20"]
+    with pytest.raises(ValueError, match="--radii-km 5 20 has no effect with --benchmark im2gps3k"):
+        parse(EvaluateConfig, "x", words)
 
 
 @pytest.mark.parametrize("flags", [{"geoscore_scale_km": 0}, {"geoscore_scale_km": -1}, {"batch_size": 0}])

@@ -4,7 +4,7 @@ Intervals are percentile cluster bootstraps: whole leakage groups (`dataset.grou
 photographs of one journey or place are not independent (Davison and Hinkley 1997, section 3.8).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ def distance_figures(
     group: NDArray[np.int64],
     seed: int = 0,
     scale_km: float = GEOSCORE_SCALE_KM,
+    radii_km: Sequence[float] = RADII_KM,
 ) -> dict[str, dict[str, float]]:
     """Return GeoScore, median, mean and shares within radii, each with its 95 % cluster-bootstrap interval.
 
@@ -35,14 +36,20 @@ def distance_figures(
         group: (N,) leakage groups of the photographs.
         seed: of the resampling.
         scale_km: of the GeoScore.
+        radii_km: distances within which answers are counted.
 
     Returns:
         By name, `{"value", "low", "high"}`; shares are of one.
     """
     means = {"geoscore": geoscore(distance_km, scale_km), "mean_km": distance_km}
-    means |= {f"within_{radius}km": (distance_km <= radius).astype(np.float64) for radius in RADII_KM}
+    means |= {within_name(radius): (distance_km <= radius).astype(np.float64) for radius in radii_km}
     figures = mean_intervals(means, group, seed)
     return {"geoscore": figures["geoscore"], "median_km": median_interval(distance_km, group, seed), **figures}
+
+
+def within_name(radius_km: float) -> str:
+    """Return the name of the share within a distance."""
+    return f"within_{radius_km:.10g}km"
 
 
 def mean_interval(values: NDArray[np.float64], group: NDArray[np.int64], seed: int = 0) -> dict[str, float]:

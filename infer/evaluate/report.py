@@ -5,7 +5,7 @@ from typing import Any
 
 from infer.evaluate.benchmarks import published_lines
 from infer.evaluate.leakage import leak_line
-from infer.evaluate.metrics import RADII_KM, TOP
+from infer.evaluate.metrics import TOP
 
 ORDER = ("chance", "one place", "cell prior", "neighbour", "model", "clue oracle")
 """By how well they know the place."""
@@ -46,15 +46,20 @@ def _counts(of: Mapping[str, Any]) -> str:
 
 
 def _answer_lines(answers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    radii = "".join(f"{f'≤{r} km':>10}" for r in RADII_KM)
+    within = [name for name in answers["model"] if name.startswith("within_")]
+    radii = "".join(f"{f'≤{_radius(name)} km':>10}" for name in within)
     yield f"{'':<12} {'GeoScore':>22} {'median km':>24} {'mean km':>8}{radii}"
     for name in (name for name in ORDER if name in answers):
         figures = answers[name]
-        shares = "".join(f"{figures[f'within_{r}km']['value']:>10.1%}" for r in RADII_KM)
+        shares = "".join(f"{figures[share]['value']:>10.1%}" for share in within)
         yield (
             f"{name:<12} {_with_interval(figures['geoscore']):>22} {_with_interval(figures['median_km']):>24} "
             f"{figures['mean_km']['value']:>8,.0f}{shares}"
         )
+
+
+def _radius(within: str) -> str:
+    return within.removeprefix("within_").removesuffix("km")
 
 
 def _level_lines(levels: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

@@ -27,6 +27,7 @@ from infer.evaluate.class_files import write_class_files
 from infer.evaluate.class_report import class_reports
 from infer.evaluate.measure import Measured, measure, only_stated, split_photos, trained_ids
 from infer.evaluate.metrics import (
+    RADII_KM,
     TOP,
     distance_figures,
     macro_average,
@@ -194,9 +195,9 @@ def cell_errors(away_km: NDArray[np.float64], truth_deg: NDArray[np.float64]) ->
 def _figures(
     answers: Mapping[str, NDArray[np.float64]], photos: pd.DataFrame, group: NDArray[np.int64], config: EvaluateConfig
 ) -> dict[str, Any]:
-    truth = coordinates(photos)
+    truth, radii_km = coordinates(photos), sorted(set(config.radii_km or RADII_KM))
     return {
-        name: distance_figures(distance_km(points, truth), group, config.seed, config.geoscore_scale_km)
+        name: distance_figures(distance_km(points, truth), group, config.seed, config.geoscore_scale_km, radii_km)
         for name, points in answers.items()
     }
 

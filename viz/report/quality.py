@@ -178,8 +178,8 @@ def _answers(answers: Mapping[str, Mapping[str, Any]]) -> str:
 
 def figure_words(name: str) -> str:
     """Return what a figure is, in words, from its name."""
-    within = re.fullmatch(r"within_(\d+)km", name)
-    return f"Within {int(within[1]):,} km" if within else FIGURES.get(name, name.replace("_", " "))
+    within = re.fullmatch(r"within_([\d.]+)km", name)
+    return f"Within {float(within[1]):,.10g} km" if within else FIGURES.get(name, name.replace("_", " "))
 
 
 def _levels(levels: Mapping[str, Mapping[str, Any]]) -> str:
