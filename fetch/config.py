@@ -58,7 +58,7 @@ class ImportConfig(DownloadConfig, IngestConfig):
     """
 
     GROUPS: ClassVar[Groups] = {
-        "source": "images address_column country_column class_column folder_names only exclude",
+        "source": "images address_column country_column class_column folder_names only exclude limit",
         "pictures": "",
         "splits": "",
     }
@@ -82,11 +82,15 @@ class ImportConfig(DownloadConfig, IngestConfig):
     """List of ids, as `python -m fetch balance` writes it: other rows are passed by."""
     exclude: Path | None = None
     """File of ids, one a line, that are left out."""
+    limit: int | None = None
+    """Read at most so many rows or photographs, evenly from all, those that cannot be used among them; to try a large table."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         IngestConfig.__post_init__(self)
         DownloadConfig.__post_init__(self)
+        if self.limit is not None and self.limit < 1:
+            raise ValueError(f"--limit must be 1 or more, got {self.limit}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
-from typing import TypeVar
 
 import pandas as pd
 
@@ -150,13 +149,3 @@ def _of_table(table: Path) -> list[Photo]:
             f"{table} has no column of paths ({', '.join(PATH_COLUMNS)}); it has {', '.join(map(str, rows))}"
         )
     return [Photo(table.parent / path) for path in rows[column].dropna().astype(str)]
-
-
-Item = TypeVar("Item")
-
-
-def evenly(photos: list[Item], limit: int | None) -> list[Item]:
-    """Return at most so many photographs, evenly from all."""
-    if limit is None or limit >= len(photos):
-        return photos
-    return [photos[k * len(photos) // limit] for k in range(limit)]

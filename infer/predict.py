@@ -14,11 +14,12 @@ from infer.export.formats import write_format
 from infer.export.strip import write_stripped
 from infer.export.tables import write_answers
 from infer.export.xmp import photographs_of, write_sidecars
-from infer.photo_files import evenly, files_of, find_photos, unique_names, unpacked
+from infer.photo_files import files_of, find_photos, unique_names, unpacked
 from infer.prediction import NOTICE, Prediction
 from infer.predictor import Predictor, load
 from infer.prepared import Options
 from infer.wording import percent
+from plumbing.evenly import evenly
 from plumbing.files import atomic_path, write_text
 from plumbing.progress import progress
 

@@ -19,6 +19,7 @@ from typing import Any, NoReturn, TypeVar
 import tyro
 import yaml
 
+from plumbing import logs
 from plumbing.flags import Flag, first_sentence, flags_of
 from plumbing.help import help_text, listing
 from plumbing.rules import check_rules
@@ -151,18 +152,28 @@ def command(config: type[Config], prog: str, action: str, argv: Sequence[str] | 
         action: `module:function` taking the config, imported only after parsing so that `--help` is instant.
         argv: the arguments, this process's own when None.
     """
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logs.to_terminal()
+    handler: logging.Handler | None = None
     try:
-        parsed = parse(config, prog, argv)
+        words, path = logs.without_log_file(sys.argv[1:] if argv is None else argv)
+        parsed = parse(config, prog, words)
+        handler = None if path is None else logs.to_file(path, shlex.join([*prog.split(), *words]))
         module, function = action.split(":")
-        sys.exit(getattr(importlib.import_module(module), function)(parsed))
+        code = getattr(importlib.import_module(module), function)(parsed)
+        logs.end(handler, "ended" if not code else f"ended with exit code {code}")
+        sys.exit(code)
     except KeyboardInterrupt:
+        logs.end(handler, "interrupted", logging.WARNING)
         sys.exit("interrupted: finished work is kept; the same command continues it, a training with --resume added")
     except (ValueError, OSError) as refusal:
+        logs.end(handler, f"error: {_reason(refusal)}", logging.ERROR)
         if os.environ.get("DEBUG"):
             raise
         print(f"error: {_reason(refusal)}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
+    except Exception:
+        logs.end(handler, traceback.format_exc(), logging.ERROR)
+        raise
 
 
 def _reason(refusal: ValueError | OSError) -> str:

@@ -5,6 +5,7 @@ import shutil
 import textwrap
 from collections.abc import Sequence
 
+from plumbing import logs
 from plumbing.flags import OPTIONS, Flag, flags_of, group_titles, own_first, shown
 
 WIDEST = 100
@@ -27,6 +28,7 @@ def help_text(config: type, prog: str) -> str:
     for title in group_titles(config):
         if others := [flag for flag in flags if flag.group == title and not flag.required]:
             parts.append(_section(title, own_first(config, others) if title == OPTIONS else others))
+    parts.append("every command:\n" + listing([(f"{logs.FLAG} PATH", logs.ABOUT)]))
     return "\n\n".join(parts) + "\n"
 
 

@@ -179,6 +179,22 @@ def test_excluded_ids_are_left_out_and_said(tmp_path, caplog):
     assert "2 photographs left out; the file names 3 ids" in caplog.text
 
 
+def test_a_limit_reads_rows_and_files_evenly_from_all(tmp_path, caplog):
+    caplog.set_level("INFO")
+    for i in range(10):
+        save(tmp_path / "photos" / f"{i}.jpg", seed=i, gps=(48 + i, 2.5))
+    source = make_table(tmp_path / "photos", *(f"{i},{i}.jpg,{48 + i},2.5" for i in range(10)))
+    manifest, rejected = imported(source, tmp_path / "of_table", limit=5)
+    assert sorted(manifest.index) == ["0", "2", "4", "6", "8"]
+    assert rejected == {}
+    assert "--limit 5: 5 of 10 rows" in caplog.text
+    source.unlink()
+    manifest, _ = imported(tmp_path / "photos", tmp_path / "of_folder", limit=2)
+    assert sorted(manifest.index) == ["0.jpg", "5.jpg"]
+    with pytest.raises(ValueError, match="--limit must be 1 or more, got 0"):
+        imported(source, tmp_path / "none", limit=0)
+
+
 @pytest.mark.parametrize(
     ("rows", "header", "words"),
     [

@@ -101,6 +101,10 @@ options:
 
 optimiser and schedule:
   --optim.lr NUMBER       Step size. (default: 0.5)
+
+every command:
+  --log-file PATH         Write log lines into this file too, with their time in UTC. At 10 MB it
+                          becomes PATH.1; five older ones are kept.
 """
 
 

@@ -10,6 +10,7 @@ from fetch.rejected import Rejection
 from fetch.sources.downloads import DOWNLOADS
 from fetch.sources.folder import find_pictures, folder_candidates
 from fetch.sources.table import table_candidates
+from plumbing.evenly import evenly
 from plumbing.files import read_json
 from plumbing.images import PICTURE_SUFFIXES
 
@@ -34,6 +35,7 @@ def run(config: ImportConfig) -> int:
         files = find_pictures(config.source, config.out, rejected)
         if not files and not rejected:
             raise ValueError(f"{config.source} holds no photographs (endings: {', '.join(sorted(PICTURE_SUFFIXES))})")
+        files = evenly(files, config.limit)
         candidates, total = folder_candidates(config, files, excluded, rejected), len(files)
     elif config.source.is_file():
         candidates, total, remote = table_candidates(config, excluded, rejected)

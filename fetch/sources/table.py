@@ -19,6 +19,7 @@ from fetch.sources.downloads import Remote, secure
 from fetch.sources.folder import PictureFinder
 from fetch.sources.yfcc import is_yfcc, read_yfcc
 from fetch.subset import read_subset
+from plumbing.evenly import evenly
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,9 @@ def table_candidates(
     if config.images is not None and not config.images.is_dir():
         raise ValueError(f"--images {config.images} is not a folder")
     photos = _read(config)
+    if config.limit is not None and config.limit < len(photos):
+        log.info(f"--limit {config.limit}: {config.limit:,} of {len(photos):,} rows")
+        photos = photos.iloc[evenly(list(range(len(photos))), config.limit)].reset_index(drop=True)
     latlon_deg, reasons = check_coordinates(photos)
     nowhere = reasons == "without coordinates"
     fields = manifest_fields(photos)

@@ -23,10 +23,11 @@ from dataset.manifest import MANIFEST
 from infer.config import InferConfig
 from infer.images import network_outputs
 from infer.model import NetworkOutput
-from infer.photo_files import dataset_rows, evenly, find_photos
+from infer.photo_files import dataset_rows, find_photos
 from infer.prediction import NOTICE
 from infer.predictor import load
 from infer.prepared import Options, Prepared
+from plumbing.evenly import evenly
 from plumbing.files import atomic_path, read_json, write_json
 from plumbing.progress import progress
 from plumbing.version import VERSION
