@@ -10,7 +10,9 @@ from pathlib import Path
 from plumbing.world import World
 
 FLAG = "--log-file"
-ABOUT = "Write log lines into this file too, with their time in UTC. At 10 MB it becomes PATH.1; five older ones are kept."
+ABOUT = (
+    "Write log lines into this file too, with their time in UTC. At 10 MB it becomes PATH.1; five older ones are kept."
+)
 MOST_BYTES, KEPT = 10_000_000, 5
 
 

@@ -18,6 +18,7 @@ from fetch.rejected import REJECTED
 from geocells.partitions import PARTITIONS
 from plumbing import flags
 from plumbing.config import Commands, parse
+from plumbing.logs import FLAG as LOG_FILE
 from tests.tiny import PLACES
 from train.registry import LOSSES
 
@@ -42,7 +43,7 @@ OPTIONAL = {
     "geoclip",
 }
 """Packages that a page may tell to install and that requirements.txt does not have."""
-OTHER_FLAGS = {"--nproc-per-node", "--nnodes", "--standalone", "--help", "--"}
+OTHER_FLAGS = {"--nproc-per-node", "--nnodes", "--standalone", "--help", LOG_FILE, "--"}
 """Flags that stand in text and belong to torchrun or to every command."""
 ADDED_VERBS = {"webcams"}
 """Verbs that the page on extending adds."""
