@@ -43,8 +43,11 @@ OPTIONAL = {
     "geoclip",
 }
 """Packages that a page may tell to install and that requirements.txt does not have."""
-OTHER_FLAGS = {"--nproc-per-node", "--nnodes", "--standalone", "--help", LOG_FILE, "--"}
-"""Flags that stand in text and belong to torchrun or to every command."""
+OTHER_FLAGS = {
+    *("--nproc-per-node", "--nnodes", "--standalone", "--help", LOG_FILE, "--"),
+    *("--system-packages", "--processes"),
+}
+"""Flags that stand in text and belong to torchrun, to every command or to tools/cloud.sh."""
 ADDED_VERBS = {"webcams"}
 """Verbs that the page on extending adds."""
 MOST_PICTURE_BYTES = 150_000
