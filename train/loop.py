@@ -124,8 +124,6 @@ def fit(training: Training, trainee: Trainee) -> None:
     while state.epoch < config.epochs and not (config.patience and state.stale >= config.patience):
         pace = _train_epoch(training, trainee)
         _end_epoch(training, trainee, pace)
-    for tracker in training.trackers:
-        tracker.close()
 
 
 def _train_epoch(training: Training, trainee: Trainee) -> Pace:

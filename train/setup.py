@@ -29,7 +29,7 @@ from train.frozen import FeatureSource, feature_source
 from train.heads import read_out
 from train.loop import Training, fit
 from train.state import Trainee
-from train.trackers import Tracker, make_trackers
+from train.trackers import Tracker, closing_all, keep_training, make_trackers
 from train.validate import Validation
 from train.views import AugmentedViews
 
@@ -96,10 +96,11 @@ def run_plan(
     with process_group(world, device):
         try:
             training = _training(config, hierarchy, plan, network, spec, device, world, trackers)
-            trainee = Trainee.of(config, network, len(training.photos), world, device)
-            fit(training, trainee)
-            if world.first:
-                _publish(training, plan)
+            with closing_all(training.trackers):
+                fit(training, Trainee.of(config, network, len(training.photos), world, device))
+                if world.first:
+                    _publish(training, plan)
+                    keep_training(training.trackers, config.data, config.run, plan.name)
         except torch.OutOfMemoryError:
             raise ValueError(
                 f"{device} ran out of memory: lower --batch-size (now {config.batch_size}) or --image-size, or raise "

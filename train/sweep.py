@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -54,6 +54,9 @@ class _Judge:
         self.trial.report(self.best, step)
         if self.trial.should_prune():
             raise optuna.TrialPruned
+
+    def keep(self, kind: str, name: str, paths: Sequence[Path]) -> None:
+        """Keep no files: they lie in the trial's folder."""
 
     def close(self) -> None:
         """Nothing is open."""
