@@ -75,7 +75,8 @@ class ImportConfig(DownloadConfig, IngestConfig):
     """Column with names or codes of countries. With it, country-only photographs are taken too; names that are ambiguous or
     unknown are listed."""
     class_column: str | None = None
-    """Column with any other class, such as region_id, for `label_maps build --partition classes`; it needs no coordinates."""
+    """Column with any other class, such as region_id, for `label_maps build --partition classes`. It needs no coordinates;
+    where a table has them, they place the classes."""
     folder_names: Literal["country", "label"] | None = None
     """What the folders directly below a folder are named by, such as FOLDER/France/1.jpg; their pictures need no coordinates."""
     only: Path | None = None

@@ -19,6 +19,7 @@ from infer.prediction import NOTICE, Prediction
 from infer.predictor import Predictor, load
 from infer.prepared import Options
 from infer.wording import percent
+from label_maps.labels import CLASS
 from plumbing.evenly import evenly
 from plumbing.files import atomic_path, write_text
 from plumbing.progress import progress
@@ -176,9 +177,17 @@ def write_all(config: InferConfig, predictions: list[Prediction], names: dict[Pa
 def _inside(first: Prediction, inside: list[float]) -> str:
     """Return how much the model itself put inside the area: of one photograph, or from the least to the most of several."""
     assert first.prior is not None
-    if len(inside) == 1:
+    if percent(min(inside)) == percent(max(inside)):
         return first.prior.sentence
     return f"the model itself put {percent(min(inside))} to {percent(max(inside))} inside ({first.prior.area})"
+
+
+def _classes_words(prediction: Prediction) -> str:
+    """Return which countries or labels an answer without a point has, and which label one with a point."""
+    if prediction.point is None and prediction.sets:
+        return f"; {prediction.sets[max(prediction.sets)]}"
+    level = prediction.finest
+    return f"; class {level.best.id}" if level.level == CLASS and prediction.point is not None else ""
 
 
 def _table(predictions: list[Prediction], names: dict[Path, str]) -> str:
@@ -209,7 +218,6 @@ def _table(predictions: list[Prediction], names: dict[Path, str]) -> str:
             if prediction.place
             else ""
         )
-        # A run without points says which countries or labels instead.
-        chosen = "" if point or not prediction.sets else f"; {prediction.sets[max(prediction.sets)]}"
+        chosen = _classes_words(prediction)
         lines.append(f"{name[:width]:<{width}}  {where}{confidence}  {prediction.headline}{near}{chosen}")
     return "\n".join(lines)

@@ -138,12 +138,26 @@ def build(name: str, training_deg: NDArray[np.float64], *, labels: Sequence[str]
 
 
 def hull(points_deg: NDArray[np.float64], center_deg: NDArray[np.float64]) -> shapely.Geometry:
-    """Return the convex hull, in degrees around a centre's meridian, of (N, 2) points, with a margin."""
+    """Return the convex hull, in degrees around a centre's meridian, of (N, 2) points, with a margin.
+
+    One point, several in one place, and points on a line have the margin alone. Points around a pole have it inside.
+    """
     lon = center_deg[1] + (points_deg[:, 1] - center_deg[1] + 180) % 360 - 180
-    whole = shapely.buffer(
-        shapely.multipoints(np.column_stack([lon, points_deg[:, 0]])).convex_hull, MARGIN_DEG, quad_segs=2
-    )
+    corners = np.column_stack([lon, points_deg[:, 0]])
+    if pole := _pole_inside(points_deg):
+        # Once around to either side, or the hull would have a gap between its first and last photograph.
+        ends = [(edge, 90.0 * pole) for edge in (lon.min() - 360, lon.max() + 360)]
+        corners = np.vstack([*(corners + np.array([turn, 0.0]) for turn in (-360, 0, 360)), ends])
+    whole = shapely.buffer(shapely.multipoints(corners).convex_hull, MARGIN_DEG, quad_segs=2)
     return into_world(shapely.intersection(whole, shapely.box(-1000, -90, 1000, 90)))
+
+
+def _pole_inside(points_deg: NDArray[np.float64]) -> int:
+    """Return 1 where (N, 2) points surround the north pole, -1 for the south pole, 0 for neither."""
+    east = np.sort(points_deg[:, 1] % 360)
+    if np.diff(east, append=east[0] + 360).max() >= 180:
+        return 0
+    return int(np.sign(points_deg[0, 0])) if abs(np.sign(points_deg[:, 0]).sum()) == len(points_deg) else 0
 
 
 def restore(name: str, level_names: tuple[str, ...], arrays: dict[str, NDArray]) -> ClassesPartition:

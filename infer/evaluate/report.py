@@ -63,10 +63,10 @@ def _radius(within: str) -> str:
 
 
 def _level_lines(levels: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    head = "".join(f"{f'top-{k}':>21}" for k in TOP)
+    head = "".join(f"{f'top-{k}':>24}" for k in TOP)
     yield f"{'level':<12} {'classes':>8}{head} {'true cell known':>16}"
     for name, level in levels.items():
-        shares = "".join(f"{_share(level[f'top_{k}']):>21}" for k in TOP)
+        shares = "".join(f"{_share(level[f'top_{k}']):>24}" for k in TOP)
         yield f"{name:<12} {level['classes']:>8,}{shares} {level['in_a_known_cell']:>16.1%}"
 
 
