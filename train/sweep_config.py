@@ -84,15 +84,15 @@ class SweepConfig:
         """
         if {"-h", "--help"}.intersection(argv):
             parse(GridConfig, f"{prog} RECIPE.yaml --data FOLDER --run FOLDER [--level L]", ["--help"])
-        of_grid, of_training = _dealt(argv, {f"--{flag.name.replace('_', '-')}" for flag in fields(GridConfig)})
+        of_grid, of_training = dealt(argv, {f"--{flag.name.replace('_', '-')}" for flag in fields(GridConfig)})
         for flag, instead in (("--optim.lr", "--lrs"), ("--optim.weight-decay", "--weight-decays")):
             if any(word.split("=")[0].replace("_", "-") == flag for word in of_training):
                 raise ValueError(f"{flag} is what a sweep varies: give the values to try by {instead}")
-        kind: type[JointConfig | LevelConfig] = LevelConfig if _names_level(of_training) else JointConfig
+        kind: type[JointConfig | LevelConfig] = LevelConfig if names_level(of_training) else JointConfig
         return cls(parse(kind, prog, of_training), parse(GridConfig, prog, of_grid))
 
 
-def _dealt(argv: Sequence[str], flags: set[str]) -> tuple[list[str], list[str]]:
+def dealt(argv: Sequence[str], flags: set[str]) -> tuple[list[str], list[str]]:
     """Return the words of some flags with their values, and all other words."""
     chosen: list[str] = []
     rest: list[str] = []
@@ -106,7 +106,7 @@ def _dealt(argv: Sequence[str], flags: set[str]) -> tuple[list[str], list[str]]:
     return chosen, rest
 
 
-def _names_level(argv: Sequence[str]) -> bool:
+def names_level(argv: Sequence[str]) -> bool:
     """Return whether the words, or a recipe among them, name a level."""
     recipes = [Path(word) for word in argv if word.endswith((".yaml", ".yml"))]
     content = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in recipes if path.is_file()]

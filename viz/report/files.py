@@ -15,7 +15,7 @@ from label_maps.files import read_hierarchy
 from label_maps.run_folder import read_run
 from plumbing.files import read_json
 
-METRICS, TEMPERATURES = "metrics.jsonl", "temperatures.json"
+METRICS, TEMPERATURES, AUGMENTATIONS = "metrics.jsonl", "temperatures.json", "augmentations.jpg"
 
 Epoch = Mapping[str, Any]
 
@@ -51,6 +51,7 @@ class RunFiles:
     temperatures: Mapping[str, Any] | None
     evaluations: Mapping[str, Mapping[str, Any]]
     model_hashes: frozenset[str] = frozenset()
+    augmentations: bytes | None = None
 
     @property
     def outdated(self) -> list[str]:
@@ -83,6 +84,7 @@ def read_files(run: Path) -> RunFiles:
             if (content := _evaluation(path)) is not None
         },
         model_hashes=_model_hashes(run, record, hierarchy),
+        augmentations=(run / AUGMENTATIONS).read_bytes() if (run / AUGMENTATIONS).is_file() else None,
     )
 
 

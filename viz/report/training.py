@@ -1,5 +1,6 @@
 """How a run was trained: curves by epoch, for each network that wrote into metrics.jsonl."""
 
+import base64
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -31,6 +32,19 @@ def training_section(files: RunFiles) -> str:
             "Validation (val) is on the calibration split; the axes of error and GeoScore are the same for all networks."
         ),
         *parts,
+        _augmentations(files),
+    )
+
+
+def _augmentations(files: RunFiles) -> str:
+    """Return the sheet of training pictures that `python -m viz augmentations` drew; nothing where the run has none."""
+    if files.augmentations is None:
+        return ""
+    said = "Training pictures as the network sees them: first as they are validated, then as single epochs learn them."
+    picture = base64.b64encode(files.augmentations).decode()
+    return (
+        f'<h3>Random changes</h3>{note(said)}<img class="sheet" alt="Rows of training pictures, the first unchanged, the others '
+        f'changed at random" src="data:image/jpeg;base64,{picture}">'
     )
 
 
