@@ -1,5 +1,5 @@
 # make demo: the whole pipeline on the synthetic demo planet.   make test: the tests.   make check: what CI runs.
-# make pictures: screenshots of the demo's pages for README and docs (needs Chromium).
+# make pictures: screenshots of the demo's pages for README and docs (needs Chromium), and the page of sample answers.
 PYTHON ?= python3
 PY := .venv/bin/python
 DATA := data/demo
@@ -61,6 +61,7 @@ predictions/demo/predictions.json: $(RUN)/temperatures.json
 
 pictures: demo
 	$(PY) -m bench.pictures --run $(RUN) --predictions predictions/demo --out docs/pictures
+	$(PY) -m bench.samples --data $(DATA) --run $(RUN)
 
 clean:
 	rm -rf data/demo runs/demo predictions/demo

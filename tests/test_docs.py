@@ -289,7 +289,7 @@ def test_a_picture_is_written_with_a_palette_and_refused_if_it_stays_too_large(t
     with Image.open(tmp_path / "small.png") as picture:
         assert (picture.mode, picture.size, (tmp_path / "small.png").stat().st_size) == ("P", (80, 60), size)
     monkeypatch.setattr(pictures, "MOST_BYTES", 100)
-    with pytest.raises(ValueError, match="bytes with 64 colours: make its window smaller"):
+    with pytest.raises(ValueError, match="bytes with 32 colours: make its window smaller"):
         pictures.write_small(pixels, tmp_path / "large.png")
 
 
