@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -189,6 +190,28 @@ def test_it_does_without_temperatures_and_metadata(older, tmp_path):
     model = imported(folder, tmp_path)
     assert model.temperatures["greedy"] == (1.0, 1.0, 1.0)
     np.testing.assert_allclose(model.hierarchy.center_deg, grid_centers(model), atol=1e-6)
+
+
+def test_copies_beside_the_training_scripts_count_once_and_other_ones_are_ignored(older, tmp_path, caplog):
+    plain = imported(older[0], tmp_path / "plain")
+    label_map = older[0] / "label_maps" / "label_map_L3.pth"
+    copy = older[0] / "train_scripts" / label_map.name
+    copy.parent.mkdir()
+    shutil.copy(label_map, copy)
+    assert_same_networks(imported(older[0], tmp_path / "equal"), plain)
+    assert "others of that name" not in caplog.text
+    torch.save({"0/1/2": 0}, copy)
+    assert_same_networks(imported(older[0], tmp_path / "other"), plain)
+    assert f"{label_map} is read; 1 others of that name differ" in caplog.text
+    label_map.rename(older[0] / "models" / label_map.name)
+    with pytest.raises(ValueError, match=r"must hold label_map_L3\.pth once, it holds 2 of them, which differ"):
+        imported(older[0], tmp_path / "neither")
+
+
+def test_pointers_of_git_lfs_are_named_as_such(older, tmp_path):
+    (older[0] / "label_maps" / "l1_to_l3.pth").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    with pytest.raises(ValueError, match="is a pointer of Git LFS"):
+        imported(older[0], tmp_path)
 
 
 SPELLINGS = {

@@ -14,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from geocells import grid
+from infer.network.weight_files import refuse_other_kinds
+from plumbing.files import sha256
 
 log = logging.getLogger(__name__)
 
@@ -39,22 +41,30 @@ class OldLevel:
 def find(old: Path, name: str) -> Path:
     """Return the file of a name anywhere below a folder.
 
+    The published repository holds copies of label maps beside its training scripts. Equal copies count as one; of unequal
+    ones the file in a folder `label_maps` is taken, from which its predictions read.
+
     Raises:
-        ValueError: there is none, or more than one.
+        ValueError: there is none, or several of which none is to be preferred.
     """
     found = sorted(old.rglob(name))
-    if len(found) != 1:
-        where = f"; found {found[0]} and {found[1]}" if found else ""
-        raise ValueError(f"{old} must hold {name} once, it holds {len(found)} of them{where}")
-    return found[0]
+    if len({sha256(path) for path in found}) == 1:
+        return found[0]
+    preferred = [path for path in found if path.parent.name == "label_maps"]
+    if len(preferred) == 1:
+        log.warning("%s is read; %s others of that name differ and are ignored", preferred[0], len(found) - 1)
+        return preferred[0]
+    where = f", which differ: {found[0]} and {found[1]}; leave the right one" if found else ""
+    raise ValueError(f"{old} must hold {name} once, it holds {len(found)} of them{where}")
 
 
 def read_plain(path: Path) -> Any:
     """Read a `.pth` file of plain values; no code in it is ever run.
 
     Raises:
-        ValueError: it cannot be read, or holds more than plain values.
+        ValueError: it is a web page or a pointer of Git LFS, cannot be read, or holds more than plain values.
     """
+    refuse_other_kinds(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle's own errors share no base with the others

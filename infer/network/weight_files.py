@@ -46,7 +46,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     Raises:
         ValueError: the file holds no tensors by name; the message says what it is where that can be told.
     """
-    _refuse_other_kinds(path)
+    refuse_other_kinds(path)
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
@@ -65,7 +65,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return dict(loaded)
 
 
-def _refuse_other_kinds(path: Path) -> None:
+def refuse_other_kinds(path: Path) -> None:
     """Refuse what was saved in the place of weights by mistake.
 
     Raises:
