@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infer.config import InferConfig
+from infer.evaluate.metrics import PERCENTILES
 from infer.export import bulk
 from infer.export.embeddings import write_embeddings
 from infer.export.formats import write_format
@@ -79,6 +80,8 @@ def main(config: InferConfig, draw: Draw | None = None) -> None:
         f"{answered} of {len(photos)} answered{' together, as one place,' if config.same_place else ''} in {paths[0]}, .csv, "
         f".geojson{_pages_words(config) if pages else ''}"
     )
+    if errors := error_line(predictions):
+        print(errors)
     if licence := predictions[0].provenance.licence:
         print(f"Licence of the model: {licence}")
     print(NOTICE)
@@ -172,6 +175,16 @@ def write_all(config: InferConfig, predictions: list[Prediction], names: dict[Pa
         for photo in photos:
             write_stripped(photo, config.out / "stripped", names[photo])
     return paths
+
+
+def error_line(predictions: Sequence[Prediction]) -> str:
+    """Return the percentiles of the distances from known places, of those photographs that have one; empty without any."""
+    known = [found.distance_km for prediction in predictions if (found := prediction.known) is not None]
+    away = [distance for distance in known if distance is not None]
+    if not away:
+        return ""
+    parts = [f"{p} % {km:,.0f} km" for p, km in zip(PERCENTILES, np.percentile(away, PERCENTILES), strict=True)]
+    return f"distance from the known place, of {len(away):,} answers: {', '.join(parts)}"
 
 
 def _inside(first: Prediction, inside: list[float]) -> str:

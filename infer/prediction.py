@@ -51,6 +51,8 @@ __all__ = [
 FORMAT = 2
 """Of predictions.json. Files of version 0.1.0 have no number and are refused with a line."""
 NOTICE = "A hypothesis, not proof."
+KNOWN_FROM = ("dataset", "EXIF", "XMP", "comment")
+"""Who says where a photograph was taken, the most reliable first. The network sees none of it."""
 
 
 @dataclass(frozen=True)
@@ -173,34 +175,17 @@ class Prediction:
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"the answer is damaged ({error!r}): predict again") from None
 
+    @property
+    def known(self) -> MetadataLocation | None:
+        """Return where the photograph was taken by its dataset, or else its EXIF, XMP or comment; None where none says so."""
+        said = {location.source: location for location in reversed(self.metadata)}
+        return next((said[source] for source in KNOWN_FROM if source in said), None)
+
     def to_row(self) -> dict[str, Any]:
         """Return one row of a table: what predictions.csv says, by column."""
-        exif = next((place for place in self.metadata if place.source == "EXIF"), None)
-        truth = next((place for place in self.metadata if place.source == "dataset"), None)
-        row: dict[str, Any] = {
-            "input": self.path or self.input,
-            "headline": self.headline,
-            "answer_level": self.answer_level,
-            "confidence": self.confidence,
-            "latitude": self.latitude,
-            "longitude": self.longitude,
-            "method": self.point_method,
-            "place": self.place.name if self.place else None,
-            "country_code": self.place.country_code if self.place else None,
-        }
-        for region in self.regions.values():
-            row[f"region_{region.coverage * 100:g}_km2"] = region.area_km2
-        for found in self.sets.values():
-            row[f"{found.level}_set_{found.coverage * 100:g}"] = "; ".join(member.id for member in found.classes)
-        for name, level in self.levels.items():
-            row |= {f"{name}_cell": level.best.id, f"{name}_confidence": level.confidence}
-        for name, place in (("exif", exif), ("true", truth)):
-            row |= {f"{name}_latitude": place.latitude if place else None}
-            row |= {f"{name}_longitude": place.longitude if place else None}
-            row |= {f"{name}_distance_km": place.distance_km if place else None}
-        warnings = "; ".join((NOTICE.rstrip("."), *self.caveats))
-        row |= {"warnings": warnings, "sha256": self.sha256, "model_hash": self.provenance.model_hash}
-        return {**row, "licence": self.provenance.licence} if self.provenance.licence else row
+        from infer.rows import row_of
+
+        return row_of(self, NOTICE)
 
     def to_geojson(self) -> dict[str, Any]:
         """Return a feature collection (RFC 7946): the point, where there is one, and each region."""
@@ -224,8 +209,10 @@ class Prediction:
         """Return what a notebook shows: the page in a frame."""
         from html import escape
 
+        from infer.review import SANDBOX
+
         return (
-            f'<iframe sandbox="allow-scripts" title="{escape(self.headline)}" style="width:100%;height:640px;border:0" '
+            f'<iframe sandbox="{SANDBOX}" title="{escape(self.headline)}" style="width:100%;height:640px;border:0" '
             f'srcdoc="{escape(self.to_html())}"></iframe>'
         )
 

@@ -11,6 +11,7 @@ from infer.config import AppConfig
 from infer.prediction import Prediction
 from infer.predictor import Predictor, load
 from infer.prepared import Options
+from infer.review import SANDBOX
 from plumbing.addresses import is_loopback
 
 log = logging.getLogger(__name__)
@@ -97,6 +98,6 @@ def _without_folders(text: str, photo: Path) -> str:
 def framed(page: str) -> str:
     """Return a whole page inside another; its scripts see nothing of the outer one."""
     return (
-        f'<iframe sandbox="allow-scripts" title="map" style="width:100%;height:80vh;border:0" srcdoc="{html.escape(page)}">'
+        f'<iframe sandbox="{SANDBOX}" title="map" style="width:100%;height:80vh;border:0" srcdoc="{html.escape(page)}">'
         "</iframe>"
     )

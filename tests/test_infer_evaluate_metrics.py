@@ -10,12 +10,15 @@ from geocells.sphere import geoscore
 from infer.evaluate.metrics import (
     RADII_KM,
     RESAMPLES,
+    _resampled_quantiles,
     distance_figures,
+    group_draws,
     macro_average,
     mean_interval,
     median_difference,
     median_interval,
     paired_differences,
+    percentile_intervals,
     slices,
 )
 
@@ -44,6 +47,8 @@ def test_figures_are_plain_means_and_shares_within_radii(away):
     figures = distance_figures(away, alone(len(away)))
     assert figures["mean_km"]["value"] == pytest.approx(away.mean())
     assert figures["median_km"]["value"] == pytest.approx(np.median(away))
+    for percentile in (25, 75, 90, 95):
+        assert figures[f"p{percentile}_km"]["value"] == pytest.approx(np.percentile(away, percentile))
     assert figures["geoscore"]["value"] == pytest.approx((5000 * np.exp(-away / 1492.7)).mean())
     for radius in RADII_KM:
         assert figures[f"within_{radius}km"]["value"] == pytest.approx(sum(d <= radius for d in away) / len(away))
@@ -85,6 +90,24 @@ def test_the_interval_of_the_median_agrees_with_the_bootstrap_of_scipy():
     width = theirs.confidence_interval.high - theirs.confidence_interval.low
     assert ours["low"] == pytest.approx(theirs.confidence_interval.low, abs=0.15 * width)
     assert ours["high"] == pytest.approx(theirs.confidence_interval.high, abs=0.15 * width)
+
+
+def test_intervals_of_percentiles_are_those_of_resampled_groups():
+    rng = np.random.default_rng(4)
+    values, group = rng.exponential(900, 300), np.arange(300) // 3
+    drawn = [np.concatenate([values[group == g] for g in rng.integers(0, 100, 100)]) for _ in range(3000)]
+    for percentile, figure in percentile_intervals(values, group).items():
+        plain = np.percentile([np.percentile(one, percentile) for one in drawn], [2.5, 97.5])
+        np.testing.assert_allclose([figure["low"], figure["high"]], plain, rtol=0.08)
+
+
+@given(st.integers(1, 40), st.integers(0, 99))
+def test_a_resampled_quantile_is_that_of_numpy_on_the_photographs_drawn(count, seed):
+    values = np.random.default_rng(seed).exponential(900, count)
+    quantiles = _resampled_quantiles(values[None], alone(count), seed, [0.25, 0.5, 0.9])
+    drawn = np.concatenate(list(group_draws(count, seed, 1)))[:5].astype(int)
+    for row, times in enumerate(drawn):
+        np.testing.assert_allclose(quantiles[row], np.quantile(np.repeat(values, times), [0.25, 0.5, 0.9]))
 
 
 def test_one_photograph_and_equal_ones_have_an_interval_of_no_width():

@@ -13,6 +13,7 @@ import infer
 from dataset.manifest import read_manifest
 from fetch import pack
 from fetch.config import PackConfig
+from geocells.sphere import distance_km
 from infer.__main__ import predict
 from infer.config import InferConfig
 from infer.export import bulk
@@ -40,6 +41,16 @@ def test_every_photograph_has_one_row_with_a_place_and_a_cell_of_each_level(tiny
     assert table["longitude"].between(-180, 180).all()
     assert {"L1_cell", "L3_cell", "L5_cell", "L8_cell"} <= set(table)
     assert table["L8_confidence"].isna().all()  # This run is not calibrated.
+
+
+def test_known_places_of_a_dataset_stand_beside_the_answers_with_their_distance(tiny, tiny_run, tmp_path) -> None:
+    table = answered(tiny, tiny_run, tmp_path / "out").set_index("id")
+    photos = read_manifest(tiny).set_index("id").loc[table.index]
+    np.testing.assert_array_equal(table[["known_latitude", "known_longitude"]], photos[["latitude", "longitude"]])
+    away = distance_km(table[["latitude", "longitude"]].to_numpy(), photos[["latitude", "longitude"]].to_numpy())
+    np.testing.assert_allclose(table["known_distance_km"], away, atol=1e-3)
+    loose = answered(next(tiny.rglob("*.jpg")), tiny_run, tmp_path / "one")
+    assert loose[["known_latitude", "known_longitude", "known_distance_km"]].isna().all().all()
 
 
 def test_rows_of_a_calibrated_run_have_its_confidence(tiny, calibrated, tmp_path) -> None:

@@ -59,7 +59,7 @@ def test_a_page_in_a_frame_cannot_leave_it():
     inside = framed('<p title="a">"</iframe><script>x</script>')
     assert inside.count("</iframe>") == 1
     assert "<script>" not in inside
-    assert 'sandbox="allow-scripts"' in inside
+    assert 'sandbox="allow-scripts allow-popups allow-popups-to-escape-sandbox"' in inside
 
 
 def test_it_listens_on_this_machine_alone_unless_told_otherwise(tiny_run):

@@ -1,10 +1,13 @@
 import re
+from html import escape
 from html.parser import HTMLParser
 
 import pytest
 
 from viz.web.page import Page, map_page
 
+REVIEW = ("https://www.google.com/maps/search/?api=1&query=", "https://www.openstreetmap.org/?mlat=")
+"""Where links of pages lead to."""
 HOSTILE = "</script><script>alert(1)</script>{{ 7 * 7 }}<!-- \u2028 &amp;"
 
 
@@ -13,11 +16,15 @@ class Loads(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.found, self.tags, self.policy = [], [], ""
+        self.found, self.tags, self.policy, self.links = [], [], "", []
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
         values = dict(attrs)
+        if tag == "a":
+            # A link is followed by who clicks it, never by itself.
+            self.links.append((values.pop("href"), values.get("rel")))
+            attrs = list(values.items())
         self.found += [value for name, value in attrs if name in ("src", "href", "srcset", "data", "poster", "action")]
         if values.get("http-equiv") == "Content-Security-Policy":
             self.policy = values["content"]
@@ -31,6 +38,10 @@ def loads(html):
 
 def assert_refers_to_no_network(html):
     assert all(value.startswith("data:") for value in loads(html).found)
+    for address, rel in loads(html).links:
+        assert address.startswith(REVIEW)
+        assert rel == "noopener noreferrer"
+        html = html.replace(escape(address), "")
     # The namespace of SVG is a name that looks like an address; nothing loads it.
     assert set(re.findall(r"(?:http|https|ftp|ws|wss)://[^\s\"'`<)]*", html)) <= {"http://www.w3.org/2000/svg"}
     for style in re.findall(r"<style>.*?</style>", html, re.DOTALL):

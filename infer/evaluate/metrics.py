@@ -18,6 +18,9 @@ RADII_KM = (1, 25, 200, 750, 2500)
 TOP = (1, 3, 5, 10)
 """How many of the best classes may hold the true one, wherever that is counted."""
 
+PERCENTILES = (25, 50, 75, 90, 95)
+"""Of errors, as they are told."""
+
 RESAMPLES = 1000
 CHUNK = 4_000_000
 
@@ -29,7 +32,7 @@ def distance_figures(
     scale_km: float = GEOSCORE_SCALE_KM,
     radii_km: Sequence[float] = RADII_KM,
 ) -> dict[str, dict[str, float]]:
-    """Return GeoScore, median, mean and shares within radii, each with its 95 % cluster-bootstrap interval.
+    """Return GeoScore, percentiles, mean and shares within radii, each with its 95 % cluster-bootstrap interval.
 
     Args:
         distance_km: (N,) great-circle errors, at least one.
@@ -44,7 +47,24 @@ def distance_figures(
     means = {"geoscore": geoscore(distance_km, scale_km), "mean_km": distance_km}
     means |= {within_name(radius): (distance_km <= radius).astype(np.float64) for radius in radii_km}
     figures = mean_intervals(means, group, seed)
-    return {"geoscore": figures["geoscore"], "median_km": median_interval(distance_km, group, seed), **figures}
+    percentiles = {percentile_name(p): f for p, f in percentile_intervals(distance_km, group, seed).items()}
+    return {"geoscore": figures.pop("geoscore"), **percentiles, **figures}
+
+
+def percentile_name(percentile: int) -> str:
+    """Return what a percentile of errors is called in a file: `p90_km`, and `median_km` for the 50th."""
+    return "median_km" if percentile == 50 else f"p{percentile}_km"
+
+
+def percentile_intervals(
+    values: NDArray[np.float64], group: NDArray[np.int64], seed: int = 0
+) -> dict[int, dict[str, float]]:
+    """Return the `PERCENTILES` of (N,) values with 95 % cluster-bootstrap intervals, which resample their (N,) groups."""
+    resampled = _resampled_quantiles(values[None], group, seed, [p / 100 for p in PERCENTILES])
+    return {
+        p: _interval(float(np.quantile(values, p / 100)), column)
+        for p, column in zip(PERCENTILES, resampled.T, strict=True)
+    }
 
 
 def within_name(radius_km: float) -> str:
@@ -144,18 +164,29 @@ def group_members(group: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
 
 def _resampled_medians(values: NDArray[np.float64], group: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
     """Return (resamples,) medians of (S, N) values of N photographs in groups; those of all S count in one median."""
+    return _resampled_quantiles(values, group, seed, [0.5])[:, 0]
+
+
+def _resampled_quantiles(
+    values: NDArray[np.float64], group: NDArray[np.int64], seed: int, shares: Sequence[float]
+) -> NDArray[np.float64]:
+    """Return (resamples, quantiles) of (S, N) values of N photographs in groups; those of all S count in one quantile."""
     member, count = group_members(group)
     flat = values.ravel()
     order = np.argsort(flat, kind="stable")
     ascending, owner = flat[order], np.tile(member, len(values))[order]
-    medians = []
+    found = []
     for drawn in group_draws(count, seed, -(-len(flat) // count)):
         until = np.cumsum(drawn[:, owner], axis=1)
-        # Of an even number the median is the mean of the two in the middle.
-        low, high = (until[:, -1] - 1) // 2, until[:, -1] // 2
-        middle = [ascending[(until > place[:, None]).argmax(axis=1)] for place in (low, high)]
-        medians.append((middle[0] + middle[1]) / 2)
-    return np.concatenate(medians)
+        columns = []
+        for share in shares:
+            # Between two values a quantile lies on the line between them: the median of an even number is their mean.
+            place = share * (until[:, -1] - 1)
+            low = np.floor(place + 1e-9)
+            lower, upper = (ascending[(until > at[:, None]).argmax(axis=1)] for at in (low, np.ceil(place - 1e-9)))
+            columns.append(lower + np.clip(place - low, 0, 1) * (upper - lower))
+        found.append(np.stack(columns, axis=1))
+    return np.concatenate(found)
 
 
 def _interval(value: float, resampled: NDArray[np.float64]) -> dict[str, float]:

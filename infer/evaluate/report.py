@@ -5,7 +5,7 @@ from typing import Any
 
 from infer.evaluate.benchmarks import published_lines
 from infer.evaluate.leakage import leak_line
-from infer.evaluate.metrics import TOP
+from infer.evaluate.metrics import PERCENTILES, TOP, percentile_name
 
 ORDER = ("chance", "one place", "cell prior", "neighbour", "model", "clue oracle")
 """By how well they know the place."""
@@ -19,6 +19,7 @@ def table(report: Report) -> str:
             f"{report['run']} on the {report['split']} split: {_counts(report)}, split {report['split_hash'][:12]}, "
             f"fusion {fusion_words(report)}, point {report['point']}; [95 % cluster-bootstrap interval, which resamples groups]",
             *_answer_lines(report["answers"]),
+            *_percentile_lines(report["answers"]),
             *_level_lines(report["levels"]),
             *_classification_lines(report.get("classification") or {}),
             *country_lines(report.get("country_only")),
@@ -60,6 +61,15 @@ def _answer_lines(answers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 def _radius(within: str) -> str:
     return within.removeprefix("within_").removesuffix("km")
+
+
+def _percentile_lines(answers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield, for each answer, the percentiles of its error."""
+    heads = "".join(f"{f'{p} %':>24}" for p in PERCENTILES)
+    yield f"{'error, km':<12}{heads}"
+    for name in (name for name in ORDER if name in answers):
+        figures = "".join(f"{_with_interval(answers[name][percentile_name(p)]):>24}" for p in PERCENTILES)
+        yield f"{name:<12}{figures}"
 
 
 def _level_lines(levels: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

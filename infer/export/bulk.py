@@ -19,7 +19,8 @@ import torch
 from numpy.typing import NDArray
 
 from dataset.images import Pictures
-from dataset.manifest import MANIFEST
+from dataset.manifest import MANIFEST, coordinates
+from geocells.sphere import distance_km
 from infer.config import InferConfig
 from infer.images import network_outputs
 from infer.model import NetworkOutput
@@ -49,11 +50,13 @@ class Bulk:
         pictures: where they lie.
         names: (N,) their files, also of those that are packed.
         ids: (N,) their ids in a dataset; null of others.
+        known_deg: (N, 2) where a dataset says that they were taken; NaN where it does not, and of others.
     """
 
     pictures: Pictures
     names: pa.ChunkedArray
     ids: pa.ChunkedArray
+    known_deg: NDArray[np.float64]
 
     @classmethod
     def of(cls, config: InferConfig) -> "Bulk":
@@ -67,11 +70,12 @@ class Bulk:
             Pictures.joined([one.pictures for one in each]),
             pa.chunked_array([chunk for one in each for chunk in one.names.chunks], pa.large_string()),
             pa.chunked_array([chunk for one in each for chunk in one.ids.chunks], pa.large_string()),
+            np.concatenate([one.known_deg for one in each]),
         )
         if config.limit is None or config.limit >= len(found.pictures):
             return found
         kept = evenly(list(range(len(found.pictures))), config.limit)
-        return cls(found.pictures.rows(kept), found.names.take(kept), found.ids.take(kept))
+        return cls(found.pictures.rows(kept), found.names.take(kept), found.ids.take(kept), found.known_deg[kept])
 
     def hash(self) -> str:
         """Return by what the same photographs are known again."""
@@ -86,14 +90,17 @@ def _of_dataset(data: Path, split: str) -> Bulk:
     if not len(rows):
         raise ValueError(f"{data} holds no photographs of the {split} split")
     names, ids = (pa.array(texts, pa.large_string()) for texts in ([f"{data}/{p}" for p in rows["path"]], rows["id"]))
-    return Bulk(Pictures.of_dataset(data, rows), pa.chunked_array([names]), pa.chunked_array([ids]))
+    return Bulk(Pictures.of_dataset(data, rows), pa.chunked_array([names]), pa.chunked_array([ids]), coordinates(rows))
 
 
 def _of_files(given: Path) -> Bulk:
     paths = [str(photo.path) for photo in find_photos([given], tables=True)]
     ids = pa.nulls(len(paths), pa.large_string())
     return Bulk(
-        Pictures.of_files(paths), pa.chunked_array([pa.array(paths, pa.large_string())]), pa.chunked_array([ids])
+        Pictures.of_files(paths),
+        pa.chunked_array([pa.array(paths, pa.large_string())]),
+        pa.chunked_array([ids]),
+        np.full((len(paths), 2), np.nan),
     )
 
 
@@ -239,10 +246,26 @@ def _table(prepared: Prepared, bulk: Bulk, part: range, answers: _Answers) -> pa
         confidence = answers.confidence[:, depth].astype(np.float32)
         columns[f"{name}_cell"] = pa.array(texts[answers.best[:, depth]], pa.string(), mask=unread)
         columns[f"{name}_confidence"] = pa.array(confidence, mask=np.isnan(confidence))
+    columns |= _known(bulk.known_deg[part.start : part.stop], answers.points_deg, unplaced)
     columns["problem"] = pa.array([answers.problems.get(row) for row in range(len(part))], pa.string())
     warnings = [NOTICE.rstrip("."), *prepared.warnings()]
     columns["warnings"] = pa.array(["; ".join([*warnings, *_inside(prepared, p)]) for p in answers.inside], pa.string())
     return pa.table(columns)
+
+
+def _known(
+    known_deg: NDArray[np.float64], points_deg: NDArray[np.float64], unplaced: NDArray[np.bool_]
+) -> dict[str, pa.Array]:
+    """Return where a dataset says that photographs were taken, and how far off the answers are; null where it does not say."""
+    nowhere = np.isnan(known_deg).any(axis=1)
+    apart = ~nowhere & ~unplaced
+    away = np.full(len(known_deg), np.nan)
+    away[apart] = distance_km(known_deg[apart], points_deg[apart])
+    return {
+        "known_latitude": pa.array(known_deg[:, 0], mask=nowhere),
+        "known_longitude": pa.array(known_deg[:, 1], mask=nowhere),
+        "known_distance_km": pa.array(away.round(3), mask=~apart),
+    }
 
 
 def _inside(prepared: Prepared, probability: float) -> list[str]:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from infer.prediction import NOTICE, LevelPrediction, Photograph, Prediction
+from infer.prediction import NOTICE, LevelPrediction, MetadataLocation, Photograph, Prediction
+from infer.review import review_urls
 from viz.maps.cells import RANKS
 from viz.maps.explanation import picture_html, similar_html
 from viz.maps.regions import outlines, regions_html
@@ -34,7 +35,7 @@ def panel_html(scene: Scene) -> str:
         sets_html(prediction),
         picture_html(prediction),
         _point(prediction),
-        *(f"<p>{escape(metadata_words(location))}.</p>" for location in prediction.metadata),
+        *(_location(location) for location in prediction.metadata),
         _photographs(prediction),
         classes_html(prediction),
         "" if stated_alone(prediction) else _levels_table(prediction),
@@ -58,7 +59,20 @@ def _point(prediction: Prediction) -> str:
     words = [f"Point {coordinate_words(*prediction.point)}"]
     words += [] if prediction.place is None else [place_words(prediction.place)]
     note = f"<p>{escape(prediction.point_note)}</p>" if prediction.point_note else ""
-    return f'<div class="point"><p class="soft">{escape("; ".join(words))}.</p>{note}</div>'
+    return f'<div class="point"><p class="soft">{escape("; ".join(words))}.</p>{_links(*prediction.point)}{note}</div>'
+
+
+def _location(location: MetadataLocation) -> str:
+    return f"<p>{escape(metadata_words(location))}.</p>{_links(location.latitude, location.longitude)}"
+
+
+def _links(latitude: float, longitude: float) -> str:
+    """Return links to a place on maps of others; nothing is asked until somebody follows one."""
+    links = " · ".join(
+        f'<a href="{escape(url)}" target="_blank" rel="noopener noreferrer">{escape(name)}</a>'
+        for name, url in review_urls(latitude, longitude).items()
+    )
+    return f'<p class="links">{links}</p>'
 
 
 def _photographs(prediction: Prediction) -> str:

@@ -1,0 +1,53 @@
+"""An answer as one row of a table: the columns of predictions.csv."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from infer.review import google_maps_url, openstreetmap_url
+
+if TYPE_CHECKING:
+    from infer.prediction import Prediction
+
+
+def row_of(prediction: Prediction, notice: str) -> dict[str, Any]:
+    """Return what predictions.csv says of an answer, by column; `notice` stands before the warnings."""
+    place, made = prediction.place, prediction.provenance
+    row: dict[str, Any] = {
+        "input": prediction.path or prediction.input,
+        "headline": prediction.headline,
+        "answer_level": prediction.answer_level,
+        "confidence": prediction.confidence,
+        "latitude": prediction.latitude,
+        "longitude": prediction.longitude,
+        "method": prediction.point_method,
+        "place": place.name if place else None,
+        "country_code": place.country_code if place else None,
+        "country": place.country if place else None,
+    }
+    for region in prediction.regions.values():
+        row[f"region_{region.coverage * 100:g}_km2"] = region.area_km2
+    for found in prediction.sets.values():
+        row[f"{found.level}_set_{found.coverage * 100:g}"] = "; ".join(member.id for member in found.classes)
+    for name, level in prediction.levels.items():
+        row |= {f"{name}_cell": level.best.id, f"{name}_confidence": level.confidence}
+    row |= _locations(prediction)
+    point = prediction.point
+    row["google_maps"] = None if point is None else google_maps_url(*point)
+    row["openstreetmap"] = None if point is None else openstreetmap_url(*point)
+    row |= {"warnings": "; ".join((notice.rstrip("."), *prediction.caveats)), "sha256": prediction.sha256}
+    row["model_hash"] = made.model_hash
+    return {**row, "licence": made.licence} if made.licence else row
+
+
+def _locations(prediction: Prediction) -> dict[str, Any]:
+    """Return where the EXIF and the dataset say that a photograph was taken, and the one of all sources that counts as known."""
+    said = {location.source: location for location in reversed(prediction.metadata)}
+    columns: dict[str, Any] = {}
+    for name, place in (("exif", said.get("EXIF")), ("true", said.get("dataset")), ("known", prediction.known)):
+        columns |= {
+            f"{name}_latitude": place.latitude if place else None,
+            f"{name}_longitude": place.longitude if place else None,
+            f"{name}_distance_km": place.distance_km if place else None,
+        }
+    return {**columns, "known_from": prediction.known.source if prediction.known else None}

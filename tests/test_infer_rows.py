@@ -1,0 +1,101 @@
+"""Rows of answers: the known place, how far the answer is from it, and where a person can look at it."""
+
+import csv
+import re
+from dataclasses import replace
+from html import unescape
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import piexif
+import pytest
+
+from dataset.manifest import read_manifest
+from geocells.sphere import distance_km
+from infer.__main__ import predict as main
+from infer.config import InferConfig
+from infer.prediction import MetadataLocation, Prediction
+from infer.review import google_maps_url, openstreetmap_url
+from tests.tiny import write_square
+from viz.maps.prediction import prediction_html
+
+
+def said_by(*sources):
+    places = tuple(MetadataLocation(source, 10.0 + k, 20.0, 100.0 + k) for k, source in enumerate(sources))
+    return replace(Prediction.example(), metadata=places)
+
+
+@pytest.mark.parametrize(
+    ("sources", "chosen"),
+    [
+        (("EXIF", "dataset"), "dataset"),
+        (("comment", "XMP"), "XMP"),
+        (("XMP", "EXIF"), "EXIF"),
+        (("EXIF", "EXIF"), "EXIF"),
+    ],
+)
+def test_the_known_place_is_that_of_the_most_reliable_source_and_of_the_first_of_several(sources, chosen):
+    prediction = said_by(*sources)
+    row, number = prediction.to_row(), sources.index(chosen)
+    assert row["known_from"] == chosen
+    assert (row["known_latitude"], row["known_distance_km"]) == (10.0 + number, 100.0 + number)
+
+
+def test_without_a_known_place_its_columns_are_empty():
+    row = said_by().to_row()
+    assert [row[f"known_{name}"] for name in ("latitude", "longitude", "distance_km", "from")] == [None] * 4
+
+
+def test_links_lead_to_the_point_in_degrees():
+    row = Prediction.example().to_row()
+    assert parse_qs(urlsplit(row["google_maps"]).query) == {"api": ["1"], "query": ["11.000000,60.000000"]}
+    parts = urlsplit(row["openstreetmap"])
+    assert parse_qs(parts.query) == {"mlat": ["11.000000"], "mlon": ["60.000000"]}
+    assert parts.fragment == "map=10/11.000000/60.000000"
+    nowhere = replace(Prediction.example(), latitude=None, longitude=None, place=None)
+    assert (nowhere.to_row()["google_maps"], nowhere.to_row()["openstreetmap"]) == (None, None)
+    assert google_maps_url(-0.1234567, -179.9).endswith("query=-0.123457,-179.900000")
+
+
+def test_the_page_links_to_the_point_and_to_each_stated_place():
+    page = prediction_html(Prediction.example())
+    links = [
+        unescape(link) for link in re.findall(r'<a href="([^"]+)" target="_blank" rel="noopener noreferrer">', page)
+    ]
+    wanted = [(11.0, 60.0), (12.0, 61.0)]
+    assert links == [url for place in wanted for url in (google_maps_url(*place), openstreetmap_url(*place))]
+
+
+def test_a_folder_is_told_its_errors_by_exif_and_a_dataset_by_its_manifest(tiny, tiny_run, tmp_path, capsys):
+    folder = tmp_path / "in"
+    for k, lat in enumerate((40, 50)):
+        write_square(folder / f"{k}.jpg", (230, 40, 40), np.random.default_rng(0))
+        gps = {
+            piexif.GPSIFD.GPSLatitudeRef: b"N",
+            piexif.GPSIFD.GPSLatitude: ((lat, 1), (0, 1), (0, 1)),
+            piexif.GPSIFD.GPSLongitudeRef: b"E",
+            piexif.GPSIFD.GPSLongitude: ((5, 1), (0, 1), (0, 1)),
+        }
+        piexif.insert(piexif.dump({"GPS": gps}), str(folder / f"{k}.jpg"))
+    write_square(folder / "no-place.jpg", (230, 40, 40), np.random.default_rng(0))
+    flags = {"run": tiny_run, "maps": False, "workers": 0, "device": "cpu"}
+    main(InferConfig(photos=(folder,), out=tmp_path / "a", **flags))
+    with (tmp_path / "a" / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["known_from"] for row in rows] == ["EXIF", "EXIF", ""]
+    away = [
+        distance_km((float(row["latitude"]), float(row["longitude"])), (lat, 5))
+        for row, lat in zip(rows[:2], (40, 50), strict=True)
+    ]
+    assert [float(row["known_distance_km"]) for row in rows[:2]] == pytest.approx(away, abs=1e-2)
+    quarters = [f"{p} % {np.percentile(away, p):,.0f} km" for p in (25, 50, 75, 90, 95)]
+    assert f"distance from the known place, of 2 answers: {', '.join(quarters)}" in capsys.readouterr().out
+    main(InferConfig(photos=(tiny,), out=tmp_path / "b", **flags))
+    with (tmp_path / "b" / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    photos = read_manifest(tiny).set_index("path")
+    assert {row["known_from"] for row in rows} == {"dataset"}
+    for row in rows:
+        truth = photos.loc[row["input"].removeprefix(f"{tiny}/")]
+        assert float(row["known_latitude"]) == pytest.approx(truth["latitude"])
+    assert "of 12 answers: 25 %" in capsys.readouterr().out
