@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+import yaml
 from numpy.typing import NDArray
 
 from bench.commands import run_command
@@ -37,12 +38,14 @@ from infer.evaluate.measure import measure, split_photos
 from infer.evaluate.metrics import RADII_KM, mean_interval, median_difference
 from infer.evaluate.run import baselines
 from infer.model import Model, load_model
-from plumbing.files import atomic_path, write_json
+from plumbing.files import atomic_path, write_json, write_text
 
 SCALED = Path("train/recipes/demo.yaml")
 """Trunk, size of pictures, optimiser and augmentation of all methods."""
 DEFAULT = "joint"
 """The method that the others are compared with."""
+OF_RUNS = ("image_size", "resize")
+"""Settings that a refiner has from its run."""
 BATCH = 64
 Flags = tuple[str, ...]
 
@@ -88,13 +91,24 @@ def level(name: str, share: float, *flags: str) -> Step:
     return Step("train level", ("--level", name, "--loss", "cross_entropy", *flags), share)
 
 
+def heads(kind: str) -> Step:
+    return Step("train refine", ("--kind", kind), looks=False)
+
+
+def own_trunk(kind: str, share: float) -> Step:
+    """Return a training of networks that refine, end to end, by the budget of all."""
+    return Step("train refine", ("--kind", kind, "--own-trunk", "--batch-size", "64", "--patience", "0"), share)
+
+
 QUAD = ("--partition", "quad")
 ADMIN = ("--partition", "admin", "--countries", "{countries}", "--regions", "{regions}")
 MACRO = ("--partition", "macro")
 FLAT = (*QUAD, "--levels", "8")
 NESTED = ("--partition", "kmeans", "--clusters", "50", "300", "1000")
 LEVELS = ("L1", "L3", "L5", "L8")
+REGIONS = ("--partition", "kmeans", "--clusters", "200")
 LINEAR = ("--readout-epochs", "0")
+DIRECTOR = ("--sampler", "balanced", "--class-weights")
 
 METHODS: dict[str, Method] = {
     "joint": Method(NESTED, (joint(),)),
@@ -105,25 +119,27 @@ METHODS: dict[str, Method] = {
     "flat L8, smoothed over 400 km": Method(FLAT, (level("L8", 1.0, "--loss", "haversine", "--tau-km", "400"),)),
     "geoguessr2": Method(QUAD, tuple(level(name, 0.25) for name in LEVELS), ("greedy", None)),
     "country + region_smooth": Method(ADMIN, (level("country", 0.5), level("region", 0.5, "--loss", "haversine"))),
-    "director + experts": Method(
-        MACRO,
-        (
-            level("macro", 1.0, "--sampler", "balanced", "--class-weights"),
-            Step("train refine", ("--kind", "experts"), looks=False),
-        ),
-        (None, "refined"),
-    ),
-    "region_embedding": Method(
-        ("--partition", "kmeans", "--clusters", "200"),
-        (level("K200", 1.0), Step("train refine", ("--kind", "embedding"), looks=False)),
-        (None, "refined"),
-    ),
+    "director + experts, heads": Method(MACRO, (level("macro", 1.0, *DIRECTOR), heads("experts")), (None, "expert")),
+    "director + experts": Method(MACRO, (level("macro", 0.5, *DIRECTOR), own_trunk("experts", 0.5)), (None, "expert")),
+    "region_embedding, heads": Method(REGIONS, (level("K200", 1.0), heads("embedding")), (None, "expert")),
+    "region_embedding": Method(REGIONS, (level("K200", 0.5), own_trunk("embedding", 0.5)), (None, "expert")),
     "coordinates": Method(QUAD, (Step("train regress", ()),), (None, "regressed")),
     "multiscale": Method(
         NESTED, (joint("--loss", "focal", "--loss-on", "levels", "--coordinate-weight", "1.0", *LINEAR),)
     ),
 }
 """The rows, by name; those of `ABLATIONS` say which part of the default does what."""
+PUBLISHED = (
+    "geoguessr2",
+    "country + region_smooth",
+    "director + experts",
+    "director + experts, heads",
+    "region_embedding",
+    "region_embedding, heads",
+    "coordinates",
+    "multiscale",
+)
+"""Those that were published, and what this project makes of two of them: heads on the features of one trunk."""
 
 ABLATIONS: dict[str, Method] = {
     "joint, on levels": Method(NESTED, (joint("--loss-on", "levels"),)),
@@ -147,17 +163,20 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--set", choices=("methods", "ablations"), default="methods")
+    parser.add_argument("--set", choices=("methods", "published", "ablations"), default="methods")
     parser.add_argument("--only", nargs="*", help="names of methods; nothing is published then")
     given = parser.parse_args()
-    methods = {"methods": METHODS, "ablations": {DEFAULT: METHODS[DEFAULT], **ABLATIONS}}[given.set]
+    published = {name: METHODS[name] for name in (DEFAULT, *PUBLISHED)}
+    ablations = {DEFAULT: METHODS[DEFAULT], **ABLATIONS}
+    methods = {"methods": METHODS, "published": published, "ablations": ablations}[given.set]
     methods = {name: method for name, method in methods.items() if not given.only or name in given.only}
     make_data(given)
     jobs = [(name, seed) for seed in range(given.seeds) for name in methods]
     with ThreadPoolExecutor(given.jobs) as pool:
         list(pool.map(lambda job: train(given, *job, methods[job[0]]), jobs))
     rows = list(table(given, methods))
-    write_results(given.set if not given.only else "methods_partial", rows, OF_GROUPS)
+    name = {"published": "methods_published"}.get(given.set, given.set)
+    write_results(name if not given.only else "methods_partial", rows, OF_GROUPS)
 
 
 def make_data(given: argparse.Namespace) -> None:
@@ -194,8 +213,16 @@ def train_step(given: argparse.Namespace, step: Step, seed: int, data: str, targ
     common = ["--data", data, "--run", target, "--seed", str(seed)]
     if step.looks:
         epochs = str(max(1, round(given.epochs * step.share)))
-        return run(given, step.command, str(SCALED), *common, "--epochs", epochs, *step.flags, "--resume")
+        recipe = scaled_refiner(given.work) if step.command == "train refine" else SCALED
+        return run(given, step.command, str(recipe), *common, "--epochs", epochs, *step.flags, "--resume")
     return run(given, step.command, *common, *step.flags, "--overwrite")
+
+
+def scaled_refiner(work: Path) -> Path:
+    """Return a recipe of the same settings for refiners, which see pictures as the run's network does."""
+    recipe = {key: value for key, value in yaml.safe_load(SCALED.read_text()).items() if key not in OF_RUNS}
+    write_text(work / "refiner.yaml", yaml.safe_dump(recipe))
+    return work / "refiner.yaml"
 
 
 def run(given: argparse.Namespace, command: str, *flags: str) -> float:
@@ -265,7 +292,7 @@ def table(given: argparse.Namespace, methods: dict[str, Method]) -> Iterator[dic
     photos = split_photos(given.work / "data", "test")
     truth, group = coordinates(photos), leakage_groups(photos)
     found = {name: answers(given, name, method) for name, method in methods.items()}
-    if DEFAULT in found and given.set == "methods":
+    if DEFAULT in found and given.set != "ablations":
         greedy = Method(METHODS[DEFAULT].partition, (), ("greedy", "top"))
         found["joint, greedy rule"] = answers(given, DEFAULT, greedy)
     ours = found[DEFAULT].away_km if DEFAULT in found else None

@@ -54,13 +54,13 @@ def level_rows(
 ) -> list[dict[str, Any]]:
     name, centers = model.hierarchy.level_names[level], model.centers[level]
     network, spec = load_network(network_files(run, model.hierarchy)[-1])
-    photos = labelled_splits(data, run, model.hierarchy)
+    photos = labelled_splits(data, run, model.hierarchy, keyed=True)
     config = RefineConfig(data, run, workers=0)
-    learned = [examples(network, spec.transform, photos[split], level, config, CPU) for split in SPLITS_USED]
+    learned = [examples(network, spec, photos[split], level, config, CPU) for split in SPLITS_USED]
     rows = [row(name, "centres", point, answer_points(point, log_cell, centers), test) for point in ("geoscore", "top")]
     for kind in ("experts", "embedding"):
         for loss in LOSSES:
-            config = RefineConfig(data, run, kind, coordinate_loss=loss, workers=0)
+            config = RefineConfig(data, run, kind=kind, coordinate_loss=loss, workers=0)
             width = learned[0].features.shape[1]
             refiner_spec = RefinerSpec(kind, name, model.hierarchy.sizes()[level], width, "", "", "")
             refiner = new_refiner(refiner_spec, model.hierarchy, learned[0], config.seed)

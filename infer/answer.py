@@ -257,8 +257,10 @@ def _point_note(prepared: Prepared, finest: LevelPrediction, point: tuple[float,
         "geoscore": "it has the highest expected GeoScore over all cells, and may lie between several probable ones",
         "regressed": "a head of its own predicts it",
         "refined": "it has the highest expected GeoScore over coordinates inside several cells",
+        "expert": "what answers for that cell answers in a box around it",
     }
-    if prepared.model.point == "refined" and prepared.model.refiner and prepared.model.refiner[1].kind == HYBRID:
+    refiner = prepared.model.refiner
+    if prepared.model.point in ("refined", "expert") and refiner and refiner[1].kind == HYBRID:
         why = "the offsets of that cell lead out of it"
     else:
         why = whys[prepared.model.point]

@@ -21,7 +21,7 @@ RENAMED_PLACES = {"usual": IN_DISTRIBUTION, "elsewhere": UNSEEN}
 """Names of version 0.1.0, as above."""
 RENAMED_VALUES: Renamed = {"fusion": RENAMED_FUSIONS, "places": RENAMED_PLACES}
 Precision = Literal["auto", "float32", "bfloat16"]
-Point = Literal["top", "mean", "median", "geoscore", "regressed", "refined"]
+Point = Literal["top", "mean", "median", "geoscore", "regressed", "refined", "expert"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,8 +138,9 @@ class InferConfig(GreedyConfig, AnswerConfig):
     published rule). Left out, the one that scored best on the calibration split."""
     point: Point | None = None
     """Which point: top (centre of the most probable cell), mean, median, geoscore (highest expected GeoScore); where the
-    run has it, regressed (coordinate of a network) or refined (geoscore with coordinates inside cells, by `train
-    refine`). Left out, the one that scored best on the calibration split."""
+    run has it, regressed (coordinate of a network), or, by `train refine`, refined (geoscore with coordinates inside cells)
+    and expert (the coordinate inside the most probable cell). Left out, the one that scored best on the calibration
+    split."""
     formats: tuple[Literal["parquet", "kml", "gpkg"], ...] = ()
     """More files of all answers, beside predictions.json, .csv and .geojson: points and regions."""
     embeddings: Path | None = None
@@ -265,8 +266,8 @@ class EvaluateConfig(GreedyConfig):
     fusion: Fusion | None = None
     """How levels are combined: chain, product or greedy. Left out, the one that scored best on the calibration split."""
     point: Point | None = None
-    """Which point: top, mean, median, geoscore, or, where the run has it, regressed or refined. Left out, the one that
-    scored best on the calibration split."""
+    """Which point: top, mean, median, geoscore, or, where the run has it, regressed, refined or expert. Left out, the one
+    that scored best on the calibration split."""
     coverage: tuple[Share, ...] = (0.5, 0.9)
     """Measure the conformal prediction regions of these coverages, such as 0.5 0.8 0.9."""
     places: Places = IN_DISTRIBUTION

@@ -1,7 +1,7 @@
 """A run folder as a model: pixels in, one posterior over the tree out."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,18 @@ from torch import Tensor
 from geocells.hierarchy import Hierarchy
 from infer.config import RENAMED_FUSIONS
 from infer.decode.greedy_rule import PUBLISHED_RULE, GreedyRule
-from infer.decode.point import POINTS, REFINED, REGRESSED, answer_points, center_vectors, refined_points
+from infer.decode.point import EXPERT, POINTS, REFINED, REGRESSED, answer_points, center_vectors, refined_points
 from infer.decode.posterior import FUSIONS, Tree, fuse
 from infer.network.coordinate_head import HEAD, CoordinateSpec, point_logits
 from infer.network.devices import autocast, choose_precision
 from infer.network.network import GeoNetwork, NetworkSpec
 from infer.network.offsets import HybridOffsets
+from infer.network.own_trunks import OwnTrunks, OwnTrunksSpec, load_own_trunks
 from infer.network.refiner import HYBRID, Refiner, RefinerSpec, load_refiner
 from infer.network.sphere import latlon_deg_of
 from infer.network.transform import InputTransform
 from infer.network.weights import load_network
-from infer.run_files import REFINE, REGRESS, model_hash, network_files
+from infer.run_files import OWN_TRUNKS, REGRESS, model_hash, network_files, refiner_files
 from label_maps.files import hierarchy_hash, read_hierarchy
 from label_maps.run_folder import read_run
 from plumbing.files import read_json
@@ -42,33 +43,44 @@ class NetworkOutput:
         logits: (B, classes) per level.
         regressed: (B, 3) unit vectors of the coordinates that they answer; None where they answer none.
         features: (B, width) of the network of the finest level.
+        refining: (B, ...) what a refiner with own trunks is given of each; None where those features are it.
     """
 
     logits: list[Tensor]
     regressed: Tensor | None
     features: Tensor
+    refining: Tensor | None = None
 
     @classmethod
     def joined(cls, parts: Sequence["NetworkOutput"]) -> "NetworkOutput":
         """Return what is said of all photographs of several parts."""
-        regressed = [part.regressed for part in parts if part.regressed is not None]
         return cls(
             [torch.cat(level) for level in zip(*(part.logits for part in parts), strict=True)],
-            torch.cat(regressed) if regressed else None,
+            _joined([part.regressed for part in parts]),
             torch.cat([part.features for part in parts]),
+            _joined([part.refining for part in parts]),
         )
 
-    def rows(self, rows: slice) -> "NetworkOutput":
+    def rows(self, rows: slice | Tensor) -> "NetworkOutput":
         """Return what is said of some of the photographs."""
-        regressed = None if self.regressed is None else self.regressed[rows]
-        return NetworkOutput([z[rows] for z in self.logits], regressed, self.features[rows])
+        return self._each(lambda found: found[rows])
 
     def one_place(self) -> "NetworkOutput":
         """Return what is said, on the mean, of photographs of one place, as of one."""
-        regressed = None if self.regressed is None else self.regressed.mean(dim=0, keepdim=True)
-        return NetworkOutput(
-            [z.mean(dim=0, keepdim=True) for z in self.logits], regressed, self.features.mean(0, keepdim=True)
-        )
+        mean = self._each(lambda found: found.float().mean(dim=0, keepdim=True))
+        pixels = self.refining is not None and self.refining.dtype == torch.uint8
+        # Pictures have no mean that would be a picture: an expert answers for each.
+        return replace(mean, refining=self.refining[None]) if pixels and self.refining is not None else mean
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "NetworkOutput":
+        own = (None if found is None else change(found) for found in (self.regressed, self.refining))
+        regressed, refining = own
+        return NetworkOutput([change(z) for z in self.logits], regressed, change(self.features), refining)
+
+
+def _joined(parts: Sequence[Tensor | None]) -> Tensor | None:
+    there = [part for part in parts if part is not None]
+    return torch.cat(there) if there else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +116,7 @@ class Model:
     centers: tuple[Tensor, ...]
     networks: tuple[GeoNetwork, ...]
     coordinates: CoordinateSpec | None
-    refiner: tuple[Refiner | HybridOffsets, RefinerSpec] | None
+    refiner: tuple[Refiner | HybridOffsets, RefinerSpec] | tuple[OwnTrunks, OwnTrunksSpec] | None
     transform: InputTransform
     temperatures: Mapping[str, tuple[float, ...]]
     calibrated: bool
@@ -118,8 +130,17 @@ class Model:
     @property
     def point_methods(self) -> tuple[str, ...]:
         """Return the ways to choose a point that this run has."""
-        own = ((REGRESSED, self.coordinates), (REFINED, self.refiner))
-        return POINTS + tuple(name for name, needed in own if needed is not None)
+        refiner = None if self.refiner is None else self.refiner[0]
+        refined = refiner is not None and not isinstance(refiner, OwnTrunks)
+        own = {REGRESSED: self.coordinates is not None, REFINED: refined, EXPERT: refiner is not None}
+        return POINTS + tuple(name for name, there in own.items() if there)
+
+    @property
+    def kept_bytes(self) -> int:
+        """Return how much memory the network output of a photograph takes, about."""
+        refiner = None if self.refiner is None else self.refiner[0]
+        pictures = isinstance(refiner, OwnTrunks) and refiner.kind == "experts"
+        return 4 * sum(self.hierarchy.sizes()) + (3 * self.transform.size**2 if pictures else 0)
 
     @property
     def answers_points(self) -> bool:
@@ -129,7 +150,8 @@ class Model:
     @torch.inference_mode()
     def outputs(self, pixels: Tensor) -> NetworkOutput:
         """Return what the networks say of (B, 3, size, size) uint8 pixels; each trunk is passed once."""
-        images = self.transform.normalise(pixels.to(self.device))
+        pixels = pixels.to(self.device)
+        images = self.transform.normalise(pixels)
         outputs: dict[str, Tensor] = {}
         for network in self.networks:
             with autocast(self.device, self.precision):
@@ -142,7 +164,9 @@ class Model:
             logits = point_logits(regressed, self.centers)
         else:
             logits = [outputs[level].float() for level in self.hierarchy.level_names]
-        return NetworkOutput(logits, regressed, features.float())
+        refiner = None if self.refiner is None else self.refiner[0]
+        refining = refiner.given(pixels, self.precision) if isinstance(refiner, OwnTrunks) else None
+        return NetworkOutput(logits, regressed, features.float(), refining)
 
     def logits(self, pixels: Tensor) -> list[Tensor]:
         """Return (B, classes) logits per level of (B, 3, size, size) uint8 pixels."""
@@ -177,6 +201,7 @@ class Model:
             lacks = {
                 REGRESSED: "no network that answers a coordinate: train `train joint --coordinate-weight 1`",
                 REFINED: "no refiner: train one with `python -m train refine`",
+                EXPERT: "no refiner: train one with `python -m train refine`",
             }
             raise ValueError(
                 f"--point {point}: {self.name} has {lacks.get(point, 'no such point')}; its points are "
@@ -190,7 +215,7 @@ class Model:
 
         Args:
             posterior: (B, classes) log probabilities per level.
-            seen: what the networks said of the same photographs, for the points `regressed` and `refined`.
+            seen: what the networks said of the same photographs, for the points `regressed`, `refined` and `expert`.
         """
         if self.point in POINTS:
             return answer_points(self.point, posterior[-1], self.centers[-1]).cpu().numpy()
@@ -199,15 +224,21 @@ class Model:
             assert seen.regressed is not None, "with_choices and load_model refuse what a run lacks"
             return latlon_deg_of(seen.regressed.double()).cpu().numpy()
         assert self.refiner is not None, "with_choices and load_model refuse what a run lacks"
-        refiner, spec = self.refiner
-        level = self.hierarchy.level_index(spec.level)
-        if spec.kind == HYBRID:
-            inside = refiner.vectors(seen.features, posterior[level].argmax(dim=1, keepdim=True))
-            return latlon_deg_of(inside[:, 0].double()).cpu().numpy()
-        points = refined_points(
-            posterior[level], self.centers[level], lambda cells: refiner.vectors(seen.features, cells)
-        )
+        level = self.hierarchy.level_index(self.refiner[1].level)
+        if self.point == EXPERT or self.refiner[1].kind == HYBRID:
+            best = posterior[level].argmax(dim=1, keepdim=True)
+            return latlon_deg_of(self._inside(seen, best)[:, 0].double()).cpu().numpy()
+        points = refined_points(posterior[level], self.centers[level], lambda cells: self._inside(seen, cells))
         return points.cpu().numpy()
+
+    def _inside(self, seen: NetworkOutput, cells: Tensor) -> Tensor:
+        """Return (B, K, 3) unit vectors that the refiner answers inside (B, K) cells."""
+        assert self.refiner is not None, "only points of a refiner ask"
+        refiner = self.refiner[0]
+        if isinstance(refiner, OwnTrunks):
+            assert seen.refining is not None, "outputs says what a refiner is given"
+            return refiner.vectors(seen.refining, cells, self.precision)
+        return refiner.vectors(seen.features, cells)
 
 
 def load_model(run: Path, device: torch.device, read_calibration: bool = True, precision: str | None = None) -> Model:
@@ -240,8 +271,13 @@ def load_model(run: Path, device: torch.device, read_calibration: bool = True, p
         raise ValueError(
             f"the networks of {run} want pictures of different sizes: train them with the same --image-size"
         )
-    refiner = load_refiner(run, hierarchy, files[-1], device)
-    digest = model_hash(record, [*files, run / REFINE] if refiner else files)
+    transform = transforms.pop()
+    refiner = (
+        load_own_trunks(run, hierarchy, transform, device)
+        if (run / OWN_TRUNKS / "refiner.json").is_file()
+        else load_refiner(run, hierarchy, files[-1], device)
+    )
+    digest = model_hash(record, [*files, *refiner_files(run)])
     calibration = read_temperatures(run, digest) if read_calibration else {}
     networks = tuple(network for network, _ in loaded)
     calibrated_in = calibration.get("precision")
@@ -257,7 +293,7 @@ def load_model(run: Path, device: torch.device, read_calibration: bool = True, p
         networks=networks,
         coordinates=coordinates,
         refiner=refiner,
-        transform=transforms.pop(),
+        transform=transform,
         temperatures={fusion: _temperatures(calibration, fusion, hierarchy) for fusion in FUSIONS},
         calibrated=bool(calibration),
         fusion=calibration.get("fusion", "chain"),

@@ -11,11 +11,20 @@ from plumbing.files import sha256
 JOINT = "joint.safetensors"
 REGRESS = "regress.safetensors"
 REFINE = "refine.safetensors"
+OWN_TRUNKS = Path("refine")
+"""Folder of refiners that have trunks of their own."""
 
 
 def model_hash(record: Mapping[str, Any], files: Sequence[Path]) -> str:
     """Return the SHA-256 over the label maps and weights of a run."""
     return hashlib.sha256("".join([record["label_map_hash"], *map(sha256, files)]).encode()).hexdigest()
+
+
+def refiner_files(run: Path) -> list[Path]:
+    """Return the files of a run's refiner: the head on its network's features, or networks of their own; [] without one."""
+    if (run / OWN_TRUNKS / "refiner.json").is_file():
+        return [run / OWN_TRUNKS / "refiner.json", *sorted((run / OWN_TRUNKS).glob("*.safetensors"))]
+    return [run / REFINE] if (run / REFINE).is_file() else []
 
 
 def network_files(run: Path, hierarchy: Hierarchy) -> list[Path]:

@@ -83,11 +83,16 @@ class Flag:
 
 
 def flags_of(config: Any, prefix: str = "", group: str = "") -> list[Flag]:
-    """Return the flags of a config class, or of the values of a config that stand for defaults, in their order."""
+    """Return the flags of a config class, or of the values of a config that stand for defaults, in their order.
+
+    Fields in the class variable FIXED are inherited by a command that decides them itself; they are no flags of it.
+    """
     cls = config if isinstance(config, type) else type(config)
     hints, about, groups = typing.get_type_hints(cls, include_extras=True), _texts(cls), _groups(cls)
     flags = []
     for field in dataclasses.fields(cls):
+        if field.name in getattr(cls, "FIXED", ()):
+            continue
         hint = _Hint.of(hints[field.name])
         default = _default(field) if isinstance(config, type) else getattr(config, field.name)
         if dataclasses.is_dataclass(hint.kind):

@@ -71,7 +71,7 @@ def check_rules(config: Any, typed: Collection[str] = ()) -> None:
     for rule in getattr(config, "RULES", ()):
         others = [flags[name] for name in rule.others if name in flags]
         met = any(_met(_value(config, other.field), rule.values) for other in others)
-        idle = [flags[name] for name in rule.fields if _is_given(config, flags[name], typed)]
+        idle = [flags[name] for name in rule.fields if name in flags and _is_given(config, flags[name], typed)]
         if idle and met != rule.wanted:
             raise ValueError(_refusal(config, rule, others, idle))
 

@@ -174,7 +174,7 @@ def write_refiner(run, **changes):
 def test_a_run_with_a_refiner_has_its_point_and_another_hash(tiny_run, run):
     plain, model = load_model(tiny_run, CPU), load_model(run, CPU)
     assert plain.point_methods == ("top", "mean", "median", "geoscore")
-    assert model.point_methods == ("top", "mean", "median", "geoscore", "refined")
+    assert model.point_methods == ("top", "mean", "median", "geoscore", "refined", "expert")
     assert plain.hash != model.hash
     seen = model.outputs(torch.randint(0, 255, (3, 3, 32, 32), dtype=torch.uint8))
     posterior = model.posterior(seen.logits)
@@ -210,3 +210,36 @@ def test_a_damaged_refiner_is_named(run, content):
     (run / REFINE).write_bytes(content)
     with pytest.raises(ValueError, match=r"refine\.safetensors is damaged or not a refiner"):
         load_model(run, CPU)
+
+
+def test_the_expert_of_the_most_probable_cell_answers_whatever_the_others_say(tiny_run, tmp_path):
+    run = shutil.copytree(tiny_run, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
+    hierarchy = read_hierarchy(run)
+    spec = RefinerSpec(
+        "experts", "L8", 6, 1024, hierarchy_hash(hierarchy), "joint.safetensors", sha256(run / "joint.safetensors")
+    )
+    wild = Refiner(spec)
+    wild.place(hierarchy.bounds_deg[hierarchy.rows(3)], hierarchy.center_deg[hierarchy.rows(3)])
+    torch.nn.init.normal_(wild.head.weight, generator=torch.Generator().manual_seed(0))
+    save_refiner(run / REFINE, wild, spec, {})
+    model = load_model(run, CPU)
+    seen = model.outputs(torch.randint(0, 255, (8, 3, 32, 32), dtype=torch.uint8))
+    posterior = model.posterior(seen.logits)
+    expected = []
+    for row, best in enumerate(posterior[3].argmax(dim=1).tolist()):
+        # Literally: that cell's own linear layer on standardised features, a sigmoid, and its box.
+        features = (seen.features[row] - wild.mean) / wild.std
+        shares = (wild.start[best] + wild.head.weight[best] @ features + wild.head.bias[best]).sigmoid()
+        lat, lon = (wild.origin_deg[best] + shares * wild.size_deg[best]).tolist()
+        expected.append((lat, (lon + 180) % 360 - 180))
+    assert distance_km(model.with_choices(None, "expert").points(posterior, seen), expected).max() < 0.01
+
+
+def test_two_neighbours_that_outweigh_the_best_cell_draw_refined_and_not_expert(run):
+    model = load_model(run, CPU)
+    boxes = [(0, 0, 1, 1), (50, 50, 51, 51), (50, 51, 51, 52), (-30, 0, -29, 1), (-40, 0, -39, 1), (-50, 0, -49, 1)]
+    model.refiner[0].place(np.array(boxes, dtype=np.float64), np.array([middle(box) for box in boxes]))
+    seen = model.outputs(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
+    posterior = [*model.posterior(seen.logits)[:3], torch.tensor([[0.4, 0.3, 0.3, 0.0, 0.0, 0.0]]).log()]
+    assert distance_km(model.with_choices(None, "expert").points(posterior, seen)[0], (0.5, 0.5)) < 0.1
+    assert distance_km(model.with_choices(None, "refined").points(posterior, seen)[0], (50.5, 51.0)) < 60

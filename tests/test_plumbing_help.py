@@ -201,7 +201,7 @@ def test_what_is_no_verb_is_refused_with_what_to_write(words, said):
 
 @pytest.mark.parametrize("words, config", VERBS, ids=[" ".join(words) for words, _ in VERBS])
 def test_groups_rules_and_renamed_values_name_flags_that_there_are(words, config):
-    known = {flag.field for flag in flags_of(config)}
+    known = {flag.field for flag in flags_of(config)} | set(getattr(config, "FIXED", ()))
     named = {name for cls in config.__mro__ for names in vars(cls).get("GROUPS", {}).values() for name in names.split()}
     named |= set(getattr(config, "RENAMED", {}))
     rules = getattr(config, "RULES", ())

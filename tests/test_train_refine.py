@@ -52,7 +52,7 @@ def problem(kind, **flags):
     spec = RefinerSpec(kind, "L2", hierarchy.sizes()[1], features.shape[1], "", "", "")
     refiner = new_refiner(spec, hierarchy, training, seed=0)
     optim = OptimConfig("adamw", lr=0.02 if kind == "experts" else 0.003)
-    return refiner, training, validation, RefineConfig(None, None, kind, optim=optim, batch_size=64, **flags)
+    return refiner, training, validation, RefineConfig(None, None, kind=kind, optim=optim, batch_size=64, **flags)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -96,7 +96,7 @@ def test_the_same_seed_gives_the_same_refiner(kind):
 def test_every_schedule_and_clipping_can_be_had(schedule):
     refiner, training, validation, _ = problem("experts")
     config = RefineConfig(
-        None, None, "experts", optim=OptimConfig("sgd", 0.1, schedule=schedule, clip=1.0), epochs=3, patience=0
+        None, None, kind="experts", optim=OptimConfig("sgd", 0.1, schedule=schedule, clip=1.0), epochs=3, patience=0
     )
     history = learn(refiner, training, validation, config)
     assert len(history) == 4
@@ -128,9 +128,9 @@ def test_a_refined_run_is_calibrated_measured_and_asked_like_any_other(tiny, run
     )
     calibrate(CalibrateConfig(tiny, run, workers=0, device="cpu"))
     record = json.loads((run / "temperatures.json").read_text())
-    assert set(record["geoscore"]["chain"]) == {"top", "mean", "median", "geoscore", "refined"}
+    assert set(record["geoscore"]["chain"]) == {"top", "mean", "median", "geoscore", "refined", "expert"}
     printed = capsys.readouterr().out
-    assert printed.splitlines()[1].split()[-1] == "refined"
+    assert printed.splitlines()[1].split()[-2:] == ["refined", "expert"]
     evaluate(EvaluateConfig(data=tiny, run=run, point="refined", workers=0, device="cpu", out=tmp_path / "e.json"))
     assert json.loads((tmp_path / "e.json").read_text())["point"] == "refined"
     asked = {"run": run, "point": "refined", "workers": 0, "device": "cpu"}
@@ -210,11 +210,12 @@ def test_after_another_training_of_the_network_the_refiner_is_refused_until_trai
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [
-        ({"epochs": 0}, "--epochs and --batch-size must be 1 or more"),
-        ({"patience": -1}, "--patience 0 or more"),
+        ({"epochs": 0}, "--epochs must be 1 or more, got 0"),
+        ({"patience": -1}, "--patience must be 0 or more, got -1"),
+        ({"arch": "resnet18"}, "--arch resnet18 has no effect without --own-trunk"),
         ({"experts_at": "L3"}, "no effect without --kind experts"),
-        ({"optim": OptimConfig(frozen=("conv1",))}, "features that stay: leave out --optim.trunk-lr-factor"),
-        ({"optim": OptimConfig(ema=0.9)}, "features that stay: leave out --optim.trunk-lr-factor"),
+        ({"optim": OptimConfig(frozen=("conv1",))}, "no effect without --own-trunk"),
+        ({"optim": OptimConfig(ema=0.9)}, "no effect without --own-trunk"),
     ],
 )
 def test_flags_that_cannot_work_are_refused(tmp_path, flags, complaint):

@@ -113,11 +113,11 @@ def _read_split(model: Model, folder: Path, config: CalibrateConfig, most: int) 
             f"{int(overlap.sum())} photographs of the {config.split} split of {folder} were trained on, such "
             f"as {photos['id'][overlap].iloc[0]}: calibrate on photographs that the run has not seen"
         )
-    held = max(1, LOGITS_BYTES // (4 * sum(model.hierarchy.sizes())))
+    held = max(1, LOGITS_BYTES // model.kept_bytes)
     if min(len(photos), most) > held:
         log.warning(
-            "%s of %s photographs are taken: the logits of %s classes for more do not fit into memory",
-            *(f"{count:,}" for count in (held, len(photos), sum(model.hierarchy.sizes()))),
+            "%s of %s photographs are taken: the network output of more, %s bytes each, does not fit into memory",
+            *(f"{count:,}" for count in (held, len(photos), model.kept_bytes)),
         )
         most = held
     if len(photos) > most:

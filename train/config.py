@@ -253,10 +253,10 @@ class JointConfig(ClassifyConfig):
         if self.coordinate_weight < 0:
             raise ValueError(f"--coordinate-weight must not be negative, got {self.coordinate_weight:g}")
         if self.coordinate_weight:
-            _refuse_mixing(self.augment)
+            refuse_mixing(self.augment)
 
 
-def _refuse_mixing(augment: AugmentConfig) -> None:
+def refuse_mixing(augment: AugmentConfig) -> None:
     """Refuse to mix pictures whose coordinates are learned."""
     if augment.cutmix or augment.mixup:
         raise ValueError("--augment.cutmix and --augment.mixup mix classes; two places have no place between them")
@@ -275,7 +275,7 @@ class RegressConfig(TrainConfig):
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         super().__post_init__()
-        _refuse_mixing(self.augment)
+        refuse_mixing(self.augment)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ photographs whose scores are taken: a part of the groups is held out for them wh
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -80,8 +80,7 @@ class Calibration:
         logits = [level[own] for level in self.logits]
         outputs = None
         if self.outputs is not None:
-            regressed = None if self.outputs.regressed is None else self.outputs.regressed[own]
-            outputs = NetworkOutput(logits, regressed, self.outputs.features[own])
+            outputs = replace(self.outputs.rows(own), logits=logits)
         placed = None if self.placed is None else self.placed[chosen]
         return Calibration(logits, self.classes[own], self.latlon_deg[chosen], self.group[chosen], outputs, placed)
 

@@ -33,7 +33,7 @@ class CoordinateObjective:
         if self.spec.kind == "vector":
             return difference(F.normalize(answer, dim=1), targets.vectors, self.loss)
         # Latitude and longitude count half each, as published.
-        return difference(answer, self.spec.standardised(latlon_deg_of(targets.vectors)), self.loss)
+        return difference(self.spec.scaled(answer), self.spec.standardised(latlon_deg_of(targets.vectors)), self.loss)
 
     def at(self, share: float) -> "CoordinateObjective":
         """Return the loss when a share of the training is done: always the same."""

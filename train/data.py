@@ -89,6 +89,10 @@ class LabelledPhotos:
         placed = None if self.placed is None else torch.from_numpy(self.placed[rows]).to(device)
         return Targets(classes.to(device, non_blocking=True), vectors.to(device, non_blocking=True), placed=placed)
 
+    def told(self, index: Tensor, level: int | None, device: torch.device) -> tuple[Tensor, ...]:
+        """Return the true cells of some photographs at a level, for a network that is told them; nothing without a level."""
+        return () if level is None else (torch.from_numpy(self.classes[index.numpy(), level]).to(device),)
+
 
 class PixelSource(Dataset[tuple[int, Tensor]]):
     """Pixels of photographs, from their files or from memory, changed at random where training asks for it."""

@@ -194,7 +194,7 @@ def _backward(training: Training, trainee: Trainee, index: Tensor, pixels: Tenso
     if training.source.decodes:
         images, mixing = mix_pictures(images, training.config.augment)
     with training.autocast():
-        outputs = trainee.forward(images)
+        outputs = trainee.forward(images, *training.photos.told(index, training.validation.told, training.device))
     logits = [outputs[name] for name in training.validation.outputs]
     objective = training.objective.at(training.share_done(trainee.progress))
     loss = share * objective(logits, replace(targets, mixing=mixing))

@@ -4,6 +4,7 @@ import copy
 import json
 import logging
 import math
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +20,11 @@ from infer.features import Extractor, Work, compute_features, writable
 from infer.model import check_fits
 from infer.network.devices import answering_precision, pick_device
 from infer.network.network import GeoNetwork, NetworkSpec
+from infer.network.own_trunks import ABOUT
 from infer.network.refiner import Refiner, RefinerSpec, save_refiner, widened_boxes
 from infer.network.sphere import vectors_of
 from infer.network.weights import load_network
-from infer.run_files import REFINE, network_files
+from infer.run_files import OWN_TRUNKS, REFINE, network_files
 from label_maps.files import hierarchy_hash, read_hierarchy
 from plumbing.files import sha256
 from plumbing.progress import progress
@@ -30,6 +32,7 @@ from plumbing.world import World
 from train.coordinates import difference, great_circle_rad
 from train.data import LabelledPhotos
 from train.optim import after_epoch, after_step, build_schedule, optimizer_of
+from train.own_trunks import train_own_trunks
 from train.refine_config import RefineConfig
 from train.setup import SPLITS_USED, labelled_splits
 
@@ -60,13 +63,18 @@ class Examples:
 
 def main(config: RefineConfig) -> None:
     """Compute features, train the head, and write it into the run unless it is there already."""
+    hierarchy = read_hierarchy(config.run)
+    level = hierarchy.level_index(config.experts_at) if config.experts_at else hierarchy.depth - 1
+    if config.own_trunk:
+        train_own_trunks(config, hierarchy, level)
+        return
     path = config.run / REFINE
     if World.from_env().size > 1:
         raise ValueError("train.refine runs in one process, for its head learns in seconds: start it without torchrun")
-    if path.is_file() and not config.overwrite:
-        raise ValueError(f"{path} exists: pass --overwrite to train it again, or another --run")
-    hierarchy, device = read_hierarchy(config.run), pick_device(config.device)
-    level = hierarchy.level_index(config.experts_at) if config.experts_at else hierarchy.depth - 1
+    for there in (path, config.run / ABOUT):
+        if there.is_file() and not config.overwrite:
+            raise ValueError(f"{there} exists: pass --overwrite to train it again, or another --run")
+    device = pick_device(config.device)
     trunk = network_files(config.run, hierarchy)[-1]
     network, network_spec = load_network(trunk, device)
     check_fits(trunk, network_spec, hierarchy)
@@ -87,6 +95,7 @@ def main(config: RefineConfig) -> None:
     history = learn(refiner, training, validation, config)
     best = min(history, key=lambda line: line["val/loss"])
     trained = {"epochs": int(best["epoch"]), "photographs": len(training), "metrics": best}
+    shutil.rmtree(config.run / OWN_TRUNKS, ignore_errors=True)
     save_refiner(path, refiner, spec, trained)
     _record(config.run, history)
     print(_summary(path, spec, history[0], best, len(validation)))
@@ -229,6 +238,6 @@ def _summary(path: Path, spec: RefinerSpec, before: dict[str, float], after: dic
                 f"{name:<22} median {line['val/median_km_in_cell']:>8,.1f} km   mean {line['val/mean_km_in_cell']:>8,.1f} km"
                 for name, line in (("centre of the cell", before), (f"refined, epoch {after['epoch']:.0f}", after))
             ),
-            f"wrote {path}; run `python -m train calibrate`, which scores --point refined beside the others",
+            f"wrote {path}; run `python -m train calibrate`, which scores --point refined and --point expert beside the others",
         ]
     )

@@ -2,13 +2,15 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from dataset.manifest import content_hash, read_manifest
-from geocells.hierarchy import Hierarchy
+from geocells.hierarchy import UNKNOWN, Hierarchy
 from infer.features import Extractor, Work
 from infer.network.coordinate_head import CoordinateSpec
 from infer.network.devices import activation_dtype
@@ -42,6 +44,28 @@ MAY_CHANGE = frozenset(
 """Flags that a resumed training may be given again: they do not change what was learned so far."""
 
 
+@dataclass(frozen=True)
+class Inside:
+    """Cells inside which coordinates are learned.
+
+    Attributes:
+        level: position of their level.
+        cell: the class of the only one; None for all of the level, of which the network is told the true one.
+        transform: how the networks of the run see pictures.
+    """
+
+    level: int
+    cell: int | None
+    transform: InputTransform
+
+    def holds(self, classes: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which of (N, levels) classes lie in them."""
+        own: NDArray[np.bool_] = (
+            classes[:, self.level] == self.cell if self.cell is not None else (classes[:, self.level] != UNKNOWN)
+        )
+        return own
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
     """What is trained.
@@ -56,6 +80,7 @@ class Plan:
         hidden: units of the layer between the features of a trunk that stays and the heads; 0 for linear heads.
         embedding: units of the embedding that heads share; 0 for none.
         dropout: share of what heads read that each step leaves out.
+        inside: the cells inside which a refiner learns coordinates; None where classes or coordinates of all are learned.
     """
 
     name: str
@@ -67,6 +92,7 @@ class Plan:
     hidden: int = 0
     embedding: int = 0
     dropout: float = 0.0
+    inside: Inside | None = None
 
 
 def run_plan(
@@ -122,17 +148,22 @@ def _publish(training: Training, plan: Plan) -> None:
 def _network(
     config: TrainConfig, hierarchy: Hierarchy, plan: Plan, device: torch.device
 ) -> tuple[GeoNetwork, NetworkSpec]:
-    trunk = choose_trunk(config.arch, config.weights, config.image_size, config.resize)
+    seen = plan.inside.transform if plan.inside else None
+    trunk = choose_trunk(config.arch, config.weights, seen.size if seen else config.image_size, config.resize)
+    transform = trunk.transform
+    if seen is not None:
+        transform = replace(seen, mean=transform.mean, std=transform.std)
     spec = NetworkSpec(
         trunk.arch,
         plan.classes,
         hierarchy_hash(hierarchy),
-        trunk.transform,
+        transform,
         plan.coordinates,
         precision=str(activation_dtype(config.precision, device)).removeprefix("torch."),
         trunk_config=trunk.config,
         embedding=plan.embedding,
         dropout=plan.dropout,
+        told_cells=hierarchy.sizes()[plan.inside.level] if plan.inside and plan.inside.cell is None else 0,
     )
     spec = spec.with_hidden(plan.hidden) if plan.hidden else spec
     # Here, so that a trunk without pretrained weights is the one of `train features` with the same seed.
@@ -167,6 +198,8 @@ def _training(
 ) -> Training:
     keyed = config.freeze_trunk or plan.readout_epochs > 0
     kept = labelled_splits(config.data, config.run, hierarchy, plan.levels, keyed)
+    if plan.inside is not None:
+        kept = {split: photos.rows(plan.inside.holds(photos.classes)) for split, photos in kept.items()}
     if config.freeze_trunk:
         sources = _feature_sources(config, kept, network, spec, device, world)
     else:
@@ -198,6 +231,7 @@ def _training(
             batch_size=config.batch_size,
             workers=config.workers,
             has_places=hierarchy.placed,
+            told=plan.inside.level if plan.inside and plan.inside.cell is None else None,
         ),
         device=device,
         world=world,

@@ -36,6 +36,7 @@ class Validation:
         batch_size: photographs a step.
         workers: processes that decode.
         has_places: whether classes have places, so that kilometres mean something.
+        told: position of the level whose true cell the network is told beside the picture; None where it is told none.
     """
 
     photos: LabelledPhotos
@@ -47,6 +48,7 @@ class Validation:
     batch_size: int
     workers: int
     has_places: bool = True
+    told: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +97,7 @@ def _share(
     loss_sum, read, ranks, points = 0.0, [], [], []
     for index, pixels in readable(loader):
         with autocast:
-            outputs = network(source.inputs(pixels, device))
+            outputs = network(source.inputs(pixels, device), *check.photos.told(index, check.told, device))
         logits = [outputs[name].float() for name in check.outputs]
         targets = check.photos.targets(index, check.levels, device)
         loss_sum += check.objective(logits, targets).item() * len(index)

@@ -15,6 +15,8 @@ REGRESSED = "regressed"
 """The coordinate of a network that answers one, as it is."""
 REFINED = "refined"
 """The point of highest expected GeoScore where the likeliest cells stand for refined coordinates, not their centres."""
+EXPERT = "expert"
+"""The refined coordinate of the most probable cell, as published: the region is taken first, and its expert answers."""
 
 HEAVIEST = 1024
 """Leaves that count where all pairs of leaves would be compared; the others hold next to nothing."""

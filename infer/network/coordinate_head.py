@@ -21,9 +21,10 @@ class CoordinateSpec:
 
     Attributes:
         kind: `vector` for three numbers whose direction is the answer; `standardised` for latitude and longitude less
-            their mean, over their standard deviation.
-        mean_deg: latitude and longitude, of the training photographs.
-        std_deg: their standard deviations.
+            their mean, over their standard deviation; `box` for numbers whose sigmoids are shares of a box.
+        mean_deg: latitude and longitude that are subtracted: the mean of the training photographs, or the south-west corner
+            of the box.
+        std_deg: by what the difference is divided: their standard deviations, or the height and width of the box.
     """
 
     kind: str
@@ -36,15 +37,25 @@ class CoordinateSpec:
         return 3 if self.kind == "vector" else 2
 
     def vectors(self, answer: Tensor) -> Tensor:
-        """Return (B, 3) unit vectors of (B, width) numbers."""
+        """Return (..., 3) unit vectors of (..., width) numbers."""
         if self.kind == "vector":
-            return F.normalize(answer, dim=1)
-        lat_deg, lon_deg = (answer * answer.new_tensor(self.std_deg) + answer.new_tensor(self.mean_deg)).unbind(dim=1)
-        return vectors_of(torch.stack([lat_deg.clamp(-90, 90), lon_deg], dim=1))
+            return F.normalize(answer, dim=-1)
+        shares = self.scaled(answer)
+        lat_deg, lon_deg = (shares * answer.new_tensor(self.std_deg) + answer.new_tensor(self.mean_deg)).unbind(dim=-1)
+        return vectors_of(torch.stack([lat_deg.clamp(-90, 90), lon_deg], dim=-1))
+
+    def scaled(self, answer: Tensor) -> Tensor:
+        """Return (..., 2) numbers of a head on the scale of `standardised`."""
+        return answer.sigmoid() if self.kind == "box" else answer
 
     def standardised(self, latlon_deg: Tensor) -> Tensor:
-        """Return (B, 2) latitudes and longitudes as a `standardised` head is to answer them."""
-        return (latlon_deg - latlon_deg.new_tensor(self.mean_deg)) / latlon_deg.new_tensor(self.std_deg)
+        """Return (B, 2) latitudes and longitudes less what is subtracted, over what it is divided by."""
+        away = latlon_deg - latlon_deg.new_tensor(self.mean_deg)
+        if self.kind == "box":
+            # Of the turns that a longitude may be off by, the one nearest to the middle of the box.
+            turns = torch.round((away[:, 1] - self.std_deg[1] / 2) / 360)
+            away = torch.stack([away[:, 0], away[:, 1] - 360 * turns], dim=1)
+        return away / latlon_deg.new_tensor(self.std_deg)
 
 
 def point_logits(point: Tensor, centers: Sequence[Tensor]) -> list[Tensor]:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from infer.network.cell_heads import Embedding
 from infer.network.coordinate_head import HEAD, CoordinateSpec
 from infer.network.embedding import SharedEmbedding, embedding_head
 from infer.network.gallery import Gallery, GallerySpec, Layer, Projection
@@ -25,6 +26,7 @@ class NetworkSpec:
         label_map_hash: of the label maps whose class numbers the heads use.
         transform: how pictures reach it.
         coordinates: how its coordinate head is read; None where it has none.
+        told_cells: number of the cells of which the coordinate head is told one; 0 where it is told none.
         hidden: units of the layer between the features of all stages of the trunk and the heads of levels; 0 where
             those are linear in the trunk's own features.
         stages: how that layer reads the stages, see `infer.network.stages`; empty in runs of 0.1.0, which read those of
@@ -50,6 +52,7 @@ class NetworkSpec:
     gallery: GallerySpec | None = None
     embedding: int = 0
     dropout: float = 0.0
+    told_cells: int = 0
 
     def with_hidden(self, hidden: int) -> "NetworkSpec":
         """Return the spec of a network whose heads read all stages of its trunk through a hidden layer, with its own dropout."""
@@ -108,7 +111,8 @@ class GeoNetwork(nn.Module):
         headed = {} if spec.gallery else spec.classes
         heads = nn.ModuleDict({level: head(spec.hidden or self.width, n) for level, n in headed.items()})
         if spec.coordinates:
-            heads[HEAD] = head(self.width, spec.coordinates.width)
+            told = spec.told_cells
+            heads[HEAD] = Embedding(self.width, told) if told else head(self.width, spec.coordinates.width)
         return heads
 
     @staticmethod
@@ -132,12 +136,13 @@ class GeoNetwork(nn.Module):
             return self.projection.width
         return self.width if self.stages is None else self.stages.width
 
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
+    def forward(self, images: Tensor, cells: Tensor | None = None) -> dict[str, Tensor]:
         """Return, for each level, (B, classes) logits of (B, 3, H, W) normalised images; one pass of the trunk.
 
-        Of (B, width) features, computed before, the heads alone are asked.
+        Of (B, width) features, computed before, the heads alone are asked. A coordinate head that is told cells takes (B,)
+        of them.
         """
-        return self.answers(images if images.ndim == 2 else self.features(images))
+        return self.answers(images if images.ndim == 2 else self.features(images), cells)
 
     def features(self, images: Tensor) -> Tensor:
         """Return (B, width) features of (B, 3, H, W) normalised images, those of all stages where the heads want them."""
@@ -147,8 +152,10 @@ class GeoNetwork(nn.Module):
         found: Tensor = self.trunk(images) if self.stages is None else self.stages(self.trunk, images)
         return found if self.projection is None else self.projection(found)
 
-    def answers(self, features: Tensor) -> dict[str, Tensor]:
-        """Return the output of each head for (B, width) features."""
+    def answers(self, features: Tensor, cells: Tensor | None = None) -> dict[str, Tensor]:
+        """Return the output of each head for (B, width) features, and (B,) cells where the coordinate head is told one."""
+        if cells is not None:
+            return {HEAD: self.heads[HEAD](features, cells[:, None])[:, 0]}
         if self.gallery is not None:
             summed: dict[str, Tensor] = self.gallery(features)
             return summed
@@ -169,7 +176,7 @@ def check_image_size(network: GeoNetwork, spec: NetworkSpec) -> None:
     size = spec.transform.size
     try:
         with torch.inference_mode():
-            network.eval()(torch.zeros(1, 3, size, size))
+            network.eval().features(torch.zeros(1, 3, size, size))
     except (RuntimeError, AssertionError, ValueError) as error:
         reason = (str(error).splitlines() or [""])[0]
         raise ValueError(

@@ -19,15 +19,13 @@ from torch import Tensor, nn
 
 from geocells.hierarchy import UNKNOWN, Hierarchy
 from geocells.outlines import span_deg
+from infer.network.cell_heads import Embedding, Experts
 from infer.network.offsets import HybridOffsets
 from infer.network.sphere import vectors_of
 from infer.run_files import REFINE
 from label_maps.files import hierarchy_hash
 from plumbing.files import atomic_path, sha256
 
-EMBEDDED = 256
-"""Numbers that a cell is embedded in."""
-HIDDEN = 512
 HYBRID = "hybrid"
 """Kind of a refiner that answers inside the most probable cell alone, as it was published."""
 AGAIN = "train it again with `python -m train refine --overwrite`, or delete it"
@@ -54,39 +52,6 @@ class RefinerSpec:
     label_map_hash: str
     trunk: str
     trunk_hash: str
-
-
-class Experts(nn.Module):
-    """For each cell a linear layer of its own."""
-
-    def __init__(self, width: int, cells: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(cells, 2, width))
-        self.bias = nn.Parameter(torch.zeros(cells, 2))
-
-    def forward(self, features: Tensor, cells: Tensor) -> Tensor:
-        """Return (B, K, 2) of (B, width) features for (B, K) cells."""
-        return torch.einsum("bknw,bw->bkn", self.weight[cells], features) + self.bias[cells]
-
-
-class Embedding(nn.Module):
-    """One head for all cells, which is told the cell by an embedding and attends to features by it."""
-
-    def __init__(self, width: int, cells: int) -> None:
-        super().__init__()
-        both = width + EMBEDDED
-        self.cell = nn.Embedding(cells, EMBEDDED)
-        self.attention = nn.Sequential(nn.Linear(both, EMBEDDED), nn.ReLU(), nn.Linear(EMBEDDED, both), nn.Sigmoid())
-        self.hidden = nn.Sequential(nn.Linear(both, HIDDEN), nn.ReLU())
-        self.head = nn.Linear(HIDDEN, 2)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
-
-    def forward(self, features: Tensor, cells: Tensor) -> Tensor:
-        """Return (B, K, 2) of (B, width) features for (B, K) cells."""
-        both = torch.cat([features[:, None].expand(-1, cells.shape[1], -1), self.cell(cells)], dim=2)
-        answer: Tensor = self.head(self.hidden(both * self.attention(both)))
-        return answer
 
 
 class Refiner(nn.Module):
@@ -180,7 +145,7 @@ def save_refiner(path: Path, refiner: Refiner | HybridOffsets, spec: RefinerSpec
 def load_refiner(
     run: Path, hierarchy: Hierarchy, trunk: Path, device: str | torch.device
 ) -> tuple[Refiner | HybridOffsets, RefinerSpec] | None:
-    """Load a run's refiner, ready to answer; None where it has none.
+    """Load a refiner that reads the features of a run's own network, ready to answer; None where the run has none.
 
     Args:
         run: the run folder.

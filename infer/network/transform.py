@@ -85,6 +85,10 @@ class InputTransform:
             return replace(self, size=wanted, resize=resize, scaled=0)
         return replace(self, size=wanted, scaled=round(self.scaled * wanted / self.size))
 
+    def of_pixels(self) -> "InputTransform":
+        """Return the transform as far as it decides pixels: without the mean and the standard deviation of the colours."""
+        return replace(self, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+
     def pixels(self, source: Path | bytes | Image.Image) -> Tensor:
         """Return a (3, size, size) uint8 tensor of an image file, its bytes, or an opened picture.
 

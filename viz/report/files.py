@@ -10,7 +10,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from geocells.hierarchy import Hierarchy
-from infer.run_files import REFINE, model_hash, network_files
+from infer.run_files import model_hash, network_files, refiner_files
 from label_maps.files import read_hierarchy
 from label_maps.run_folder import read_run
 from plumbing.files import read_json
@@ -94,8 +94,7 @@ def _model_hashes(run: Path, record: Mapping[str, Any], hierarchy: Hierarchy | N
         files = [] if hierarchy is None else network_files(run, hierarchy)
     except ValueError:
         files = []
-    refiner = [run / REFINE] if (run / REFINE).is_file() else []
-    return frozenset({model_hash(record, files), model_hash(record, [*files, *refiner])} if files else ())
+    return frozenset({model_hash(record, files), model_hash(record, [*files, *refiner_files(run)])} if files else ())
 
 
 def _read(path: Path, needed: set[str], maker: str) -> Mapping[str, Any] | None:

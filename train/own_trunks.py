@@ -1,0 +1,133 @@
+"""Refiners whose networks learn end to end: an expert for each cell, or one network that is told the cell.
+
+Each is trained by the loop of all trainings, on the photographs of its cells alone, and lies in `refine/` of the run. What the
+refiner is as a whole is written last.
+"""
+
+import logging
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geocells.hierarchy import UNKNOWN, Hierarchy
+from geocells.sphere import distance_km
+from infer.network.coordinate_head import CoordinateSpec
+from infer.network.own_trunks import ABOUT, EMBEDDING, expert_name, save_about
+from infer.network.refiner import widened_boxes
+from infer.network.transform import InputTransform
+from infer.network.weights import load_network, read_trained
+from infer.run_files import OWN_TRUNKS, REFINE, network_files
+from plumbing.world import World
+from train.coordinates import CoordinateObjective
+from train.data import LabelledPhotos
+from train.distributed import own_device
+from train.refine_config import RefineConfig
+from train.setup import Inside, Plan, labelled_splits, run_plan
+
+log = logging.getLogger(__name__)
+
+FEWEST = 2
+"""Photographs that an expert needs in each split, or it is not trained: batch norm learns nothing from one."""
+
+
+def train_own_trunks(config: RefineConfig, hierarchy: Hierarchy, level: int) -> None:
+    """Train the networks of a refiner, or continue, and print how far from the true place they answer in true cells."""
+    folder = config.run / OWN_TRUNKS
+    if (config.run / ABOUT).is_file() and config.resume and not config.overwrite:
+        log.info("%s is finished already; --overwrite trains it again", folder)
+        return
+    _make_room(config)
+    _, spec = load_network(network_files(config.run, hierarchy)[-1])
+    photos = labelled_splits(config.data, config.run, hierarchy)
+    plans = _plans(config, hierarchy, level, photos, spec.transform)
+    device = own_device(config.device, World.from_env())
+    for plan in plans.values():
+        run_plan(config, hierarchy, plan, device, ())
+    if not World.from_env().first:
+        return
+    save_about(config.run, config.kind, hierarchy, level, list(plans))
+    (config.run / REFINE).unlink(missing_ok=True)
+    print(_summary(config.run, hierarchy, level, list(plans), photos["calibration"]))
+
+
+def _make_room(config: RefineConfig) -> None:
+    """Refuse to replace a refiner unasked; delete the one that is replaced."""
+    folder = config.run / OWN_TRUNKS
+    if config.overwrite:
+        if World.from_env().first:
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(config.run / "checkpoints" / OWN_TRUNKS, ignore_errors=True)
+        return
+    for path in (config.run / ABOUT, config.run / REFINE):
+        if path.is_file():
+            raise ValueError(f"{path} exists: pass --overwrite to train it again, or another --run")
+    if folder.is_dir() and any(folder.glob("*.safetensors")) and not config.resume:
+        raise ValueError(f"{folder} is of an interrupted training: --resume continues it, --overwrite starts again")
+
+
+def _plans(
+    config: RefineConfig,
+    hierarchy: Hierarchy,
+    level: int,
+    photos: Mapping[str, LabelledPhotos],
+    transform: InputTransform,
+) -> dict[str, Plan]:
+    """Return what is trained, by the names of the networks."""
+    training = photos["train"]
+    if config.kind == EMBEDDING:
+        places = training.latlon_deg[training.classes[:, level] != UNKNOWN]
+        mean, std = places.mean(axis=0), np.maximum(places.std(axis=0), 1e-3)
+        spec = CoordinateSpec("standardised", (mean[0], mean[1]), (std[0], std[1]))
+        return {EMBEDDING: _plan(EMBEDDING, spec, config, Inside(level, None, transform))}
+    boxes, plans = widened_boxes(hierarchy, level, training.latlon_deg), {}
+    for cell, box in enumerate(boxes):
+        counts = [int((own.classes[:, level] == cell).sum()) for own in photos.values()]
+        if min(counts) < FEWEST:
+            log.warning(
+                "%s has %d training and %d validation photographs and gets no expert: its centre answers",
+                hierarchy.name[hierarchy.rows(level).start + cell],
+                *counts,
+            )
+            continue
+        name = expert_name(cell)
+        plans[name] = _plan(name, _box(box), config, Inside(level, cell, transform))
+    if not plans:
+        raise ValueError(
+            f"no cell of {hierarchy.level_names[level]} has {FEWEST} photographs in each split: choose a coarser level with "
+            "--experts-at"
+        )
+    return plans
+
+
+def _plan(name: str, spec: CoordinateSpec, config: RefineConfig, inside: Inside) -> Plan:
+    objective = CoordinateObjective(spec, config.coordinate_loss)
+    return Plan(f"{OWN_TRUNKS.name}/{name}", [], {}, objective, spec, inside=inside)
+
+
+def _box(box_deg: NDArray[np.float64]) -> CoordinateSpec:
+    """Return how the numbers of an expert are read: as shares of its cell's box, south, west, north, east."""
+    south, west, north, east = box_deg.tolist()
+    width = east - west + (360 if east < west else 0)
+    # A box without height or width, as around one place, would leave nothing to divide by.
+    return CoordinateSpec("box", (south, west), (max(north - south, 1e-3), max(width, 1e-3)))
+
+
+def _summary(run: Path, hierarchy: Hierarchy, level: int, names: list[str], photos: LabelledPhotos) -> str:
+    """Return in words how far, in median kilometres, each network answers in the true cells of the calibration split."""
+    rows, classes = hierarchy.rows(level), photos.classes[:, level]
+    away_km = distance_km(hierarchy.center_deg[rows][classes.clip(0)], photos.latlon_deg)
+    lines = [f"{'in the true cell, median km':<36} {'photographs':>12} {'centre':>9} {'network':>9}"]
+    for name in names:
+        own = classes != UNKNOWN if name == EMBEDDING else classes == int(name)
+        title = (
+            f"all of {hierarchy.level_names[level]}" if name == EMBEDDING else hierarchy.name[rows.start + int(name)]
+        )
+        median = read_trained(run / OWN_TRUNKS / f"{name}.safetensors")["metrics"]["val/median_km"]
+        lines.append(f"{title:<36} {int(own.sum()):>12,} {np.median(away_km[own]):>9,.1f} {median:>9,.1f}")
+    lines.append(
+        f"wrote {run / OWN_TRUNKS}; run `python -m train calibrate`, which scores --point expert beside the others"
+    )
+    return "\n".join(lines)
