@@ -226,10 +226,14 @@ class Model:
         assert self.refiner is not None, "with_choices and load_model refuse what a run lacks"
         level = self.hierarchy.level_index(self.refiner[1].level)
         if self.point == EXPERT or self.refiner[1].kind == HYBRID:
-            best = posterior[level].argmax(dim=1, keepdim=True)
-            return latlon_deg_of(self._inside(seen, best)[:, 0].double()).cpu().numpy()
+            return self.points_inside(posterior[level].argmax(dim=1), seen)
         points = refined_points(posterior[level], self.centers[level], lambda cells: self._inside(seen, cells))
         return points.cpu().numpy()
+
+    @torch.inference_mode()
+    def points_inside(self, cells: Tensor, seen: NetworkOutput) -> NDArray[np.float64]:
+        """Return (B, 2) coordinates that the refiner answers inside (B,) cells of its level, as where regions are given."""
+        return latlon_deg_of(self._inside(seen, cells[:, None])[:, 0].double()).cpu().numpy()
 
     def _inside(self, seen: NetworkOutput, cells: Tensor) -> Tensor:
         """Return (B, K, 3) unit vectors that the refiner answers inside (B, K) cells."""

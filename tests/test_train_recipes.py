@@ -11,7 +11,7 @@ import pytest
 from dataset.manifest import read_manifest
 from fetch.config import DemoConfig
 from fetch.demo.dataset import run as make_demo
-from infer.config import InferConfig
+from infer.config import EvaluateConfig, InferConfig
 from infer.predict import main as infer
 from label_maps.config import LabelMapsConfig
 from plumbing.config import command, parse
@@ -30,6 +30,8 @@ COMMANDS: dict[str, tuple[type, str]] = {
     "train refine": (RefineConfig, "train.refine:main"),
     "train regress": (RegressConfig, "train.tasks:train_regress"),
     "train sweep": (SweepConfig, "train.sweep:main"),
+    "infer predict": (InferConfig, "infer.predict:main"),
+    "infer evaluate": (EvaluateConfig, "infer.evaluate.run:main"),
 }
 
 CLAIMS: dict[str, tuple[str, dict[str, object]]] = {
@@ -42,10 +44,16 @@ CLAIMS: dict[str, tuple[str, dict[str, object]]] = {
             "augment.vertical_flip": 0.5, "augment.flip": 0.5, "augment.rotation_deg": 20, "augment.grayscale": 0.1,
         },
     ),
-    "experts": ("train refine", {"kind": "experts", "coordinate_loss": "smooth_l1", "patience": 6}),
+    "experts": (
+        "train refine",
+        {"kind": "experts", "own_trunk": True, "arch": "efficientnet_b0", "coordinate_loss": "smooth_l1", "patience": 6},
+    ),
     "region_embedding": (
         "train refine",
-        {"kind": "embedding", "optim.name": "adam", "optim.lr": 1e-4, "optim.plateau_patience": 5, "patience": 5},
+        {
+            "kind": "embedding", "own_trunk": True, "arch": "resnet101", "optim.name": "adam", "optim.lr": 1e-4,
+            "optim.plateau_patience": 5, "patience": 5, "optim.clip": 1.0, "augment.rotation_deg": 15, "augment.flip": 0.5,
+        },
     ),
     "country": (
         "train level",
@@ -83,8 +91,8 @@ TINY = (
 )
 CACHED = " --no-cache-pixels"
 """What a training of heads alone has no use for."""
-TINY_HEAD = "--epochs 2 --batch-size 16 --workers 0 --device cpu"
-"""Of heads that are trained on features."""
+TINY_REFINER = "--arch resnet18 --weights none --epochs 1 --batch-size 16 --workers 0 --device cpu --precision float32"
+"""Of networks that see pictures as their run does."""
 
 
 def said_commands(recipe: Path) -> list[tuple[str, list[str]]]:
@@ -152,7 +160,7 @@ def test_a_recipe_runs_from_label_maps_to_answers(name, data, tmp_path, files, m
     monkeypatch.chdir(ROOT)
     run = tmp_path / "run"
     here = {"data/mine": data, "data/demo": data, "data/osv5m": data, "ne_50m_admin_0_countries.zip": files[0]}
-    here |= {"K15": "K4"}  # the planet is small
+    here |= {"K15": "K4", "K200": "K4"}  # the planet is small
     here |= {"ne_10m_admin_1_states_provinces.zip": files[1]}
     for module, argv in said_commands(FOLDER / f"{name}.yaml"):
         words = [str(here.get(word, run if word.startswith("runs/") else word)) for word in argv]
@@ -163,7 +171,7 @@ def test_a_recipe_runs_from_label_maps_to_answers(name, data, tmp_path, files, m
                 *("4", "8", "16", "32")[: len(words) - words.index("--clusters") - 1],
             ]
         if module == "train refine":
-            typed(module, words + TINY_HEAD.split())
+            typed(module, words + TINY_REFINER.split())
         elif module.startswith("train ") and module != "train sweep":
             for level in ("L1", "L3", "L5", "L8") if "L1" in words else ("",):
                 tiny = TINY if name != "foundation" else TINY.removesuffix(CACHED)
@@ -171,7 +179,7 @@ def test_a_recipe_runs_from_label_maps_to_answers(name, data, tmp_path, files, m
         elif module == "label_maps build":
             typed(module, words)
     photos = [data / path for path in read_manifest(data)["path"].iloc[:2]]
-    point = "refined" if CLAIMS[name][0] == "train refine" else None
+    point = "expert" if CLAIMS[name][0] == "train refine" else None
     infer(InferConfig(photos=tuple(photos), run=run, out=tmp_path / "out", point=point, workers=0, device="cpu"))
     records = json.loads((tmp_path / "out" / "predictions.json").read_text())
     assert [record["input"] for record in records] == [photo.name for photo in photos]

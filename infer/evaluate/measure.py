@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from dataset.images import Pictures
 from dataset.manifest import SPLITS, has_coordinates, read_located, read_manifest
-from geocells.hierarchy import Hierarchy
+from geocells.hierarchy import UNKNOWN, Hierarchy
+from infer.decode.point import EXPERT
 from infer.decode.posterior import class_ranks
 from infer.evaluate.calibration import CalibrationMeter
 from infer.explain.retrieval import Neighbours, unit_features
 from infer.images import network_outputs
-from infer.model import Model
+from infer.model import Model, NetworkOutput
 from label_maps.labels import class_level, questions, truth_of
 from label_maps.run_folder import read_split
 from plumbing.progress import progress
@@ -33,6 +34,7 @@ class Measured:
         best: (N, levels) most probable classes.
         classes: (N, levels) true classes; UNKNOWN where the hierarchy does not hold the true cell.
         neighbours_deg: (N, 2) where the most similar training photographs were taken; None where it was not asked for.
+        told_deg: (N, 2) answers of experts that are told the true cell, where the hierarchy holds it; None of other points.
     """
 
     points_deg: NDArray[np.float64]
@@ -41,6 +43,7 @@ class Measured:
     best: NDArray[np.int64]
     classes: NDArray[np.int64]
     neighbours_deg: NDArray[np.float64] | None = None
+    told_deg: NDArray[np.float64] | None = None
 
 
 def split_photos(data: Path, split: str) -> pd.DataFrame:
@@ -102,7 +105,7 @@ def measure(
 ) -> Measured:
     """Answer for the photographs of a manifest; those that cannot be read are named and left out."""
     truth, classes = truth_of(model.hierarchy, photos)
-    points, ranks, read, best, nearest = [], [], [], [], []
+    points, ranks, read, best, nearest, told = [], [], [], [], [], []
     outputs = network_outputs(model, Pictures.of_dataset(data, photos), batch_size, workers)
     for rows, output in progress(outputs, "answering", "batch", -(-len(photos) // batch_size)):
         posterior = model.posterior(output.logits)
@@ -110,12 +113,26 @@ def measure(
         ranks.append(class_ranks(posterior, classes[rows]))
         read.append(rows)
         best.append(torch.stack([level.argmax(dim=1) for level in posterior], dim=1).cpu().numpy())
+        if model.point == EXPERT:
+            told.append(_in_true_cells(model, best[-1], output, classes[rows]))
         if neighbours is not None:
             nearest.append(neighbours.places(unit_features(output)))
         if meter is not None:
             meter.add(output.logits, posterior, classes[rows], truth[rows])
     if not read:
         raise ValueError(f"none of {len(photos)} photographs of {data} could be read")
-    alike = np.concatenate(nearest) if nearest else None
     rows = np.concatenate(read)
-    return Measured(np.concatenate(points), np.concatenate(ranks), rows, np.concatenate(best), classes[rows], alike)
+    alike, given = (np.concatenate(parts) if parts else None for parts in (nearest, told))
+    return Measured(
+        np.concatenate(points), np.concatenate(ranks), rows, np.concatenate(best), classes[rows], alike, given
+    )
+
+
+def _in_true_cells(
+    model: Model, best: NDArray[np.int64], output: NetworkOutput, classes: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return (B, 2) answers of experts inside the true cells; inside the most probable ones where those are not known."""
+    assert model.refiner is not None, "only a run with a refiner answers by experts"
+    level = model.hierarchy.level_index(model.refiner[1].level)
+    cells = np.where(classes[:, level] == UNKNOWN, best[:, level], classes[:, level])
+    return model.points_inside(torch.from_numpy(cells).to(model.device), output)

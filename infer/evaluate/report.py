@@ -7,7 +7,7 @@ from infer.evaluate.benchmarks import published_lines
 from infer.evaluate.leakage import leak_line
 from infer.evaluate.metrics import PERCENTILES, TOP, percentile_name
 
-ORDER = ("chance", "one place", "cell prior", "neighbour", "model", "clue oracle")
+ORDER = ("chance", "one place", "cell prior", "neighbour", "model", "in the true cell", "clue oracle")
 """By how well they know the place."""
 Report = Mapping[str, Any]
 

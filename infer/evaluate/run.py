@@ -75,6 +75,8 @@ def main(config: EvaluateConfig) -> None:
     group = leakage_groups(photos)
     away_km = distance_km(measured.points_deg, coordinates(photos))
     answers = {"model": measured.points_deg, **baselines(config.data, photos, config.seed, config.geoscore_scale_km)}
+    if measured.told_deg is not None:
+        answers |= {"in the true cell": measured.told_deg}
     if measured.neighbours_deg is not None:
         prior = np.repeat(cell_prior(model)[None], len(photos), axis=0)
         answers |= {"cell prior": prior, "neighbour": measured.neighbours_deg}

@@ -17,6 +17,7 @@ ANSWERS = {
     "cell prior": "Cell prior",
     "neighbour": "Neighbour",
     "model": "This run",
+    "in the true cell": "This run, told the true cell",
     "clue oracle": "Clue oracle",
 }
 """By how well they know the place; others follow."""
