@@ -22,8 +22,9 @@ from numpy.typing import ArrayLike, NDArray
 from plumbing.files import read_json, write_json
 
 FOLDER, ABOUT, VERSION = "features", "about.json", 1
-STORED = {"float32": np.float32, "float16": np.float16, "bfloat16": np.uint16}
-"""How numbers lie on disk, by the type that the network gave; bfloat16 as its 16 bits, for which numpy has no type."""
+STORED = {"float32": np.float32, "float16": np.float16, "bfloat16": np.uint16, "uint8": np.uint8}
+"""How numbers lie on disk, by the type that the network gave; bfloat16 as its 16 bits, for which numpy has no type; pixels
+(`dataset.prepared`) as bytes."""
 KEY = np.dtype([("picture", "S32"), ("view", "<i4")])
 """A row is of a picture, and of one of its views: 0 is the picture as it is."""
 
@@ -54,6 +55,11 @@ class FeatureKind:
         plain = json.dumps({**asdict(self), "version": VERSION}, sort_keys=True)
         return hashlib.sha256(plain.encode()).hexdigest()[:24]
 
+    @property
+    def path(self) -> Path:
+        """Return where they lie below the dataset folder."""
+        return Path(FOLDER, self.fingerprint)
+
 
 class FeatureCache:
     """The features of one kind in a folder.
@@ -80,13 +86,13 @@ class FeatureCache:
                 f"{dtype}: delete that folder, and they are computed again"
             )
         about = {"version": VERSION, **asdict(kind), "width": width, "dtype": dtype}
-        write_json(place / FOLDER / kind.fingerprint / ABOUT, about)
-        return cls(place / FOLDER / kind.fingerprint, kind, width, dtype)
+        write_json(place / kind.path / ABOUT, about)
+        return cls(place / kind.path, kind, width, dtype)
 
     @classmethod
     def open(cls, place: Path, kind: FeatureKind) -> "FeatureCache | None":
         """Return the features of a kind in a dataset folder; None where there are none."""
-        folder = place / FOLDER / kind.fingerprint
+        folder = place / kind.path
         return cls._read(folder) if (folder / ABOUT).is_file() else None
 
     @classmethod
@@ -248,12 +254,16 @@ class Features:
 
     def take(self, rows: ArrayLike) -> NDArray[np.float32]:
         """Return (n, width) of (n,) rows, in float32, which holds what the network gave exactly."""
+        return _float32(self.stored(rows), self.cache.dtype)
+
+    def stored(self, rows: ArrayLike) -> NDArray[Any]:
+        """Return (n, width) of (n,) rows as they lie on disk, in the type of `STORED`."""
         wanted = np.asarray(rows, dtype=np.int64)
-        found = np.empty((len(wanted), self.cache.width), dtype=np.float32)
+        found = np.empty((len(wanted), self.cache.width), dtype=STORED[self.cache.dtype])
         part_of = np.searchsorted(self._starts, wanted, side="right") - 1
         for number in np.unique(part_of):
             here = np.flatnonzero(part_of == number)
-            found[here] = _float32(self._parts[number].read(wanted[here] - self._starts[number]), self.cache.dtype)
+            found[here] = self._parts[number].read(wanted[here] - self._starts[number])
         return found
 
     def blocks(self, rows: NDArray[np.int64], count: int = 8192) -> Iterator[NDArray[np.float32]]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -84,6 +84,8 @@ class Extractor:
         kind: what its features are of.
         device: where it computes.
     """
+
+    DOING: ClassVar[str] = "computing features"
 
     network: GeoNetwork
     transform: InputTransform
@@ -169,8 +171,27 @@ class Computed:
     unreadable: tuple[str, ...]
 
 
+class Computes(Protocol):
+    """What makes a row of numbers of a picture."""
+
+    DOING: ClassVar[str]
+
+    @property
+    def transform(self) -> InputTransform:
+        """Return how pictures reach it."""
+        ...
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """Return (B, width) numbers of (B, 3, size, size) uint8 pixels."""
+        ...
+
+    def cache(self, place: Path) -> FeatureCache:
+        """Return where the numbers are kept in a folder, begun where there is nothing."""
+        ...
+
+
 def compute_features(
-    extractor: Extractor,
+    extractor: Computes,
     place: Path,
     keys: NDArray[np.bytes_],
     pictures: Pictures,
@@ -197,7 +218,7 @@ def compute_features(
     change = None if views is None else _OneView(views, keys[mine], view)
     began, done, unreadable = time.monotonic(), 0, []
     batches = photo_batches(pictures.rows(mine), extractor.transform, work.batch_size, work.workers, change=change)
-    bar = progress(batches, "computing features", "batch", -(-len(mine) // work.batch_size), not work.world.first)
+    bar = progress(batches, extractor.DOING, "batch", -(-len(mine) // work.batch_size), not work.world.first)
     # Nothing is opened to write, and no part left behind, where nothing is missing.
     if len(mine):
         with cache.writer() as writer:

@@ -157,11 +157,16 @@ class PhotoFiles(Dataset[tuple[int, Tensor | str]]):
     """Each photograph's pixels, or the reason why there are none."""
 
     def __init__(
-        self, pictures: Readable, transform: InputTransform, change: Callable[[int, Tensor], Tensor] | None = None
+        self,
+        pictures: Readable,
+        transform: InputTransform,
+        change: Callable[[int, Tensor], Tensor] | None = None,
+        prepared: "Prepared | None" = None,
     ) -> None:
         self.pictures = pictures
         self.transform = transform
         self.change = change
+        self.prepared = prepared
 
     def __len__(self) -> int:
         """Return how many photographs there are."""
@@ -170,18 +175,28 @@ class PhotoFiles(Dataset[tuple[int, Tensor | str]]):
     def __getitem__(self, index: int) -> tuple[int, Tensor | str]:
         """Return the index with pixels, or with the reason."""
         try:
-            pixels = read_pixels(self.pictures, index, self.transform)
+            pixels = read_pixels(self.pictures, index, self.transform, self.prepared)
             return index, pixels if self.change is None else self.change(index, pixels)
         except ValueError as error:
             return index, str(error)
 
 
-def read_pixels(pictures: Readable, index: int, transform: InputTransform) -> Tensor:
-    """Return (3, size, size) uint8 pixels of a picture.
+class Prepared(Protocol):
+    """Pixels that were decoded before, by the number of the picture."""
+
+    def pixels(self, index: int) -> Tensor | None:
+        """Return (3, size, size) uint8 pixels; None of a picture that was not decoded before."""
+        ...
+
+
+def read_pixels(pictures: Readable, index: int, transform: InputTransform, prepared: Prepared | None = None) -> Tensor:
+    """Return (3, size, size) uint8 pixels of a picture, those that are `prepared` where they are.
 
     Raises:
         ValueError: it cannot be read; the message names it.
     """
+    if prepared is not None and (found := prepared.pixels(index)) is not None:
+        return found
     source = pictures.source(index)
     try:
         return transform.pixels(source)
@@ -198,12 +213,13 @@ def photo_batches(
     workers: int,
     batches: Sequence[Any] | None = None,
     change: Callable[[int, Tensor], Tensor] | None = None,
+    prepared: Prepared | None = None,
 ) -> Iterator[PhotoBatch]:
     """Yield photographs in order, in batches; or in the `batches` given, each the indices of one.
 
-    `change` is applied to the pixels of each photograph, by its index.
+    `change` is applied to the pixels of each photograph, by its index; `prepared` ones are not decoded again.
     """
-    dataset = PhotoFiles(pictures, transform, change)
+    dataset = PhotoFiles(pictures, transform, change, prepared)
     workers = workers if len(dataset) >= FEW else 0
     if batches is None:
         yield from DataLoader(dataset, batch_size, num_workers=workers, collate_fn=_collate)
@@ -220,6 +236,7 @@ def network_outputs(
     refuse: bool = False,
     unreadable: Callable[[int, str], None] | None = None,
     batches: Sequence[Any] | None = None,
+    prepared: Prepared | None = None,
 ) -> Iterator[tuple[NDArray[np.int64], NetworkOutput]]:
     """Yield the numbers of the photographs of each batch that can be read, with what the networks say of them.
 
@@ -231,11 +248,12 @@ def network_outputs(
         refuse: raise where a photograph cannot be read.
         unreadable: is told the number of each that cannot be read, and why; a log line where None.
         batches: the numbers of the photographs of each batch, where they are not simply in order.
+        prepared: pixels that were decoded before.
 
     Raises:
         ValueError: with `refuse`, a photograph cannot be read.
     """
-    for batch in photo_batches(pictures, model.transform, batch_size, workers, batches):
+    for batch in photo_batches(pictures, model.transform, batch_size, workers, batches, prepared=prepared):
         for index, reason in batch.unreadable:
             if refuse:
                 raise ValueError(reason)

@@ -24,7 +24,7 @@ class TrainConfig:
         "network": "arch weights image_size resize",
         "frozen trunk": "freeze_trunk views",
         "training": "epochs batch_size sampler keep patience seed resume overwrite checkpoint_minutes",
-        "speed": "precision compile cache_pixels workers device",
+        "speed": "precision compile cache_pixels cache_on_disk workers device",
         "metrics": "tracker",
     }
 
@@ -78,6 +78,9 @@ class TrainConfig:
     """Report metrics there too, besides metrics.jsonl."""
     cache_pixels: bool = False
     """Decode each photograph once and hold all in memory (3 * image_size^2 bytes each)."""
+    cache_on_disk: bool = False
+    """Decode each photograph once and keep it, resized, in prepared/ of the dataset folder (as many bytes each), the test split
+    too: other trainings, sweeps and evaluations then begin at once. Delete that folder at any time."""
     workers: int = 2
     """Processes that decode photographs; 0 decodes in the training process."""
     device: str = "auto"
@@ -93,7 +96,7 @@ class TrainConfig:
             needs("views", "freeze_trunk"),
             excludes(
                 "freeze_trunk",
-                "cache_pixels optim.frozen optim.frozen_norm augment.cutmix augment.mixup",
+                "cache_pixels cache_on_disk optim.frozen optim.frozen_norm augment.cutmix augment.mixup",
                 why="learns from features that are computed once",
             ),
         )

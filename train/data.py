@@ -20,6 +20,7 @@ from geocells.hierarchy import UNKNOWN, Hierarchy
 from geocells.sphere import unit_vectors
 from infer.images import read_pixels
 from infer.network.transform import InputTransform
+from infer.prepared_pixels import PreparedPixels
 from label_maps.labels import truth_of
 from plumbing.progress import progress
 from train.losses import Targets
@@ -106,6 +107,7 @@ class PixelSource(Dataset[tuple[int, Tensor]]):
         self.seed = seed
         self.augment: v2.Transform | None = None
         self.cache: Tensor | None = None
+        self.prepared: PreparedPixels | None = None
 
     def fill_cache(self, workers: int) -> None:
         """Decode everything once into memory."""
@@ -139,7 +141,7 @@ class PixelSource(Dataset[tuple[int, Tensor]]):
     def _pixels(self, index: int) -> Tensor:
         if self.cache is not None:
             return self.cache[index]
-        return read_pixels(self.pictures, index, self.transform)
+        return read_pixels(self.pictures, index, self.transform, self.prepared)
 
 
 def readable(loader: DataLoader) -> Iterator[list[Tensor]]:

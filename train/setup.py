@@ -4,12 +4,14 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from dataset.manifest import content_hash, read_manifest
+from dataset.picture_keys import COLUMNS
 from geocells.hierarchy import UNKNOWN, Hierarchy
 from infer.features import Extractor, Work
 from infer.network.coordinate_head import CoordinateSpec
@@ -18,6 +20,7 @@ from infer.network.network import GeoNetwork, NetworkSpec, check_image_size
 from infer.network.transform import InputTransform
 from infer.network.trunks import choose_trunk
 from infer.network.weights import load_pretrained
+from infer.prepared_pixels import prepare, prepared_pixels
 from label_maps.files import hierarchy_hash
 from label_maps.run_folder import read_run
 from plumbing.config import as_plain
@@ -26,7 +29,7 @@ from plumbing.world import World
 from train.config import TrainConfig
 from train.coordinates import AnyObjective
 from train.data import LabelledPhotos, PixelSource, augmentation, sample_weights
-from train.distributed import process_group, with_shared_norm
+from train.distributed import gathered, process_group, with_shared_norm
 from train.frozen import FeatureSource, feature_source
 from train.heads import read_out
 from train.loop import Training, fit
@@ -39,7 +42,7 @@ log = logging.getLogger(__name__)
 
 MAY_CHANGE = frozenset(
     {"data", "run", "device", "workers", "resume", "overwrite", "checkpoint_minutes", "cache_pixels", "tracker"}
-    | {"readout_epochs"}
+    | {"cache_on_disk", "readout_epochs"}
 )
 """Flags that a resumed training may be given again: they do not change what was learned so far."""
 
@@ -196,14 +199,14 @@ def _training(
     world: World,
     trackers: tuple[Tracker, ...],
 ) -> Training:
-    keyed = config.freeze_trunk or plan.readout_epochs > 0
+    keyed = config.freeze_trunk or config.cache_on_disk or plan.readout_epochs > 0
     kept = labelled_splits(config.data, config.run, hierarchy, plan.levels, keyed)
     if plan.inside is not None:
         kept = {split: photos.rows(plan.inside.holds(photos.classes)) for split, photos in kept.items()}
     if config.freeze_trunk:
         sources = _feature_sources(config, kept, network, spec, device, world)
     else:
-        sources = _pixel_sources(config, kept, spec.transform)
+        sources = _pixel_sources(config, kept, spec.transform, world)
     if len(sources.training) < world.size:
         raise ValueError(f"{len(sources.training)} training photographs cannot be dealt to {world.size} processes")
     log.info("%s training and %s validation photographs", f"{len(sources.training):,}", f"{len(sources.validation):,}")
@@ -239,8 +242,17 @@ def _training(
     )
 
 
-def _pixel_sources(config: TrainConfig, kept: dict[str, LabelledPhotos], transform: InputTransform) -> _Sources:
-    training, validation = (PixelSource(kept[split], transform, config.seed) for split in SPLITS_USED)
+def _pixel_sources(
+    config: TrainConfig, kept: dict[str, LabelledPhotos], transform: InputTransform, world: World
+) -> _Sources:
+    training, validation = sources = [PixelSource(kept[split], transform, config.seed) for split in SPLITS_USED]
+    if config.cache_on_disk:
+        # The test split beside them: an evaluation finds it decoded.
+        gathered(
+            prepare(config.data, read_manifest(config.data, COLUMNS), transform, Work(64, config.workers, world)), world
+        )
+        for split, source in zip(SPLITS_USED, sources, strict=True):
+            source.prepared = prepared_pixels(config.data, cast("NDArray[np.bytes_]", kept[split].keys), transform)
     if config.cache_pixels:
         training.fill_cache(config.workers)
         validation.fill_cache(config.workers)

@@ -17,6 +17,7 @@ from infer.evaluate.calibration import CalibrationMeter
 from infer.explain.retrieval import Neighbours, unit_features
 from infer.images import network_outputs
 from infer.model import Model, NetworkOutput
+from infer.prepared_pixels import prepared_photos
 from label_maps.labels import class_level, questions, truth_of
 from label_maps.run_folder import read_split
 from plumbing.progress import progress
@@ -106,7 +107,8 @@ def measure(
     """Answer for the photographs of a manifest; those that cannot be read are named and left out."""
     truth, classes = truth_of(model.hierarchy, photos)
     points, ranks, read, best, nearest, told = [], [], [], [], [], []
-    outputs = network_outputs(model, Pictures.of_dataset(data, photos), batch_size, workers)
+    prepared = prepared_photos(data, photos, model.transform)
+    outputs = network_outputs(model, Pictures.of_dataset(data, photos), batch_size, workers, prepared=prepared)
     for rows, output in progress(outputs, "answering", "batch", -(-len(photos) // batch_size)):
         posterior = model.posterior(output.logits)
         points.append(model.points(posterior, output))
