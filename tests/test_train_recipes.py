@@ -65,7 +65,10 @@ CLAIMS: dict[str, tuple[str, dict[str, object]]] = {
     ),
     "region_classifier": (
         "train level",
-        {"class_weights": True, "label_smoothing": 0.1, "optim.schedule": "cosine_restarts", "optim.restart_factor": 2},
+        {
+            "arch": "vit_b_16", "class_weights": True, "label_smoothing": 0.1, "dropout": 0.3, "batch_size": 16,
+            "optim.schedule": "cosine_restarts", "optim.restart_epochs": 5, "optim.restart_factor": 1, "optim.lr": 2e-4,
+        },
     ),
     "region_smooth": ("train level", {"level": "region", "loss": "haversine", "tau_km": (75.0,)}),
     "coordinates": ("train regress", {"kind": "standardised", "coordinate_loss": "mse"}),
