@@ -8,7 +8,7 @@ from tyro.conf import Positional, arg
 
 from fetch.download_config import DownloadConfig, refuse_idle
 from plumbing.addresses import check_address
-from plumbing.flags import Groups
+from plumbing.flags import Groups, shown
 from plumbing.rules import Rule, check_rules, excludes, needs
 
 
@@ -58,7 +58,7 @@ class ImportConfig(DownloadConfig, IngestConfig):
     """
 
     GROUPS: ClassVar[Groups] = {
-        "source": "images address_column country_column class_column folder_names only exclude limit",
+        "source": "images address_column country_column class_column folder_names only exclude exclude_rows percentiles limit",
         "pictures": "",
         "splits": "",
     }
@@ -83,6 +83,11 @@ class ImportConfig(DownloadConfig, IngestConfig):
     """List of ids, as `python -m fetch balance` writes it: other rows are passed by."""
     exclude: Path | None = None
     """File of ids, one a line, that are left out."""
+    exclude_rows: tuple[int, ...] = ()
+    """Numbers of the rows of a table that are left out, counted from 0 below the headings, as pandas counts them."""
+    percentiles: tuple[float, float] | None = None
+    """Leave out the rows of a table whose latitude or longitude lies below the first or above the second of these percentiles
+    of all, such as 1 99. Left out, none are; of photographs from around the world it would drop the coldest places."""
     limit: int | None = None
     """Read at most so many rows or photographs, evenly from all, those that cannot be used among them; to try a large table."""
 
@@ -90,6 +95,11 @@ class ImportConfig(DownloadConfig, IngestConfig):
         """Refuse what cannot work."""
         IngestConfig.__post_init__(self)
         DownloadConfig.__post_init__(self)
+        if self.percentiles is not None and not 0 <= self.percentiles[0] < self.percentiles[1] <= 100:
+            got = shown(self.percentiles)
+            raise ValueError(f"--percentiles takes two numbers from 0 to 100, the lower first, got {got}")
+        if min(self.exclude_rows, default=0) < 0:
+            raise ValueError(f"--exclude-rows counts from 0 below the headings, got {min(self.exclude_rows)}")
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"--limit must be 1 or more, got {self.limit}")
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
-from plumbing.flags import Groups
+from plumbing.flags import Groups, shown
 
 
 def refuse_idle(config: Any, names: tuple[str, ...], why: str) -> None:
@@ -17,7 +17,7 @@ def refuse_idle(config: Any, names: tuple[str, ...], why: str) -> None:
         value = getattr(config, name)
         if value != default[name]:
             flag = f"--{name.replace('_', '-')}"
-            raise ValueError(f"{flag} {value} has no effect {why}: leave {flag} out")
+            raise ValueError(f"{flag} {shown(value)} has no effect {why}: leave {flag} out")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -283,3 +283,47 @@ def test_stored_pictures_carry_no_coordinates(shared_data, tmp_path):
     for path in (tmp_path / "d").rglob("*.jpg"):
         with Image.open(io.BytesIO(path.read_bytes())) as stored:
             assert set(stored.info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
+
+
+def test_rows_are_left_out_by_number_and_by_percentiles_of_coordinates(tmp_path, caplog):
+    rng = np.random.default_rng(0)
+    places = np.column_stack([rng.normal(48.1, 0.01, 200), rng.normal(11.5, 0.01, 200)])
+    places[[7, 90]] = (12.0, 11.5), (48.1, 170.0)
+    rows = [f"p{k},p{k}.jpg,{lat:.6f},{lon:.6f}" for k, (lat, lon) in enumerate(places)]
+    for k in range(200):
+        save(tmp_path / f"p{k}.jpg", seed=k)
+    source = make_table(tmp_path, *rows)
+    caplog.set_level("INFO")
+    manifest, rejected = imported(source, tmp_path / "data", percentiles=(1.0, 99.0), exclude_rows=(3, 5))
+    kept = np.delete(np.arange(200), [3, 5])
+    # As the published code has it: the percentiles of each coordinate, both ends kept.
+    low, high = np.percentile(places[kept].round(6), (1, 99), axis=0)
+    inside = ((places[kept].round(6) >= low) & (places[kept].round(6) <= high)).all(axis=1)
+    assert set(manifest.index) == {f"p{k}" for k in kept[inside]}
+    assert rejected["p3"] == rejected["p5"] == "excluded by the number of their row"
+    assert {rejected[f"p{k}"] for k in kept[~inside]} == {"outside percentiles 1 to 99 of latitude or longitude"}
+    assert 2 <= (~inside).sum() <= 8
+    assert "--exclude-rows: 2 of 2 rows that are named are read and left out: p3, p5" in caplog.text
+    assert f"{(~inside).sum()} of 198 photographs lie outside" in caplog.text
+    assert "p7" not in manifest.index
+    assert "p90" not in manifest.index
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        ({"percentiles": (99.0, 1.0)}, "--percentiles takes two numbers from 0 to 100, the lower first, got 99 1"),
+        ({"exclude_rows": (-1,)}, "--exclude-rows counts from 0 below the headings, got -1"),
+        ({"exclude_rows": (2,)}, r"--exclude-rows 2: .*t\.csv has 1 rows, numbered from 0"),
+    ],
+)
+def test_filters_that_cannot_work_are_refused(tmp_path, flags, complaint):
+    save(tmp_path / "a.jpg")
+    with pytest.raises(ValueError, match=complaint):
+        imported(make_table(tmp_path, "a,a.jpg,1,2"), tmp_path / "data", **flags)
+
+
+def test_filters_of_tables_are_refused_on_folders(tmp_path):
+    save(tmp_path / "photos" / "a.jpg", gps=(1.0, 2.0))
+    with pytest.raises(ValueError, match=r"--percentiles 1 99 has no effect on .*photos, which is a folder"):
+        imported(tmp_path / "photos", tmp_path / "data", percentiles=(1.0, 99.0))

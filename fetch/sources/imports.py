@@ -55,7 +55,11 @@ def _check_flags(config: ImportConfig) -> None:
     """Refuse flags that have no effect on this source."""
     if config.source.is_dir():
         why = f"on {config.source}, which is a folder and not a table"
-        refuse_idle(config, ("country_column", "class_column", "address_column", "images", "only"), why)
+        refuse_idle(
+            config,
+            ("country_column", "class_column", "address_column", "images", "only", "exclude_rows", "percentiles"),
+            why,
+        )
         config.refuse_downloads(why)
     else:
         refuse_idle(config, ("folder_names",), f"on {config.source}, which is a table and not a folder")

@@ -17,6 +17,7 @@ from fetch.rejected import Rejection
 from fetch.sources.columns import TABLE_SUFFIXES, check_coordinates, manifest_fields, read_table
 from fetch.sources.downloads import Remote, secure
 from fetch.sources.folder import PictureFinder
+from fetch.sources.outliers import without_outliers
 from fetch.sources.yfcc import is_yfcc, read_yfcc
 from fetch.subset import read_subset
 from plumbing.evenly import evenly
@@ -49,6 +50,7 @@ def table_candidates(
     if config.class_column is not None:
         reasons = np.where(nowhere & (photos["label"] != ""), "", reasons)
         fields = [{**row, "label": label or None} for row, label in zip(fields, photos["label"], strict=True)]
+    reasons = without_outliers(config, photos, latlon_deg, reasons)
     places = list(_places(config, photos, excluded, reasons))
     if "address" not in photos:
         config.refuse_downloads(f"on {config.source}, which has no column of addresses")
@@ -100,6 +102,10 @@ def _read(config: ImportConfig) -> pd.DataFrame:
         photos = read_table(config.source, config.address_column, config.country_column, config.class_column)
     else:
         raise ValueError(f"{config.source} is neither a folder nor a table ({', '.join(TABLE_SUFFIXES)})")
+    photos["row"] = np.arange(len(photos))
+    beyond = max(config.exclude_rows, default=0)
+    if config.exclude_rows and beyond >= len(photos):
+        raise ValueError(f"--exclude-rows {beyond}: {config.source} has {len(photos):,} rows, numbered from 0")
     if config.only is None:
         return photos
     wanted = set(read_subset(config.only).ids)
