@@ -36,7 +36,7 @@ from infer.prediction import (
     SimilarPhotograph,
 )
 from infer.prepared import Answered, Prepared
-from infer.wording import abstention_headline, headline, percent
+from infer.wording import abstention_headline, class_words, headline, percent
 from plumbing.config import as_plain
 from plumbing.version import VERSION, git_commit, now_utc
 
@@ -238,7 +238,8 @@ def _few(finest: KeptCells, model: Model) -> list[str]:
     count = int(model.hierarchy.learned(level, best))
     if count >= FEW:
         return []
-    name = f"{model.hierarchy.level_names[-1]} {model.hierarchy.name[model.hierarchy.rows(level).start + best]}"
+    kind = model.hierarchy.level_names[-1]
+    name = f"{kind} {class_words(model.hierarchy.name[model.hierarchy.rows(level).start + best], kind)}"
     return [f"the most probable cell {name} had {count} training photograph{'' if count == 1 else 's'}"]
 
 
@@ -265,7 +266,7 @@ def _point_note(prepared: Prepared, finest: LevelPrediction, point: tuple[float,
     else:
         why = whys[prepared.model.point]
     held = "; it is held inside the area that is known" if prepared.prior is not None else ""
-    return f"The point does not lie in the most probable cell {finest.best.id}: {why}{held}."
+    return f"The point does not lie in the most probable cell {class_words(finest.best.id, finest.level)}: {why}{held}."
 
 
 def _place(point: tuple[float, float], prior: Prior | None) -> Place | None:

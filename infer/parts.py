@@ -133,8 +133,8 @@ class ClassSet:
     probability: float
 
     def __str__(self) -> str:
-        """Return the set in one line: `90% set: FR, BE, LU`."""
-        shown = [member.id for member in self.classes[:SHOWN_MEMBERS]]
+        """Return the set in one line: `90% set: France, Belgium, Luxembourg`."""
+        shown = [member.name for member in self.classes[:SHOWN_MEMBERS]]
         more = [f"and {len(self.classes) - len(shown)} more"] if len(self.classes) > len(shown) else []
         return f"{self.coverage * 100:.10g}% set: {' '.join([', '.join(shown), *more])}"
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 
 import numpy as np
@@ -117,7 +118,7 @@ def test_answers_name_the_set_of_countries_and_no_point(countries, tmp_path, cap
     found = predictions_of(tmp_path)
     truth = read_manifest(data).set_index("path")["country"]
     true = [truth[one.path.removeprefix(f"{data}/")] for one in found]
-    assert f"90% set: {', '.join(member.id for member in found[0].sets[0.9].classes)}" in said
+    assert f"90% set: {', '.join(member.name for member in found[0].sets[0.9].classes)}" in said
     held = [any(member.id == code for member in one.sets[0.9].classes) for one, code in zip(found, true, strict=True)]
     assert np.mean(held) > 0.7
     for one in found:
@@ -143,10 +144,24 @@ def test_the_page_and_the_picture_show_the_set_and_the_countries(countries):
     names = [member.name for member in prediction.sets[0.9].classes]
     assert "90% set, " in page
     assert all(name in page for name in names)
-    assert f"90% set: {prediction.sets[0.9].classes[0].id}" in str(prediction)
+    assert f"90% set: {prediction.sets[0.9].classes[0].name}" in str(prediction)
     assert prediction_png(prediction)[:4] == b"\x89PNG"
+    assert f"<td>{names[0]}</td>" in page
     within = infer.load(run, "cpu").predict(str(photo), within="FR", coverage=(0.9,))
     assert [member.id for member in within.sets[0.9].classes] == ["FR"]
+
+
+def test_an_area_of_countries_that_the_run_never_saw_is_refused_and_not_answered_from_slivers(countries):
+    data, run = countries
+    photo, model = str(data / read_manifest(data)["path"].iloc[0]), infer.load(run, "cpu")
+    with pytest.raises(
+        ValueError, match=r"no training photographs of Belgium .* are France, South Korea, Mali: name one"
+    ):
+        model.predict(photo, within="BE")
+    with pytest.raises(ValueError, match="no training photographs of Belgium or Spain"):
+        model.predict(photo, within=("BE", "Spain"))
+    assert model.predict(photo, within=("BE", "FR")).finest.best.id == "FR"
+    assert model.predict(photo, within="45,0,50,5").finest.best.id == "FR"
 
 
 def test_evaluation_of_countries_and_its_report_have_no_kilometres(countries, tmp_path, capsys):
@@ -155,6 +170,7 @@ def test_evaluation_of_countries_and_its_report_have_no_kilometres(countries, tm
     evaluate(EvaluateConfig(data=data, run=tmp_path / "run", workers=0, device="cpu"))
     said = capsys.readouterr().out
     assert "macro F1" in said
+    assert re.search("always the largest class, (France|South Korea|Mali): ", said)
     assert "90% sets cover" in said
     assert "km" not in said
     report = json.loads((tmp_path / "run" / "evaluation_test.json").read_text())

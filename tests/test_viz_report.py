@@ -120,6 +120,19 @@ def test_levels_have_top_1_to_top_10_and_what_an_older_file_lacks_is_left_blank(
     assert "L1 4 50.0% 45.0–55.0 60.0% 54.0–66.0 80.0% 72.0–88.0 90.0% 81.0–99.0 97.0%" in said
 
 
+def test_percentiles_of_errors_are_told_in_words_and_narrow_screens_leave_out_what_is_minor(run):
+    report = evaluation()
+    for name in ("model", "chance"):
+        report["answers"][name] |= {"p25_km": figure(100.0), "p95_km": figure(5000.0)}
+    report["answers"]["one place"] = report["answers"]["chance"]
+    write_json(run / "evaluation_test.json", report)
+    html = html_of(run)
+    assert "25 % of errors below 100 km 90–110 100 km 90–110" in text_of(html)
+    assert "95 % of errors below 5,000 km" in text_of(html)
+    assert '<th scope="col" class="minor">One place</th>' in html
+    assert html.count('<td class="minor">') == len(report["answers"]["model"]) + 1
+
+
 def test_the_oracle_has_a_column_where_it_was_measured(run):
     report = evaluation()
     report["answers"]["clue oracle"] = report["answers"]["model"]

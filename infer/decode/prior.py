@@ -10,9 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dataset.country_names import country_name
 from geocells.hierarchy import Hierarchy
 from geocells.land import TABLE_LEVEL, cell_boxes, land_table
 from geocells.outlines import polygonal
+from geocells.partitions.admin import AdminPartition
 from infer.decode.area import (
     DECIMALS,
     Area,
@@ -26,11 +28,14 @@ from infer.decode.area import (
 from infer.decode.posterior import Tree, sum_up
 from infer.decode.region import cell_areas
 from infer.wording import prior_words
+from label_maps.labels import COUNTRY
 
 ROUNDING = 1e-9
 """A cell of which a smaller share is left is taken to be outside."""
 SLIVER_DEG2 = 1e-10
 """Parts of clipped regions that are smaller, about a square metre, come from rounding."""
+NAMED = 10
+"""Countries that a refusal lists."""
 WORLD = shapely.box(-180, -90, 180, 90)
 
 
@@ -122,6 +127,8 @@ def make_prior(hierarchy: Hierarchy, within: Sequence[str], exclude: Sequence[st
     if not within and not exclude:
         return None
     inside, outside = (read_area(texts) if texts else None for texts in (within, exclude))
+    if inside is not None:
+        _refuse_unlearned(hierarchy, inside)
     geometry = _less(WORLD if inside is None else inside.whole, outside)
     land = _less(WORLD if inside is None else inside.land, outside)
     shapely.prepare([geometry, land])
@@ -138,6 +145,29 @@ def make_prior(hierarchy: Hierarchy, within: Sequence[str], exclude: Sequence[st
         )
     return Prior(
         words, leaf, table, geometry, land, core, center_deg, _countries(table, inside, outside), inside, outside
+    )
+
+
+def _refuse_unlearned(hierarchy: Hierarchy, within: Area) -> None:
+    """Refuse countries of which none is a class where classes are countries: only slivers of their neighbours would answer.
+
+    Raises:
+        ValueError: the partition has all of the countries, and the run learned none of them.
+    """
+    if COUNTRY not in hierarchy.level_names or not isinstance(hierarchy.partition, AdminPartition):
+        return
+    level = hierarchy.level_index(COUNTRY)
+    learned, there = hierarchy.name[hierarchy.rows(level)], set(hierarchy.partition.texts[level].tolist())
+    if not within.codes or not shapely.is_empty(within.drawn) or set(within.codes) - there:
+        return
+    if set(within.codes) & set(learned):
+        return
+    named = " or ".join(country_name(code) for code in within.codes)
+    known = ", ".join(country_name(code) for code in learned[:NAMED])
+    more = f" and {len(learned) - NAMED} more" if len(learned) > NAMED else ""
+    raise ValueError(
+        f"within {' '.join(within.names)}: the run has no training photographs of {named} and cannot answer there; its countries "
+        f"are {known}{more}: name one of them, or leave the area out"
     )
 
 

@@ -6,6 +6,8 @@ from typing import Any
 from infer.evaluate.benchmarks import published_lines
 from infer.evaluate.leakage import leak_line
 from infer.evaluate.metrics import PERCENTILES, TOP, percentile_name
+from infer.wording import class_words
+from label_maps.labels import COUNTRY
 
 ORDER = ("chance", "one place", "cell prior", "neighbour", "model", "in the true cell", "clue oracle")
 """By how well they know the place."""
@@ -96,7 +98,7 @@ def country_lines(figures: Mapping[str, Any] | None) -> list[str]:
     """Return the lines on photographs without coordinates; nothing where there are none."""
     if not figures:
         return []
-    return [f"without coordinates: {_counts(figures)}", *_class_lines(figures)]
+    return [f"without coordinates: {_counts(figures)}", *_class_lines(figures, str(figures.get("level", COUNTRY)))]
 
 
 def classes_table(report: Report) -> str:
@@ -111,7 +113,7 @@ def classes_table(report: Report) -> str:
             f"{report['run']} on the {report['split']} split: {_counts(report)}, level {report['level']} of "
             f"{figures['classes']:,} classes, split {report['split_hash'][:12]}, fusion {fusion_words(report)}; [95 % "
             "cluster-bootstrap interval, which resamples groups]",
-            *_class_lines(figures),
+            *_class_lines(figures, report["level"]),
             *_classification_lines(report.get("classification") or {}),
             *([f"coverage guarantee of sets: {report['guarantee']}"] if figures["sets"] else []),
             *impossible,
@@ -120,13 +122,14 @@ def classes_table(report: Report) -> str:
     )
 
 
-def _class_lines(figures: Mapping[str, Any]) -> Iterator[str]:
+def _class_lines(figures: Mapping[str, Any], level: str) -> Iterator[str]:
     """Yield the lines on accuracy, F1, calibration and conformal sets of classes."""
     # Of three classes the true one is always among five.
     yield ", ".join(f"top-{k} {_share(figures[f'top_{k}'])}" for k in TOP if k < max(figures["classes"], 2))
     largest = figures["largest_class"]
+    name = class_words(largest["name"], level)
     yield (
-        f"macro F1 {_share(figures['macro_f1'])}; always the largest class, {largest['name']}: {_share(largest)}; true class "
+        f"macro F1 {_share(figures['macro_f1'])}; always the largest class, {name}: {_share(largest)}; true class "
         f"known {figures['in_a_known_class']:.1%}"
     )
     stages = [

@@ -159,7 +159,8 @@ def class_probabilities(
 
 def country_only_figures(model: Model, config: EvaluateConfig) -> dict[str, Any] | None:
     """Return the figures of the photographs of a split that state a class and have no coordinates; None without any."""
-    if class_level(model.hierarchy) is None:
+    level = class_level(model.hierarchy)
+    if level is None:
         return None
     photos = read_manifest(config.data)
     photos = photos[~has_coordinates(photos) & (photos["split"] == config.split)].reset_index(drop=True)
@@ -167,6 +168,7 @@ def country_only_figures(model: Model, config: EvaluateConfig) -> dict[str, Any]
     if not len(photos):
         return None
     figures, photos, _, _ = measured_classes(model, config, photos)
+    figures["level"] = model.hierarchy.level_names[level]
     return {**figures, "trained_on": int(photos["id"].isin(trained_ids(config.run)).sum())}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from infer.prediction import NOTICE, LevelPrediction, MetadataLocation, Photograph, Prediction
 from infer.review import review_urls
+from infer.wording import class_words
 from viz.maps.cells import RANKS
 from viz.maps.explanation import picture_html, similar_html
 from viz.maps.regions import outlines, regions_html
@@ -100,7 +101,7 @@ def _levels_table(prediction: Prediction) -> str:
 def _level(level: LevelPrediction) -> str:
     confidence = NOT_CALIBRATED if level.confidence is None else percent(level.confidence)
     size = "" if level.best.size_km is None else f"{float(f'{level.best.size_km:.1g}'):,.0f} km"
-    cells = (level.level, size, level.best.id, confidence)
+    cells = (level.level, size, class_words(level.best.id, level.level), confidence)
     return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from geocells import grid
 from geocells.land import TABLE_LEVEL
 from infer.prediction import MetadataLocation, Prediction
+from infer.wording import class_words
 from viz.maps.cells import CellLayer, cell_strength, outline_rings, rank_colour
 from viz.maps.explanation import drawn_similar
 from viz.maps.geodesic import great_circle_deg, unwrap_boxes
@@ -105,7 +106,7 @@ def _layer(layer: CellLayer, view: Sequence[float], lon_deg: float) -> dict[str,
         {
             "rank": rank,
             "colour": rank_colour(rank),
-            "label": f"{name}: posterior probability {percent(probability)}",
+            "label": f"{class_words(name, layer.level_name)}: posterior probability {percent(probability)}",
             "strength": round(strong, 4),
             "bounds": _corners(bounds),
         }

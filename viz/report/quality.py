@@ -7,6 +7,7 @@ from typing import Any
 
 from infer.evaluate.metrics import TOP
 from infer.wording import class_words
+from label_maps.labels import COUNTRY
 from viz.report.classes import classes_html, reports_html
 from viz.report.confidence import calibration_table, regions_table, search_table
 from viz.report.parts import BEST_GEOSCORE, bar, kilometres, measured, missing, note, section, table
@@ -95,7 +96,7 @@ def _unplaced(figures: Report) -> str:
         return ""
     if "stages" not in figures:
         return f"<h3>Photographs without coordinates</h3>{_rest('country_only', figures)}"
-    return f"<h3>Photographs without coordinates</h3>{classes_html('country', figures, None)}"
+    return f"<h3>Photographs without coordinates</h3>{classes_html(str(figures.get('level', COUNTRY)), figures, None)}"
 
 
 def _counts(of: Report) -> str:
@@ -174,11 +175,13 @@ def _answers(answers: Mapping[str, Mapping[str, Any]]) -> str:
         said += note(
             "The clue oracle reads exactly what a synthetic picture shows: what can be had on the demo planet."
         )
-    return table(["", *(ANSWERS.get(name, name) for name in names)], rows) + said
+    return table(["", *(ANSWERS.get(name, name) for name in names)], rows, minor=("One place", "Cell prior")) + said
 
 
 def figure_words(name: str) -> str:
     """Return what a figure is, in words, from its name."""
+    if percentile := re.fullmatch(r"p(\d+)_km", name):
+        return f"{percentile[1]} % of errors below"
     within = re.fullmatch(r"within_([\d.]+)km", name)
     return f"Within {float(within[1]):,.10g} km" if within else FIGURES.get(name, name.replace("_", " "))
 
@@ -196,7 +199,7 @@ def _levels(levels: Mapping[str, Mapping[str, Any]]) -> str:
         for name, level in levels.items()
     ]
     head = ["Level", "Classes", *TOP_WORDS.values(), "True cell is a class"]
-    return f"<h3>By level</h3>{table(head, rows)}"
+    return f"<h3>By level</h3>{table(head, rows, minor=('Classes',))}"
 
 
 def _slices(slices: Mapping[str, Any]) -> str:
