@@ -42,8 +42,8 @@ def read_guess(text: str) -> Guess:
     Example:
         >>> read_guess("France, be; Kazakstan").codes
         ('FR', 'BE', 'KZ')
-        >>> read_guess("Atlantis").problem
-        "'Atlantis' is not a country"
+        >>> read_guess("Frnace").problem
+        "'Frnace' is not a country: did you mean France?"
     """
     matches = [match_country(part.strip()) for part in re.split("[,;]", text) if part.strip()]
     for match in matches:
