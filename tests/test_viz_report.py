@@ -469,3 +469,18 @@ def test_nothing_but_tables_is_wider_than_the_window(run, tmp_path, width):
     shown = screenshot(html_of(run), tmp_path, width, 3600)
     # The margin on the right has the colour of the page from top to bottom.
     assert (shown[:, -4:] == shown[0, -1]).all()
+
+
+def test_experts_with_own_trunks_are_called_by_their_cells(run):
+    network, spec = load_network(run / "joint.safetensors")
+    save_network(run / "refine" / "0002.safetensors", network, spec, {"epochs": 3, "photographs": 6})
+    write_json(run / "refine" / "refiner.json", {"kind": "experts", "level": "L8", "networks": {"0002": ""}})
+    with (run / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.writelines(
+            json.dumps(line("refine/0002", e, **{"val/loss": 0.1, "val/median_km": 90.0})) + "\n" for e in (1, 2)
+        )
+    hierarchy = read_hierarchy(run)
+    cell = hierarchy.name[hierarchy.rows(3).start + 2]
+    text = text_of(html_of(run))
+    assert text.count(f"expert of {cell}") == 2, "a row of the table of networks, and its curves"
+    assert "refine/0002" not in text

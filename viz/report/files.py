@@ -10,7 +10,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from geocells.hierarchy import Hierarchy
-from infer.run_files import model_hash, network_files, refiner_files
+from infer.run_files import OWN_TRUNKS, model_hash, network_files, refiner_files
 from label_maps.files import read_hierarchy
 from label_maps.run_folder import read_run
 from plumbing.files import read_json
@@ -52,6 +52,7 @@ class RunFiles:
     evaluations: Mapping[str, Mapping[str, Any]]
     model_hashes: frozenset[str] = frozenset()
     augmentations: bytes | None = None
+    refiner: Mapping[str, Any] | None = None
 
     @property
     def outdated(self) -> list[str]:
@@ -60,6 +61,17 @@ class RunFiles:
         return [
             name for name, found in made_by.items() if self.model_hashes and found and found not in self.model_hashes
         ]
+
+    def title(self, network: str) -> str:
+        """Return what a network is called: an expert by its cell, others by their file."""
+        folder, _, name = network.removesuffix(".safetensors").rpartition("/")
+        if folder != OWN_TRUNKS.name or self.refiner is None or self.hierarchy is None:
+            return network
+        if not name.isdecimal() or self.refiner["level"] not in self.hierarchy.level_names:
+            return f"refiner, told the {self.refiner['level']} cell"
+        rows = self.hierarchy.rows(self.hierarchy.level_index(self.refiner["level"]))
+        known = int(name) < rows.stop - rows.start
+        return f"expert of {self.hierarchy.name[rows.start + int(name)]}" if known else network
 
 
 def read_files(run: Path) -> RunFiles:
@@ -74,7 +86,10 @@ def read_files(run: Path) -> RunFiles:
     return RunFiles(
         record=record,
         hierarchy=hierarchy,
-        networks=[_network(path) for path in sorted(run.glob("*.safetensors"))],
+        networks=[
+            _network(path, run)
+            for path in sorted([*run.glob("*.safetensors"), *run.glob(OWN_TRUNKS.name + "/*.safetensors")])
+        ],
         training=last_trainings(lines),
         damaged_lines=damaged,
         temperatures=_read(run / TEMPERATURES, {"fusion", "point", "temperatures"}, "train.calibrate"),
@@ -84,6 +99,7 @@ def read_files(run: Path) -> RunFiles:
             if (content := _evaluation(path)) is not None
         },
         model_hashes=_model_hashes(run, record, hierarchy),
+        refiner=_read(run / OWN_TRUNKS / "refiner.json", {"level", "kind"}, "train refine --own-trunk"),
         augmentations=(run / AUGMENTATIONS).read_bytes() if (run / AUGMENTATIONS).is_file() else None,
     )
 
@@ -114,7 +130,7 @@ def _evaluation(path: Path) -> Mapping[str, Any] | None:
     return content if content is None or "classes" in content else _read(path, {"answers"}, "infer evaluate")
 
 
-def _network(path: Path) -> NetworkFile:
+def _network(path: Path, run: Path) -> NetworkFile:
     try:
         with safe_open(path, "np") as file:
             stored = {
@@ -122,7 +138,12 @@ def _network(path: Path) -> NetworkFile:
             }
     except (SafetensorError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is damaged ({error}): delete it or train it again") from None
-    return NetworkFile(path.name, path.stat().st_size / 1e6, stored.get("spec") or {}, stored.get("trained") or {})
+    return NetworkFile(
+        path.relative_to(run).as_posix(),
+        path.stat().st_size / 1e6,
+        stored.get("spec") or {},
+        stored.get("trained") or {},
+    )
 
 
 def read_metrics(path: Path) -> tuple[list[Epoch], int]:

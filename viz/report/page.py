@@ -12,7 +12,7 @@ from infer.config import RENAMED_FUSIONS
 from label_maps.labels import COUNTRY
 from plumbing.files import write_text
 from viz.config import ReportConfig
-from viz.report.files import NetworkFile, RunFiles, read_files
+from viz.report.files import RunFiles, read_files
 from viz.report.maps import cell_error_map, density_map, error_map, maps_html, recall_map
 from viz.report.parts import BEST_GEOSCORE, area_words, bar, facts, kilometres, missing, note, section, table
 from viz.report.quality import quality_sections
@@ -234,22 +234,22 @@ def _provenance_section(files: RunFiles) -> str:
         ("label maps", ", ".join(f"{key} {value}" for key, value in maps.items())),
         ("weights hash", (files.temperatures or {}).get("model_hash")),
     ]
-    return section("What it is", facts(pairs), _networks(files.networks))
+    return section("What it is", facts(pairs), _networks(files))
 
 
-def _networks(networks: list[NetworkFile]) -> str:
-    if not networks:
+def _networks(files: RunFiles) -> str:
+    if not files.networks:
         return missing("It has no network yet; train one with", "python -m train joint --data DATASET --run RUN")
     rows = [
         [
-            escape(network.name),
+            escape(files.title(network.name)),
             escape(str(network.spec.get("arch", ""))),
             escape(_size_words(network.spec.get("transform") or {})),
             f"{network.trained['photographs']:,}" if "photographs" in network.trained else "",
             escape(str(network.trained.get("epochs", ""))),
             f"{network.megabytes:,.1f} MB",
         ]
-        for network in networks
+        for network in files.networks
     ]
     return table(["Weights", "Network", "Pixels", "Photographs", "Epoch", "Size"], rows)
 

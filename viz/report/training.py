@@ -22,7 +22,7 @@ def training_section(files: RunFiles) -> str:
             "Training", missing("No epoch was recorded; train with", "python -m train joint --data DATASET --run RUN")
         )
     kept = {network.name.removesuffix(".safetensors"): network for network in files.networks}
-    parts = [_network_html(trained, kept.get(trained.name), files.training) for trained in files.training]
+    parts = [_network_html(trained, kept.get(trained.name), files) for trained in files.training]
     if files.damaged_lines:
         lines = "1 line" if files.damaged_lines == 1 else f"{files.damaged_lines} lines"
         parts.append(note(f"{lines} of metrics.jsonl cannot be read, left out."))
@@ -48,15 +48,15 @@ def _augmentations(files: RunFiles) -> str:
     )
 
 
-def _network_html(trained: Trained, network: NetworkFile | None, everything: Sequence[Trained]) -> str:
+def _network_html(trained: Trained, network: NetworkFile | None, files: RunFiles) -> str:
     best = _kept_epoch(network)
     mark = None if best is None else (best, f"the weights of the run are of epoch {best}")
     panels = [
-        panel for panel in (_loss(trained), _top1(trained), *_distances(trained, everything)) if panel is not None
+        panel for panel in (_loss(trained), _top1(trained), *_distances(trained, files.training)) if panel is not None
     ]
     drawn = "".join(panel_html(_marked(panel, mark)) for panel in panels)
     said = _summary(trained, best) + _readout_words(network)
-    return f'<h3>{escape(trained.name)}</h3>{note(said)}<div class="panels">{drawn}</div>'
+    return f'<h3>{escape(files.title(trained.name))}</h3>{note(said)}<div class="panels">{drawn}</div>'
 
 
 def _kept_epoch(network: NetworkFile | None) -> int | None:
