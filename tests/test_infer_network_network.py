@@ -82,9 +82,18 @@ def test_a_trunk_of_each_large_family_gives_finite_features(arch, size):
 
 
 @pytest.mark.parametrize("arch", ["resnet-50", "", "fasterrcnn_resnet50_fpn", "os.system"])
-def test_what_torchvision_does_not_know_as_a_classifier_is_refused_with_what_it_knows(arch):
-    with pytest.raises(ValueError, match=r"torchvision has no classifier .* it has: alexnet, .*resnet50"):
+def test_what_torchvision_does_not_know_as_a_classifier_is_refused_saying_where_the_names_are(arch):
+    with pytest.raises(
+        ValueError,
+        match=r"torchvision has no classifier .*: .*`torchvision\.models\.list_models\(\)` lists them",
+    ):
         build_trunk(arch)
+
+
+def test_a_misspelt_classifier_is_refused_with_similar_names():
+    with pytest.raises(ValueError, match=r"no classifier 'ResNet-50': similar ones are resnet50, ") as refused:
+        build_trunk("ResNet-50")
+    assert len(str(refused.value)) < 250
 
 
 def test_a_size_of_pictures_that_the_trunk_cannot_take_is_refused_in_one_line():

@@ -53,7 +53,7 @@ def test_timm_gives_a_trunk_by_name() -> None:
     pytest.importorskip("timm", reason="timm is optional and not installed")
     trunk, width, _ = build_trunk("timm:resnet10t")
     assert trunk.eval()(torch.zeros(1, 3, 64, 64)).shape == (1, width)
-    with pytest.raises(ValueError, match="timm has no model 'resnet10x'; similar ones are"):
+    with pytest.raises(ValueError, match="timm has no model 'resnet10x': similar ones are resnet10t"):
         build_trunk("timm:resnet10x")
 
 

@@ -1,10 +1,13 @@
 """`infer.load(run).predict(images)` as one writes it in a notebook or a script."""
 
+import copy
 import gc
 import io
 import json
 import os
+import pickle
 import threading
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -245,3 +248,20 @@ def test_numbers_of_the_greedy_rule_are_refused_without_it(model, photos):
         model.predict(photos[0], greedy_k=(1, 2, 3, 4))
     with pytest.raises(ValueError, match="takes one number more"):
         model.predict(photos[0], fusion="greedy", greedy_k=(1, 2))
+
+
+def test_a_level_or_coverage_that_an_answer_lacks_is_named_with_those_that_it_has(model, photos):
+    p = model.predict(photos[0])
+    with pytest.raises(KeyError, match="no level 'L9': it has 'L1', 'L3', 'L5', 'L8'"):
+        p.levels["L9"]
+    with pytest.raises(
+        KeyError, match=r"no region of coverage 0\.8: it has .*; ask for it by predict\(\.\.\., coverage=\.\.\.\)"
+    ):
+        p.regions[0.8]
+    assert p.regions.get(0.8) is None
+    assert "L9" not in p.levels
+    for same in (copy.deepcopy(p), pickle.loads(pickle.dumps(p)), replace(p)):
+        assert same == p
+        with pytest.raises(KeyError, match="no level 'L9': it has"):
+            same.levels["L9"]
+    assert asdict(replace(p, drawing=None))["levels"].keys() == p.levels.keys()

@@ -20,6 +20,14 @@ def words(html):
     return re.sub(r"<[^>]+>", "", re.search(r"<header>.*?</header>", html)[0])
 
 
+def test_a_page_in_a_folder_that_nobody_made_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"there is no folder .*/tpyo: make it first"):
+        CoverageConfig(tmp_path, tmp_path / "tpyo" / "coverage.html")
+    with pytest.raises(ValueError, match="is a folder: name the page in it"):
+        CoverageConfig(tmp_path, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_page_refers_to_no_network_and_is_the_same_twice():
     html = coverage_html([PARIS], "one")
     assert_refers_to_no_network(html)

@@ -39,6 +39,19 @@ class CoverageConfig:
             raise ValueError(f"--survey is shown at level {TABLE_LEVEL}, got --level {self.level}: leave one out")
         if self.tiles is not None:
             check_tiles("--tiles", self.tiles)
+        check_page(self.out)
+
+
+def check_page(out: Path) -> None:
+    """Refuse a page that would stand in a folder that nobody made, as a misspelt one is, or take the place of a folder.
+
+    Raises:
+        ValueError: there is no such folder, or the page is one.
+    """
+    if out.is_dir():
+        raise ValueError(f"--out {out} is a folder: name the page in it, such as {out / 'page.html'}")
+    if not out.parent.is_dir():
+        raise ValueError(f"--out {out}: there is no folder {out.parent}: make it first, or choose another --out")
 
 
 @dataclass(frozen=True)

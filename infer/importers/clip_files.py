@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infer.importers.config import PublishedConfig
+from infer.network.libraries.hub_address import hub_address, hub_answers
 from plumbing.files import sha256
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
@@ -76,6 +77,11 @@ def download(model: str, revision: str | None, files: tuple[str, ...]) -> tuple[
     """
     if importlib.util.find_spec("huggingface_hub") is None:
         raise ValueError("--download needs its package: pip install huggingface_hub")
+    if not hub_answers():
+        raise ValueError(
+            f"{model} cannot be downloaded ({hub_address()} does not answer): copy its files from another machine and give "
+            "--clip FOLDER"
+        )
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 

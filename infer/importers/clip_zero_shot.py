@@ -106,15 +106,22 @@ def read_places(path: Path, template: str) -> Places:
         ValueError: there is no such file, it has no names, or only some places have coordinates.
     """
     if not path.is_file():
-        raise ValueError(f"{path}: no such file; --prompts is a CSV file with a column name")
+        raise ValueError(f"--prompts {path}: there is no such file; give a CSV file with a column name, a place a row")
     # 'NA' is Namibia: no text may turn into a missing value.
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not a CSV file that can be read ({' '.join(str(error).split())})") from None
-    if "name" not in table or not len(table):
         raise ValueError(
-            f"{path} has {len(table)} rows and the columns {', '.join(map(str, table))}: one column must be name"
+            f"--prompts {path} is not a CSV file that can be read ({' '.join(str(error).split())}): write it as UTF-8 with commas"
+        ) from None
+    if "name" not in table or not len(table):
+        lacks = "has no rows" if "name" in table else f"has no column name, only {', '.join(map(str, table))}"
+        raise ValueError(
+            f"--prompts {path} {lacks}: give a column name, a place a row, and, where wanted, a column prompt"
+        )
+    if not (named := table["name"].str.strip() != "").all():
+        raise ValueError(
+            f"--prompts {path} has no name in row {int((~named).argmax()) + 2}: name the place, or remove the row"
         )
     written = table["prompt"] if "prompt" in table else pd.Series([""] * len(table))
     prompt = [text or template.replace("{name}", name) for text, name in zip(written, table["name"], strict=True)]
@@ -134,7 +141,7 @@ def _coordinates(path: Path, table: pd.DataFrame) -> NDArray[np.float64] | None:
         return None
     if not known.all():
         raise ValueError(
-            f"{path}: {table['name'][~known].iloc[0]} has no coordinates: give them for all places or none"
+            f"--prompts {path}: {table['name'][~known].iloc[0]} has no coordinates: give them for all places or none"
         )
     check_latlon(points[:, 0], points[:, 1])
     return points
@@ -151,8 +158,8 @@ def place_cells(config: ClipConfig, places: Places) -> tuple[Places, Cells]:
     known = places.latlon_deg
     if known is None and config.partition != "admin":
         raise ValueError(
-            f"{config.prompts} has no coordinates, so its places are countries: leave out --partition {config.partition}, "
-            "or add the columns latitude and longitude"
+            f"--prompts {config.prompts} has no coordinates, so its places are countries: leave out --partition "
+            f"{config.partition}, or add the columns latitude and longitude"
         )
     partition = build_partition(config.partition, np.zeros((0, 2)) if known is None else known, **given)
     if known is not None:
@@ -170,7 +177,10 @@ def place_cells(config: ClipConfig, places: Places) -> tuple[Places, Cells]:
             left[0],
         )
     if not kept:
-        raise ValueError(f"{config.prompts}: none of {len(codes)} names is a country's, such as {places.names[0]!r}")
+        raise ValueError(
+            f"--prompts {config.prompts}: none of its {len(codes)} names is a country's, such as {places.names[0]!r}: name "
+            "countries, or add the columns latitude and longitude"
+        )
     keys = np.array([[number[codes[k]]] for k in kept], dtype=np.int64)
     hierarchy = without_photographs(build_hierarchy(partition, partition.places_in(keys[:, 0]), keys=keys))
     return places.rows(kept), Cells.of_classes(hierarchy, hierarchy.classes_of_keys(keys)[:, -1])

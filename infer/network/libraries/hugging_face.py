@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from infer.network.libraries.beheaded import Trunk
+from infer.network.libraries.hub_address import hub_address, hub_answers
 from infer.network.transform import InputTransform
 
 OUTPUTS = {"clip": ("CLIPVisionModelWithProjection", "image_embeds"), "siglip": ("SiglipVisionModel", "pooler_output")}
@@ -133,7 +134,7 @@ def pinned(name: str) -> str:
     where, revision = _located(name)
     if revision.get("revision") or Path(where).is_dir():
         return name
-    commit = getattr(_transformers(name).AutoConfig.from_pretrained(where), "_commit_hash", None)
+    commit = getattr(_transformers(name).AutoConfig.from_pretrained(where, **revision), "_commit_hash", None)
     return f"{name}@{commit}" if commit else name
 
 
@@ -207,15 +208,21 @@ def _plain(settings: Any) -> dict[str, Any]:
     return {key: value for key, value in content.items() if key not in dropped}
 
 
-def _located(name: str) -> tuple[str, dict[str, str]]:
-    """Return a folder or an id of the hub, and its revision as a keyword."""
+def _located(name: str) -> tuple[str, dict[str, Any]]:
+    """Return a folder or an id of the hub, and as keywords its revision, and that only what is stored here is read."""
     if Path(name).is_dir():
         return name, {}
     where, _, revision = name.partition("@")
-    return where, {"revision": revision} if revision else {}
+    stored = {} if hub_answers() else {"local_files_only": True}
+    return where, {**stored, **({"revision": revision} if revision else {})}
 
 
 def _unavailable(name: str, error: Exception) -> str:
+    if not Path(name).is_dir() and not hub_answers():
+        return (
+            f"hf:{name} is not stored on this machine and {hub_address()} does not answer: connect to the network, or give a "
+            "folder with config.json, preprocessor_config.json and model.safetensors copied from another machine"
+        )
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return (
         f"hf:{name} cannot be read ({reason}): check the name and the connection, or give a folder with config.json, "

@@ -1,5 +1,6 @@
 """Trunks of timm, where it is installed: any of its models, without the classifier."""
 
+import difflib
 import importlib.util
 from collections.abc import Mapping
 from typing import Any
@@ -77,8 +78,9 @@ def _published(name: str) -> dict[str, Any]:
 def _known(name: str) -> str:
     timm = _timm(name)
     if not timm.is_model(name):
-        near = ", ".join(timm.list_models(f"{name[:6]}*")[:8])
-        raise ValueError(f"timm has no model {name!r}" + (f"; similar ones are {near}" if near else ""))
+        near = difflib.get_close_matches(name.lower(), timm.list_models(), n=4, cutoff=0.5)
+        meant = f"similar ones are {', '.join(near)}; " if near else ""
+        raise ValueError(f"timm has no model {name!r}: {meant}`timm.list_models()` lists them")
     return name
 
 

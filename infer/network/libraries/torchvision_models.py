@@ -1,5 +1,6 @@
 """Trunks of torchvision: any classifier by its name, without its last layer."""
 
+import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,7 +57,10 @@ def weights_file(name: str) -> str:
 def _known(name: str) -> str:
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
+        near = difflib.get_close_matches(name.lower(), known, n=4, cutoff=0.5)
+        meant = f"similar ones are {', '.join(near)}; " if near else ""
         raise ValueError(
-            f"torchvision has no classifier {name!r}; it has: {', '.join(known)}; others are timm:NAME and hf:NAME"
+            f"torchvision has no classifier {name!r}: {meant}`torchvision.models.list_models()` lists them; others are "
+            "timm:NAME and hf:NAME"
         )
     return name
