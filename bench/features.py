@@ -47,10 +47,11 @@ def epochs(work: Path, given: argparse.Namespace) -> list[dict[str, Any]]:
     data = str(work / "data")
     run_command("fetch demo", "--out", data, "--images", str(given.images), "--size", str(given.image_size))
     trunk = ("--arch", given.arch, "--weights", given.weights, "--image-size", str(given.image_size))
-    own = ("--optim.lr", "0.001", "--augment.crop-scale", "1")
+    own = ("--optim.lr", "0.001")
+    plain = ("--augment.crop-scale", "1")
     rows = []
     for name, flags in (
-        ("pixels, trunk frozen", ("--optim.trunk-lr-factor", "0", "--epochs", "1", "--readout-epochs", "0")),
+        ("pixels, trunk frozen", ("--optim.trunk-lr-factor", "0", "--epochs", "1", "--readout-epochs", "0", *plain)),
         ("cached features", ("--freeze-trunk", "--epochs", "3", "--hidden", "0")),
     ):
         run = work / name.split(",")[0].replace(" ", "_")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,7 +31,9 @@ from train.sweep_config import GridConfig, SweepConfig
 from train.tasks import train_joint, train_level, train_regress
 
 CPU = torch.device("cpu")
-HEADS = OptimConfig("adamw", lr=0.01)
+HEADS = OptimConfig("adamw", lr=0.01, trunk_lr_factor=0.1)
+AS_THEY_ARE = AugmentConfig(flip=0.0, rotation_deg=0.0, crop_scale=0.7)
+"""The default of `train joint`, which changes nothing without views."""
 
 
 @pytest.fixture
@@ -45,7 +48,8 @@ def data(tiny, tmp_path):
 
 
 def config_of(data, run, **changes):
-    return joint_config(data, run, **{"freeze_trunk": True, "readout_epochs": 12, "optim": HEADS, **changes})
+    flags = {"freeze_trunk": True, "readout_epochs": 12, "optim": HEADS, "augment": AS_THEY_ARE}
+    return joint_config(data, run, **{**flags, **changes})
 
 
 def heads_of(run, name="joint"):
@@ -86,7 +90,7 @@ def test_the_run_answers_with_the_logits_of_its_training_bit_for_bit(data, run, 
 def test_features_teach_what_pixels_teach_where_the_trunk_stays(data, run, tmp_path):
     other = shutil.copytree(run, tmp_path / "other")
     plain = AugmentConfig(flip=0, color_jitter=0, rotation_deg=0, crop_scale=1)
-    train_joint(config_of(data, run, hidden=0, augment=plain))
+    train_joint(config_of(data, run, hidden=0))
     on_pixels = OptimConfig("adamw", lr=0.01, trunk_lr_factor=0)
     train_joint(config_of(data, other, freeze_trunk=False, readout_epochs=0, optim=on_pixels, augment=plain))
     for name, tensor in trunk_of(other).items():
@@ -154,6 +158,10 @@ def test_each_epoch_learns_from_another_view(data, run, monkeypatch):
     assert len(list((data / "features").iterdir())) == 2
 
 
+def test_random_changes_are_taken_where_views_are_changed_by_them(tiny, run):
+    assert config_of(tiny, run, views=2, augment=replace(AS_THEY_ARE, flip=0.3)).augment.flip == 0.3
+
+
 def test_an_unreadable_picture_is_refused_in_one_line(data, run):
     photos = read_manifest(data)
     path = data / photos["path"][photos["split"] == "train"].iloc[0]
@@ -170,6 +178,11 @@ def test_an_unreadable_picture_is_refused_in_one_line(data, run):
         ({"cache_pixels": True}, "--cache-pixels"),
         ({"optim": OptimConfig(frozen=("conv1",))}, "--optim.frozen"),
         ({"augment": AugmentConfig(mixup=0.5)}, "--augment.mixup"),
+        ({"augment": replace(AS_THEY_ARE, flip=0.3)}, "--augment.flip 0.3 has no effect with --freeze-trunk"),
+        (
+            {"optim": OptimConfig("adamw", lr=0.01, trunk_lr_factor=0.5)},
+            "--optim.trunk-lr-factor 0.5 has no effect with",
+        ),
         ({"freeze_trunk": False, "views": 2}, "--views 2 has no effect without --freeze-trunk"),
         ({"freeze_trunk": False, "hidden": 2}, "--hidden 2 has no effect without --freeze-trunk"),
     ],

@@ -8,7 +8,7 @@ from tyro.conf import arg
 
 from plumbing.flags import Groups
 from plumbing.rules import Rule, check_rules, excludes, needs
-from train.parts_config import OPTIM_RULES, AugmentConfig, OptimConfig
+from train.parts_config import CHANGES, OPTIM_RULES, AugmentConfig, OptimConfig
 from train.registry import LOSSES
 
 LossName = Annotated[str, arg(metavar=LOSSES.metavar(), help=f"What is minimised. {LOSSES.help()}")]
@@ -91,14 +91,18 @@ class TrainConfig:
     @property
     def RULES(self) -> tuple[Rule, ...]:  # noqa: N802
         """Return which flags have an effect only beside others."""
+        plain = excludes(
+            "freeze_trunk", CHANGES, why="learns from pictures as they are unless --views says how many views"
+        )
         return (
             *OPTIM_RULES,
             needs("views", "freeze_trunk"),
             excludes(
                 "freeze_trunk",
-                "cache_pixels cache_on_disk optim.frozen optim.frozen_norm augment.cutmix augment.mixup",
+                "cache_pixels cache_on_disk optim.frozen optim.frozen_norm optim.trunk_lr_factor augment.cutmix augment.mixup",
                 why="learns from features that are computed once",
             ),
+            *(() if self.views else (plain,)),
         )
 
     @property

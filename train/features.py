@@ -10,7 +10,7 @@ from dataset.images import Pictures
 from dataset.manifest import read_manifest
 from dataset.picture_keys import COLUMNS, picture_keys
 from infer.features import Computed, Extractor, Work, compute_features
-from infer.network.devices import activation_dtype, answering_precision
+from infer.network.devices import answering_precision, asked_precision
 from infer.network.network import GeoNetwork, NetworkSpec, check_image_size
 from infer.network.trunks import choose_trunk
 from infer.network.weights import load_network, load_pretrained
@@ -59,7 +59,7 @@ def _network(config: FeaturesConfig, device: torch.device) -> tuple[GeoNetwork, 
         return network, spec, own if config.precision == "auto" else config.precision
     assert config.arch is not None, "the config refuses to name neither"
     trunk = choose_trunk(config.arch, config.weights, config.image_size, config.resize)
-    precision = str(activation_dtype(config.precision, device)).removeprefix("torch.")
+    precision = asked_precision(config.precision, device)
     spec = NetworkSpec(trunk.arch, {}, "", trunk.transform, precision=precision, trunk_config=trunk.config)
     # A hidden layer of one unit: it is never asked, and has the network compute what a hidden layer would read.
     spec = spec.with_hidden(1) if config.stages else spec

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from plumbing.flags import Groups
 from plumbing.rules import Rule, check_rules, excludes, needs
-from train.parts_config import AugmentConfig
+from train.parts_config import CHANGES, AugmentConfig
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class FeaturesConfig:
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         excludes("run", "weights image_size resize stages", why="brings its own network"),
-        needs("augment.flip augment.rotation_deg augment.crop_scale augment.color_jitter augment.grayscale", "views"),
+        needs(CHANGES, "views"),
     )
 
     def __post_init__(self) -> None:

@@ -50,12 +50,17 @@ def read_out(training: Training, epochs: int) -> Path | None:
     fit(on_features, Trainee.of(on_features.config, network, len(on_features.photos), World(), training.device))
     trained = read_trained(training.best())
     before, after = trained["metrics"], read_trained(on_features.best())["metrics"]
+    finest = f"val/{training.validation.level_names[-1]}_top1"
+    judged = "val/geoscore" if "val/geoscore" in before else finest
     shown = [
-        f"GeoScore {found['val/geoscore']:,.0f}, median {found['val/median_km']:,.0f} km" for found in (before, after)
+        f"GeoScore {found['val/geoscore']:,.0f}, median {found['val/median_km']:,.0f} km"
+        if judged in found and judged != finest
+        else f"top-1 {found[finest]:.1%}"
+        for found in (before, after)
     ]
     log.info("validation with linear heads: %s; with a hidden layer on all stages: %s", *shown)
     shutil.rmtree(_place(training) / FOLDER, ignore_errors=True)
-    if not after["val/geoscore"] > before["val/geoscore"]:
+    if not after[judged] > before[judged]:
         return None
     trained |= {"readout_epochs": epochs, "metrics": after}
     best, _ = load_network(on_features.best())

@@ -120,5 +120,10 @@ class AugmentConfig:
                 )
 
 
+CHANGES = (
+    "augment.flip augment.vertical_flip augment.color_jitter augment.hue augment.rotation_deg augment.crop_scale "
+    "augment.crop_ratio augment.grayscale"
+)
+"""Flags of random changes of single pictures."""
 UNCHANGED = AugmentConfig(flip=0.0, color_jitter=0.0, rotation_deg=0.0)
 """No random changes at all."""

@@ -15,7 +15,7 @@ from dataset.picture_keys import COLUMNS
 from geocells.hierarchy import UNKNOWN, Hierarchy
 from infer.features import Extractor, Work
 from infer.network.coordinate_head import CoordinateSpec
-from infer.network.devices import activation_dtype
+from infer.network.devices import asked_precision
 from infer.network.network import GeoNetwork, NetworkSpec, check_image_size
 from infer.network.transform import InputTransform
 from infer.network.trunks import choose_trunk
@@ -162,7 +162,7 @@ def _network(
         hierarchy_hash(hierarchy),
         transform,
         plan.coordinates,
-        precision=str(activation_dtype(config.precision, device)).removeprefix("torch."),
+        precision=asked_precision(config.precision, device),
         trunk_config=trunk.config,
         embedding=plan.embedding,
         dropout=plan.dropout,

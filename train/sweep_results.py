@@ -43,6 +43,10 @@ class Judgement:
 
     def value(self, metrics: Any) -> float:
         """Return how good an epoch is, more being better; the least of all where it is NaN or infinite."""
+        if self.metric not in metrics:
+            raise ValueError(
+                f"--rank-by geoscore ranks by {self.metric}, and no photograph has coordinates: rank by loss or accuracy"
+            )
         found = self.sign * float(metrics[self.metric])
         return found if math.isfinite(found) else float("-inf")
 

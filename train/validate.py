@@ -17,8 +17,6 @@ from train.data import InOrder, LabelledPhotos, PixelSource, readable
 from train.distributed import gathered
 from train.frozen import FeatureSource
 
-FAR_SIDE_KM = 20_015.0
-"""How far a wrong class counts to lie where classes have no places: half around the world. GeoScore is then 5,000 times top-1."""
 DIVERGED = "the last checkpoint is kept; lower --optim.lr, set --optim.clip 1, or --precision float32, and train with --overwrite"
 
 
@@ -64,23 +62,26 @@ class _Outcome:
 def validate(
     network: nn.Module, check: Validation, device: torch.device, autocast: torch.autocast, world: World
 ) -> dict[str, float]:
-    """Return metrics by name, units in the names, shares and not percents; the same in every process."""
+    """Return metrics by name, units in the names, shares and not percents; the same in every process.
+
+    Kilometres are left out where no photograph has coordinates, or no class a place.
+    """
     outcomes = gathered(_share(network, check, device, autocast, world), world)
     order = np.argsort(np.concatenate([outcome.index for outcome in outcomes]))
     ranks = np.concatenate([outcome.ranks for outcome in outcomes])[order]
     loss = sum(outcome.loss_sum for outcome in outcomes) / len(ranks)
     if not math.isfinite(loss):
         raise ValueError(f"the validation loss is NaN or infinite: {DIVERGED}")
-    away = distance_km(np.concatenate([o.points_deg for o in outcomes])[order], check.photos.latlon_deg)
-    placed = check.photos.placed
-    # Where no photograph has coordinates, the centre of its country's class has to do.
-    away = away if placed is None or not placed.any() else away[placed]
-    if not check.has_places:
-        away = np.where(ranks[:, -1] == 0, 0.0, FAR_SIDE_KM)
     metrics = {"val/loss": loss}
     for name, of_level, counted in zip(check.level_names, ranks.T, check.photos.counted(check.levels).T, strict=True):
         for k in TOP:
             metrics[f"val/{name}_top{k}"] = float((of_level[counted] < k).mean()) if counted.any() else 0.0
+    placed = check.photos.placed
+    if not check.has_places or (placed is not None and not placed.any()):
+        # Of countries or labels alone: an answer has no distance from a truth without coordinates.
+        return metrics
+    away = distance_km(np.concatenate([o.points_deg for o in outcomes])[order], check.photos.latlon_deg)
+    away = away if placed is None else away[placed]
     return {**metrics, "val/median_km": float(np.median(away)), "val/geoscore": float(geoscore(away).mean())}
 
 

@@ -74,14 +74,19 @@ def choose_precision(asked: str | None, calibrated: str | None, trained: Iterabl
         ValueError: there is no such precision.
     """
     if asked is not None:
-        chosen = _resolved(asked, device)
-        if chosen == "bfloat16" and not computes_bfloat16(device):
-            log.warning("--precision bfloat16: this processor does not compute in it, which is slower than float32")
-        return chosen
+        return asked_precision(asked, device)
     if calibrated is not None:
         return calibrated if calibrated == "float32" or computes_bfloat16(device) else "float32"
     own = {_resolved(answering_precision(one, device), device) for one in trained}
     return own.pop() if len(own) == 1 else "float32"
+
+
+def asked_precision(asked: str, device: torch.device) -> str:
+    """Return what a flag asks activations to be computed in, with a warning where the processor is slow in it."""
+    chosen = _resolved(asked, device)
+    if chosen == "bfloat16" and not computes_bfloat16(device):
+        log.warning("--precision bfloat16: this processor does not compute in it, which is slower than float32")
+    return chosen
 
 
 def _resolved(precision: str, device: torch.device) -> str:
