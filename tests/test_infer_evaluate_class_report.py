@@ -155,4 +155,4 @@ def test_levels_of_thousands_of_cells_have_no_report_and_cells_are_named_by_thei
     assert is_reported(hierarchy, 1)
     assert not is_reported(hierarchy, 3)
     paris = build_hierarchy(build_partition("quad", places[:1]), [[48.86, 2.35]])
-    assert class_names(paris, 1) == [f"{paris.name[1]} (France)"]
+    assert class_names(paris, 1) == [f"{paris.name[1]} (centre in France)"]

@@ -75,7 +75,7 @@ def test_the_page_says_averages_spread_and_where_the_files_are_and_folds_further
     assert "Macro average 83.3% 83.3% 77.8%" in said
     assert "12 1,234" in said
     assert html.count("<details open>") == 1
-    assert html.count("<details><summary>Classes of region") == 1
+    assert html.count("<details><summary>Classes of region, 75.0% right</summary>") == 1
 
 
 @needs_chromium

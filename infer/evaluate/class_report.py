@@ -19,7 +19,7 @@ from label_maps.spread import class_spread
 MOST_CLASSES = 300
 """Levels of more classes have no report, but for a dataset's own labels: nobody reads 25,000 rows of cells."""
 TOLD = ("admin", "macro", "classes")
-"""Partitions whose classes have names; cells of others are named by the country around their centres."""
+"""Partitions whose classes have names; cells of others are told by the country of their centre."""
 
 
 def is_reported(hierarchy: Hierarchy, level: int) -> bool:
@@ -175,10 +175,10 @@ def _facts(hierarchy: Hierarchy, level: int, spread: NDArray[np.float64]) -> lis
 
 
 def class_names(hierarchy: Hierarchy, level: int) -> list[str]:
-    """Return the classes of a level in words: countries, regions and labels by name, cells with the country around them."""
+    """Return the classes of a level in words: countries, regions and labels by name, cells with the country of their centre."""
     rows, name = hierarchy.rows(level), hierarchy.level_names[level]
     if hierarchy.partition.name in TOLD:
         return [class_words(text, name) for text in hierarchy.name[rows]]
     codes = land_table().country[grid.encode(hierarchy.center_deg[rows], TABLE_LEVEL)].tolist()
-    around = [class_words(code, COUNTRY) or "at sea" for code in codes]
-    return [f"{text} ({where})" for text, where in zip(hierarchy.name[rows], around, strict=True)]
+    around = [f"in {class_words(code, COUNTRY)}" if code else "at sea" for code in codes]
+    return [f"{text} (centre {where})" for text, where in zip(hierarchy.name[rows], around, strict=True)]

@@ -7,6 +7,7 @@ from typing import Any
 
 from infer.evaluate.class_files import AVERAGES, class_paths
 from infer.wording import class_words
+from label_maps.labels import STATED
 from viz.report.confidence import calibration_table
 from viz.report.confusion import confusion_html
 from viz.report.parts import bar, kilometres, measured, note, table
@@ -63,13 +64,14 @@ def _accuracy(level: str, figures: Mapping[str, Any]) -> str:
 
 
 def reports_html(reports: Mapping[str, Mapping[str, Any]], file: str) -> str:
-    """Return the classification report and the confusions of each level that has one, all but the first folded."""
+    """Return the classification report and the confusions of each level that has one; of several, cells are folded."""
     parts = [_report(level, report, file) for level, report in reports.items()]
     if len(parts) < 2:
         return "".join(parts)
-    return "".join(
-        f"<details{' open' if number == 0 else ''}><summary>Classes of {escape(level)}</summary>{part}</details>"
-        for number, (level, part) in enumerate(zip(reports, parts, strict=True))
+    return "<h3>Which classes are right</h3>" + "".join(
+        f"<details{' open' if level in STATED else ''}><summary>Classes of {escape(level)}, {report['accuracy']:.1%} right"
+        f"</summary>{part}</details>"
+        for (level, report), part in zip(reports.items(), parts, strict=True)
     )
 
 
