@@ -370,7 +370,7 @@ def test_the_readme_is_short_and_begins_with_a_name_a_sentence_and_a_picture():
 def test_the_tree_of_the_readme_has_a_line_for_each_folder():
     trees = [block.text for block in blocks_of("README.md") if block.kind == "text"]
     listed = {line.split("/")[0] for tree in trees for line in tree.splitlines()}
-    there = {path.parent.name for path in ROOT.glob("*/__init__.py")} | {"docs"}
+    there = {path.parent.name for path in ROOT.glob("*/__init__.py")} | {"docs", "tools"}
     assert there == listed
 
 
