@@ -23,6 +23,8 @@ from infer.prepared_pixels import PixelKind, prepare, prepared_photos, prepared_
 from label_maps.files import read_hierarchy
 from plumbing.world import World
 from tests.tiny import joint_config, write_square
+from train.calibrate import main as calibrate
+from train.config import CalibrateConfig
 from train.data import LabelledPhotos, PixelSource, SharedOrder, augmentation
 from train.parts_config import AugmentConfig
 from train.tasks import train_joint
@@ -144,6 +146,9 @@ def test_a_second_training_and_an_evaluation_of_the_test_split_decode_nothing(da
     train_joint(joint_config(data, first, cache_on_disk=True))
     request.getfixturevalue("no_decoding")
     train_joint(joint_config(data, second, cache_on_disk=True))
+    calibrate(CalibrateConfig(data, second, workers=0, device="cpu"))
+    (second / "temperatures.json").unlink()
+    (second / "conformal.json").unlink(missing_ok=True)
     evaluate(EvaluateConfig(data=data, run=second, workers=0, device="cpu"))
     networks = [load_file(run / "joint.safetensors") for run in (plain, first, second)]
     for name, tensor in networks[0].items():

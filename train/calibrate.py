@@ -27,6 +27,7 @@ from infer.evaluate.measure import asked_photos, trained_ids
 from infer.images import network_outputs
 from infer.model import TEMPERATURES, Model, NetworkOutput, load_model
 from infer.network.devices import pick_device
+from infer.prepared_pixels import prepared_photos
 from label_maps.labels import truth_of
 from plumbing.files import write_json
 from plumbing.progress import progress
@@ -159,7 +160,8 @@ def collect(model: Model, data: Path, photos: Any, batch_size: int, workers: int
     """Return the logits of photographs; those that cannot be read are named and left out."""
     parts: list[NetworkOutput] = []
     read = []
-    found = network_outputs(model, Pictures.of_dataset(data, photos), batch_size, workers)
+    prepared = prepared_photos(data, photos, model.transform)
+    found = network_outputs(model, Pictures.of_dataset(data, photos), batch_size, workers, prepared=prepared)
     for rows, output in progress(found, "reading logits", "batch", -(-len(photos) // batch_size)):
         parts.append(output)
         read.append(rows)

@@ -26,6 +26,7 @@ from infer.evaluate.measure import asked_photos, trained_ids
 from infer.evaluate.report import classes_table
 from infer.images import network_outputs
 from infer.model import Model
+from infer.prepared_pixels import prepared_photos
 from label_maps.labels import class_level, stated_classes, truth_of
 from plumbing.files import write_json, write_text
 from plumbing.progress import progress
@@ -146,7 +147,8 @@ def class_probabilities(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
     """Return (N, K) probabilities of a level's classes, raw and with temperatures, and the (N,) rows that could be read."""
     raw, scaled, read = [], [], []
-    outputs = network_outputs(model, Pictures.of_dataset(data, photos), batch_size, workers)
+    prepared = prepared_photos(data, photos, model.transform)
+    outputs = network_outputs(model, Pictures.of_dataset(data, photos), batch_size, workers, prepared=prepared)
     for rows, output in progress(outputs, "answering", "batch", -(-len(photos) // batch_size)):
         plain = fuse(model.tree, output.logits, (1.0,) * len(output.logits), model.fusion, model.greedy)
         raw.append(plain[level].exp().cpu().numpy())
