@@ -11,12 +11,20 @@ from plumbing.files import read_json
 from tests.tiny import joint_config, update_run
 from train import sweep as sweeping
 from train.chance import chance_loss
-from train.config import JointConfig, LevelConfig, OptimConfig
+from train.config import JointConfig, LevelConfig
+from train.parts_config import AugmentConfig, OptimConfig
 from train.sweep_config import GridConfig, SweepConfig
 from train.sweep_results import CHANCE, DIVERGED, Judgement, Trial, measured, named, ranked
 from train.sweep_results import rows as as_rows
 
 RECIPES = Path(__file__).parent.parent / "train" / "recipes"
+FROZEN = {
+    "freeze_trunk": True,
+    "readout_epochs": 12,
+    "augment": AugmentConfig(flip=0.0, rotation_deg=0.0, crop_scale=0.7),
+    "optim": OptimConfig("adamw", trunk_lr_factor=0.1),
+}
+"""A joint training with a frozen trunk, all else as by default."""
 
 
 def sweep_config(tiny: Path, run: Path, level: str | None = None, **changes) -> SweepConfig:
@@ -348,7 +356,7 @@ def test_a_command_line_that_cannot_be_swept_is_refused(argv: list[str], words: 
         ({"trials": 0, "method": "halving"}, "--trials must be"),
         ({"trials": 3}, "--trials 3 has no effect without --method halving"),
         ({"method": "halving", "weight_decays": (0.0, 0.1)}, "logarithmic"),
-        ({"augmented": "both", "freeze_trunk": True, "readout_epochs": 12}, "--augmented both changes pictures"),
+        ({"augmented": "both", **FROZEN}, "--augmented both changes pictures, and --freeze-trunk learns from features"),
     ],
 )
 def test_what_cannot_be_swept_is_refused(changes, words: str, tiny: Path, tmp_path: Path) -> None:
