@@ -116,6 +116,26 @@ def test_every_recipe_has_its_claims():
     assert sorted(path.stem for path in FOLDER.glob("*.yaml")) == sorted(CLAIMS)
 
 
+PUBLISHED = {
+    "geoguessr2": "Hierarchical Geolocation Classifier",
+    "director": "GeoMind",
+    "region_classifier": "Geolocation and Region Classification",
+    "country": "Lost & Found",
+    "region_smooth": "Lost & Found",
+    "coordinates": "Geolocation and Region Classification",
+    "multiscale": "Geolocalization AI",
+}
+"""Which publication a recipe is of."""
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_first_lines_name_the_publication_what_is_as_published_and_what_is_not(name):
+    said = (FOLDER / f"{name}.yaml").read_text().split("#   python -m")[0]
+    assert PUBLISHED[name] in said
+    assert "As published" in said
+    assert re.search("Not (as )?published", said)
+
+
 @pytest.mark.parametrize("name", CLAIMS)
 def test_the_commands_in_the_first_lines_can_be_typed(name, monkeypatch):
     monkeypatch.chdir(ROOT)
