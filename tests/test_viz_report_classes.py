@@ -72,6 +72,8 @@ def test_the_page_says_averages_spread_and_where_the_files_are_and_folds_further
     assert "evaluation_test_classification_report_country.csv" in said
     assert "evaluation_test_confusion_region.csv" in said
     assert "Accuracy 75.0% of 4 photographs" in said
+    assert "of 1 photograph taken for another class" in said
+    assert "<h3>Classes: how often" in reports_html({"class": one}, "evaluation_test.json")
     assert "Macro average 83.3% 83.3% 77.8%" in said
     assert "12 1,234" in said
     assert html.count("<details open>") == 1

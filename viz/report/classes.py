@@ -7,7 +7,7 @@ from typing import Any
 
 from infer.evaluate.class_files import AVERAGES, class_paths
 from infer.wording import class_words
-from label_maps.labels import STATED
+from label_maps.labels import CLASS, STATED
 from viz.report.confidence import calibration_table
 from viz.report.confusion import confusion_html
 from viz.report.parts import bar, kilometres, measured, note, table
@@ -69,10 +69,14 @@ def reports_html(reports: Mapping[str, Mapping[str, Any]], file: str) -> str:
     if len(parts) < 2:
         return "".join(parts)
     return "<h3>Which classes are right</h3>" + "".join(
-        f"<details{' open' if level in STATED else ''}><summary>Classes of {escape(level)}, {report['accuracy']:.1%} right"
+        f"<details{' open' if level in STATED else ''}><summary>{escape(_title(level))}, {report['accuracy']:.1%} right"
         f"</summary>{part}</details>"
         for (level, report), part in zip(reports.items(), parts, strict=True)
     )
+
+
+def _title(level: str) -> str:
+    return "Classes" if level == CLASS else f"Classes of {level}"
 
 
 def _report(level: str, report: Mapping[str, Any], file: str) -> str:
@@ -106,7 +110,7 @@ def _by_class(level: str, classes: Mapping[str, Mapping[str, Any]]) -> str:
     said = note(
         "Spread: median distance of the class's training photographs from its centre, below it the 90th percentile."
     )
-    title = f"Classes of {level}: how often they are right, and what they are taken for"
+    title = f"{_title(level)}: how often they are right, and what they are taken for"
     return f"<h3>{escape(title)}</h3>{_class_table(level, shown)}{more}{said if far else ''}"
 
 

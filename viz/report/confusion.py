@@ -54,7 +54,8 @@ def _frequent(report: Report) -> str:
     ]
     head = ["True class", "Taken for", "n", "Of the true class", "Centres apart"]
     wrong = sum(count for count, _, _ in pairs)
-    return table(head, rows, f"The most frequent confusions, of {wrong:,} photographs taken for another class")
+    photographs = f"{wrong:,} photograph{'' if wrong == 1 else 's'}"
+    return table(head, rows, f"The most frequent confusions, of {photographs} taken for another class")
 
 
 def _apart(one: Report, other: Report) -> str:
