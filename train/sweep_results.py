@@ -154,6 +154,9 @@ def as_png(table: Sequence[dict[str, Any]], judgement: Judgement) -> bytes:
     """
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
+    axes.set(xscale="log", xlabel="learning rate", ylabel="weight decay")
+    axes.set_yscale("symlog", linthresh=1e-5)
+    axes.margins(0.12)
     learned = [row for row in table if row["state"] not in (DIVERGED, CHANCE)]
     lost = [row for row in table if row["state"] in (DIVERGED, CHANCE)]
     span: dict[str, Any] = {
@@ -170,9 +173,9 @@ def as_png(table: Sequence[dict[str, Any]], judgement: Judgement) -> bytes:
         points = drawn if here or points is None else points
     crossed = [row["lr"] * (1 if row["augmented"] else 1.25) for row in lost]
     axes.scatter(crossed, [row["weight_decay"] for row in lost], c="black", marker="x")
-    axes.set(xscale="log", xlabel="learning rate", ylabel="weight decay")
-    axes.set_yscale("symlog", linthresh=1e-5)
-    axes.set_title(f"{judgement.metric} on the calibration split, best epoch")
+    both = len({row["augmented"] for row in table}) > 1
+    kinds = "\ncircles with random changes, squares (drawn a little to the right) without" if both else ""
+    axes.set_title(f"{judgement.metric} on the calibration split, best epoch{kinds}", fontsize="medium")
     assert points is not None, "the first marker is always drawn"
     figure.colorbar(points, ax=axes, label=judgement.metric)
     png = io.BytesIO()
