@@ -75,7 +75,12 @@ def picture(shot: Shot) -> NDArray[np.uint8]:
         return screenshot(shot.page.read_text(encoding="utf-8"), Path(folder), shot.width, shot.height)
 
 
-def write_small(pixels: NDArray[np.uint8], path: Path, most_bytes: int | None = None) -> int:
+def write_small(
+    pixels: NDArray[np.uint8],
+    path: Path,
+    most_bytes: int | None = None,
+    method: Image.Quantize = Image.Quantize.MEDIANCUT,
+) -> int:
     """Write (H, W, 3) pixels as a PNG with a palette of as many colours as fit, and return its size in bytes.
 
     Raises:
@@ -84,7 +89,9 @@ def write_small(pixels: NDArray[np.uint8], path: Path, most_bytes: int | None = 
     path.parent.mkdir(parents=True, exist_ok=True)
     for colours in COLOURS:
         with atomic_path(path) as partial:
-            Image.fromarray(pixels).quantize(colours, dither=Image.Dither.NONE).save(partial, "PNG", optimize=True)
+            Image.fromarray(pixels).quantize(colours, method=method, dither=Image.Dither.NONE).save(
+                partial, "PNG", optimize=True
+            )
         size = path.stat().st_size
         if size < (most_bytes or MOST_BYTES):
             return size

@@ -71,7 +71,8 @@ def sample(data: Path, predictor: Predictor, pictures: Path) -> dict[str, Any]:
     samples = []
     for number, prediction in stream:
         name = f"sample-{number + 1:02d}.png"
-        write_small(beside(files[chosen[number]], prediction), pictures / name, MOST_BYTES)
+        # The colours of ranks cover few pixels, which the median cut would merge with those of the photograph.
+        write_small(beside(files[chosen[number]], prediction), pictures / name, MOST_BYTES, Image.Quantize.FASTOCTREE)
         samples.append(described(number, name, photos.iloc[[chosen[number]]], prediction))
     return {
         "photographs": len(photos),
