@@ -32,10 +32,12 @@ def begin(tiny_run: Path, run: Path) -> Path:
     return run
 
 
-def start(tiny: Path, run: Path, processes: int, *flags: str, common: Sequence[str] = FLAGS) -> subprocess.Popen[str]:
+def start(
+    tiny: Path, run: Path, processes: int, *flags: str, common: Sequence[str] = FLAGS, verb: str = "joint"
+) -> subprocess.Popen[str]:
     torchrun = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m", "--"]
     launcher = [sys.executable, "-m", *(torchrun if processes > 1 else [])]
-    command = [*launcher, "train", "joint", "--data", str(tiny), "--run", str(run), *common, *flags]
+    command = [*launcher, "train", verb, "--data", str(tiny), "--run", str(run), *common, *flags]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.Popen(
         command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -47,8 +49,8 @@ def finish(process: subprocess.Popen[str]) -> None:
     assert process.returncode == 0, errors
 
 
-def furthest_apart(a: Path, b: Path) -> float:
-    ours, theirs = (safetensors.torch.load_file(run / "joint.safetensors") for run in (a, b))
+def furthest_apart(a: Path, b: Path, name: str = "joint") -> float:
+    ours, theirs = (safetensors.torch.load_file(run / f"{name}.safetensors") for run in (a, b))
     assert ours.keys() == theirs.keys()
     return max(float((ours[name].double() - theirs[name].double()).abs().max()) for name in ours)
 
@@ -117,6 +119,23 @@ def test_two_processes_share_the_features_of_a_frozen_trunk_and_end_with_the_hea
     assert furthest_apart(*runs) < 1e-6
     rows = [sorted(path.stat().st_size for path in data.glob("features/*/*.keys")) for data in datas]
     assert rows == [[48 * 36], [24 * 36, 24 * 36]]
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_expert_after_the_other_and_end_with_the_weights_of_one(
+    tiny: Path, tiny_run: Path, tmp_path: Path
+) -> None:
+    left = FLAGS.index("--image-size"), FLAGS.index("--readout-epochs")
+    common = [*FLAGS[: left[0]], *FLAGS[left[0] + 2 : left[1]]]
+    common[common.index("--batch-size") + 1] = "6"
+    runs = []
+    for processes in (1, 2):
+        runs.append(begin(tiny_run, tmp_path / f"run{processes}"))
+        shutil.copy2(tiny_run / "joint.safetensors", runs[-1])
+        finish(start(tiny, runs[-1], processes, "--own-trunk", "--kind", "experts", common=common, verb="refine"))
+        assert (runs[-1] / "refine" / "refiner.json").is_file()
+    assert len(list((runs[1] / "refine").glob("*.safetensors"))) == 6
+    assert max(furthest_apart(*runs, f"refine/{cell:04d}") for cell in range(6)) < 1e-6
 
 
 def test_torchrun_says_which_process_this_is(monkeypatch: pytest.MonkeyPatch) -> None:

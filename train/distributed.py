@@ -28,8 +28,8 @@ def own_device(name: str, world: World) -> torch.device:
 
 @contextmanager
 def process_group(world: World, device: torch.device) -> Iterator[None]:
-    """Join the other processes for a while; nothing where there are none."""
-    if world.size == 1:
+    """Join the other processes for a while; nothing where there are none, or where they are joined already."""
+    if world.size == 1 or distributed.is_initialized():
         yield
         return
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")

@@ -23,7 +23,7 @@ from infer.run_files import OWN_TRUNKS, REFINE, network_files
 from plumbing.world import World
 from train.coordinates import CoordinateObjective
 from train.data import LabelledPhotos
-from train.distributed import own_device
+from train.distributed import own_device, process_group
 from train.refine_config import RefineConfig
 from train.setup import Inside, Plan, labelled_splits, run_plan
 
@@ -44,9 +44,12 @@ def train_own_trunks(config: RefineConfig, hierarchy: Hierarchy, level: int) -> 
     photos = labelled_splits(config.data, config.run, hierarchy)
     plans = _plans(config, hierarchy, level, photos, spec.transform)
     device = own_device(config.device, World.from_env())
-    for plan in plans.values():
-        run_plan(config, hierarchy, plan, device, ())
-    if not World.from_env().first:
+    world = World.from_env()
+    # Joined once for all of them, for the processes of a machine cannot join again under the same address.
+    with process_group(world, device):
+        for plan in plans.values():
+            run_plan(config, hierarchy, plan, device, ())
+    if not world.first:
         return
     save_about(config.run, config.kind, hierarchy, level, list(plans))
     (config.run / REFINE).unlink(missing_ok=True)
