@@ -24,7 +24,7 @@ from viz.web.page import BARE_LAND, OCEAN
 
 CELLS = 4**8
 PHOTOS = 1_000_000
-MOST_SECONDS, MOST_MEGABYTES = 2.0, 0.6
+MOST_SECONDS, MOST_MEGABYTES, MOST_OF_BASE_MAP = 2.0, 0.6, 0.14
 
 
 def main() -> None:
@@ -38,6 +38,7 @@ def main() -> None:
     write_results("maps", [ours, usual])
     assert ours["seconds"] < MOST_SECONDS, f"a map took {ours['seconds']:.2f} s"
     assert ours["megabytes"] < MOST_MEGABYTES, f"a map takes {ours['megabytes']:.2f} MB"
+    assert ours["megabytes_of_base_map"] <= MOST_OF_BASE_MAP, f"a base map takes {ours['megabytes_of_base_map']:.3f} MB"
     assert not ours["addresses_loaded"], "a map refers to the network"
 
 
@@ -98,6 +99,7 @@ def cost(way: str, page: Path, seconds: float, scale: int) -> dict[str, Any]:
         "measured_on": CELLS // scale,
         "seconds": seconds * scale,
         "megabytes": page.stat().st_size * scale / 1e6,
+        "megabytes_of_base_map": sum(map(len, re.findall(r'"base_map":\{[^{}]*\{[^{}]*\}[^{}]*\}', html))) / 1e6,
         "addresses_loaded": len(re.findall(r"""(?:src|href)=["'](?:https?:)?//""", html)),
     }
 

@@ -51,6 +51,18 @@ def evaluate(html: str, folder: Path, expression: str) -> Any:
     return json.loads(unescape(title[1]))
 
 
+def evaluate_on_base_map(html: str, folder: Path, expression: str) -> Any:
+    """Return the value of a JavaScript expression of `world` once a page has drawn its base map."""
+    then = f"map_1.baseMap.then((world) => (document.title = JSON.stringify({expression})))"
+    return evaluate(html, folder, f"({then}, null)")
+
+
+def share_near(picture: NDArray[np.uint8], colour: str, most: int = 3) -> float:
+    """Return the share of pixels that differ from a colour by at most so much, as mixed colours do by rounding."""
+    wanted = np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)])
+    return float((np.abs(picture.astype(int) - wanted).max(axis=-1) <= most).mean())
+
+
 def _run(html: str, folder: Path, *flags: str) -> str:
     page = folder / "page.html"
     page.write_text(html, encoding="utf-8")

@@ -222,7 +222,7 @@ def test_the_page_says_that_an_answer_is_not_proof_and_where_it_comes_from():
         "within y.geojson",
     ):
         assert f"{part}</dd>" in folded
-    assert "x/y" not in html
+    assert "x/y.geojson" not in html
 
 
 def test_exif_and_dataset_are_named_and_neither_is_called_the_true_place():

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geocells import grid
-from viz.maps.raster import as_rows, land_strength, varints
+from viz.maps.raster import as_rows, varints
 
 
 def read_varints(packed):
@@ -28,9 +28,3 @@ def test_the_picture_of_cells_starts_in_the_north_west_and_goes_east_first():
     picture = as_rows(np.arange(64))
     assert grid.format_ids(picture[0, :3], 3) == ["0/0/0", "0/0/1", "0/1/0"]
     assert grid.format_id(picture[7, 7], 3) == "3/3/3"
-
-
-def test_an_island_that_hardly_fills_its_cell_is_still_seen():
-    strength = land_strength()
-    assert strength[strength > 0].min() > 0.3
-    assert strength.max() == 1

@@ -2,12 +2,13 @@
 
 from plumbing.config import Commands, dispatch
 from train.sheet_config import AugmentationsConfig
-from viz.config import CoverageConfig, ReportConfig
+from viz.config import BaseMapConfig, CoverageConfig, ReportConfig
 
 COMMANDS: Commands = {
     "coverage": (CoverageConfig, "viz.maps.coverage:write_coverage"),
     "augmentations": (AugmentationsConfig, "train.sheet:main"),
     "report": (ReportConfig, "viz.report.page:write_report"),
+    "basemap": (BaseMapConfig, "viz.base_map.make:make_base_map"),
 }
 
 if __name__ == "__main__":

@@ -55,6 +55,31 @@ def check_page(out: Path) -> None:
 
 
 @dataclass(frozen=True)
+class BaseMapConfig:
+    """Compute the base map that ships with the project: coast, borders, names of countries and large cities."""
+
+    countries: Path
+    """Countries: ne_50m_admin_0_countries.zip of Natural Earth."""
+    tolerance_deg: float = 0.05
+    """Triangles smaller than the square of this are cut off coasts and borders, borders alike for both neighbours."""
+    least_population: int = 15_000
+    """Cities of fewer people are left out."""
+    apart_deg: float = 1.3
+    """Cities of up to 100,000 people that lie nearer than this to a larger one are left out; larger ones may lie nearer."""
+    out: Path = Path("viz/base_map/natural_earth_50m.bin")
+    """The base map."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if not 0 <= self.tolerance_deg <= 1:
+            raise ValueError(f"--tolerance-deg is from 0 to 1, got {self.tolerance_deg:g}: 0.05 is 6 km")
+        if not 0 <= self.apart_deg <= 90:
+            raise ValueError(f"--apart-deg is from 0 to 90, got {self.apart_deg:g}: 1.3 is 145 km")
+        if self.least_population < 1:
+            raise ValueError(f"--least-population must be 1 or more, got {self.least_population}")
+
+
+@dataclass(frozen=True)
 class ReportConfig:
     """Draw what a run is and how accurate it is, as one page that opens from disk."""
 

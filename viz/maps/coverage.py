@@ -13,7 +13,7 @@ from plumbing.files import write_text
 from viz.config import CoverageConfig
 from viz.maps.raster import as_rows, base64_text, varints
 from viz.maps.survey import bare_words, read_survey, survey_data, survey_legend, survey_words
-from viz.web.page import BARE_LAND, OCEAN, PLAIN, Page, map_page, swatches
+from viz.web.page import BARE_LAND, CELL_OPACITY, OCEAN, PLAIN, Page, map_page, seen_over, swatches
 
 log = logging.getLogger(__name__)
 
@@ -73,9 +73,7 @@ def coverage_html(
             "land": base64_text(np.packbits(as_rows(land)).tobytes()),
             "most": most,
             "ramp": RAMP,
-            "ocean": OCEAN,
-            "bare": BARE_LAND,
-            "opacity": [190, 0] if tiles else [255, 255],
+            "opacity": CELL_OPACITY,
             "fit": INHABITED if tiles else WORLD,
             "survey": None if survey is None else survey_data(survey),
         },
@@ -107,7 +105,8 @@ def _counted(number: int, what: str) -> str:
 
 def _legend(most: int, survey: pd.DataFrame | None) -> str:
     few = "photographs: 1" if most > 1 else "1 photograph"
-    ramp = f"linear-gradient(90deg, {', '.join(RAMP)})" if most > 1 else RAMP[0]
+    colours = [seen_over(colour) for colour in RAMP]
+    ramp = f"linear-gradient(90deg, {', '.join(colours)})" if most > 1 else colours[0]
     many = f"{most:,}, on a logarithmic scale" if most > 1 else "a cell"
     return (
         f'<div class="legend"><span>{few}<i class="ramp" style="background:{ramp}"></i>{many}</span>'

@@ -2,14 +2,13 @@
 
 import io
 import textwrap
-from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 import shapely
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_rgb, to_rgba
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.lines import Line2D
@@ -18,14 +17,14 @@ from matplotlib.path import Path as MarkedPath
 from numpy.typing import NDArray
 
 from infer.prediction import NOTICE, MetadataLocation, Prediction
+from viz.base_map.drawing import draw_ground, draw_names
+from viz.base_map.packing import CREDIT
 from viz.maps.cells import RANKS, CellLayer, cell_strength, outline_rings, rank_colour
 from viz.maps.geodesic import great_circle_deg, split_at_antimeridian, unwrap_boxes
-from viz.maps.raster import land_strength
 from viz.maps.regions import OUTLINE_COLOUR, outlines, region_rings, widest_first
 from viz.maps.scene import Scene, View
 from viz.maps.sets import set_line
 from viz.maps.wording import confidence_words, coordinate_words, metadata_words, prior_words, region_line
-from viz.web.page import BARE_LAND, OCEAN
 
 INK, SOFT, WARNING, WARNING_PAPER = "#14213d", "#5b6875", "#7a4a00", "#fff6e5"
 METADATA_COLOUR = "#00796b"
@@ -58,6 +57,7 @@ def prediction_png(prediction: Prediction) -> bytes:
     _near(figure.add_axes((0.63, low, NEAR_WIDTH, high)), scene)
     _write(figure, lines)
     figure.legend(handles=_legend(scene), loc="lower left", bbox_to_anchor=(0.025, 0.0), ncols=8, frameon=False)
+    figure.text(0.59, (FOOT_INCH - 0.06) / height, CREDIT, size=6.5, color=SOFT, ha="right", va="top")
     figure.text(0.97, 0.21 / height, NOTICE, size=11, weight="bold", color=INK, ha="right", va="center")
     content = io.BytesIO()
     FigureCanvasAgg(figure).print_png(content, metadata={"Software": None})
@@ -133,7 +133,6 @@ def _write(figure: Figure, lines: list[Line]) -> None:
 
 
 def _world(axes: Axes, scene: Scene) -> None:
-    _land(axes, turns=(0,))
     for turn in (-360, 0, 360):
         _cells(axes, scene, 0.0, turn)
         _regions(axes, scene, 0.0, turn)
@@ -144,10 +143,11 @@ def _world(axes: Axes, scene: Scene) -> None:
         _metadata_mark(axes, (location.latitude, location.longitude))
     _point_mark(axes, scene)
     axes.set(xlim=(-180, 180), ylim=(-90, 90), aspect="equal", xticks=[], yticks=[])
+    draw_ground(axes, turns=(0,))
+    draw_names(axes, turns=(0,))
 
 
 def _near(axes: Axes, scene: Scene) -> None:
-    _land(axes, turns=(-360, 0, 360))
     _cells(axes, scene, scene.lon_deg, 0)
     _regions(axes, scene, scene.lon_deg, 0)
     for location in scene.prediction.metadata:
@@ -158,6 +158,8 @@ def _near(axes: Axes, scene: Scene) -> None:
     _point_mark(axes, scene)
     south, west, north, east = _to_shape(scene.views(metadata=False)[-1], NEAR_SHAPE)
     axes.set(xlim=(west, east), ylim=(south, north))
+    draw_ground(axes, turns=(-360, 0, 360))
+    draw_names(axes, turns=(-360, 0, 360))
     axes.tick_params(labelsize=8, colors=SOFT, length=2)
     axes.xaxis.set_major_formatter(
         lambda lon, _: f"{_degrees(abs((lon + 180) % 360 - 180))} {'EW'[bool((lon + 180) % 360 < 180)]}"
@@ -181,13 +183,6 @@ def _to_shape(view: View, shape: float) -> View:
 
 def _degrees(value: float) -> str:
     return f"{value:.6g}°"
-
-
-def _land(axes: Axes, turns: Sequence[int]) -> None:
-    share = land_strength()[..., None]
-    picture: NDArray[np.float64] = (1 - share) * to_rgb(OCEAN) + share * to_rgb(BARE_LAND)
-    for turn in turns:
-        axes.imshow(picture, extent=(turn - 180, turn + 180, -90, 90), interpolation="nearest", aspect="auto", zorder=0)
 
 
 def _cells(axes: Axes, scene: Scene, lon_deg: float, turn: int) -> None:

@@ -3,10 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from geocells import grid
-from geocells.land import TABLE_LEVEL
 from infer.prediction import MetadataLocation, Prediction
 from infer.wording import class_words
 from viz.maps.cells import CellLayer, cell_strength, outline_rings, rank_colour
@@ -14,11 +10,10 @@ from viz.maps.explanation import drawn_similar
 from viz.maps.geodesic import great_circle_deg, unwrap_boxes
 from viz.maps.panel import panel_html
 from viz.maps.png import prediction_png
-from viz.maps.raster import base64_text, land_strength
 from viz.maps.regions import drawn_regions
 from viz.maps.scene import Scene
 from viz.maps.wording import coordinate_words, distance_words, percent, place_words, source_words
-from viz.web.page import BARE_LAND, MERCATOR, OCEAN, PLAIN, Page, map_page
+from viz.web.page import MERCATOR, PLAIN, Page, map_page
 
 __all__ = ["prediction_html", "prediction_png"]
 
@@ -45,7 +40,7 @@ def prediction_html(prediction: Prediction, tiles: str | None = None) -> str:
     south, _, north, _ = scene.views()[-1]
     page = Page(
         title=f"{prediction.input}: {prediction.headline}",
-        data=_data(scene, land=not tiles),
+        data=_data(scene),
         script="prediction.js",
         start="startPrediction",
         above=panel_html(scene),
@@ -54,13 +49,9 @@ def prediction_html(prediction: Prediction, tiles: str | None = None) -> str:
     return map_page(page, PLAIN if max(-south, north) > MERCATOR_VIEW_DEG else MERCATOR, tiles, scale=True)
 
 
-def _data(scene: Scene, land: bool) -> dict[str, Any]:
+def _data(scene: Scene) -> dict[str, Any]:
     prediction, views = scene.prediction, scene.views()
     return {
-        "ocean": OCEAN,
-        "bare": BARE_LAND,
-        "land_side": grid.side(TABLE_LEVEL),
-        "land": _land() if land else None,
         "middle": scene.lon_deg,
         "layers": [_layer(layer, view, scene.lon_deg) for layer, view in zip(scene.layers, views, strict=False)],
         "regions": drawn_regions(prediction, scene.lon_deg),
@@ -88,10 +79,6 @@ def _location(location: MetadataLocation, scene: Scene) -> dict[str, Any]:
     line, distance = great_circle_deg(point, at).round(5), distance_words(location.distance_km)
     # The line goes on beyond ±180 as the map does, so it and its end need no cut.
     return {"at": line[-1].tolist(), "line": line.tolist(), "distance": distance, "lines": [*words, distance]}
-
-
-def _land() -> str:
-    return base64_text(np.round(255 * land_strength()).astype(np.uint8).tobytes())
 
 
 def _corners(bounds: Sequence[float]) -> list[list[float]]:

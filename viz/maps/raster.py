@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocells import grid
-from geocells.land import land_table
 
 
 def as_rows(by_cell: NDArray) -> NDArray:
@@ -14,15 +13,6 @@ def as_rows(by_cell: NDArray) -> NDArray:
     side = round(len(by_cell) ** 0.5)
     row, col = np.divmod(np.arange(len(by_cell)), side)
     return by_cell[grid.from_row_col(row, col)].reshape(side, side)
-
-
-def land_strength() -> NDArray[np.float64]:
-    """Return (256, 256) how much each cell of level 8 is painted as land, from 0 to 1, as a picture.
-
-    More than its share, or islands that fill a hundredth of their cell would be lost in the sea.
-    """
-    share = as_rows(land_table().share)
-    return np.where(share > 0, 0.35 + 0.65 * np.sqrt(share), 0)
 
 
 def varints(values: NDArray[np.int64]) -> bytes:

@@ -12,7 +12,7 @@ from dataset.manifest import SURVEY
 from geocells import grid
 from geocells.land import land_mask
 from viz.maps.raster import as_rows, base64_text, varints
-from viz.web.page import swatches
+from viz.web.page import seen_over, swatches
 
 LAYERS = (
     ("open", "#efd27a", "pictures exist, not fetched yet"),
@@ -90,7 +90,7 @@ def survey_words(survey: pd.DataFrame) -> str:
 def survey_legend(survey: pd.DataFrame) -> str:
     """Return the entries of the legend, as HTML."""
     shown = LAYERS if lists_all(survey) else LAYERS[:-1]
-    return swatches([(colour, words) for _, colour, words in shown])
+    return swatches([(seen_over(colour), words) for _, colour, words in shown])
 
 
 def bare_words(survey: pd.DataFrame | None) -> str:

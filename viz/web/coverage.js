@@ -34,7 +34,7 @@ function shade(count) {
   return mix(ramp[step], ramp[step + 1], along - step);
 }
 
-// Ocean where nothing exists stays ocean.
+// Ocean where nothing exists stays ocean, and land where nothing is known the land of the base map.
 function surveyColour(index) {
   if (!survey || (survey.state[index] === data.survey.empty && !isLand(index))) return "";
   return data.survey.colours[survey.state[index]];
@@ -44,8 +44,7 @@ function colours() {
   const painted = new Uint8ClampedArray(4 * side * side);
   counts.forEach((count, index) => {
     const known = surveyColour(index);
-    const bare = known || (isLand(index) ? data.bare : data.ocean);
-    painted.set([...(count ? shade(count) : rgb(bare)), data.opacity[count || known ? 0 : 1]], 4 * index);
+    if (count || known) painted.set([...(count ? shade(count) : rgb(known)), data.opacity], 4 * index);
   });
   return painted;
 }

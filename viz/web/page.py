@@ -16,13 +16,22 @@ from folium.template import Template
 from xstatic.pkg import leaflet
 
 from plumbing.addresses import check_tiles
+from viz.base_map.packing import CREDIT, STEP_DEG, shipped_bytes
+from viz.maps.raster import base64_text
 
 OCEAN, BARE_LAND = "#a9cfe6", "#d3d2ce"
+COAST, BORDER = "#6f8fa3", "#7d766e"
+"""Lines of the base map."""
+
+CELL_OPACITY = 200
+"""Of cells that are painted on a grid, of 255: coast and borders are seen through them."""
 
 PLAIN, MERCATOR = "EPSG4326", "EPSG3857"
 """Projections: plain degrees, which show the poles and all cells alike, and Web Mercator, which tiles need."""
 
 WEB = Path(__file__).parent
+SCRIPTS = ("canvas.js", "base_map.js", "cells.js")
+"""What the scripts of all maps use."""
 
 
 class _Verbatim(Element):
@@ -41,7 +50,7 @@ class Page:
     Attributes:
         title: as text.
         data: what the scripts find in `data`; plain values.
-        script: file of `viz/web/`, run after `cells.js`.
+        script: file of `viz/web/`, run after `SCRIPTS`.
         start: function of that script that takes the map.
         above: HTML before the map, escaped by the caller.
         below: HTML after it, likewise.
@@ -58,7 +67,7 @@ class Page:
 
 
 def map_page(page: Page, crs: str = PLAIN, tiles: str | None = None, scale: bool = False) -> str:
-    """Return a page with one map as HTML; same input, same bytes.
+    """Return a page with one map as HTML, over the base map or over tiles; same input, same bytes.
 
     Args:
         page: what is on it.
@@ -75,7 +84,6 @@ def map_page(page: Page, crs: str = PLAIN, tiles: str | None = None, scale: bool
         control_scale=scale,
         prefer_canvas=True,
         zoom_snap=0.25,
-        attribution_control=bool(tiles),
         max_bounds_viscosity=0.8,
     )
     # What folium would load from other machines.
@@ -90,7 +98,8 @@ def map_page(page: Page, crs: str = PLAIN, tiles: str | None = None, scale: bool
     figure.header.add_child(_Verbatim(_head(tiles)), name="head")
     figure.html.add_child(_Verbatim(page.above), name="above")
     world.render()
-    figure.html.add_child(_Verbatim(f"{page.below}{_data(page.data)}"), name="below")
+    data = {**page.data, "base_map": None if tiles else base_map_data()}
+    figure.html.add_child(_Verbatim(f"{page.below}{_data(data)}"), name="below")
     figure.script.add_child(_Verbatim(_program(page, world.get_name())), name="program")
     html = figure.render().replace("<html>", '<html lang="en">', 1)
     return re.sub(r"[ \t]+$", "", html.replace("<body>", f'<body class="{page.body_class}">', 1), flags=re.MULTILINE)
@@ -144,7 +153,22 @@ def _data(values: Mapping[str, Any]) -> str:
 
 
 def _program(page: Page, map_name: str) -> str:
-    return f"{_web('cells.js')}\n{_web(page.script)}\n{page.start}({map_name});"
+    scripts = "\n".join(map(_web, (*SCRIPTS, page.script)))
+    return f"{scripts}\naddBaseMap({map_name});\n{page.start}({map_name});"
+
+
+@cache
+def base_map_data() -> dict[str, Any]:
+    """Return the base map as `base_map.js` takes it."""
+    colours = {"ocean": OCEAN, "land": BARE_LAND, "coast": COAST, "border": BORDER}
+    return {"packed": base64_text(shipped_bytes()), "step": STEP_DEG, "colours": colours, "credit": CREDIT}
+
+
+def seen_over(colour: str, ground: str = BARE_LAND) -> str:
+    """Return the colour that a painted cell has over land or sea, as its legend shows it."""
+    over, under = ([int(text[at : at + 2], 16) for at in (1, 3, 5)] for text in (colour, ground))
+    share = CELL_OPACITY / 255
+    return "#" + "".join(f"{round(share * o + (1 - share) * u):02x}" for o, u in zip(over, under, strict=True))
 
 
 def swatches(items: Sequence[tuple[str, str]]) -> str:

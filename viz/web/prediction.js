@@ -1,10 +1,3 @@
-function landColours() {
-  const painted = new Uint8ClampedArray(4 * data.land_side ** 2);
-  const sea = rgb(data.ocean), bare = rgb(data.bare);
-  bytes(data.land).forEach((strength, index) => painted.set([...mix(sea, bare, strength / 255), 255], 4 * index));
-  return painted;
-}
-
 function boxes(layer) {
   // Drawn from the last rank to the first: where cells share an edge, the better one's colour shows.
   return L.layerGroup(
@@ -38,7 +31,6 @@ function startLevels(map) {
 }
 
 function startPrediction(map) {
-  if (data.land) new CellGrid(data.land_side, landColours()).addTo(map);
   map.setMaxBounds([[-90, data.middle - 200], [90, data.middle + 200]]);
   startLevels(map);
   for (const region of data.regions) {

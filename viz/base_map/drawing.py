@@ -1,0 +1,104 @@
+"""The base map in pictures, as matplotlib draws it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.path import Path as MarkedPath
+from matplotlib.patheffects import withStroke
+from matplotlib.transforms import Bbox
+from numpy.typing import NDArray
+
+from viz.base_map.packing import BaseMap, base_map
+from viz.web.page import BARE_LAND, BORDER, COAST, OCEAN
+
+COUNTRY_INK, CITY_INK = "#2b3440", "#46525f"
+SEAM_DEG, POLE_DEG = 179.99, -89.9
+"""Land is cut here; nothing ends."""
+
+
+def draw_ground(axes: Axes, turns: Sequence[int]) -> None:
+    """Draw sea, land, coast and borders under all else, each by some turns of 360 degrees; the limits of the axes must be set."""
+    axes.set_facecolor(OCEAN)
+    for turn in turns:
+        rings, borders = _seen(axes, base_map().coast, turn), _seen(axes, base_map().borders, turn)
+        if not rings:
+            continue
+        # The same colour around it, or sea would show through the cut at the antimeridian.
+        land = PathCollection([_filled(rings)], facecolors=BARE_LAND, edgecolors=BARE_LAND, linewidths=0.4, zorder=0)
+        axes.add_collection(land, autolim=False)
+        coast = [part for ring in rings for part in _without_cuts(ring)]
+        axes.add_collection(LineCollection(coast, colors=COAST, linewidths=0.5, zorder=1), autolim=False)
+        axes.add_collection(LineCollection(borders, colors=BORDER, linewidths=0.6, zorder=1), autolim=False)
+
+
+def _seen(axes: Axes, lines: Sequence[NDArray[np.float64]], turn: int) -> list[NDArray[np.float64]]:
+    """Return longitudes and latitudes of the lines that may lie within the axes."""
+    (west, east), (south, north) = axes.get_xlim(), axes.get_ylim()
+    boxes = [(*line.min(axis=0), *line.max(axis=0)) for line in lines]
+    low_lat, low_lon, high_lat, high_lon = np.array(boxes).T
+    seen = (low_lat < north) & (high_lat > south) & (low_lon + turn < east) & (high_lon + turn > west)
+    return [lines[k][:, ::-1] + [turn, 0] for k in np.flatnonzero(seen).tolist()]
+
+
+def _filled(rings: Sequence[NDArray[np.float64]]) -> MarkedPath:
+    """Return rings as one path, in which holes stay holes: they run the other way around than what they lie in."""
+    codes = [
+        np.r_[MarkedPath.MOVETO, np.full(len(ring) - 1, MarkedPath.LINETO), MarkedPath.CLOSEPOLY] for ring in rings
+    ]
+    return MarkedPath(np.vstack([np.vstack([ring, ring[:1]]) for ring in rings]), np.concatenate(codes))
+
+
+def _without_cuts(ring: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Return a coast, longitude first, without its edges along the antimeridian and the pole."""
+    closed = np.vstack([ring, ring[:1]])
+    seam, pole = np.abs((closed[:, 0] + 180) % 360 - 180) > SEAM_DEG, closed[:, 1] < POLE_DEG
+    cut = np.flatnonzero((seam[1:] & seam[:-1]) | (pole[1:] & pole[:-1])) + 1
+    return [part for part in np.split(closed, cut) if len(part) > 1]
+
+
+def draw_names(axes: Axes, turns: Sequence[int], countries_pt: float = 6.5, cities_pt: float = 5.5) -> None:
+    """Write names over cells and under marks, the more important first; one that would touch another is left out.
+
+    The limits of the axes must be set: they say which names are of the scale and have room.
+    """
+    world, frame = base_map(), axes.get_window_extent()
+    west, east = axes.get_xlim()
+    taken: list[Bbox] = []
+    for k in np.flatnonzero(world.from_scale <= frame.width / (east - west)).tolist():
+        for turn in turns:
+            _name(axes, world, k, turn, (countries_pt, cities_pt), taken)
+
+
+def _name(axes: Axes, world: BaseMap, k: int, turn: int, sizes_pt: tuple[float, float], taken: list[Bbox]) -> None:
+    (lat, lon), city = world.points_deg[k], k - len(world.countries)
+    (west, east), (south, north) = axes.get_xlim(), axes.get_ylim()
+    if not (west < lon + turn < east and south < lat < north):
+        return
+    text = world.countries[k] if city < 0 else world.cities[city]
+    named = axes.annotate(
+        text,
+        (lon + turn, lat),
+        xytext=(0, 0) if city < 0 else (3, 0),
+        textcoords="offset points",
+        ha="center" if city < 0 else "left",
+        va="center",
+        size=sizes_pt[city >= 0],
+        weight="bold" if city < 0 else "normal",
+        color=COUNTRY_INK if city < 0 else CITY_INK,
+        path_effects=[withStroke(linewidth=1.5, foreground="#ffffffcc")],
+        parse_math=False,
+        zorder=2.7,
+    )
+    box = named.get_window_extent().padded(2)
+    frame = axes.get_window_extent()
+    inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
+    if not inside or any(box.overlaps(other) for other in taken):
+        named.remove()
+        return
+    taken.append(box)
+    if city >= 0:
+        axes.plot(
+            lon + turn, lat, "o", color=CITY_INK, markeredgecolor="white", markeredgewidth=0.5, markersize=3, zorder=2.7
+        )

