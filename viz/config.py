@@ -64,7 +64,7 @@ class BaseMapConfig:
     """Triangles smaller than the square of this are cut off coasts and borders, borders alike for both neighbours."""
     least_population: int = 15_000
     """Cities of fewer people are left out."""
-    apart_deg: float = 1.3
+    apart_deg: float = 1.4
     """Cities of up to 100,000 people that lie nearer than this to a larger one are left out; larger ones may lie nearer."""
     out: Path = Path("viz/base_map/natural_earth_50m.bin")
     """The base map."""
@@ -74,7 +74,7 @@ class BaseMapConfig:
         if not 0 <= self.tolerance_deg <= 1:
             raise ValueError(f"--tolerance-deg is from 0 to 1, got {self.tolerance_deg:g}: 0.05 is 6 km")
         if not 0 <= self.apart_deg <= 90:
-            raise ValueError(f"--apart-deg is from 0 to 90, got {self.apart_deg:g}: 1.3 is 145 km")
+            raise ValueError(f"--apart-deg is from 0 to 90, got {self.apart_deg:g}: 1.4 is 156 km")
         if self.least_population < 1:
             raise ValueError(f"--least-population must be 1 or more, got {self.least_population}")
 

@@ -49,6 +49,7 @@ function worldLine(lat, lng) {
   return { lat, lng, north: Math.max(...lat), south: Math.min(...lat), west: Math.min(...lng), east: Math.max(...lng) };
 }
 
+const LEAST = 0.7; // Pixels: shorter steps of long lines are left out.
 const SEAM = 179.99, POLE = -89.9; // Land is cut here; nothing ends.
 
 const Ground = ViewCanvas.extend({
@@ -87,22 +88,26 @@ const Ground = ViewCanvas.extend({
 
   // How degrees become pixels, and which degrees are seen.
   _view(size) {
-    const left = this._at(0, -180).x, scale = (this._at(0, 180).x - left) / 360, origin = this._map.getPixelOrigin();
-    const { crs } = this._map.options, zoom = this._map.getZoom(), shift = origin.y + this._bounds.min.y;
+    const left = this._at(0, -180).x, scale = (this._at(0, 180).x - left) / 360;
+    const { crs } = this._map.options, shift = this._map.getPixelOrigin().y + this._bounds.min.y;
+    const enlarged = crs.scale(this._map.getZoom()) / crs.scale(0);
     const edge = (y) => this._map.layerPointToLatLng([0, y + this._bounds.min.y]).lat;
     return {
       x: (lng) => left + (lng + 180) * scale,
-      y: (lat) => crs.latLngToPoint({ lat, lng: 0 }, zoom).y - shift,
-      west: -left / scale - 180, east: (size.x - left) / scale - 180, north: edge(0), south: edge(size.y), least: 0.4 / scale,
+      flat: (lat) => crs.latLngToPoint({ lat, lng: 0 }, 0).y,
+      y: (flat) => flat * enlarged - shift,
+      west: -left / scale - 180, east: (size.x - left) / scale - 180, north: edge(0), south: edge(size.y), least: LEAST / scale,
     };
   },
 
+  // Filling closes rings by itself: so many calls of closePath would take half a second.
   // A line is drawn by each whole turn at which it is seen. Land goes on a little beyond the antimeridian, or a seam would show;
   // holes run the other way around than what they lie in, so that land upon land stays land.
   _trace(context, view, lines, filled) {
     for (const line of lines) {
       if (line.south > view.north || line.north < view.south) continue;
-      const y = Float64Array.from(line.lat, view.y);
+      line.flat ??= Float64Array.from(line.lat, view.flat);
+      const y = line.flat.map(view.y);
       for (let turn = Math.ceil((view.west - line.east) / 360); turn <= (view.east - line.west) / 360; turn++)
         this._line(context, view, line, y, 360 * turn, filled);
     }
@@ -117,14 +122,13 @@ const Ground = ViewCanvas.extend({
       const i = k % lng.length;
       // Steps that nobody sees are left out of long lines.
       const tiny = last >= 0 && k < count - 1 && lng.length > 12 && !cut(last, i)
-        && Math.abs(lng[i] - lng[last]) < view.least && Math.abs(y[i] - y[last]) < 0.4;
+        && Math.abs(lng[i] - lng[last]) < view.least && Math.abs(y[i] - y[last]) < LEAST;
       if (tiny) continue;
       const x = view.x(beyond(lng[i]) + turn);
       if (last < 0 || cut(last, i)) context.moveTo(x, y[i]);
       else context.lineTo(x, y[i]);
       last = i;
     }
-    if (filled) context.closePath();
   },
 });
 
