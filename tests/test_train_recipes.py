@@ -123,6 +123,8 @@ PUBLISHED = {
     "country": "Lost & Found",
     "region_smooth": "Lost & Found",
     "coordinates": "Geolocation and Region Classification",
+    "experts": "GeoMind",
+    "region_embedding": "Geolocation and Region Classification",
     "multiscale": "Geolocalization AI",
 }
 """Which publication a recipe is of."""
