@@ -129,17 +129,8 @@ METHODS: dict[str, Method] = {
     ),
 }
 """The rows, by name; those of `ABLATIONS` say which part of the default does what."""
-PUBLISHED = (
-    "geoguessr2",
-    "country + region_smooth",
-    "director + experts",
-    "director + experts, heads",
-    "region_embedding",
-    "region_embedding, heads",
-    "coordinates",
-    "multiscale",
-)
-"""Those that were published, and what this project makes of two of them: heads on the features of one trunk."""
+REFINERS = ("director + experts", "director + experts, heads", "region_embedding", "region_embedding, heads")
+"""Those that answer inside the region that they take first: as published, and with heads on the features of one trunk."""
 
 ABLATIONS: dict[str, Method] = {
     "joint, on levels": Method(NESTED, (joint("--loss-on", "levels"),)),
@@ -163,19 +154,19 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--set", choices=("methods", "published", "ablations"), default="methods")
+    parser.add_argument("--set", choices=("methods", "refiners", "ablations"), default="methods")
     parser.add_argument("--only", nargs="*", help="names of methods; nothing is published then")
     given = parser.parse_args()
-    published = {name: METHODS[name] for name in (DEFAULT, *PUBLISHED)}
+    refiners = {name: METHODS[name] for name in (DEFAULT, *REFINERS)}
     ablations = {DEFAULT: METHODS[DEFAULT], **ABLATIONS}
-    methods = {"methods": METHODS, "published": published, "ablations": ablations}[given.set]
+    methods = {"methods": METHODS, "refiners": refiners, "ablations": ablations}[given.set]
     methods = {name: method for name, method in methods.items() if not given.only or name in given.only}
     make_data(given)
     jobs = [(name, seed) for seed in range(given.seeds) for name in methods]
     with ThreadPoolExecutor(given.jobs) as pool:
         list(pool.map(lambda job: train(given, *job, methods[job[0]]), jobs))
     rows = list(table(given, methods))
-    name = {"published": "methods_published"}.get(given.set, given.set)
+    name = "methods_refiners" if given.set == "refiners" else given.set
     write_results(name if not given.only else "methods_partial", rows, OF_GROUPS)
 
 
