@@ -18,7 +18,7 @@ from geocells.sphere import distance_km
 from tests.browser import evaluate_on_base_map, needs_chromium, screenshot, share_near
 from tests.test_viz_web_page import assert_refers_to_no_network
 from viz.base_map.drawing import draw_ground, draw_names
-from viz.base_map.make import coast_and_borders, make_base_map, name_place
+from viz.base_map.make import again, coast_and_borders, make_base_map, name_place
 from viz.base_map.packing import STEP_DEG, BaseMap, base_map, pack, shipped_bytes, unpack
 from viz.config import BaseMapConfig
 from viz.web.page import BARE_LAND, MERCATOR, OCEAN, PLAIN, WEB, Page, base_map_data, map_page
@@ -138,15 +138,31 @@ def test_an_islet_smaller_than_the_grid_is_still_land():
     assert borders == []
 
 
-def test_every_country_is_named_once_and_its_name_stands_on_it():
-    named = dict(zip(base_map().countries, base_map().points_deg.tolist(), strict=False))
-    assert set(named) == {country_name(code) for code in country_outlines()}
-    off = [
-        code
-        for code, outline in country_outlines().items()
-        if shapely.distance(outline, shapely.Point(named[country_name(code)][::-1])) > STEP_DEG
-    ]
-    assert off == []
+def test_every_country_is_named_and_each_name_stands_on_its_country():
+    outline = {country_name(code): area for code, area in country_outlines().items()}
+    world = base_map()
+    assert sorted(world.countries[:250]) == sorted(outline)
+    places = shapely.points(world.points_deg[: len(world.countries), ::-1])
+    away = shapely.distance([outline[name] for name in world.countries], places)
+    assert [name for name, far in zip(world.countries, away, strict=True) if far > STEP_DEG] == []
+
+
+def test_a_large_country_is_named_again_only_from_near():
+    world = base_map()
+    russia = [k for k, name in enumerate(world.countries) if name == "Russia"]
+    assert world.from_scale[russia[0]] == 1
+    assert 5 < len(russia) < 100
+    assert (world.from_scale[russia[1:]] >= 9.5).all()
+    assert world.countries.count("Luxembourg") == 1
+
+
+def test_a_box_that_a_country_fills_by_half_has_its_name_and_others_have_not():
+    areas = np.array([shapely.box(0, 0, 36, 12), shapely.box(0, -12, 20, 0)], dtype=object)
+    # Boxes begin at 180 west: here they reach from 12 west to 12 east and to 36 east.
+    assert again(areas, [(6.0, 30.0), (-6.0, 8.0)], 24, 12) == []
+    ((country, (lat, lon)),) = again(areas, [(6.0, 5.0), (-6.0, 8.0)], 24, 12)
+    assert country == 0
+    assert (lat, lon) == pytest.approx((6, 24), abs=0.1)
 
 
 def test_a_name_stands_in_the_widest_room_and_not_in_a_narrow_tail():
@@ -244,7 +260,7 @@ def test_the_script_of_pages_reads_what_the_reader_of_files_reads(tmp_path):
     world = base_map()
     assert [text for text, _, _ in named] == [*world.countries, *world.cities]
     assert np.allclose([lat for _, lat, _ in named], world.points_deg[:, 0])
-    assert sum(country for _, _, country in named) == 250
+    assert sum(country for _, _, country in named) == len(world.countries)
 
 
 @needs_chromium

@@ -3,6 +3,7 @@
 import gzip
 import json
 import logging
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -30,6 +31,9 @@ ROOM = 1.6
 """A name may be so much longer than the root of its country's area."""
 MOST_SCALE = 40.0
 """Pixels a degree at which even the smallest country has its name."""
+AGAIN = ((9.5, 36.0, 18.0), (38.0, 10.0, 6.0))
+"""From how many pixels a degree a country is named again, in boxes of which width and height: one name of a large country is
+soon out of sight."""
 CITY_ROOM = 0.35
 """Of the radius of the room that a country has for its name: so far above or below a city it stands."""
 SPACED_AS, LEAST_APART_DEG = 1e5, 0.3
@@ -59,7 +63,7 @@ def make_base_map(config: BaseMapConfig) -> int:
     packed = pack(world)
     with atomic_path(config.out) as partial:
         partial.write_bytes(packed)
-    what = f"{len(world.coast):,} coasts, {len(borders):,} borders, {len(names)} countries, {len(cities):,} cities"
+    what = f"{len(world.coast):,} coasts, {len(borders):,} borders, {len(names)} names of countries, {len(cities):,} cities"
     log.info("%s: %s, %d bytes", config.out, what, len(packed))
     return 0
 
@@ -110,15 +114,39 @@ def _islets(countries: NDArray[np.object_]) -> list[NDArray[np.float64]]:
 
 
 def _countries(cities_deg: NDArray[np.float64]) -> tuple[list[str], NDArray[np.float64], NDArray[np.float64]]:
-    """Return names, (N, 2) places of the names and scales of all countries, the largest first."""
+    """Return names, (N, 2) places of the names and scales: all countries, the largest first, then large ones from nearer."""
     outlines = country_outlines()
     areas = np.array(list(outlines.values()), dtype=object)
     size = area_km2(areas)
     order = np.argsort(-size, kind="stable")
-    names = [country_name(list(outlines)[k]) for k in order.tolist()]
+    areas, names = areas[order], [country_name(list(outlines)[k]) for k in order.tolist()]
     width_deg = np.sqrt(size[order]) / KM_A_DEGREE
-    scale = np.array([len(name) for name in names]) * LETTER_PX / (ROOM * width_deg)
-    return names, np.array([name_place(areas[k], cities_deg) for k in order.tolist()]), np.minimum(scale, MOST_SCALE)
+    scale = np.minimum(np.array([len(name) for name in names]) * LETTER_PX / (ROOM * width_deg), MOST_SCALE)
+    places = [name_place(area, cities_deg) for area in areas]
+    for from_scale, width, height in AGAIN:
+        for k, place in again(areas, places, width, height):
+            names, places, scale = [*names, names[k]], [*places, place], np.r_[scale, from_scale]
+    return names, np.array(places), scale
+
+
+def again(
+    areas: NDArray[np.object_], places: Sequence[tuple[float, float]], width: float, height: float
+) -> list[tuple[int, tuple[float, float]]]:
+    """Return where areas are named once more: in each box of a size that one of them fills by half and that has no name of it.
+
+    Args:
+        areas: of countries.
+        places: latitude and longitude of the names that there are, the first of them in the order of the areas.
+        width: of the boxes, in degrees.
+        height: likewise.
+    """
+    west, south = np.meshgrid(np.arange(-180, 180, width), np.arange(-60, 84, height))
+    boxes = shapely.box(west, south, west + width, south + height).ravel()
+    named = shapely.points(np.array(places)[: len(areas), ::-1])
+    box, area = shapely.STRtree(areas).query(boxes, predicate="intersects")
+    common = shapely.intersection(boxes[box], areas[area])
+    half = (shapely.area(common) > width * height / 2) & ~shapely.contains(boxes[box], named[area])
+    return [(int(area[k]), name_place(common[k], np.empty((0, 2)))) for k in np.flatnonzero(half).tolist()]
 
 
 def name_place(area: shapely.Geometry, cities_deg: NDArray[np.float64]) -> tuple[float, float]:

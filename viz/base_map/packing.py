@@ -28,7 +28,7 @@ class BaseMap:
         coast: closed rings of (N, 2) latitude and longitude, the last vertex not repeated. Holes run the
             other way around than what they lie in. They lie within ±180 and are cut at the antimeridian.
         borders: lines between two countries, each once.
-        countries: names, the largest country first.
+        countries: names, the largest country first, then large ones again that are named at several places.
         cities: names, the largest city first.
         points_deg: (countries + cities, 2) where a name stands: the middle of a country, the place of a city.
         from_scale: (countries + cities,) least pixels a degree of longitude at the equator at which a name is shown.
