@@ -212,7 +212,8 @@ def test_calibration_takes_no_more_photographs_than_memory_holds(own, tiny, monk
     config = CalibrateConfig(tiny, own, split="train", workers=0, device="cpu")
     read = train.calibrate._read_split(model, tiny, config, 20_000)
     assert len(read.latlon_deg) == 7
-    assert "7 of 36 photographs are taken: the logits of 2,810 classes for more do not fit into memory" in caplog.text
+    said = "7 of 36 photographs are taken: the network output of more, 11,240 bytes each, does not fit into memory"
+    assert said in caplog.text
 
 
 def test_it_predicts_and_the_licence_is_shown_with_every_answer(own, tiny, tmp_path, capsys):

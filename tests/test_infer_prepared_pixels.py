@@ -36,8 +36,8 @@ DECODED = "a picture was decoded"
 
 @pytest.fixture
 def data(tiny, tmp_path):
-    """A copy of the tiny dataset whose files are older than its manifest, as datasets are made."""
-    copy = shutil.copytree(tiny, tmp_path / "data")
+    """A copy of the tiny dataset whose files are older than its manifest, as datasets are made, without what others computed."""
+    copy = shutil.copytree(tiny, tmp_path / "data", ignore=shutil.ignore_patterns("features", "prepared"))
     later = (copy / "manifest.parquet").stat().st_mtime + 100
     os.utime(copy / "manifest.parquet", (later, later))
     return copy
