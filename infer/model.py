@@ -25,7 +25,7 @@ from infer.network.refiner import HYBRID, Refiner, RefinerSpec, load_refiner
 from infer.network.sphere import latlon_deg_of
 from infer.network.transform import InputTransform
 from infer.network.weights import load_network
-from infer.run_files import OWN_TRUNKS, REGRESS, model_hash, network_files, refiner_files
+from infer.run_files import OWN_REFINER, REGRESS, model_hash, network_files, refiner_files
 from label_maps.files import hierarchy_hash, read_hierarchy
 from label_maps.run_folder import read_run
 from plumbing.files import read_json
@@ -130,16 +130,22 @@ class Model:
     @property
     def point_methods(self) -> tuple[str, ...]:
         """Return the ways to choose a point that this run has."""
-        refiner = None if self.refiner is None else self.refiner[0]
-        refined = refiner is not None and not isinstance(refiner, OwnTrunks)
-        own = {REGRESSED: self.coordinates is not None, REFINED: refined, EXPERT: refiner is not None}
+        refines = self.refiner is not None
+        # Each further cell of own trunks would cost another pass of one.
+        weighs = refines and self._own_trunks is None
+        own = {REGRESSED: self.coordinates is not None, REFINED: weighs, EXPERT: refines}
         return POINTS + tuple(name for name, there in own.items() if there)
+
+    @property
+    def _own_trunks(self) -> OwnTrunks | None:
+        """Return the refiner where it has trunks of its own."""
+        refiner = None if self.refiner is None else self.refiner[0]
+        return refiner if isinstance(refiner, OwnTrunks) else None
 
     @property
     def kept_bytes(self) -> int:
         """Return how much memory the network output of a photograph takes, about."""
-        refiner = None if self.refiner is None else self.refiner[0]
-        pictures = isinstance(refiner, OwnTrunks) and refiner.kind == "experts"
+        pictures = self._own_trunks is not None and self._own_trunks.kind == "experts"
         return 4 * sum(self.hierarchy.sizes()) + (3 * self.transform.size**2 if pictures else 0)
 
     @property
@@ -164,8 +170,7 @@ class Model:
             logits = point_logits(regressed, self.centers)
         else:
             logits = [outputs[level].float() for level in self.hierarchy.level_names]
-        refiner = None if self.refiner is None else self.refiner[0]
-        refining = refiner.given(pixels, self.precision) if isinstance(refiner, OwnTrunks) else None
+        refining = None if self._own_trunks is None else self._own_trunks.given(pixels, self.precision)
         return NetworkOutput(logits, regressed, features.float(), refining)
 
     def logits(self, pixels: Tensor) -> list[Tensor]:
@@ -278,7 +283,7 @@ def load_model(run: Path, device: torch.device, read_calibration: bool = True, p
     transform = transforms.pop()
     refiner = (
         load_own_trunks(run, hierarchy, transform, device)
-        if (run / OWN_TRUNKS / "refiner.json").is_file()
+        if (run / OWN_REFINER).is_file()
         else load_refiner(run, hierarchy, files[-1], device)
     )
     digest = model_hash(record, [*files, *refiner_files(run)])

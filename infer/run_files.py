@@ -12,7 +12,9 @@ JOINT = "joint.safetensors"
 REGRESS = "regress.safetensors"
 REFINE = "refine.safetensors"
 OWN_TRUNKS = Path("refine")
-"""Folder of refiners that have trunks of their own."""
+"""Folder of a refiner that has trunks of its own."""
+OWN_REFINER = OWN_TRUNKS / "refiner.json"
+"""What such a refiner is; written last, so that a run has all of its networks or none."""
 
 
 def model_hash(record: Mapping[str, Any], files: Sequence[Path]) -> str:
@@ -22,8 +24,8 @@ def model_hash(record: Mapping[str, Any], files: Sequence[Path]) -> str:
 
 def refiner_files(run: Path) -> list[Path]:
     """Return the files of a run's refiner: the head on its network's features, or networks of their own; [] without one."""
-    if (run / OWN_TRUNKS / "refiner.json").is_file():
-        return [run / OWN_TRUNKS / "refiner.json", *sorted((run / OWN_TRUNKS).glob("*.safetensors"))]
+    if (run / OWN_REFINER).is_file():
+        return [run / OWN_REFINER, *sorted((run / OWN_TRUNKS).glob("*.safetensors"))]
     return [run / REFINE] if (run / REFINE).is_file() else []
 
 

@@ -11,7 +11,7 @@ import torch
 from dataset.images import Pictures
 from dataset.manifest import coordinates, read_manifest
 from geocells.sphere import distance_km
-from infer.config import EvaluateConfig, InferConfig
+from infer.config import EvaluateConfig
 from infer.evaluate.run import main as evaluate
 from infer.images import network_outputs, photo_batches
 from infer.model import load_model
@@ -19,12 +19,11 @@ from infer.network.coordinate_head import CoordinateSpec
 from infer.network.refiner import widened_boxes
 from infer.network.sphere import latlon_deg_of
 from infer.network.weights import load_network
-from infer.predict import main as infer
 from infer.run_files import REFINE
 from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
 from label_maps.files import read_hierarchy
-from tests.tiny import joint_config
+from tests.tiny import assert_answers_alike_alone_and_in_bulk, joint_config
 from train.calibrate import main as calibrate
 from train.config import CalibrateConfig, LevelConfig
 from train.own_trunks import _box
@@ -152,13 +151,7 @@ def test_a_run_with_own_trunks_is_calibrated_measured_and_asked_like_any_other(t
     assert report["point"] == "expert"
     assert "in the true cell" in capsys.readouterr().out
     assert report["answers"]["in the true cell"] != report["answers"]["model"], "the director errs on this planet"
-    answering = {"run": run, "point": "expert", "workers": 0, "device": "cpu"}
-    infer(InferConfig(photos=(tiny,), out=tmp_path / "one", maps=False, **answering))
-    infer(InferConfig(photos=(tiny,), out=tmp_path / "many", bulk=True, **answering))
-    records = json.loads((tmp_path / "one" / "predictions.json").read_text())
-    table = pd.read_parquet(tmp_path / "many")
-    assert {record["point_method"] for record in records} == {"expert"}
-    assert [record["latitude"] for record in records] == pytest.approx(list(table["latitude"]), abs=1e-4)
+    assert_answers_alike_alone_and_in_bulk(tiny, run, tmp_path, "expert")
 
 
 def test_of_several_photographs_of_one_place_an_expert_answers_each_and_the_mean_is_taken(tiny, run):
@@ -234,6 +227,38 @@ def test_one_refiner_replaces_another_only_when_asked(tiny, run):
     refine(tiny, run, overwrite=True)
     assert not (run / REFINE).exists()
     assert load_model(run, CPU).point_methods[-1] == "expert"
+
+
+def test_a_training_that_is_refused_leaves_the_refiner_that_it_would_have_replaced(tiny, run):
+    refine(tiny, run)
+    before = load_model(run, CPU).hash
+    with pytest.raises(ValueError, match=r"nowhere\.pth"):
+        refine(tiny, run, overwrite=True, weights="nowhere.pth")
+    assert load_model(run, CPU).hash == before
+
+
+def test_a_training_begun_again_and_interrupted_takes_nothing_of_the_old_one_when_resumed(tiny, run, monkeypatch):
+    import train.own_trunks as own_trunks
+
+    refine(tiny, run)
+    old = {path.name: path.read_bytes() for path in (run / "refine").glob("*.safetensors")}
+    run_plan, begun = own_trunks.run_plan, []
+
+    def interrupted(config, hierarchy, plan, device, trackers):
+        begun.append(plan.name)
+        if len(begun) == 3:
+            raise KeyboardInterrupt
+        run_plan(config, hierarchy, plan, device, trackers)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(own_trunks, "run_plan", interrupted)
+        refine(tiny, run, overwrite=True, seed=1)
+    assert load_model(run, CPU).refiner is None
+    assert len(list((run / "refine").glob("*.safetensors"))) == 2
+    refine(tiny, run, resume=True, seed=1)
+    new = {path.name: path.read_bytes() for path in (run / "refine").glob("*.safetensors")}
+    assert new.keys() == old.keys()
+    assert all(new[name] != old[name] for name in new)
 
 
 def test_networks_that_are_damaged_or_of_other_label_maps_are_named_in_one_line(tiny, run):

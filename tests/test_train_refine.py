@@ -4,7 +4,6 @@ import json
 import shutil
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from safetensors import safe_open
@@ -21,7 +20,7 @@ from infer.predict import main as infer
 from infer.run_files import REFINE
 from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
-from tests.tiny import joint_config
+from tests.tiny import assert_answers_alike_alone_and_in_bulk, joint_config
 from train.calibrate import main as calibrate
 from train.config import CalibrateConfig, OptimConfig
 from train.refine import Examples, learn, main, measure, new_refiner
@@ -133,13 +132,8 @@ def test_a_refined_run_is_calibrated_measured_and_asked_like_any_other(tiny, run
     assert printed.splitlines()[1].split()[-2:] == ["refined", "expert"]
     evaluate(EvaluateConfig(data=tiny, run=run, point="refined", workers=0, device="cpu", out=tmp_path / "e.json"))
     assert json.loads((tmp_path / "e.json").read_text())["point"] == "refined"
+    assert_answers_alike_alone_and_in_bulk(tiny, run, tmp_path, "refined")
     asked = {"run": run, "point": "refined", "workers": 0, "device": "cpu"}
-    infer(InferConfig(photos=(tiny,), out=tmp_path / "one", maps=False, **asked))
-    infer(InferConfig(photos=(tiny,), out=tmp_path / "many", bulk=True, **asked))
-    records = json.loads((tmp_path / "one" / "predictions.json").read_text())
-    table = pd.read_parquet(tmp_path / "many")
-    assert {record["point_method"] for record in records} == {"refined"}
-    assert [record["latitude"] for record in records] == pytest.approx(list(table["latitude"]), abs=1e-4)
     infer(InferConfig(photos=(tiny,), out=tmp_path / "same", same_place=True, maps=False, **asked))
     assert len(json.loads((tmp_path / "same" / "predictions.json").read_text())) == 1
 

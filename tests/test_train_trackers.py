@@ -132,6 +132,6 @@ def test_what_was_trained_is_handed_over_before_trackers_are_closed(tiny, run):
 
 
 def test_trials_of_a_sweep_stand_together_in_the_project_of_their_run():
-    trial = Path("/work/runs/country/sweep/country/grid/lr0.1_wd0.01")
+    trial = Path("runs/country/sweep/country/grid/lr0.1_wd0.01")
     assert _named(trial, "country") == ("country", "sweep country grid", "country lr0.1_wd0.01")
-    assert _named(Path("/work/runs/country"), "country") == ("country", None, "country")
+    assert _named(Path("runs/country"), "country") == ("country", None, "country")

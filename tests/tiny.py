@@ -10,7 +10,7 @@ from PIL import Image
 from dataset.manifest import image_path, write_manifest
 from geocells import grid
 from label_maps.run_folder import RUN, read_run
-from plumbing.files import write_json
+from plumbing.files import read_json, write_json
 from train.config import AugmentConfig, JointConfig, OptimConfig
 
 PLACES = {
@@ -54,6 +54,20 @@ def write_square(path: Path, colour: tuple[int, int, int], rng: np.random.Genera
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path, "JPEG", quality=95)
     return path
+
+
+def assert_answers_alike_alone_and_in_bulk(data: Path, run: Path, out: Path, point: str) -> None:
+    """Ask a run for the test photographs of a dataset one by one and in bulk, and compare the latitudes."""
+    from infer.config import InferConfig
+    from infer.predict import main as infer
+
+    asked: dict[str, Any] = {"run": run, "point": point, "workers": 0, "device": "cpu"}
+    infer(InferConfig(photos=(data,), out=out / "one", maps=False, **asked))
+    infer(InferConfig(photos=(data,), out=out / "many", bulk=True, **asked))
+    records = read_json(out / "one" / "predictions.json")
+    assert {record["point_method"] for record in records} == {point}
+    alone = [record["latitude"] for record in records]
+    np.testing.assert_allclose(alone, pd.read_parquet(out / "many")["latitude"], atol=1e-4)
 
 
 def joint_config(data: Path, run: Path, **changes: Any) -> JointConfig:

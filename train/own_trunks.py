@@ -5,7 +5,6 @@ refiner is as a whole is written last.
 """
 
 import logging
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,11 +14,11 @@ from numpy.typing import NDArray
 from geocells.hierarchy import UNKNOWN, Hierarchy
 from geocells.sphere import distance_km
 from infer.network.coordinate_head import CoordinateSpec
-from infer.network.own_trunks import ABOUT, EMBEDDING, expert_name, save_about
+from infer.network.own_trunks import EMBEDDING, expert_name, save_about
 from infer.network.refiner import widened_boxes
 from infer.network.transform import InputTransform
 from infer.network.weights import load_network, read_trained
-from infer.run_files import OWN_TRUNKS, REFINE, network_files
+from infer.run_files import OWN_REFINER, OWN_TRUNKS, REFINE, network_files
 from plumbing.world import World
 from train.coordinates import CoordinateObjective
 from train.data import LabelledPhotos
@@ -36,10 +35,10 @@ FEWEST = 2
 def train_own_trunks(config: RefineConfig, hierarchy: Hierarchy, level: int) -> None:
     """Train the networks of a refiner, or continue, and print how far from the true place they answer in true cells."""
     folder = config.run / OWN_TRUNKS
-    if (config.run / ABOUT).is_file() and config.resume and not config.overwrite:
+    if (config.run / OWN_REFINER).is_file() and config.resume and not config.overwrite:
         log.info("%s is finished already; --overwrite trains it again", folder)
         return
-    _make_room(config)
+    _refuse_to_replace(config)
     _, spec = load_network(network_files(config.run, hierarchy)[-1])
     photos = labelled_splits(config.data, config.run, hierarchy)
     plans = _plans(config, hierarchy, level, photos, spec.transform)
@@ -47,8 +46,10 @@ def train_own_trunks(config: RefineConfig, hierarchy: Hierarchy, level: int) -> 
     world = World.from_env()
     # Joined once for all of them, for the processes of a machine cannot join again under the same address.
     with process_group(world, device):
-        for plan in plans.values():
+        for number, plan in enumerate(plans.values()):
             run_plan(config, hierarchy, plan, device, ())
+            if config.overwrite and not number and world.first:
+                _delete_all_but(config.run, Path(plan.name))
     if not world.first:
         return
     save_about(config.run, config.kind, hierarchy, level, list(plans))
@@ -56,19 +57,27 @@ def train_own_trunks(config: RefineConfig, hierarchy: Hierarchy, level: int) -> 
     print(_summary(config.run, hierarchy, level, list(plans), photos["calibration"]))
 
 
-def _make_room(config: RefineConfig) -> None:
-    """Refuse to replace a refiner unasked; delete the one that is replaced."""
-    folder = config.run / OWN_TRUNKS
+def _refuse_to_replace(config: RefineConfig) -> None:
+    """Refuse to replace a refiner unasked."""
     if config.overwrite:
-        if World.from_env().first:
-            shutil.rmtree(folder, ignore_errors=True)
-            shutil.rmtree(config.run / "checkpoints" / OWN_TRUNKS, ignore_errors=True)
         return
-    for path in (config.run / ABOUT, config.run / REFINE):
+    for path in (config.run / OWN_REFINER, config.run / REFINE):
         if path.is_file():
             raise ValueError(f"{path} exists: pass --overwrite to train it again, or another --run")
+    folder = config.run / OWN_TRUNKS
     if folder.is_dir() and any(folder.glob("*.safetensors")) and not config.resume:
         raise ValueError(f"{folder} is of an interrupted training: --resume continues it, --overwrite starts again")
+
+
+def _delete_all_but(run: Path, first: Path) -> None:
+    """Delete the refiner that is replaced, once the first network of the new one is there: a later --resume must not take
+    what is left of the old one for the new.
+    """
+    (run / OWN_REFINER).unlink(missing_ok=True)
+    for folder in (run / OWN_TRUNKS, run / "checkpoints" / OWN_TRUNKS):
+        for path in folder.iterdir():
+            if not path.name.startswith(f"{first.name}."):
+                path.unlink()
 
 
 def _plans(

@@ -20,11 +20,10 @@ from infer.features import Extractor, Work, compute_features, writable
 from infer.model import check_fits
 from infer.network.devices import answering_precision, pick_device
 from infer.network.network import GeoNetwork, NetworkSpec
-from infer.network.own_trunks import ABOUT
 from infer.network.refiner import Refiner, RefinerSpec, save_refiner, widened_boxes
 from infer.network.sphere import vectors_of
 from infer.network.weights import load_network
-from infer.run_files import OWN_TRUNKS, REFINE, network_files
+from infer.run_files import OWN_REFINER, OWN_TRUNKS, REFINE, network_files
 from label_maps.files import hierarchy_hash, read_hierarchy
 from plumbing.files import sha256
 from plumbing.progress import progress
@@ -71,7 +70,7 @@ def main(config: RefineConfig) -> None:
     path = config.run / REFINE
     if World.from_env().size > 1:
         raise ValueError("train.refine runs in one process, for its head learns in seconds: start it without torchrun")
-    for there in (path, config.run / ABOUT):
+    for there in (path, config.run / OWN_REFINER):
         if there.is_file() and not config.overwrite:
             raise ValueError(f"{there} exists: pass --overwrite to train it again, or another --run")
     device = pick_device(config.device)

@@ -19,12 +19,10 @@ from infer.network.network import GeoNetwork, NetworkSpec
 from infer.network.sphere import vectors_of
 from infer.network.transform import InputTransform
 from infer.network.weights import load_network
-from infer.run_files import OWN_TRUNKS
+from infer.run_files import OWN_REFINER, OWN_TRUNKS
 from label_maps.files import hierarchy_hash
 from plumbing.files import read_json, sha256, write_json
 
-ABOUT = OWN_TRUNKS / "refiner.json"
-"""What a refiner with own trunks is; written last, so that a run has all of its networks or none."""
 EMBEDDING = "embedding"
 """Stem of the network that is told the cell."""
 AGAIN = "train it again with `python -m train refine --own-trunk --overwrite`, or delete the folder"
@@ -130,7 +128,7 @@ def save_about(run: Path, kind: str, hierarchy: Hierarchy, level: int, names: li
         hierarchy_hash(hierarchy),
         {name: sha256(run / OWN_TRUNKS / f"{name}.safetensors") for name in names},
     )
-    write_json(run / ABOUT, asdict(spec))
+    write_json(run / OWN_REFINER, asdict(spec))
 
 
 def load_own_trunks(
@@ -147,7 +145,7 @@ def load_own_trunks(
     Raises:
         ValueError: it is damaged, incomplete, or of other label maps.
     """
-    path = run / ABOUT
+    path = run / OWN_REFINER
     try:
         spec = OwnTrunksSpec(**read_json(path))
         wanted = sorted(spec.networks)

@@ -10,7 +10,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from geocells.hierarchy import Hierarchy
-from infer.run_files import OWN_TRUNKS, model_hash, network_files, refiner_files
+from infer.run_files import OWN_REFINER, OWN_TRUNKS, model_hash, network_files, refiner_files
 from label_maps.files import read_hierarchy
 from label_maps.run_folder import read_run
 from plumbing.files import read_json
@@ -99,7 +99,7 @@ def read_files(run: Path) -> RunFiles:
             if (content := _evaluation(path)) is not None
         },
         model_hashes=_model_hashes(run, record, hierarchy),
-        refiner=_read(run / OWN_TRUNKS / "refiner.json", {"level", "kind"}, "train refine --own-trunk"),
+        refiner=_read(run / OWN_REFINER, {"level", "kind"}, "train refine --own-trunk"),
         augmentations=(run / AUGMENTATIONS).read_bytes() if (run / AUGMENTATIONS).is_file() else None,
     )
 
