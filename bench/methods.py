@@ -9,8 +9,8 @@ that what differs is what they were published for: how the world is cut, what is
 says that of each in flags; the recipes of the same names say it with the trunks and rates that the methods were published
 with. Trainings run by the commands of the README, `--jobs` at a time, each on its share of the cores, and are kept in
 `--work`, with their answers: interrupted, the same command continues. One seed takes an hour and a half on two cores that
-have other work too. `--set ablations` trains the default with one thing changed at a time; `--set refiners` those that answer inside
-a region, beside the default.
+have other work too. `--set ablations` trains the default with one thing changed at a time; `--set refiners` trains
+those that answer inside a region, beside the default.
 """
 
 import argparse

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+import train.own_trunks
 from dataset.images import Pictures
 from dataset.manifest import coordinates, read_manifest
 from geocells.sphere import distance_km
@@ -76,6 +77,22 @@ def refine(data, run, **flags):
         "optim": OptimConfig("adamw", lr=0.01),
     }
     main(RefineConfig(data, run, **{**own, **flags}))
+
+
+def interrupt_at_the_third_expert(monkeypatch, data, run, **flags):
+    """Train experts until the third one begins."""
+    run_plan, begun = train.own_trunks.run_plan, []
+
+    def interrupted(config, hierarchy, plan, device, trackers):
+        begun.append(plan.name)
+        if len(begun) == 3:
+            raise KeyboardInterrupt
+        run_plan(config, hierarchy, plan, device, trackers)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(train.own_trunks, "run_plan", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            refine(data, run, **flags)
 
 
 def asked(data, run):
@@ -188,19 +205,7 @@ def test_an_interrupted_training_of_experts_continues_and_ends_the_same(tiny, di
     whole = shutil.copytree(director, tmp_path / "whole")
     refine(tiny, whole)
     torn = shutil.copytree(director, tmp_path / "torn")
-    import train.own_trunks as own_trunks
-
-    run_plan, begun = own_trunks.run_plan, []
-
-    def interrupted(config, hierarchy, plan, device, trackers):
-        begun.append(plan.name)
-        if len(begun) == 3:
-            raise KeyboardInterrupt
-        run_plan(config, hierarchy, plan, device, trackers)
-
-    monkeypatch.setattr(own_trunks, "run_plan", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        refine(tiny, torn)
+    interrupt_at_the_third_expert(monkeypatch, tiny, torn)
     assert load_model(torn, CPU).refiner is None, "half a refiner does not answer"
     with pytest.raises(ValueError, match=r"refine is of an interrupted training: --resume continues it"):
         refine(tiny, torn)
@@ -238,21 +243,9 @@ def test_a_training_that_is_refused_leaves_the_refiner_that_it_would_have_replac
 
 
 def test_a_training_begun_again_and_interrupted_takes_nothing_of_the_old_one_when_resumed(tiny, run, monkeypatch):
-    import train.own_trunks as own_trunks
-
     refine(tiny, run)
     old = {path.name: path.read_bytes() for path in (run / "refine").glob("*.safetensors")}
-    run_plan, begun = own_trunks.run_plan, []
-
-    def interrupted(config, hierarchy, plan, device, trackers):
-        begun.append(plan.name)
-        if len(begun) == 3:
-            raise KeyboardInterrupt
-        run_plan(config, hierarchy, plan, device, trackers)
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(own_trunks, "run_plan", interrupted)
-        refine(tiny, run, overwrite=True, seed=1)
+    interrupt_at_the_third_expert(monkeypatch, tiny, run, overwrite=True, seed=1)
     assert load_model(run, CPU).refiner is None
     assert len(list((run / "refine").glob("*.safetensors"))) == 2
     refine(tiny, run, resume=True, seed=1)

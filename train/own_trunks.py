@@ -70,8 +70,9 @@ def _refuse_to_replace(config: RefineConfig) -> None:
 
 
 def _delete_all_but(run: Path, first: Path) -> None:
-    """Delete the refiner that is replaced, once the first network of the new one is there: a later --resume must not take
-    what is left of the old one for the new.
+    """Delete the refiner that is replaced, once the first network of the new one is there.
+
+    A later --resume must not take what is left of the old one for the new.
     """
     (run / OWN_REFINER).unlink(missing_ok=True)
     for folder in (run / OWN_TRUNKS, run / "checkpoints" / OWN_TRUNKS):
