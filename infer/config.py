@@ -8,7 +8,7 @@ from tyro.conf import Positional, arg
 
 from infer.decode.greedy_rule import PUBLISHED_K, PUBLISHED_THRESHOLDS, GreedyRule
 from plumbing.addresses import check_tiles
-from plumbing.flags import Folder, Groups, LevelName, Renamed, Share
+from plumbing.flags import Folder, Groups, LevelName, Renamed, Share, shown
 from plumbing.rules import Rule, check_rules, excludes, needs
 
 Fusion = Literal["chain", "product", "greedy"]
@@ -303,7 +303,9 @@ class EvaluateConfig(GreedyConfig):
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         if self.radii_km is not None and (not self.radii_km or min(self.radii_km) <= 0):
-            raise ValueError(f"--radii-km takes distances above 0, such as 5 20 100, got {self.radii_km}")
+            raise ValueError(
+                f"--radii-km takes distances above 0, such as 5 20 100, got {shown(self.radii_km) or 'none'}"
+            )
         _check_coverage(self.coverage)
         if self.geoscore_scale_km <= 0:
             raise ValueError(f"--geoscore-scale-km must be above 0, got {self.geoscore_scale_km:g}")

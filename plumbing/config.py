@@ -256,7 +256,8 @@ def _yaml_flags(path: Path, config: type) -> list[str]:
 
 def _flags(values: Mapping[str, Any], config: type, path: Path, prefix: str = "") -> list[str]:
     hints = typing.get_type_hints(config)
-    names = {field.name: hints[field.name] for field in dataclasses.fields(config)}
+    decided = getattr(config, "FIXED", ())
+    names = {field.name: hints[field.name] for field in dataclasses.fields(config) if field.name not in decided}
     flags: list[str] = []
     for key, value in values.items():
         name = str(key).replace("-", "_")

@@ -42,12 +42,15 @@ def to_file(path: Path, begun: str) -> logging.Handler:
     """Send log lines into a file too, and begin with what was begun; the handler is for `end`.
 
     Raises:
-        OSError: the file cannot be written.
+        ValueError: the file cannot be written.
     """
     rank = World.from_env().rank
     path = path.with_name(f"{path.name}.rank{rank}") if rank else path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handler = RotatingFileHandler(path, maxBytes=MOST_BYTES, backupCount=KEPT, encoding="utf-8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = RotatingFileHandler(path, maxBytes=MOST_BYTES, backupCount=KEPT, encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"{FLAG} {path} cannot be written ({error.strerror}): name another file") from None
     formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)

@@ -303,7 +303,7 @@ def test_rows_are_left_out_by_number_and_by_percentiles_of_coordinates(tmp_path,
     assert rejected["p3"] == rejected["p5"] == "excluded by the number of their row"
     assert {rejected[f"p{k}"] for k in kept[~inside]} == {"outside percentiles 1 to 99 of latitude or longitude"}
     assert 2 <= (~inside).sum() <= 8
-    assert "--exclude-rows: 2 of 2 rows that are named are read and left out: p3, p5" in caplog.text
+    assert "--exclude-rows: 2 rows left out: p3 (row 3), p5 (row 5)" in caplog.text
     assert f"{(~inside).sum()} of 198 photographs lie outside" in caplog.text
     assert "p7" not in manifest.index
     assert "p90" not in manifest.index
@@ -327,3 +327,10 @@ def test_filters_of_tables_are_refused_on_folders(tmp_path):
     save(tmp_path / "photos" / "a.jpg", gps=(1.0, 2.0))
     with pytest.raises(ValueError, match=r"--percentiles 1 99 has no effect on .*photos, which is a folder"):
         imported(tmp_path / "photos", tmp_path / "data", percentiles=(1.0, 99.0))
+
+
+def test_percentiles_of_a_table_without_coordinates_are_refused(tmp_path):
+    save(tmp_path / "a.jpg")
+    source = make_table(tmp_path, "a,a.jpg,north", header="id,path,region_id")
+    with pytest.raises(ValueError, match="--percentiles 1 99: no row has coordinates: leave it out"):
+        imported(source, tmp_path / "data", class_column="region_id", percentiles=(1.0, 99.0))

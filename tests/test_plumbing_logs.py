@@ -102,7 +102,8 @@ def test_a_file_without_a_name_is_refused(words, capsys):
 
 def test_a_file_that_cannot_be_written_is_one_line(tmp_path, capsys):
     assert typed("works", "--log-file", str(tmp_path)) == 2
-    assert capsys.readouterr().err == f"error: Is a directory: {tmp_path}\n"
+    said = f"error: --log-file {tmp_path} cannot be written (Is a directory): name another file\n"
+    assert capsys.readouterr().err == said
 
 
 def test_every_command_says_so_in_its_help():

@@ -199,7 +199,7 @@ class LevelConfig(ClassifyConfig):
     """Train one network for one level of the hierarchy, by default as published: ResNet-50, ImageNet, Adam."""
 
     level: str
-    """Level to train, by its name: L1, L3, L5 or L8."""
+    """Level to train, by its name in the label maps: L1, L3, L5 or L8 of the quad grid, or K50, country, macro, class, ..."""
     image_size: int | None = 224
     """Pixels a side of the square that the network sees."""
     resize: Literal["auto", "squash", "crop"] = "squash"

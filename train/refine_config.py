@@ -37,7 +37,8 @@ class RefineConfig(TrainConfig):
     """With experts: one for each cell of this coarser level, such as L3; points are then inside its cells."""
     own_trunk: bool = False
     """Train trunks too: with experts a network for each cell, on its photographs alone; with embedding one network, whose
-    answers are latitude and longitude by the mean and standard deviation of the training photographs."""
+    answers are latitude and longitude by the mean and standard deviation of the training photographs. All see pictures as the
+    run's own network does."""
     coordinate_loss: CoordinateLoss = "mse"
     """Squared error or smooth L1 of shares of the cell's box (with --own-trunk --kind embedding of standardised coordinates),
     latitude and longitude half each, or the squared great-circle distance."""

@@ -25,7 +25,7 @@ def without_outliers(
         reasons: (N,) why each row cannot be used so far, or nothing.
 
     Raises:
-        ValueError: the table has no such row.
+        ValueError: no row has coordinates.
     """
     if config.exclude_rows:
         reasons = _without_rows(config.exclude_rows, photos, reasons)
@@ -36,11 +36,10 @@ def without_outliers(
 
 def _without_rows(rows: tuple[int, ...], photos: pd.DataFrame, reasons: NDArray[np.str_]) -> NDArray[np.str_]:
     dropped = photos["row"].isin(rows).to_numpy()
-    names = ", ".join((photos["id"].where(photos["id"] != "", photos["picture"]))[dropped].iloc[:5])
+    names = photos["id"].where(photos["id"] != "", photos["picture"])[dropped]
+    shown = [f"{name} (row {row})" for name, row in zip(names.iloc[:5], photos["row"][dropped], strict=False)]
     more = ", ..." if dropped.sum() > 5 else ""
-    log.info(
-        f"--exclude-rows: {int(dropped.sum()):,} of {len(rows):,} rows that are named are read and left out: {names}{more}"
-    )
+    log.info(f"--exclude-rows: {int(dropped.sum()):,} rows left out: {', '.join(shown)}{more}")
     return np.where(dropped, EXCLUDED_ROW, reasons)
 
 
@@ -49,7 +48,7 @@ def _within_percentiles(
 ) -> NDArray[np.str_]:
     usable = (reasons == "") & np.isfinite(latlon_deg).all(axis=1)
     if not usable.any():
-        return reasons
+        raise ValueError(f"--percentiles {percentiles[0]:g} {percentiles[1]:g}: no row has coordinates: leave it out")
     (south, west), (north, east) = np.percentile(latlon_deg[usable], percentiles, axis=0)
     outside = usable & ~((latlon_deg >= (south, west)) & (latlon_deg <= (north, east))).all(axis=1)
     low, high = (f"{p:g}" for p in percentiles)

@@ -49,6 +49,7 @@ def table_candidates(
         fields = [{**row, "country": code or None} for row, code in zip(fields, country, strict=True)]
     if config.class_column is not None:
         reasons = np.where(nowhere & (photos["label"] != ""), "", reasons)
+        reasons = np.where(reasons == "without coordinates", "without coordinates and label", reasons)
         fields = [{**row, "label": label or None} for row, label in zip(fields, photos["label"], strict=True)]
     reasons = without_outliers(config, photos, latlon_deg, reasons)
     places = list(_places(config, photos, excluded, reasons))

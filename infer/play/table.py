@@ -103,7 +103,7 @@ def read(path: Path) -> list[Answer]:
     except (pd.errors.ParserError, pd.errors.EmptyDataError):
         table = pd.DataFrame()
     if tuple(table.columns) != COLUMNS:
-        raise ValueError(f"{path} is not a table of `python -m infer play`: choose another --table")
+        raise ValueError(f"{path} is not a table of `python -m infer play`: name a table that it wrote")
     found = {}
     for row in table.to_dict("records"):
         values: dict[str, Any] = {str(name): text for name, text in row.items() if name not in GUESSES}

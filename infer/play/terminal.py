@@ -46,7 +46,10 @@ def main(config: PlayConfig, ask: Callable[[str], str] = input) -> None:
     picture = config.picture or config.table.with_name("picture.png")
     print(_beginning(config, game))
     play(game, picture, ask, config.open)
-    print(f"{game.count - len(game.left)} of {game.count} photographs are guessed; the answers are in {config.table}")
+    guessed = game.count - len(game.left)
+    print(
+        f"{guessed} of {game.count} photographs are guessed{f'; the answers are in {config.table}' if guessed else ''}"
+    )
     for score in scores(game.answers):
         print(score_text(score))
 
