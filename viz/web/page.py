@@ -52,6 +52,8 @@ class Page:
         data: what the scripts find in `data`; plain values.
         script: file of `viz/web/`, run after `SCRIPTS`.
         start: function of that script that takes the map.
+        before: further files of `viz/web/`, run between `SCRIPTS` and `script`.
+        styles: files of `viz/web/`, after those of all maps.
         above: HTML before the map, escaped by the caller.
         below: HTML after it, likewise.
         body_class: class of the body.
@@ -61,6 +63,8 @@ class Page:
     data: Mapping[str, Any]
     script: str
     start: str
+    before: Sequence[str] = ()
+    styles: Sequence[str] = ()
     above: str = ""
     below: str = ""
     body_class: str = ""
@@ -95,7 +99,7 @@ def map_page(page: Page, crs: str = PLAIN, tiles: str | None = None, scale: bool
     assert isinstance(figure, Figure)
     _number(figure)
     figure.title = escape(page.title)
-    figure.header.add_child(_Verbatim(_head(tiles)), name="head")
+    figure.header.add_child(_Verbatim(_head(tiles, page.styles)), name="head")
     figure.html.add_child(_Verbatim(page.above), name="above")
     world.render()
     data = {**page.data, "base_map": None if tiles else base_map_data()}
@@ -113,14 +117,15 @@ def _number(figure: Element) -> None:
         waiting.extend(element._children.values())
 
 
-def _head(tiles: str | None) -> str:
+def _head(tiles: str | None, styles: Sequence[str]) -> str:
     # The browser itself is told to load nothing: what slips into a page one day is refused, not fetched.
     pictures = "data:" + (f" {_origin(tiles)}" if tiles else "")
     policy = f"default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src {pictures}"
     script, style = _leaflet()
+    own = "".join(map(_web, ("page.css", *styles)))
     return (
         f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">\n'
-        f"<style>\n{style}\n</style>\n<script>\n{script}\n</script>\n<style>\n{_web('page.css')}</style>\n"
+        f"<style>\n{style}\n</style>\n<script>\n{script}\n</script>\n<style>\n{own}</style>\n"
     )
 
 
@@ -153,7 +158,7 @@ def _data(values: Mapping[str, Any]) -> str:
 
 
 def _program(page: Page, map_name: str) -> str:
-    scripts = "\n".join(map(_web, (*SCRIPTS, page.script)))
+    scripts = "\n".join(map(_web, (*SCRIPTS, *page.before, page.script)))
     return f"{scripts}\naddBaseMap({map_name});\n{page.start}({map_name});"
 
 
