@@ -25,9 +25,11 @@ from infer.decode.region_finder import RegionFinder
 from infer.evaluate.calibration import CalibrationMeter
 from infer.evaluate.measure import measure, split_photos
 from infer.evaluate.metrics import mean_interval
+from infer.evaluate.photographs import read_photographs
 from infer.evaluate.report import table
 from infer.evaluate.run import main
 from infer.evaluate.stated import class_probabilities
+from infer.evaluate.verdict import verdict
 from infer.model import Model, load_model
 from infer.prepared import Options, Prepared
 from plumbing.config import parse
@@ -104,6 +106,42 @@ def test_every_level_has_a_report_and_a_matrix_of_its_classes_beside_the_evaluat
     assert (table["p90_km_from_center"][:6] < 100).all()
     f1 = report["classification"]["L8"]["averages"]["weighted"]["f1"]
     assert re.search(rf"L8 +{table.loc['accuracy', 'f1']:.1%} .* {f1:.1%}", printed)
+
+
+def test_each_photograph_and_its_answer_stand_in_a_file_beside_the_evaluation(tiny, tiny_run, tmp_path, capsys):
+    report = evaluate(tiny, tiny_run, tmp_path / "e.json", split="train", fusion="product")
+    assert "e_photographs.parquet" in capsys.readouterr().out
+    answered, photos = read_photographs(tmp_path / "e.json"), split_photos(tiny, "train")
+    assert answered["id"].tolist() == photos["id"].tolist()
+    np.testing.assert_array_equal(answered[["latitude", "longitude"]], coordinates(photos))
+    away = distance_km(answered[["latitude", "longitude"]], answered[["answered_latitude", "answered_longitude"]])
+    np.testing.assert_allclose(answered["distance_km"], away)
+    assert np.median(away) == pytest.approx(report["answers"]["model"]["median_km"]["value"])
+    assert answered["group"].nunique() == report["groups"]
+
+
+def test_the_gain_over_one_place_is_the_paired_difference_of_geoscores(tiny, tiny_run, tmp_path, capsys):
+    report = evaluate(tiny, tiny_run, tmp_path / "e.json", split="train")
+    own, fixed = (report["answers"][name]["geoscore"]["value"] for name in ("model", "one place"))
+    assert report["over_one_place"]["value"] == pytest.approx(own - fixed)
+    assert report["over_one_place"]["low"] <= own - fixed <= report["over_one_place"]["high"]
+    assert f"{verdict(report).headline}, by GeoScore." in capsys.readouterr().out
+
+
+def test_photographs_by_continent_are_those_of_its_countries(tiny, tiny_run, tmp_path):
+    slices = evaluate(tiny, tiny_run, tmp_path / "e.json", split="train")["slices"]
+    counted = {name: own["n"] for name, own in slices["continent"].items()}
+    assert counted == {"the Americas": 12, "Oceania": 12, "Africa": 6, "Europe": 6}
+
+
+def test_a_damaged_file_of_photographs_is_refused_by_its_name_and_none_is_none(tiny, tiny_run, tmp_path):
+    assert read_photographs(tmp_path / "e.json") is None
+    (tmp_path / "e_photographs.parquet").write_bytes(b"no table")
+    with pytest.raises(ValueError, match=r"e_photographs\.parquet is damaged .*evaluate` again"):
+        read_photographs(tmp_path / "e.json")
+    pd.DataFrame({"id": ["a"]}).to_parquet(tmp_path / "e_photographs.parquet")
+    with pytest.raises(ValueError, match=r"e_photographs\.parquet lacks latitude"):
+        read_photographs(tmp_path / "e.json")
 
 
 def test_figures_are_those_of_the_answers(tiny, tiny_run, tmp_path):

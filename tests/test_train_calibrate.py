@@ -20,7 +20,7 @@ from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
 from plumbing.files import write_json
 from tests.tiny import joint_config
-from train.calibrate import Calibration, collect, fit_temperatures, main, sum_nll
+from train.calibrate import Calibration, at_limit, collect, fit_temperatures, main, sum_nll
 from train.config import CalibrateConfig
 from train.conformal import LEAST, Parts, fit_confidence, fit_conformal
 from train.tasks import train_joint
@@ -108,6 +108,16 @@ def test_temperatures_of_perfect_and_of_useless_logits_stay_within_limits(fusion
     assert nll(perfect, rule, fitted) < 1e-3
     wrong = Calibration([-5.0 * z for z in true], data.classes, data.latlon_deg, data.group)
     assert max(fit_temperatures(MODEL, wrong, fusion)) == 20.0
+
+
+def test_a_temperature_at_a_limit_of_the_fit_is_named_for_the_fusion_that_answers():
+    record = {"fusion": "chain", "temperatures": {"chain": {"L1": 1.5, "L3": 20.0}, "product": {"L1": 0.05, "L3": 1.0}}}
+    (said,) = at_limit(record)
+    assert said.startswith(
+        "the temperature of L3 is 20, a limit of the fit: the network's probabilities of this level say almost nothing"
+    )
+    assert "L1 is 0.05" in at_limit({**record, "fusion": "product"})[0]
+    assert at_limit({**record, "temperatures": {"chain": {"L1": 1.0}}}) == []
 
 
 @pytest.fixture

@@ -72,6 +72,7 @@ def main(config: CalibrateConfig) -> None:
         "fusion": fusion,
         "point": point,
         "temperatures": {f: dict(zip(model.hierarchy.level_names, t, strict=True)) for f, t in fitted.items()},
+        "temperature_limits": list(LIMITS),
         "nll": nll,
         "geoscore": scores,
     }
@@ -81,6 +82,8 @@ def main(config: CalibrateConfig) -> None:
     write_json(config.run / TEMPERATURES, record)
     write_json(config.run / CONFORMAL, {"model_hash": model.hash, "fusion": fusion, **conformal})
     print(_table(record))
+    for text in at_limit(record):
+        log.warning("%s", text)
     for places, own in conformal["places"].items():
         calibration = from_json(own, fusion)
         what = "regions" if calibration.scores else f"sets of {' and '.join(calibration.class_scores)}"
@@ -236,15 +239,28 @@ def _score(model: Model, data: Calibration, fusion: str, temperatures: tuple[flo
     return float(geoscore(distance_km(np.concatenate(points), data.latlon_deg)).mean())
 
 
+def at_limit(record: dict[str, Any]) -> list[str]:
+    """Return a line for each level whose temperature is a limit of the fit, for the fusion that the run answers by."""
+    fitted = record["temperatures"][record["fusion"]]
+    return [
+        f"the temperature of {level} is {t:g}, a limit of the fit: the network's probabilities of this level say "
+        + ("almost nothing" if t == LIMITS[1] else "too little of how certain it is")
+        + "; calibrate on more photographs, or train longer"
+        for level, t in fitted.items()
+        if t in LIMITS
+    ]
+
+
 def _table(record: dict[str, Any]) -> str:
     levels, points = list(record["temperatures"]["chain"]), list(record["geoscore"].get("chain", ()))
     lines = [
         f"fitted on {record['photographs']:,} photographs in {record['groups']:,} groups of the {record['split']} split"
-        + ("; GeoScore by point on the right" if points else "")
+        + "; temperature by level, NLL summed over levels"
+        + (", GeoScore by point" if points else "")
     ]
     if record["located"] < record["photographs"]:
         lines.append(f"{record['photographs'] - record['located']:,} of them without coordinates")
-    temperature_heads = "".join(f" {f'T {level}':>9}" for level in levels)
+    temperature_heads = "".join(f" {level:>9}" for level in levels)
     lines.append(
         f"{'fusion':<10}{temperature_heads} {'NLL before':>12} {'after':>8}" + "".join(f"{p:>10}" for p in points)
     )

@@ -6,6 +6,7 @@ from typing import Any
 from infer.evaluate.benchmarks import published_lines
 from infer.evaluate.leakage import leak_line
 from infer.evaluate.metrics import PERCENTILES, TOP, percentile_name
+from infer.evaluate.verdict import verdict
 from infer.wording import class_words
 from label_maps.labels import COUNTRY
 
@@ -21,6 +22,7 @@ def table(report: Report) -> str:
             f"{report['run']} on the {report['split']} split: {_counts(report)}, split {report['split_hash'][:12]}, "
             f"fusion {fusion_words(report)}, point {report['point']}; [95 % cluster-bootstrap interval, which resamples groups]",
             *_answer_lines(report["answers"]),
+            *_verdict_lines(report),
             *_percentile_lines(report["answers"]),
             *_level_lines(report["levels"]),
             *_classification_lines(report.get("classification") or {}),
@@ -46,6 +48,12 @@ def fusion_words(report: Report) -> str:
 
 def _counts(of: Mapping[str, Any]) -> str:
     return f"n = {of['photographs']:,} photographs in {of['groups']:,} groups"
+
+
+def _verdict_lines(report: Report) -> Iterator[str]:
+    """Yield by how much the run is better than a baseline, in words."""
+    if found := verdict(report):
+        yield f"{found.headline}{'' if 'classes' in report else ', by GeoScore'}."
 
 
 def _answer_lines(answers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -78,7 +86,9 @@ def _level_lines(levels: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     head = "".join(f"{f'top-{k}':>24}" for k in TOP)
     yield f"{'level':<12} {'classes':>8}{head} {'true cell known':>16}"
     for name, level in levels.items():
-        shares = "".join(f"{_share(level[f'top_{k}']):>24}" for k in TOP)
+        # Of four classes the true one is always among five.
+        told = [_share(level[f"top_{k}"]) if k < max(level["classes"], 2) else "" for k in TOP]
+        shares = "".join(f"{share:>24}" for share in told)
         yield f"{name:<12} {level['classes']:>8,}{shares} {level['in_a_known_cell']:>16.1%}"
 
 
@@ -113,6 +123,7 @@ def classes_table(report: Report) -> str:
             f"{report['run']} on the {report['split']} split: {_counts(report)}, level {report['level']} of "
             f"{figures['classes']:,} classes, split {report['split_hash'][:12]}, fusion {fusion_words(report)}; [95 % "
             "cluster-bootstrap interval, which resamples groups]",
+            *_verdict_lines(report),
             *_class_lines(figures, report["level"]),
             *_classification_lines(report.get("classification") or {}),
             *([f"coverage guarantee of sets: {report['guarantee']}"] if figures["sets"] else []),

@@ -15,8 +15,9 @@ from dataset.manifest import content_hash, coordinates, read_located
 from geocells import grid
 from geocells.hierarchy import UNKNOWN
 from geocells.land import TABLE_LEVEL, land_table
+from geocells.m49 import regions
 from geocells.partitions.macro import MACRO_REGIONS, region_of_cells
-from geocells.sphere import EARTH_RADIUS_KM, GEOSCORE_SCALE_KM, distance_km
+from geocells.sphere import EARTH_RADIUS_KM, GEOSCORE_SCALE_KM, distance_km, geoscore
 from infer.config import EvaluateConfig
 from infer.decode.conformal import read_conformal
 from infer.decode.point import POINTS
@@ -31,10 +32,12 @@ from infer.evaluate.metrics import (
     TOP,
     distance_figures,
     macro_average,
+    mean_interval,
     mean_intervals,
     paired_differences,
     slices,
 )
+from infer.evaluate.photographs import answered_places, write_photographs
 from infer.evaluate.report import table
 from infer.evaluate.stated import country_only_figures, evaluate_classes, files_words, leaks_of, training_photos
 from infer.explain.retrieval import Neighbours, open_neighbours
@@ -46,6 +49,8 @@ from plumbing.version import VERSION, git_commit, now_utc
 
 log = logging.getLogger(__name__)
 
+AT_SEA = "at sea"
+"""Where no country is."""
 ERROR_LEVEL = 5
 """Level of the cells that errors are told for: 1,024 over the world, as a small map shows them."""
 
@@ -102,6 +107,7 @@ def main(config: EvaluateConfig) -> None:
         "version": VERSION,
         "git_commit": git_commit(),
         "answers": _figures(answers, photos, group, config),
+        "over_one_place": _over_one_place(answers, coordinates(photos), group, config),
         "levels": _levels(model, measured, group, config.seed),
         "classification": of_classes,
         "country_only": country_only_figures(model, config),
@@ -118,6 +124,7 @@ def main(config: EvaluateConfig) -> None:
     write_json(out, report)
     write_text(out.with_suffix(".txt"), table(report) + "\n")
     files = write_class_files(out, of_classes)
+    files.append(write_photographs(out, answered_places(photos, measured.points_deg, away_km, group)))
     print(table(report))
     print(f"all figures: {out}; this table: {out.with_suffix('.txt')}{files_words(files)}")
 
@@ -204,6 +211,21 @@ def _figures(
     }
 
 
+def _over_one_place(
+    answers: Mapping[str, NDArray[np.float64]],
+    truth: NDArray[np.float64],
+    group: NDArray[np.int64],
+    config: EvaluateConfig,
+) -> dict[str, float] | None:
+    """Return by how much the mean GeoScore is higher than that of one place for all photographs, paired."""
+    if "one place" not in answers:
+        return None
+    own, fixed = (
+        geoscore(distance_km(answers[name], truth), config.geoscore_scale_km) for name in ("model", "one place")
+    )
+    return mean_interval(own - fixed, group, config.seed)
+
+
 def _levels(model: Model, measured: Measured, group: NDArray[np.int64], seed: int) -> dict[str, Any]:
     """Return per level top-1 to top-10 of the posterior, and the share of photographs whose true cell is a class."""
     levels: dict[str, Any] = {}
@@ -230,15 +252,16 @@ def _slices(
     model: Model,
     config: EvaluateConfig,
 ) -> dict[str, Any]:
-    """Return figures by country, by band of latitude, and by how many training photographs the region has."""
+    """Return figures by country, continent and band of latitude, and by how many training photographs the region has."""
     of = _slices_of(photos)
     by = {
         "country": of["country"],
+        "continent": [regions().get(code, AT_SEA) for code in of["country"]],
         "latitude": of["latitude"],
         "training_photographs_nearby": _coverage_decile(coordinates(photos), model),
     }
     found = {name: slices(away_km, own, group, config.seed, config.geoscore_scale_km) for name, own in by.items()}
-    countries = {country: figures for country, figures in found["country"].items() if country != "at sea"}
+    countries = {country: figures for country, figures in found["country"].items() if country != AT_SEA}
     return {**found, "country_macro_average": macro_average(countries)}
 
 
@@ -249,7 +272,7 @@ def _slices_of(photos: pd.DataFrame) -> dict[str, list[str]]:
     country = land_table().country[grid.encode(truth, TABLE_LEVEL)]
     south = 30 * np.floor(np.minimum(truth[:, 0], 89.9) / 30).astype(int)
     return {
-        "country": np.where(country == "", "at sea", country).tolist(),
+        "country": np.where(country == "", AT_SEA, country).tolist(),
         "part of the world": [MACRO_REGIONS[p][0] for p in part],
         "latitude": [f"{s} to {s + 30}" for s in south],
     }

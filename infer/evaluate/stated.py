@@ -23,6 +23,8 @@ from infer.evaluate.class_report import by_class, class_reports
 from infer.evaluate.classes import class_figures
 from infer.evaluate.leakage import alike_to_training, find_leaks, leak_report
 from infer.evaluate.measure import asked_photos, trained_ids
+from infer.evaluate.metrics import mean_interval
+from infer.evaluate.photographs import answered_classes, write_photographs
 from infer.evaluate.report import classes_table
 from infer.images import network_outputs
 from infer.model import Model
@@ -68,6 +70,7 @@ def evaluate_classes(model: Model, config: EvaluateConfig) -> None:
         "version": VERSION,
         "git_commit": git_commit(),
         "classes": figures,
+        "over_largest_class": _over_largest_class(model, level, best, true, photos, config.seed),
         "classification": class_reports(
             model.hierarchy, {level: best}, {level: true}, leakage_groups(photos), training_photos(config, learned)
         ),
@@ -80,8 +83,18 @@ def evaluate_classes(model: Model, config: EvaluateConfig) -> None:
     text = classes_table(report)
     write_text(out.with_suffix(".txt"), text + "\n")
     files = write_class_files(out, report["classification"])
+    files.append(write_photographs(out, answered_classes(photos, true, best, leakage_groups(photos))))
     print(text)
     print(f"all figures: {out}; this table: {out.with_suffix('.txt')}{files_words(files)}")
+
+
+def _over_largest_class(
+    model: Model, level: int, best: NDArray[np.int64], true: NDArray[np.int64], photos: pd.DataFrame, seed: int
+) -> dict[str, float]:
+    """Return by how much the share of right answers is higher than that of always the largest class, paired."""
+    largest = int(model.hierarchy.train_count[model.hierarchy.rows(level)].argmax())
+    gain = (best == true).astype(np.float64) - (true == largest)
+    return mean_interval(gain, leakage_groups(photos), seed)
 
 
 def refuse_kilometres(config: EvaluateConfig) -> None:
@@ -105,8 +118,8 @@ def training_photos(config: EvaluateConfig, learned: set[str]) -> pd.DataFrame:
 
 
 def files_words(files: Sequence[Path]) -> str:
-    """Return where the figures of each class are."""
-    return f"; by class: {', '.join(map(str, files))}" if files else ""
+    """Return where the figures of each class and of each photograph are."""
+    return f"; by class and by photograph: {', '.join(map(str, files))}" if files else ""
 
 
 def measured_classes(

@@ -1,0 +1,112 @@
+"""What the figures of an evaluation say in one sentence: by how much a run is better than an answer that needs no network."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from infer.wording import class_words
+
+Report = Mapping[str, Any]
+
+BARELY = 1.05
+"""Ratios below are told without a number."""
+NUMBERS = {2: "Twice", 3: "Three times", 4: "Four times", 5: "Five times", 6: "Six times", 7: "Seven times"}
+ROUND = 0.025
+"""Ratios so near to a whole number, as a share of it, are told as that number."""
+ONE_PLACE = "one fixed answer"
+OTHERS = {
+    "neighbour": "the place of the most similar training photograph",
+    "cell prior": "the run's own counts of training photographs",
+}
+"""Baselines that `--baselines` adds, in words."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A sentence, and what it is drawn from.
+
+    Attributes:
+        better: True where the run is better than the baseline, False where worse, None where the figures cannot tell.
+        headline: the verdict, without a full stop.
+        basis: figures with their 95 % intervals, as sentences.
+    """
+
+    better: bool | None
+    headline: str
+    basis: str
+
+
+def verdict(report: Report) -> Verdict | None:
+    """Return the verdict on an evaluation; None where it has no baseline.
+
+    A run is better where the 95 % interval of the paired difference lies above zero. Evaluations of earlier versions have no
+    paired difference: there the two intervals must not overlap, which asks for more.
+    """
+    if "classes" in report:
+        return _of_classes(report)
+    answers = report.get("answers") or {}
+    if "one place" not in answers:
+        return None
+    own, fixed = (answers[name]["geoscore"] for name in ("model", "one place"))
+    better = _better(own, fixed, report.get("over_one_place"))
+    ours, theirs = (answers[name]["median_km"]["value"] for name in ("model", "one place"))
+    basis = (
+        f"GeoScore {_scored(own)}, where the best single place for all photographs has {_scored(fixed)}; median error "
+        f"{ours:,.0f} km against {theirs:,.0f} km."
+    )
+    more = "".join(
+        f" It is {'worse' if beaten is False else 'no better'} than {words}: GeoScore {_scored(answers[name]['geoscore'])}."
+        for name, words in OTHERS.items()
+        if name in answers and not (beaten := _better(own, answers[name]["geoscore"], None))
+    )
+    return Verdict(better, _headline(better, own["value"], fixed["value"], ONE_PLACE), basis + more + _counted(report))
+
+
+def _of_classes(report: Report) -> Verdict | None:
+    figures = report["classes"]
+    own, largest = figures["top_1"], figures["largest_class"]
+    better = _better(own, largest, report.get("over_largest_class"))
+    level = str(report.get("level", "class"))
+    name = class_words(str(largest.get("name", "")), level)
+    basis = (
+        f"The best class is right for {_share(own)} of photographs; {name}, the largest class, answered always, is right for "
+        f"{_share(largest)}."
+    )
+    headline = _headline(better, own["value"], largest["value"], f"always answering {name}")
+    return Verdict(better, headline, basis + _counted(report))
+
+
+def _better(own: Report, other: Report, paired: Report | None) -> bool | None:
+    low, high = (paired["low"], paired["high"]) if paired else (own["low"] - other["high"], own["high"] - other["low"])
+    if low > 0:
+        return True
+    return False if high < 0 else None
+
+
+def _headline(better: bool | None, own: float, other: float, what: str) -> str:
+    if better is None:
+        return f"No better than {what}, as far as these photographs can tell"
+    if not better:
+        return f"Worse than {what}"
+    ratio = own / other if other > 0 else float("inf")
+    if ratio < BARELY:
+        return f"Barely better than {what}"
+    if ratio > 100:
+        return f"More than 100 times as good as {what}"
+    whole = round(ratio)
+    if whole in NUMBERS and abs(ratio - whole) <= ROUND * whole:
+        return f"{NUMBERS[whole]} as good as {what}"
+    return f"{ratio:.0f} times as good as {what}" if ratio >= 10 else f"{ratio:.1f} times as good as {what}"
+
+
+def _scored(figure: Report) -> str:
+    return f"{figure['value']:,.0f} [{figure['low']:,.0f}, {figure['high']:,.0f}]"
+
+
+def _share(figure: Report) -> str:
+    return f"{figure['value']:.1%} [{figure['low']:.1%}, {figure['high']:.1%}]"
+
+
+def _counted(report: Report) -> str:
+    groups = f" in {report['groups']:,} groups" if "groups" in report else ""
+    return f" Measured on {report['photographs']:,} photographs{groups}; in brackets, 95 % intervals."
