@@ -7,9 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from PIL import ExifTags, Image
+
+from plumbing.picture_kinds import open_picture
+
+PNG_START, PNG_CHUNKS, EXIF_BYTES = 8, 200_000, 1 << 24
+"""Where the chunks of a PNG begin, over how many of them its EXIF is searched, and how large that may be."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,12 @@ def read_metadata(source: Path | bytes) -> Metadata:
         # Pillow warns where EXIF is damaged and reads on.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(source if isinstance(source, Path) else io.BytesIO(source)) as picture:
-                exif = picture.getexif()
+            name = source.name if isinstance(source, Path) else "it"
+            with (
+                source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as file,
+                open_picture(file, name) as picture,
+            ):
+                exif = undecoded_exif(picture, file)
                 gps = _ifd(exif, ExifTags.IFD.GPSInfo)
                 camera = _ifd(exif, ExifTags.IFD.Exif)
     # What a hostile or torn file makes a decoder raise is not a closed list.
@@ -50,6 +59,35 @@ def read_metadata(source: Path | bytes) -> Metadata:
         compass_angle=None if angle is None else angle % 360,
         problem=problem,
     )
+
+
+def undecoded_exif(picture: Image.Image, file: IO[bytes]) -> Image.Exif:
+    """Return the EXIF of an opened picture without decoding a pixel.
+
+    Pillow decodes a PNG whole to ask for EXIF behind its pixels, however many it says it has.
+    """
+    if picture.format == "PNG" and "exif" not in picture.info and (behind := _png_exif(file)):
+        picture.info["exif"] = behind
+    return Image.Image.getexif(picture)
+
+
+def _png_exif(file: IO[bytes]) -> bytes:
+    """Return the chunk of a PNG that holds EXIF, wherever it lies; empty where there is none."""
+    before = file.tell()
+    place = PNG_START
+    try:
+        for _ in range(PNG_CHUNKS):
+            file.seek(place)
+            head = file.read(8)
+            length, kind = int.from_bytes(head[:4]), head[4:]
+            if len(head) < 8 or kind == b"IEND":
+                break
+            if kind == b"eXIf" and length <= EXIF_BYTES:
+                return b"Exif\0\0" + file.read(length)
+            place += 12 + length
+        return b""
+    finally:
+        file.seek(before)
 
 
 def _ifd(exif: Image.Exif, tag: int) -> Mapping[int, Any]:

@@ -4,12 +4,13 @@ import io
 import re
 from pathlib import Path
 
-from PIL import Image
-
 from dataset.exif import read_metadata
+from plumbing.picture_kinds import open_picture
 
 LatLon = tuple[float, float]
 
+METADATA_BYTES = 1 << 26
+"""Metadata lie within so many first bytes of a file."""
 XMP_COORDINATE = r"exif:GPS{}(?:=[\"']|>)\s*([^\"'<]+)"
 DEGREES = re.compile(r"^(\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?))?(?:,(\d+(?:\.\d+)?))?\s*([NSEW])$")
 PAIR = re.compile(r"(?<![\d.])([-+]?\d{1,2}\.\d{2,})\s*[,; ]\s*([-+]?\d{1,3}\.\d{2,})(?![\d.])")
@@ -19,11 +20,17 @@ def metadata_locations(source: Path | bytes) -> dict[str, LatLon]:
     """Return latitude and longitude by where a file states them: `EXIF`, `XMP`, `comment`; never raises."""
     found = {"EXIF": read_metadata(source).latlon_deg}
     try:
-        content = source if isinstance(source, bytes) else source.read_bytes()
+        content = source if isinstance(source, bytes) else _beginning(source)
         found |= {"XMP": _in_xmp(_xmp(content)), "comment": _in_text(_comment(content))}
     except OSError:
         return {}
     return {where: place for where, place in found.items() if place is not None}
+
+
+def _beginning(path: Path) -> bytes:
+    """Return as much of a file as holds its metadata, however large it is."""
+    with path.open("rb") as file:
+        return file.read(METADATA_BYTES)
 
 
 def _xmp(content: bytes) -> str:
@@ -53,7 +60,7 @@ def _degrees(text: str) -> float | None:
 
 def _comment(content: bytes) -> str:
     try:
-        with Image.open(io.BytesIO(content)) as picture:
+        with open_picture(io.BytesIO(content), "it") as picture:
             parts = [picture.info.get(key) for key in ("comment", "Comment", "Description")]
     # What a hostile or torn file makes a decoder raise is not a closed list.
     except Exception:

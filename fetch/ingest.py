@@ -192,27 +192,36 @@ def _stored(
     path = image_path(photo_id, _latlon_deg(candidate), stated)
     try:
         fingerprint = _fingerprint(candidate.known_by or candidate.picture, path, config.max_side)
-        same = before.get(fingerprint)
-        if same and (out / same["path"]).is_file():
-            return same if same["path"] == path else _moved(out, same, photo_id, path)
-        offered = candidate.picture
-        to_rgb: Callable[..., Image.Image] = upright_rgb if isinstance(offered, Image.Image) else open_rgb
-        picture = to_rgb(offered, config.max_side)
-    except (ValueError, OSError, MemoryError) as error:
+    except OSError as error:
         return Rejection(candidate.id, "unreadable", str(error))
-    encoded = io.BytesIO()
-    picture.save(encoded, "JPEG", quality=JPEG_QUALITY)
+    same = before.get(fingerprint)
+    if same and (out / same["path"]).is_file():
+        return same if same["path"] == path else _moved(out, same, photo_id, path)
+    try:
+        picture, encoded, measures = _decoded(candidate.picture, config.max_side)
+    # What a hostile or torn picture makes a decoder or an encoder raise is not a closed list.
+    except Exception as error:
+        return Rejection(candidate.id, "unreadable", str(error) or type(error).__name__)
     with atomic_path(out / path) as partial:
-        partial.write_bytes(encoded.getvalue())
+        partial.write_bytes(encoded)
     return {
         "id": photo_id,
         "path": path,
         "width": picture.width,
         "height": picture.height,
-        "sha256": hashlib.sha256(encoded.getvalue()).hexdigest(),
-        **asdict(measure(picture)),
+        "sha256": hashlib.sha256(encoded).hexdigest(),
+        **measures,
         "fingerprint": fingerprint,
     }
+
+
+def _decoded(offered: Image.Image | Path | bytes, max_side: int) -> tuple[Image.Image, bytes, dict[str, Any]]:
+    """Return a picture upright and small enough, the JPEG of it, and its measures."""
+    to_rgb: Callable[..., Image.Image] = upright_rgb if isinstance(offered, Image.Image) else open_rgb
+    picture = to_rgb(offered, max_side)
+    encoded = io.BytesIO()
+    picture.save(encoded, "JPEG", quality=JPEG_QUALITY)
+    return picture, encoded.getvalue(), asdict(measure(picture))
 
 
 def _moved(out: Path, same: dict[str, Any], photo_id: str, path: str) -> dict[str, Any]:

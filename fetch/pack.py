@@ -20,7 +20,6 @@ from urllib.parse import quote, unquote
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 from tqdm import tqdm
 
 from dataset.images import Pictures
@@ -29,6 +28,7 @@ from fetch.config import PackConfig
 from fetch.sources.pull import ATTRIBUTION
 from plumbing.files import atomic_path, read_json, write_json
 from plumbing.images import open_rgb
+from plumbing.picture_kinds import open_picture
 from plumbing.progress import progress
 
 log = logging.getLogger(__name__)
@@ -230,11 +230,12 @@ def pre_sized(content: bytes, short_side: int, quality: int) -> tuple[bytes, tup
     """
     max_side = None
     try:
-        with Image.open(io.BytesIO(content)) as picture:
+        with open_picture(io.BytesIO(content), "picture") as picture:
             kept = picture.format == "JPEG" and min(picture.size) <= short_side
             if min(picture.size) > short_side:
                 max_side = round(max(picture.size) * short_side / min(picture.size))
-    except (OSError, SyntaxError, ValueError):
+    # What a hostile or torn file makes a decoder raise is not a closed list.
+    except Exception:
         kept = False  # `open_rgb` says why.
     rgb = open_rgb(content, max_side)
     if kept:

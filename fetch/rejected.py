@@ -9,6 +9,9 @@ from pathlib import Path
 from plumbing.files import atomic_path
 
 REJECTED = "rejected.csv"
+MISSING, UNREADABLE = "missing", "unreadable"
+SHOWN = 200
+"""Letters of an example."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,15 @@ def read_rejected(data: Path) -> list[Rejection]:
 
 
 def summary(rejections: Sequence[Rejection], total: int) -> str:
-    """Return one line such as `left out 31 of 180: 31 without coordinates`."""
+    """Return one line such as `left out 31 of 180: 31 without coordinates`; where files fail, with the first that does."""
     counts = Counter(rejection.reason for rejection in rejections).most_common()
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts)
+    first = {rejection.reason: rejection for rejection in reversed(rejections)}
+    reasons = ", ".join(f"{count:,} {reason}{_example(first[reason])}" for reason, count in counts)
     return f"left out {len(rejections):,} of {total:,}" + (f": {reasons}" if reasons else "")
+
+
+def _example(rejection: Rejection) -> str:
+    said = rejection.value
+    if not said or rejection.reason not in (MISSING, UNREADABLE):
+        return ""
+    return f" (the first: {said if len(said) <= SHOWN else said[: SHOWN - 1] + '…'})"

@@ -10,8 +10,9 @@ import pandas as pd
 
 from dataset.images import Pictures
 from dataset.manifest import MANIFEST, coordinates, has_coordinates, read_manifest
+from dataset.picture_folder import PictureFolder
 from plumbing.files import atomic_path
-from plumbing.images import PICTURE_SUFFIXES
+from plumbing.picture_kinds import PICTURE_SUFFIXES
 
 log = logging.getLogger(__name__)
 
@@ -70,10 +71,14 @@ def find_photos(
 
 
 def _pictures_below(folder: Path, out: Path | None) -> list[Path]:
-    found = (p for p in sorted(folder.rglob("*")) if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
-    if out is None or out.resolve() == folder.resolve():
-        return list(found)
-    return [p for p in found if out.resolve() not in p.resolve().parents]
+    found = PictureFolder.of(folder, out)
+    words, advice = found.passed_words(), found.advice()
+    advice = f"; {advice}" if advice else ""
+    if words and not found.pictures:
+        raise ValueError(f"{folder} holds no photographs that can be read, but {words}{advice}")
+    if words:
+        log.info(f"{folder}: passed by: {words}{advice}")
+    return found.pictures
 
 
 def dataset_rows(data: Path, split: str) -> pd.DataFrame:

@@ -1,18 +1,23 @@
 """Pictures of any kind to upright 8-bit RGB, within bounded memory."""
 
+import contextlib
 import io
+import threading
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
+
+from plumbing.picture_kinds import UnreadKindError, open_picture
 
 MAX_MEGAPIXELS = 250
 """A larger picture is refused before it is decoded: as RGB it would take most of a gigabyte."""
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".mpo"})
-"""Endings taken for photographs when a folder is searched."""
+LARGE_MEGAPIXELS = 50
+"""Of larger pictures one is decoded at a time: several threads would hold some gigabytes together."""
 
 STRIP_ROWS = 512
 
@@ -26,6 +31,8 @@ UPRIGHT_BY = {
     8: Image.Transpose.ROTATE_90,
 }
 """What turns a picture of each EXIF orientation upright; 1 is upright."""
+
+_large = threading.Lock()
 
 # Pillow warns of damage that it reads past; what it cannot read past raises.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -52,15 +59,27 @@ def open_rgb(source: Path | bytes, max_side: int | None = None, draft_side: int 
     if (source.stat().st_size if isinstance(source, Path) else len(source)) == 0:
         raise ValueError(f"{name}: the file is empty (0 bytes)")
     try:
-        with Image.open(source if isinstance(source, Path) else io.BytesIO(source)) as picture:
+        with (
+            source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as file,
+            open_picture(file, name) as picture,
+        ):
             width, height = picture.size
             if width * height <= MAX_MEGAPIXELS * 1_000_000:
-                return upright_rgb(picture, max_side, draft_side)
-    except UnidentifiedImageError:
-        raise ValueError(f"{name}: not a picture that can be read (is it another kind of file?)") from None
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
-        raise ValueError(f"{name}: damaged or cut short ({error})") from None
+                with _turn_of_large(width * height):
+                    return upright_rgb(picture, max_side, draft_side)
+    except UnreadKindError:
+        raise
+    # What a hostile or torn file makes a decoder raise is not a closed list; memory that is lacking is of one file, too.
+    except Exception as error:
+        raise ValueError(f"{name}: damaged or cut short ({str(error) or type(error).__name__})") from None
     raise ValueError(f"{name}: {width}x{height} is over {MAX_MEGAPIXELS} megapixels; shrink it first")
+
+
+@contextlib.contextmanager
+def _turn_of_large(pixels: int) -> Iterator[None]:
+    """Wait until no other large picture is being decoded."""
+    with _large if pixels > LARGE_MEGAPIXELS * 1_000_000 else contextlib.nullcontext():
+        yield
 
 
 def upright_rgb(picture: Image.Image, max_side: int | None = None, draft_side: int | None = None) -> Image.Image:

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import struct
+import zlib
 from datetime import UTC, datetime
 
 import pytest
@@ -103,3 +105,29 @@ def test_camera_files_agree_with_their_index(shared_data):
     for row in rows:
         found = read_metadata(shared_data / "exif_originals" / row["file"]).latlon_deg
         assert found == pytest.approx((float(row["latitude"]), float(row["longitude"])), abs=1e-4), row["file"]
+
+
+def png_of(width: int, height: int, exif: bytes) -> bytes:
+    """Return a PNG that says it is large and has its EXIF behind the pixels."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    pixels = zlib.compressobj(9)
+    row = bytes(1 + (width + 7) // 8)
+    packed = b"".join([*(pixels.compress(row) for _ in range(height)), pixels.flush()])
+    parts = [(b"IHDR", header), (b"IDAT", packed), (b"eXIf", exif), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(kind, body) for kind, body in parts)
+
+
+def test_exif_behind_the_pixels_of_a_png_is_read_and_no_pixel_is_decoded(monkeypatch):
+    exif = Image.Exif()
+    exif[0x8825] = {1: "N", 2: (48.0, 51.0, 0.0), 3: "E", 4: (2.0, 17.0, 0.0)}
+    content = png_of(4096, 4096, exif.tobytes().removeprefix(b"Exif\0\0"))
+
+    def decoded(*_):
+        raise AssertionError("a pixel was decoded")
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", decoded)
+    assert read_metadata(content).latlon_deg == pytest.approx((48.85, 2.2833333))

@@ -154,7 +154,8 @@ def test_what_cannot_be_read_is_listed_and_the_rest_is_taken(tmp_path, caplog):
         ("bad", "unreadable"),
         ("gone", "unreadable"),
     ]
-    assert "left out 3 of 5: 2 unreadable, 1 without coordinates" in caplog.text
+    assert "left out 3 of 5: 2 unreadable (the first: picture: not a picture that can be read" in caplog.text
+    assert "), 1 without coordinates" in caplog.text
 
 
 def test_without_any_usable_photograph_nothing_is_written(tmp_path):

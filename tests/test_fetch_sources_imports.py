@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from dataset.manifest import read_manifest
+from dataset.picture_finder import PictureFinder
 from fetch.config import ImportConfig
 from fetch.rejected import read_rejected
-from fetch.sources.folder import PictureFinder
 from fetch.sources.imports import run
 
 ROOT = Path(__file__).parent.parent
@@ -142,7 +142,7 @@ def test_a_folder_is_read_by_exif_in_every_hemisphere_and_by_file_names(tmp_path
     save(tmp_path / "in" / "35.5,-120.25.jpg", 5)
     save(tmp_path / "in" / "plain.jpg", 6)
     save(tmp_path / "in" / "zero.jpg", 7, (0, 0))
-    (tmp_path / "in" / "phone.heic").write_bytes(b"x")
+    (tmp_path / "in" / "camera.dng").write_bytes(b"x")
     (tmp_path / "in" / "notes.txt").write_text("x")
     (tmp_path / "in" / ".hidden.jpg").write_text("x")
     photos, left = imported(tmp_path / "in", tmp_path / "d")
@@ -154,7 +154,7 @@ def test_a_folder_is_read_by_exif_in_every_hemisphere_and_by_file_names(tmp_path
         [-22.9, -43.2],
     ]
     assert left == {
-        "phone.heic": "of a kind that is not read (.heic): convert to JPEG",
+        "camera.dng": "of a kind that is not read: RAW photographs (.dng)",
         "plain.jpg": "without coordinates",
         "zero.jpg": "at (0, 0)",
     }

@@ -12,7 +12,7 @@ from fetch.sources.folder import find_pictures, folder_candidates
 from fetch.sources.table import table_candidates
 from plumbing.evenly import evenly
 from plumbing.files import read_json
-from plumbing.images import PICTURE_SUFFIXES
+from plumbing.picture_kinds import PICTURE_SUFFIXES
 
 log = logging.getLogger(__name__)
 

@@ -10,13 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dataset.country_names import match_countries, report
+from dataset.picture_finder import PictureFinder
 from fetch.config import ImportConfig
 from fetch.download_config import refuse_idle
 from fetch.ingest import Candidate, safe_id
 from fetch.rejected import Rejection
 from fetch.sources.columns import TABLE_SUFFIXES, check_coordinates, manifest_fields, read_table
 from fetch.sources.downloads import Remote, secure
-from fetch.sources.folder import PictureFinder
 from fetch.sources.outliers import without_outliers
 from fetch.sources.yfcc import is_yfcc, read_yfcc
 from fetch.subset import read_subset
@@ -121,7 +121,7 @@ def _places(
     config: ImportConfig, photos: pd.DataFrame, excluded: set[str], reasons: NDArray[np.str_]
 ) -> Iterator[tuple[str, Path | str | Rejection]]:
     """Yield the name of each row, and the file or the address of its picture, or why it has neither."""
-    finder = PictureFinder(config.source.parent, config.images, config.out)
+    finder = PictureFinder(config.source.parent, config.images, config.out, photos["picture"])
     seen: set[Path | str] = set()
     addresses = photos["address"] if "address" in photos else pd.Series("", index=photos.index)
     for row, (photo_id, picture, address) in enumerate(zip(photos["id"], photos["picture"], addresses, strict=True)):

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from PIL import Image
-
 from plumbing.files import atomic_path
 from plumbing.images import open_rgb
+from plumbing.picture_kinds import open_picture
 
 KEPT = (0xEE,)
 """Application segments of a JPEG that its colours need (Adobe's); the others can say where and by whom it was taken."""
@@ -35,7 +34,7 @@ def write_stripped(photo: Path, out: Path, stem: str = "") -> Path:
 
 def _is_upright(photo: Path) -> bool:
     try:
-        with Image.open(photo) as picture:
+        with photo.open("rb") as file, open_picture(file, photo.name) as picture:
             return bool(picture.getexif().get(0x0112, 1) == 1)
     # What damage makes the parser raise is not a closed list.
     except Exception:

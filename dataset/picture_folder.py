@@ -1,0 +1,146 @@
+"""Photographs below a folder, as cameras, phones and network disks leave it; what is passed by is counted and named."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from plumbing.picture_kinds import (
+    ADVICE,
+    DECODERS,
+    PICTURE_SUFFIXES,
+    VIDEO,
+    VIDEO_SUFFIXES,
+    decoder,
+    kind_of_file,
+)
+
+LITTER_FOLDERS = frozenset({
+    "@eadir", "__macosx", "#recycle", "@recycle", "$recycle.bin", "#snapshot", "@__thumb", "thumbnails",
+    "system volume information", "lost+found",
+})  # fmt: skip
+"""Folders of thumbnails, deleted files and the like, in small letters: of macOS, Windows, Synology, QNAP, galleries."""
+LITTER_STARTS = ("synophoto_thumb", "synophoto_film", "thumbs.db", "ehthumbs")
+LITTER_SUFFIXES = frozenset({".thm", ".partial", ".part", ".crdownload"})
+LITTER = "thumbnails or hidden files"
+LINKED = "a link to a folder that is searched already"
+OTHER = "not photographs"
+
+
+@dataclass
+class PictureFolder:
+    """What a folder holds.
+
+    Attributes:
+        pictures: the photographs, in order of their names.
+        unread: photographs and videos of kinds that are not read, and which kind each is.
+        passed: how many other files there are, by what they are: `thumbnails or hidden files`, `.txt`.
+    """
+
+    pictures: list[Path] = field(default_factory=list)
+    unread: dict[Path, str] = field(default_factory=dict)
+    passed: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, folder: Path, out: Path | None = None) -> "PictureFolder":
+        """Return what lies below a folder; links to folders are followed, each folder once.
+
+        Args:
+            folder: searched with all folders below.
+            out: a folder that is passed by where it lies below, since what is written there is no photograph.
+        """
+        found = cls()
+        for path in walk(folder, out, found.passed):
+            kind = unread_kind(path)
+            if kind is None:
+                found.pictures.append(path)
+            elif kind:
+                found.unread[path] = kind
+            else:
+                found.passed[path.suffix.lower() or "without an ending"] += 1
+        return found
+
+    def passed_words(self) -> str:
+        """Return what was passed by in words, such as `3 video (.mov), 6 not photographs (.aae, .txt)`; empty where nothing was."""
+        kinds = Counter(kind_words(path, kind) for path, kind in self.unread.items())
+        named = {what: n for what, n in self.passed.items() if what in (LITTER, LINKED)}
+        endings = {what: n for what, n in self.passed.items() if what not in named}
+        parts = [f"{n:,} {what}" for what, n in [*kinds.most_common(), *named.items()]]
+        if endings:
+            parts.append(f"{sum(endings.values()):,} {OTHER} ({', '.join(sorted(endings))})")
+        return ", ".join(parts)
+
+    def advice(self) -> str:
+        """Return what to do about kinds that are not read; empty where all are."""
+        return "; ".join(f"{kind}: {ADVICE[kind]}" for kind in dict.fromkeys(self.unread.values()) if kind in ADVICE)
+
+
+def unread_kind(path: Path) -> str | None:
+    """Return None of a file that is read as a photograph, its kind where it would be one, '' of other files."""
+    suffix = path.suffix.lower()
+    if suffix in VIDEO_SUFFIXES:
+        return VIDEO
+    kind = kind_of_file(path)
+    if kind in DECODERS:
+        return None if decoder(kind) else kind
+    # Damaged and empty files with the ending of a photograph are read, so that their reason is said.
+    return None if kind == "" and suffix in PICTURE_SUFFIXES else kind
+
+
+def kind_words(path: Path, kind: str) -> str:
+    """Return what a file is that is not read, with its ending: `video (.mov)`, `HEIC photographs (.jpg)`."""
+    what = kind if kind == VIDEO else f"{kind} photographs"
+    return f"{what} ({path.suffix.lower() or 'without an ending'})"
+
+
+def walk(folder: Path, out: Path | None = None, passed: Counter[str] | None = None) -> Iterator[Path]:
+    """Yield the files below a folder in order, without hidden ones, thumbnails, and what lies in `out`.
+
+    Args:
+        folder: searched with all folders below; links to folders are followed, and each is searched once.
+        out: a folder that is passed by.
+        passed: counts what is passed by.
+    """
+    passed = Counter() if passed is None else passed
+    skip = None if out is None else out.resolve()
+    seen = {_identity(folder)}
+    for root, folders, names in os.walk(folder, followlinks=True):
+        kept = []
+        for name in sorted(folders):
+            path = Path(root, name)
+            if _is_litter(name):
+                passed[LITTER] += sum(len(files) for _, _, files in os.walk(path))
+            elif skip is None or path.resolve() != skip:
+                if (own := _identity(path)) in seen:
+                    passed[LINKED] += 1
+                    continue
+                seen.add(own)
+                kept.append(name)
+        folders[:] = kept
+        for name in sorted(names):
+            path = Path(root, name)
+            if _is_litter(name):
+                passed[LITTER] += 1
+            elif os.path.isfile(path):
+                yield path
+
+
+def _is_litter(name: str) -> bool:
+    plain = name.casefold()
+    return (
+        name.startswith(".")
+        or plain in LITTER_FOLDERS
+        or plain.startswith(LITTER_STARTS)
+        or Path(plain).suffix in LITTER_SUFFIXES
+    )
+
+
+def _identity(path: Path) -> tuple[int, int] | str:
+    """Return by what a folder is known again through a link."""
+    try:
+        found = path.stat()
+    except OSError:
+        return str(path)
+    # Some file systems number no files.
+    return (found.st_dev, found.st_ino) if found.st_ino else str(path.resolve())

@@ -1,0 +1,71 @@
+"""The file that a table means is found as other systems and programs write its name, and never by a guess."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataset.picture_finder import PictureFinder
+
+
+def folder(tmp_path: Path, *names: str) -> Path:
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"\xff\xd8\xff")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "my photo.jpg", "my%20photo.jpg", "sub\\my photo.jpg", "C:\\Users\\ann\\sub\\my photo.jpg", "C:/x/my photo.jpg",
+        "/home/ann/my photo.jpg", "https://example.org/a/my%20photo.jpg?size=1", "my photo", "MY PHOTO.JPG", ' "my photo.jpg" ',
+        "./sub/my photo.jpg", "file:///home/ann/my%20photo.jpg",
+    ],
+)  # fmt: skip
+def test_a_name_is_found_as_other_systems_write_it(tmp_path, written):
+    data = folder(tmp_path, "sub/my photo.jpg")
+    assert PictureFinder(data, None, data / "d").find(written) == data / "sub" / "my photo.jpg"
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [("1000.0", "1000.jpg"), ("1000", "1000.jpg"), ("7", "000007.jpg"), ("7.0", "000007.jpg")],
+)
+def test_ids_that_became_numbers_are_found(tmp_path, written, name):
+    data = folder(tmp_path, "1000.jpg", "000007.jpg")
+    assert PictureFinder(data, None, data / "d").find(written) == data / name
+
+
+def test_a_number_that_two_files_have_is_ambiguous(tmp_path):
+    data = folder(tmp_path, "07.jpg", "007.jpg")
+    assert str(PictureFinder(data, None, data / "d").find("7")).startswith("ambiguous")
+
+
+def test_folders_tell_files_of_one_name_apart(tmp_path):
+    data = folder(tmp_path, "paris/0001.jpg", "rome/0001.jpg")
+    finder = PictureFinder(data, None, data / "d")
+    assert finder.find("D:\\all\\rome\\0001.jpg") == data / "rome" / "0001.jpg"
+    assert finder.find("D:\\all\\oslo\\0001.jpg") == "missing"
+
+
+def test_a_picture_of_another_folder_does_not_stand_in_where_the_table_has_two_of_its_name(tmp_path):
+    data = folder(tmp_path, "rome/0001.jpg")
+    finder = PictureFinder(data, None, data / "d", ["paris/0001.jpg", "rome/0001.jpg"])
+    assert finder.find("paris/0001.jpg") == "missing"
+    assert finder.find("rome/0001.jpg") == data / "rome" / "0001.jpg"
+
+
+def test_a_table_cannot_reach_out_of_its_folder(tmp_path):
+    data = folder(tmp_path, "table/a.jpg", "secret.jpg") / "table"
+    finder = PictureFinder(data, None, data / "d")
+    for written in ("../secret.jpg", "..\\secret.jpg", "%2e%2e/secret.jpg", "a/../../secret.jpg"):
+        assert finder.find(written) in ("outside the folder of pictures", "missing"), written
+
+
+@given(st.text(max_size=40))
+def test_any_text_gives_a_file_below_or_a_reason(tmp_path_factory, text):
+    data = folder(tmp_path_factory.getbasetemp() / "any", "a/b.jpg")
+    found = PictureFinder(data, None, data / "d").find(text)
+    assert isinstance(found, str) or (found.is_file() and found.is_relative_to(data))

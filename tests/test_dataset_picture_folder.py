@@ -1,0 +1,81 @@
+"""What a folder holds: photographs by content, everything else counted and named."""
+
+import os
+from pathlib import Path
+
+from PIL import Image
+
+from dataset.picture_folder import PictureFolder
+
+
+def save(path: Path, kind: str = "JPEG") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (8, 8), "red").save(path, kind)
+    return path
+
+
+def names(folder: Path, out: Path | None = None) -> list[str]:
+    return [path.relative_to(folder).as_posix() for path in PictureFolder.of(folder, out).pictures]
+
+
+def test_endings_of_all_formats_are_taken_and_content_counts_where_there_is_none(tmp_path):
+    for name in ("a.jfif", "b.jpe", "c.JPG", "d", "e.dat"):
+        save(tmp_path / name)
+    save(tmp_path / "f.webp", "WEBP")
+    save(tmp_path / "g.tif", "TIFF")
+    assert names(tmp_path) == ["a.jfif", "b.jpe", "c.JPG", "d", "e.dat", "f.webp", "g.tif"]
+
+
+def test_thumbnails_and_leavings_of_systems_are_passed_by_and_counted(tmp_path):
+    save(tmp_path / "a.jpg")
+    litter = (
+        "@eaDir/a.jpg/SYNOPHOTO_THUMB_XL.jpg", "__MACOSX/a.jpg", "._a.jpg", ".hidden/b.jpg", "@__thumb/a.jpg", "a.thm",
+    )  # fmt: skip
+    for name in litter:
+        save(tmp_path / name)
+    found = PictureFolder.of(tmp_path)
+    assert [path.name for path in found.pictures] == ["a.jpg"]
+    assert found.passed_words() == "6 thumbnails or hidden files"
+
+
+def test_what_is_not_read_is_named_by_kind_and_ending(tmp_path):
+    save(tmp_path / "a.jpg")
+    (tmp_path / "a.MOV").write_bytes(b"\0\0\0\x14ftypqt  ")
+    (tmp_path / "b.jpg").write_bytes(b"\0\0\0\x14ftypisom\0\0\0\0")
+    for name in ("a.AAE", "c.txt"):
+        (tmp_path / name).write_text("x")
+    save(tmp_path / "d.dng", "TIFF")
+    found = PictureFolder.of(tmp_path)
+    assert found.passed_words() == (
+        "1 video (.mov), 1 video (.jpg), 1 RAW photographs (.dng), 2 not photographs (.aae, .txt)"
+    )
+    assert "RAW: develop it to JPEG" in found.advice()
+
+
+def test_damaged_photographs_stay_so_that_their_reason_is_said(tmp_path):
+    (tmp_path / "a.heic").write_bytes(b"x")
+    (tmp_path / "b.jpg").write_bytes(b"")
+    assert names(tmp_path) == ["a.heic", "b.jpg"]
+
+
+def test_linked_folders_are_followed_once_and_circles_end(tmp_path):
+    save(tmp_path / "real" / "a.jpg")
+    save(tmp_path / "in" / "b.jpg")
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "real", target_is_directory=True)
+    (tmp_path / "in" / "again").symlink_to(tmp_path / "real", target_is_directory=True)
+    (tmp_path / "in" / "circle").symlink_to(tmp_path / "in", target_is_directory=True)
+    found = PictureFolder.of(tmp_path / "in")
+    assert [path.relative_to(tmp_path / "in").as_posix() for path in found.pictures] == ["b.jpg", "again/a.jpg"]
+    assert found.passed_words() == "2 a link to a folder that is searched already"
+
+
+def test_links_that_lead_nowhere_and_pipes_are_no_photographs(tmp_path):
+    (tmp_path / "a.jpg").symlink_to(tmp_path / "gone.jpg")
+    os.mkfifo(tmp_path / "b.jpg")
+    assert names(tmp_path) == []
+
+
+def test_the_folder_of_answers_is_not_searched(tmp_path):
+    save(tmp_path / "a.jpg")
+    save(tmp_path / "out" / "map.png", "PNG")
+    assert names(tmp_path, tmp_path / "out") == ["a.jpg"]
