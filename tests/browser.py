@@ -1,73 +1,184 @@
-"""Headless Chromium for tests of pages: what a page looks like, and what its scripts answer."""
+"""Headless Chromium for tests of pages, by Playwright: what a page looks like, what its scripts answer, what keys do.
 
-import json
-import re
+Nothing but the files of the page and servers on loopback can be reached. A console error, an error of a script and a request
+that fails or leaves the machine fail the test.
+"""
+
+import os
 import shutil
-import subprocess
-from html import unescape
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from viz.web.page import CELL_OPACITY, light_colours
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, Request, Route
+
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
 )
 
-needs_chromium = pytest.mark.skipif(not CHROMIUM, reason="no Chromium or Chrome on this machine")
-
-QUIET = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-    "--force-device-scale-factor=1",
-    "--virtual-time-budget=2000",
+needs_chromium = pytest.mark.skipif(
+    not CHROMIUM or not find_spec("playwright"), reason="no Chromium or Chrome on this machine, or no playwright"
 )
+needs_axe = pytest.mark.skipif(
+    not CHROMIUM or not find_spec("axe_playwright_python"), reason="no Chromium, or no axe-playwright-python"
+)
+
+DESKTOP, PHONE = (1280, 900), (390, 844)
+"""Width and height of windows, in pixels."""
+THEMES = ("light", "dark")
+FLAGS = ("--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-background-networking")
+LAND, OCEAN = light_colours()["land"], light_colours()["ocean"]
+"""Of the base map in the light theme."""
+OF_PAGE, OF_MACHINE = ("file", "data", "blob", "about"), ("127.0.0.1", "localhost", "::1")
+
+
+@contextmanager
+def open_page(
+    address: str | Path, size: tuple[int, int] = DESKTOP, theme: str = "light", touch: bool = False
+) -> "Iterator[Page]":
+    """Open a file or an address on loopback; what went wrong in the meantime fails the test at the end.
+
+    Args:
+        address: path of a page, or the address of a server on loopback.
+        size: (width, height) of the window in pixels.
+        theme: `light` or `dark`, as the page is told that its reader prefers.
+        touch: a screen that is touched, without a mouse.
+    """
+    from playwright.sync_api import sync_playwright
+
+    faults: list[str] = []
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        page = browser.new_page(
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme="dark" if theme == "dark" else "light",
+            reduced_motion="reduce",
+            has_touch=touch,
+        )
+        page.on("console", lambda said: said.type == "error" and faults.append(f"console: {said.text}"))
+        page.on("pageerror", lambda error: faults.append(f"script: {error}"))
+        page.on("requestfailed", lambda asked: faults.append(f"failed request: {_words(asked)}"))
+        page.route("**/*", lambda route: _refuse_strangers(route, faults))
+        page.goto(address.absolute().as_uri() if isinstance(address, Path) else address)
+        yield page
+        browser.close()
+    assert not faults, "; ".join(faults)
+
+
+def _refuse_strangers(route: "Route", faults: list[str]) -> None:
+    parts = urlsplit(route.request.url)
+    if parts.scheme in OF_PAGE or parts.hostname in OF_MACHINE:
+        return route.continue_()
+    faults.append(f"request to another machine: {_words(route.request)}")
+    return route.abort()
+
+
+def _words(asked: "Request") -> str:
+    return f"{asked.method} {asked.url[:200]} {asked.failure or ''}"
+
+
+def written(html: str, folder: Path) -> Path:
+    """Return the path of a page that was written to disk."""
+    path = folder / "page.html"
+    path.write_text(html, encoding="utf-8")
+    return path
+
+
+@contextmanager
+def open_html(
+    html: str, folder: Path, size: tuple[int, int] = DESKTOP, theme: str = "light", touch: bool = False
+) -> "Iterator[Page]":
+    """Open a page from its text, as `open_page` does, once its base map is drawn."""
+    with open_page(written(html, folder), size, theme, touch) as page:
+        wait_for_base_map(page)
+        yield page
+
+
+def wait_for_base_map(page: "Page") -> None:
+    """Return when the base map of a page is drawn; at once where it has none."""
+    page.evaluate("typeof map_1 === 'undefined' ? null : Promise.resolve(map_1.baseMap).then(() => null)")
+
+
+def serious_faults(page: "Page") -> list[str]:
+    """Return what axe-core finds of serious and critical faults of accessibility, a line each: rule, element, why."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    violations = Axe().run(page).response["violations"]
+    return [
+        f"{found['id']}: {node['html'][:160]}: {node.get('failureSummary', '')}"
+        for found in violations
+        if found["impact"] in ("serious", "critical")
+        for node in found["nodes"]
+    ]
+
+
+def screenshots(address: str | Path, name: str, folder: Path, whole: bool = False) -> list[Path]:
+    """Write what a page looks like at both sizes and in both themes, and return the paths.
+
+    Args:
+        address: as `open_page` takes it.
+        name: what the files are called, before size and theme.
+        folder: where they go; the folder that the environment names as `SCREENSHOTS` comes first.
+        whole: the whole page, and not only what the window shows.
+    """
+    folder = Path(os.environ.get("SCREENSHOTS") or folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    taken = []
+    for size_name, size in (("desktop", DESKTOP), ("phone", PHONE)):
+        for theme in THEMES:
+            with open_page(address, size, theme) as page:
+                wait_for_base_map(page)
+                taken.append(folder / f"{name}-{size_name}-{theme}.png")
+                page.screenshot(path=taken[-1], full_page=whole)
+    return taken
+
+
+def pixels(page: "Page") -> NDArray[np.uint8]:
+    """Return (height, width, 3) what the window shows."""
+    with Image.open(BytesIO(page.screenshot())) as shot:
+        return np.asarray(shot.convert("RGB"))
 
 
 def screenshot(html: str, folder: Path, width: int = 1000, height: int = 700) -> NDArray[np.uint8]:
-    """Return (height, width, 3) what a page shows two seconds after it was opened from disk."""
-    picture = folder / "page.png"
-    _run(html, folder, f"--window-size={width},{height}", f"--screenshot={picture}")
-    with Image.open(picture) as shot:
-        return np.asarray(shot.convert("RGB"))
+    """Return (height, width, 3) what a page shows once it is drawn."""
+    with open_html(html, folder, (width, height)) as page:
+        return pixels(page)
 
 
 def evaluate(html: str, folder: Path, expression: str) -> Any:
     """Return the value of a JavaScript expression at the end of a page's script."""
-    head, tail = html.rsplit("</script>", 1)
-    asked = f"{head}\ndocument.title = JSON.stringify({expression});\n</script>{tail}"
-    page = _run(asked, folder, "--window-size=1000,700", "--dump-dom")
-    title = re.search(r"<title>(.*?)</title>", page, re.DOTALL)
-    assert title, "the page has no title"
-    return json.loads(unescape(title[1]))
+    with open_page(written(html, folder), (1000, 700)) as page:
+        return page.evaluate(expression)
 
 
 def evaluate_on_base_map(html: str, folder: Path, expression: str) -> Any:
     """Return the value of a JavaScript expression of `world` once a page has drawn its base map."""
-    then = f"map_1.baseMap.then((world) => (document.title = JSON.stringify({expression})))"
-    return evaluate(html, folder, f"({then}, null)")
+    return evaluate(html, folder, f"map_1.baseMap.then((world) => {expression})")
+
+
+def painted(colour: str, ground: str = LAND) -> str:
+    """Return the colour that a cell painted on a grid has over land or sea in the light theme."""
+    over, under = ([int(text[at : at + 2], 16) for at in (1, 3, 5)] for text in (colour, ground))
+    share = CELL_OPACITY / 255
+    return "#" + "".join(f"{round(share * o + (1 - share) * u):02x}" for o, u in zip(over, under, strict=True))
 
 
 def share_near(picture: NDArray[np.uint8], colour: str, most: int = 3) -> float:
     """Return the share of pixels that differ from a colour by at most so much, as mixed colours do by rounding."""
     wanted = np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)])
     return float((np.abs(picture.astype(int) - wanted).max(axis=-1) <= most).mean())
-
-
-def _run(html: str, folder: Path, *flags: str) -> str:
-    page = folder / "page.html"
-    page.write_text(html, encoding="utf-8")
-    command = [CHROMIUM, *QUIET, f"--user-data-dir={folder / 'profile'}", *flags, page.as_uri()]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
 
 
 def share_of(picture: NDArray[np.uint8], colour: str) -> float:

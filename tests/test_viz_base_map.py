@@ -15,13 +15,13 @@ from dataset.country_names import country_name
 from geocells.country_outlines import country_outlines
 from geocells.land import land_table
 from geocells.sphere import distance_km
-from tests.browser import evaluate_on_base_map, needs_chromium, screenshot, share_near
+from tests.browser import LAND, OCEAN, evaluate_on_base_map, needs_chromium, screenshot, share_near
 from tests.test_viz_web_page import assert_refers_to_no_network
 from viz.base_map.drawing import draw_ground, draw_names
 from viz.base_map.make import again, coast_and_borders, make_base_map, name_place
 from viz.base_map.packing import STEP_DEG, BaseMap, base_map, pack, shipped_bytes, unpack
 from viz.config import BaseMapConfig
-from viz.web.page import BARE_LAND, MERCATOR, OCEAN, PLAIN, WEB, Page, base_map_data, map_page
+from viz.web.page import MERCATOR, PLAIN, WEB, Page, base_map_data, map_page
 
 MOST_BYTES = 140_000
 PRAIRIE = (49.0, -100.0)
@@ -234,7 +234,7 @@ def test_a_picture_shows_land_sea_and_no_seam_at_the_antimeridian():
     picture = painted(canvas)
     # 67.5 degrees north, from 177 east to 177 west: all land.
     row = picture[200:201, 240:360]
-    assert share_near(row, BARE_LAND) == 1
+    assert share_near(row, LAND) == 1
     assert share_near(picture, OCEAN) > 0.3
 
 
@@ -272,7 +272,7 @@ def test_the_border_of_canada_and_the_united_states_is_drawn_where_it_is_and_bot
     dark = beside.astype(int).sum(axis=(1, 2))
     assert abs(int(dark.argmin()) - 8) <= 1
     assert dark.min() < dark.max() - 90
-    assert share_near(np.vstack([beside[:5], beside[-5:]]), BARE_LAND) == 1
+    assert share_near(np.vstack([beside[:5], beside[-5:]]), LAND) == 1
     shown = evaluate_on_base_map(html, tmp_path, "[...world.layer.shown]")
     assert {"Canada", "United States"} <= set(shown)
     assert "Belgium" not in shown
@@ -304,9 +304,9 @@ def test_more_names_are_shown_from_near_and_none_touches_another(tmp_path):
 @pytest.mark.browser
 def test_a_page_has_no_seam_at_the_antimeridian_and_land_to_the_south_pole(tmp_path):
     chukotka = screenshot(centred_page(67.5, 180, 5), tmp_path)
-    assert share_near(middle(chukotka, 3, 25), BARE_LAND) == 1
+    assert share_near(middle(chukotka, 3, 25), LAND) == 1
     pole = screenshot(centred_page(-89.5, 0, 4, PLAIN), tmp_path)
-    assert share_near(middle(pole, 1, 400), BARE_LAND) == 1
+    assert share_near(middle(pole, 1, 400), LAND) == 1
 
 
 def test_the_page_takes_the_shipped_file_as_it_is():

@@ -7,11 +7,11 @@ import pytest
 from dataset.manifest import write_manifest
 from geocells import grid
 from geocells.land import land_mask, land_table
-from tests.browser import evaluate, needs_chromium, screenshot, share_near, share_of
+from tests.browser import LAND, OCEAN, evaluate, needs_chromium, painted, screenshot, share_near, share_of
 from tests.test_viz_web_page import assert_refers_to_no_network
 from viz.config import CoverageConfig
 from viz.maps.coverage import RAMP, coverage_html, write_coverage
-from viz.web.page import BARE_LAND, CELL_OPACITY, OCEAN, seen_over
+from viz.web.page import CELL_OPACITY
 
 PARIS, MID_PACIFIC = (48.86, 2.35), (0.1, -150.1)
 
@@ -73,8 +73,8 @@ def test_land_ocean_and_photographs_take_the_share_of_the_map_that_they_have_of_
     html = coverage_html(grid.center_deg(covered, 8), "thirds")
     # At this width the world is shown once, eight pixels a cell, and lines take little of it.
     picture = screenshot(html, tmp_path, 2048, 1200)
-    green_land, green_sea = (share_near(picture, seen_over(RAMP[0], ground)) for ground in (BARE_LAND, OCEAN))
-    land, sea = share_of(picture, BARE_LAND), share_of(picture, OCEAN)
+    green_land, green_sea = (share_near(picture, painted(RAMP[0], ground)) for ground in (LAND, OCEAN))
+    land, sea = share_of(picture, LAND), share_of(picture, OCEAN)
     world = land + sea + green_land + green_sea
     # The rest of the world are coasts, borders and names.
     assert 0.78 < world < 1024 / 1200
@@ -122,4 +122,4 @@ def test_the_pointer_reads_the_cell_and_count_that_the_grid_gives(tmp_path):
 def test_a_photograph_on_the_ocean_is_green(tmp_path):
     html = coverage_html(np.repeat([MID_PACIFIC], 2, axis=0), "ship", level=2)
     picture = screenshot(html, tmp_path)
-    assert share_near(picture, seen_over(RAMP[-1], OCEAN)) > 0.02
+    assert share_near(picture, painted(RAMP[-1], OCEAN)) > 0.02

@@ -8,14 +8,13 @@ import pytest
 from dataset.manifest import SURVEY, write_manifest
 from geocells import grid
 from geocells.land import land_mask
-from tests.browser import evaluate, needs_chromium, screenshot, share_near
+from tests.browser import LAND, evaluate, needs_chromium, painted, screenshot, share_near
+from tests.browser import OCEAN as SEA
 from tests.test_viz_maps_coverage import words
 from tests.test_viz_web_page import assert_refers_to_no_network
 from viz.config import CoverageConfig
 from viz.maps.coverage import coverage_html, write_coverage
 from viz.maps.survey import LAYERS
-from viz.web.page import BARE_LAND, seen_over
-from viz.web.page import OCEAN as SEA
 
 PARIS, SAHARA, LAGOS, LIMA, OCEAN = (48.86, 2.35), (23.5, 12.1), (6.5, 3.4), (-12.0, -77.0), (0.1, -150.1)
 ALTAI = (47.5, 90.2)
@@ -135,4 +134,4 @@ def test_cells_without_photographs_have_the_colour_of_what_came_of_them(tmp_path
         assert (
             cells[",".join(str(int(colour[k : k + 2], 16)) for k in (1, 3, 5))] == (survey["state"] == state).sum() > 0
         )
-        assert sum(share_near(picture, seen_over(colour, ground)) for ground in (BARE_LAND, SEA)) > 0.01
+        assert sum(share_near(picture, painted(colour, ground)) for ground in (LAND, SEA)) > 0.01

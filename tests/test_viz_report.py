@@ -16,7 +16,7 @@ from infer.network.weights import load_network, save_network
 from infer.run_files import model_hash
 from label_maps.files import read_hierarchy
 from plumbing.files import read_json, write_json
-from tests.browser import needs_chromium, screenshot, share_near, share_of
+from tests.browser import needs_chromium, painted, screenshot, share_near, share_of
 from tests.test_viz_web_page import HOSTILE, assert_refers_to_no_network, loads
 from tests.tiny import PLACES, update_run
 from viz.config import ReportConfig
@@ -26,7 +26,6 @@ from viz.report.maps import ERROR_COLOURS, error_colour, training_counts
 from viz.report.page import SYNTHETIC, report_html, write_report
 from viz.report.parts import area_words, bar
 from viz.report.training import CHECK_COLOUR, LEVEL_COLOURS, TRAIN_COLOUR
-from viz.web.page import seen_over
 
 
 def figure(value):
@@ -457,8 +456,8 @@ def test_the_page_shows_curves_of_every_level_and_none_without_metrics(run, tmp_
 @pytest.mark.browser
 def test_the_map_shows_the_error_of_countries(run, tmp_path):
     shown = screenshot(html_of(run), tmp_path, 1200, 3600)
-    kenya = share_near(shown, seen_over(error_colour(5000))) * shown[..., 0].size
-    france = share_near(shown, seen_over(error_colour(600))) * shown[..., 0].size
+    kenya = share_near(shown, painted(error_colour(5000))) * shown[..., 0].size
+    france = share_near(shown, painted(error_colour(600))) * shown[..., 0].size
     assert kenya > 30
     assert france > 30
 

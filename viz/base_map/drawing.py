@@ -11,26 +11,28 @@ from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 from viz.base_map.packing import BaseMap, base_map
-from viz.web.page import BARE_LAND, BORDER, COAST, OCEAN
+from viz.web.page import light_colours
 
-COUNTRY_INK, CITY_INK = "#2b3440", "#46525f"
 SEAM_DEG, POLE_DEG = 179.99, -89.9
 """Land is cut here; nothing ends."""
 
 
 def draw_ground(axes: Axes, turns: Sequence[int]) -> None:
     """Draw sea, land, coast and borders under all else, each by some turns of 360 degrees; the limits of the axes must be set."""
-    axes.set_facecolor(OCEAN)
+    colour = light_colours()
+    axes.set_facecolor(colour["ocean"])
     for turn in turns:
         rings, borders = _seen(axes, base_map().coast, turn), _seen(axes, base_map().borders, turn)
         if not rings:
             continue
         # The same colour around it, or sea would show through the cut at the antimeridian.
-        land = PathCollection([_filled(rings)], facecolors=BARE_LAND, edgecolors=BARE_LAND, linewidths=0.4, zorder=0)
+        land = PathCollection(
+            [_filled(rings)], facecolors=colour["land"], edgecolors=colour["land"], linewidths=0.4, zorder=0
+        )
         axes.add_collection(land, autolim=False)
         coast = [part for ring in rings for part in _without_cuts(ring)]
-        axes.add_collection(LineCollection(coast, colors=COAST, linewidths=0.5, zorder=1), autolim=False)
-        axes.add_collection(LineCollection(borders, colors=BORDER, linewidths=0.6, zorder=1), autolim=False)
+        axes.add_collection(LineCollection(coast, colors=colour["coast"], linewidths=0.5, zorder=1), autolim=False)
+        axes.add_collection(LineCollection(borders, colors=colour["border"], linewidths=0.6, zorder=1), autolim=False)
 
 
 def _seen(axes: Axes, lines: Sequence[NDArray[np.float64]], turn: int) -> list[NDArray[np.float64]]:
@@ -86,7 +88,7 @@ def _name(axes: Axes, world: BaseMap, k: int, turn: int, sizes_pt: tuple[float, 
         va="center",
         size=sizes_pt[city >= 0],
         weight="bold" if city < 0 else "normal",
-        color=COUNTRY_INK if city < 0 else CITY_INK,
+        color=light_colours()["country-name" if city < 0 else "city-name"],
         path_effects=[withStroke(linewidth=1.5, foreground="#ffffffcc")],
         parse_math=False,
         zorder=2.7,
@@ -100,5 +102,12 @@ def _name(axes: Axes, world: BaseMap, k: int, turn: int, sizes_pt: tuple[float, 
     taken.append(box)
     if city >= 0:
         axes.plot(
-            lon + turn, lat, "o", color=CITY_INK, markeredgecolor="white", markeredgewidth=0.5, markersize=3, zorder=2.7
+            lon + turn,
+            lat,
+            "o",
+            color=light_colours()["city-name"],
+            markeredgecolor="white",
+            markeredgewidth=0.5,
+            markersize=3,
+            zorder=2.7,
         )

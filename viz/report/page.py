@@ -17,7 +17,7 @@ from viz.report.maps import cell_error_map, density_map, error_map, maps_html, r
 from viz.report.parts import BEST_GEOSCORE, area_words, bar, facts, kilometres, missing, note, section, table
 from viz.report.quality import quality_sections
 from viz.report.training import training_section
-from viz.web.page import WEB
+from viz.web.page import look
 
 log = logging.getLogger(__name__)
 
@@ -54,12 +54,11 @@ def report_html(files: RunFiles) -> str:
             _provenance_section(files),
         ]
     )
-    style = (WEB / "report.css").read_text(encoding="utf-8")
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>Report on {name}</title>\n'
-        f"<style>\n{style}</style>\n</head>\n<body>\n<main>{body}</main>\n</body>\n</html>\n"
+        f"<style>\n{look('report.css')}</style>\n</head>\n<body>\n<main>{body}</main>\n</body>\n</html>\n"
     )
 
 

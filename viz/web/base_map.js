@@ -53,9 +53,8 @@ const LEAST = 0.7; // Pixels: shorter steps of long lines are left out.
 const SEAM = 179.99, POLE = -89.9; // Land is cut here; nothing ends.
 
 const Ground = ViewCanvas.extend({
-  initialize(colours) {
+  initialize() {
     ViewCanvas.prototype.initialize.call(this, "tilePane");
-    this._colours = colours;
   },
 
   setMap(world) {
@@ -65,17 +64,17 @@ const Ground = ViewCanvas.extend({
 
   _paint(context, size) {
     const top = this._at(90, 0).y, bottom = this._at(-90, 0).y;
-    context.fillStyle = this._colours.ocean;
+    context.fillStyle = look("ocean");
     context.fillRect(0, top, size.x, bottom - top);
     if (!this._world) return;
     const view = this._view(size);
     context.lineJoin = context.lineCap = "round";
     context.beginPath();
     this._trace(context, view, this._world.coast, true);
-    context.fillStyle = this._colours.land;
+    context.fillStyle = look("land");
     context.fill();
-    this._stroke(context, view, this._world.coast, this._colours.coast, 0.8);
-    this._stroke(context, view, this._world.borders, this._colours.border, 1);
+    this._stroke(context, view, this._world.coast, look("coast"), 0.8);
+    this._stroke(context, view, this._world.borders, look("border"), 1);
   },
 
   _stroke(context, view, lines, colour, width) {
@@ -141,6 +140,7 @@ const Names = ViewCanvas.extend({
 
   _paint(context, size) {
     const left = this._at(0, -180).x, scale = (this._at(0, 180).x - left) / 360, taken = [];
+    this._colours = { country: look("country-name"), city: look("city-name"), halo: look("name-halo") };
     this.shown = new Set();
     context.textBaseline = "middle";
     context.lineJoin = "round";
@@ -160,8 +160,8 @@ const Names = ViewCanvas.extend({
     if (taken.some((other) => box[0] < other[2] && box[2] > other[0] && box[1] < other[3] && box[3] > other[1])) return;
     taken.push(box);
     this.shown.add(text);
-    context.strokeStyle = "rgba(255, 255, 255, 0.8)";
-    context.fillStyle = country ? "#2b3440" : "#46525f";
+    context.strokeStyle = this._colours.halo;
+    context.fillStyle = this._colours[country ? "country" : "city"];
     context.lineWidth = 3;
     if (!country) {
       context.beginPath();
@@ -179,7 +179,7 @@ const Names = ViewCanvas.extend({
 function addBaseMap(map) {
   if (!data.base_map) return;
   map.attributionControl.setPrefix(false).addAttribution(data.base_map.credit);
-  const ground = new Ground(data.base_map.colours).addTo(map);
+  const ground = new Ground().addTo(map);
   const pane = map.createPane("names");
   pane.style.zIndex = 450;
   pane.style.pointerEvents = "none";
@@ -187,6 +187,8 @@ function addBaseMap(map) {
     const world = unpackBaseMap(content, data.base_map.step);
     for (const line of world.coast) line.ring = true;
     ground.setMap(world);
-    return { ...world, layer: new Names(world.names).addTo(map) };
+    const layer = new Names(world.names).addTo(map);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => [ground, layer].forEach((drawn) => drawn._update()));
+    return { ...world, layer };
   });
 }

@@ -42,6 +42,11 @@ const ViewCanvas = L.Renderer.extend({
   },
 });
 
+// A colour of look.css by its name, as it is in the theme of the reader.
+function look(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+}
+
 const data = JSON.parse(document.getElementById("data").textContent);
 
 function bytes(base64) {

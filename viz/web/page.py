@@ -19,9 +19,8 @@ from plumbing.addresses import check_tiles
 from viz.base_map.packing import CREDIT, STEP_DEG, shipped_bytes
 from viz.maps.raster import base64_text
 
-OCEAN, BARE_LAND = "#a9cfe6", "#d3d2ce"
-COAST, BORDER = "#6f8fa3", "#7d766e"
-"""Lines of the base map."""
+OCEAN, BARE_LAND = "var(--ocean)", "var(--land)"
+"""Grounds of the base map, as styles name them."""
 
 CELL_OPACITY = 200
 """Of cells that are painted on a grid, of 255: coast and borders are seen through them."""
@@ -122,10 +121,9 @@ def _head(tiles: str | None, styles: Sequence[str]) -> str:
     pictures = "data:" + (f" {_origin(tiles)}" if tiles else "")
     policy = f"default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src {pictures}"
     script, style = _leaflet()
-    own = "".join(map(_web, ("page.css", *styles)))
     return (
         f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">\n'
-        f"<style>\n{style}\n</style>\n<script>\n{script}\n</script>\n<style>\n{own}</style>\n"
+        f"<style>\n{style}\n</style>\n<script>\n{script}\n</script>\n<style>\n{look('page.css', *styles)}</style>\n"
     )
 
 
@@ -165,15 +163,24 @@ def _program(page: Page, map_name: str) -> str:
 @cache
 def base_map_data() -> dict[str, Any]:
     """Return the base map as `base_map.js` takes it."""
-    colours = {"ocean": OCEAN, "land": BARE_LAND, "coast": COAST, "border": BORDER}
-    return {"packed": base64_text(shipped_bytes()), "step": STEP_DEG, "colours": colours, "credit": CREDIT}
+    return {"packed": base64_text(shipped_bytes()), "step": STEP_DEG, "credit": CREDIT}
 
 
 def seen_over(colour: str, ground: str = BARE_LAND) -> str:
-    """Return the colour that a painted cell has over land or sea, as its legend shows it."""
-    over, under = ([int(text[at : at + 2], 16) for at in (1, 3, 5)] for text in (colour, ground))
-    share = CELL_OPACITY / 255
-    return "#" + "".join(f"{round(share * o + (1 - share) * u):02x}" for o, u in zip(over, under, strict=True))
+    """Return the colour that a painted cell has over land or sea, as styles of legends name it."""
+    return f"color-mix(in srgb, {colour} {100 * CELL_OPACITY / 255:.1f}%, {ground})"
+
+
+def look(*names: str) -> str:
+    """Return the style sheet of all pages, and of one kind of page behind it."""
+    return "".join(map(_web, ("look.css", *names)))
+
+
+@cache
+def light_colours() -> dict[str, str]:
+    """Return the colours of `look.css` by name, for pictures, which are light."""
+    light, _, _ = _web("look.css").partition("@media")
+    return dict(re.findall(r"--([a-z-]+): (#[0-9a-f]+);", light))
 
 
 def swatches(items: Sequence[tuple[str, str]]) -> str:
