@@ -4,6 +4,8 @@ Nothing but the files of the page and servers on loopback can be reached. A cons
 that fails or leaves the machine fail the test.
 """
 
+import asyncio
+import atexit
 import os
 import shutil
 from collections.abc import Iterator
@@ -22,7 +24,7 @@ from PIL import Image
 from viz.web.page import CELL_OPACITY, light_colours
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page, Request, Route
+    from playwright.sync_api import Browser, Page, Playwright, Request, Route
 
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), ""
@@ -56,11 +58,8 @@ def open_page(
         theme: `light` or `dark`, as the page is told that its reader prefers.
         touch: a screen that is touched, without a mouse.
     """
-    from playwright.sync_api import sync_playwright
-
     faults: list[str] = []
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+    with _chromium() as browser:
         page = browser.new_page(
             viewport={"width": size[0], "height": size[1]},
             color_scheme="dark" if theme == "dark" else "light",
@@ -71,10 +70,44 @@ def open_page(
         page.on("pageerror", lambda error: faults.append(f"script: {error}"))
         page.on("requestfailed", lambda asked: faults.append(f"failed request: {_words(asked)}"))
         page.route("**/*", lambda route: _refuse_strangers(route, faults))
-        page.goto(address.absolute().as_uri() if isinstance(address, Path) else address)
-        yield page
-        browser.close()
+        try:
+            page.goto(address.absolute().as_uri() if isinstance(address, Path) else address)
+            yield page
+        finally:
+            page.close()
     assert not faults, "; ".join(faults)
+
+
+_started: "list[tuple[Browser, asyncio.AbstractEventLoop]]" = []
+
+
+@contextmanager
+def _chromium() -> "Iterator[Browser]":
+    """Give the one browser of this process, which takes seconds to start.
+
+    Playwright leaves its event loop running in this thread; it is put away in the meantime, so that other tests can run theirs.
+    """
+    if not _started:
+        from playwright.sync_api import sync_playwright
+
+        driver = sync_playwright().start()
+        _started.append(
+            (driver.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS)), asyncio.get_running_loop())
+        )
+        atexit.register(_stop, driver)
+    browser, loop = _started[0]
+    asyncio._set_running_loop(loop)
+    try:
+        yield browser
+    finally:
+        asyncio._set_running_loop(None)
+
+
+def _stop(driver: "Playwright") -> None:
+    browser, loop = _started.pop()
+    asyncio._set_running_loop(loop)
+    browser.close()
+    driver.stop()
 
 
 def _refuse_strangers(route: "Route", faults: list[str]) -> None:
