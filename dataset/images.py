@@ -4,7 +4,9 @@ Shards lie in the dataset folder, or below the fsspec address that `dataset.json
 `s3://bucket/world`.
 """
 
+import errno
 import os
+import stat
 import tarfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,9 +19,12 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from dataset.manifest import DATASET
+from plumbing.addresses import check_store
 from plumbing.files import read_json
 
 OWN_FILE = -1
+MOST_BYTES = 1 << 30
+"""A picture in a shard is smaller than this."""
 OPEN_SHARDS = 64
 """A process keeps at most so many shards open."""
 
@@ -140,12 +145,24 @@ class Pictures:
 
 
 def _base(data: Path) -> str:
+    """Return where the shards of a dataset lie.
+
+    Raises:
+        ValueError: `dataset.json` names an address that is not opened.
+    """
     about = read_json(data / DATASET) if (data / DATASET).is_file() else {}
-    return str(about.get("shards") or data).rstrip("/")
+    named = about.get("shards") if isinstance(about, dict) else None
+    if not named:
+        return str(data).rstrip("/")
+    check_store(f"{data / DATASET}: shards", str(named))
+    return str(named).rstrip("/")
 
 
 def _read(address: str, offset: int, size: int) -> bytes:
+    if not offset >= 0 or not 0 <= size <= MOST_BYTES:
+        raise ValueError(f"no picture has {size:,} bytes at {offset:,}")
     if "://" in address:
+        check_store("the shard", address)
         system, path = fsspec.core.url_to_fs(address)
         content: bytes = system.cat_file(path, start=offset, end=offset + size)
         return content
@@ -158,7 +175,9 @@ class _Opened:
     """An open file, closed when nobody uses it any more: another thread may still read what the cache has dropped."""
 
     def __init__(self, path: str) -> None:
-        self.number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        if not stat.S_ISREG(os.fstat(self.number).st_mode):
+            raise OSError(errno.EINVAL, "it is not a file", path)
 
     def __del__(self) -> None:
         # An open that failed left no number.

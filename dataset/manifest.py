@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from geocells import grid
 from plumbing.files import atomic_path
+from plumbing.parquet import read_columns
 
 MANIFEST = "manifest.parquet"
 DATASET = "dataset.json"
@@ -57,6 +59,9 @@ SCHEMA = pa.schema(
 `label` is any class that the source gives, such as urban or rural (`label_maps build --partition classes`);
 `modification` is what was changed of the picture, as its licence may ask;
 `dhash` is the 64-bit difference hash; `shard`, `offset`, `size` say where the picture lies once packed."""
+
+LEADING_OUT = r"(^|[/\\])\.\.([/\\]|$)|^[/\\]|^[A-Za-z]:|\x00|^$"
+"""What a name of a file inside of a dataset never has."""
 
 ADDED_LATER = ("country", "label", "modification")
 """Columns that older manifests lack; they are read as null."""
@@ -121,19 +126,61 @@ def read_manifest(data: Path, columns: list[str] | None = None) -> pd.DataFrame:
     if not path.is_file():
         raise ValueError(f"{data} is not a dataset, it has no {MANIFEST}: make one with `python -m fetch demo|import`")
     wanted = SCHEMA.names if columns is None else columns
-    try:
-        there = pq.read_schema(path).names
-        table = pq.read_table(path, columns=[name for name in there if columns is None or name in columns])
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path} cannot be read ({error}): make the dataset again with `python -m fetch`") from None
+    table = read_columns(path, columns, "make the dataset again with `python -m fetch`")
+    there = table.column_names
     missing = [name for name in wanted if name not in (*there, *ADDED_LATER)]
     if missing:
         raise ValueError(f"{path} lacks the column {missing[0]}: make the dataset again with `python -m fetch`")
     if not len(table):
         raise ValueError(f"{data} holds no photographs: import some with `python -m fetch import`")
+    _check(path, table)
     photos = table.to_pandas()
     photos = photos.assign(**{name: None for name in wanted if name not in photos})
     return photos if columns is None else photos[columns]
+
+
+def _check(path: Path, table: pa.Table) -> None:
+    """Refuse values of other kinds than a manifest has, and files outside of the dataset.
+
+    Raises:
+        ValueError: there are such; the message names the column and a value.
+    """
+    again = "make the dataset again with `python -m fetch`"
+    for name in table.column_names:
+        if name in SCHEMA.names and not _same_kind(table.schema.field(name).type, SCHEMA.field(name).type):
+            raise ValueError(f"{path} has {table.schema.field(name).type} in the column {name}: {again}")
+    for name in ("path", "shard"):
+        if name in table.column_names and (odd := _leading_out(table[name])) is not None:
+            raise ValueError(f"{path} names the file {odd!r}, which is not inside of the dataset: {again}")
+    for name, limit in (("latitude", 90.0), ("longitude", 360.0)):
+        if name in table.column_names and len(off := table[name].filter(_beyond(table[name], limit))):
+            raise ValueError(f"{path} has {off[0]} as {name}, which is not on Earth: {again}")
+
+
+def _same_kind(found: pa.DataType, wanted: pa.DataType) -> bool:
+    """Say whether a column of a type can be read as another: any numbers, any texts, nulls."""
+    if pa.types.is_null(found) or found.equals(wanted):
+        return True
+    if pa.types.is_dictionary(found):
+        found = found.value_type
+    kinds = (
+        (pa.types.is_integer, pa.types.is_floating),
+        (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view),
+        (pa.types.is_temporal,),
+        (pa.types.is_boolean,),
+    )
+    return any(any(is_a(found) for is_a in kind) and any(is_a(wanted) for is_a in kind) for kind in kinds)
+
+
+def _leading_out(names: pa.ChunkedArray) -> str | None:
+    """Return a name that is absolute or leads out of its folder, on any system; None where there is none."""
+    odd = pc.match_substring_regex(names.cast(pa.large_string()), LEADING_OUT)
+    found = names.filter(odd.fill_null(False))
+    return str(found[0]) if len(found) else None
+
+
+def _beyond(values: pa.ChunkedArray, limit: float) -> pa.ChunkedArray:
+    return pc.greater(pc.abs(values.cast(pa.float64())), limit).fill_null(False)
 
 
 def read_located(data: Path, columns: list[str] | None = None) -> pd.DataFrame:

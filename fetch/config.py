@@ -261,8 +261,8 @@ class PullConfig(DownloadConfig):
     subset: Positional[Path]
     """The list: a header, then ids, one a line."""
     source: Annotated[str, arg(name="from")]
-    """Address of a dataset folder with a manifest.parquet: a folder, zip://FILE, memory://, https://, or what else fsspec
-    opens."""
+    """Address of a dataset folder with a manifest.parquet: a folder, zip://FILE, https://, s3://, gs://, az://, hf://, sftp://
+    and the like."""
     out: Path
     """Dataset folder to make, or to continue."""
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
 import numpy as np
@@ -31,6 +31,8 @@ from fetch.splits import assign_splits
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, read_json_lines, write_json
 from plumbing.images import open_rgb, upright_rgb
+from plumbing.inside import is_relative, remove_inside
+from plumbing.parquet import read_columns
 from plumbing.progress import progress
 
 DATASET = "dataset.json"
@@ -318,14 +320,33 @@ MEASURES_SCHEMA = pa.schema(
     ]
 )
 """Columns of measures.parquet: `fetch.quality.Measures`, and by what a stored picture is known again."""
+STORED = frozenset(MEASURES_SCHEMA.names)
+STORED_KINDS: dict[str, type | tuple[type, ...]] = {
+    "id": str, "sha256": str, "fingerprint": str, "width": int, "height": int, "dhash": int, "luma_mean": (int, float),
+    "luma_std": (int, float), "sharpness": (int, float), "colourfulness": (int, float), "extreme_share": (int, float),
+}  # fmt: skip
+"""What a row says of a stored picture beside its path."""
 
 
 def _known(out: Path) -> dict[str, dict[str, Any]]:
-    """Return what earlier runs stored, finished or not, by id."""
-    known: dict[str, dict[str, Any]] = {}
+    """Return what earlier runs stored, finished or not, by id; rows that cannot be are passed by, and stored again."""
+    rows: list[dict[str, Any]] = []
     if (out / MEASURES).is_file():
-        known = {row["id"]: row for row in pq.read_table(out / MEASURES).to_pylist()}
-    return known | {row["id"]: row for row in read_json_lines(out / JOURNAL)}
+        again = f"delete it, and `python -m fetch` measures again what {out} holds"
+        rows = read_columns(out / MEASURES, again=again).to_pylist()
+    return {row["id"]: row for row in [*rows, *read_json_lines(out / JOURNAL)] if _is_stored(row)}
+
+
+def _is_stored(row: Mapping[str, Any]) -> bool:
+    """Say whether a row of the journal or of the measures is one of a picture inside `images` of its dataset."""
+    path = row.get("path")
+    return (
+        row.keys() == STORED
+        and all(isinstance(row[name], kind) for name, kind in STORED_KINDS.items())
+        and isinstance(path, str)
+        and is_relative(path)
+        and PurePosixPath(path).parts[0] == "images"
+    )
 
 
 def _journal(out: Path) -> TextIO:
@@ -339,7 +360,10 @@ def _journal(out: Path) -> TextIO:
 def _remove_stale(out: Path, known: Mapping[str, dict[str, Any]], kept: set[str]) -> None:
     """Remove pictures that an earlier run stored and that the dataset no longer lists."""
     stale = {row["path"] for row in known.values()} - kept
-    for path in stale:
-        (out / path).unlink(missing_ok=True)
+    kept_back = [path for path in sorted(stale) if not remove_inside(out, path)]
+    if kept_back:
+        log.warning(
+            f"{kept_back[0]} and {len(kept_back) - 1:,} more lie behind links out of {out}: they are not removed"
+        )
     if stale:
         log.info(f"{out}: removed {len(stale):,} stored pictures that the source no longer offers")

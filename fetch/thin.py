@@ -16,11 +16,12 @@ from dataset.manifest import SCHEMA, coordinates, has_coordinates, read_manifest
 from dataset.nearby import alike_pairs, close_pairs, hamming, unique_rows
 from fetch.config import LooksConfig, ThinConfig
 from fetch.dataset_counts import counts_report
-from fetch.ingest import DATASET, MEASURES, UNTHINNED
+from fetch.ingest import DATASET, MEASURES, MEASURES_SCHEMA, UNTHINNED
 from fetch.rejected import Rejection, read_rejected, summary, write_rejected
 from geocells.sphere import chord, distance_km, unit_vectors
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, read_json, write_json
+from plumbing.parquet import read_columns
 
 STAGE = "thin"
 
@@ -226,7 +227,7 @@ def _all_photos(data: Path) -> pd.DataFrame:
     """Return the manifest and what thinning left out of it before, by id."""
     photos = read_manifest(data)
     if (data / UNTHINNED).is_file():
-        before = pq.read_table(data / UNTHINNED).to_pandas()
+        before = read_columns(data / UNTHINNED).to_pandas()
         photos = pd.concat([photos, before[~before["id"].isin(photos["id"])]], ignore_index=True)
     return photos.sort_values("id", ignore_index=True)
 
@@ -237,7 +238,10 @@ def _measures(data: Path, photos: pd.DataFrame) -> pd.DataFrame:
         raise ValueError(
             f"{path} does not exist: this dataset was never measured, make it again with `python -m fetch`"
         )
-    measures = pq.read_table(path).to_pandas().set_index("id")
+    table = read_columns(path)
+    if not set(MEASURES_SCHEMA.names) <= set(table.column_names):
+        raise ValueError(f"{path} lacks columns of measures: make the dataset again with `python -m fetch`")
+    measures = table.to_pandas().set_index("id")
     missing = photos["id"][~photos["id"].isin(measures.index)]
     if len(missing):
         raise ValueError(

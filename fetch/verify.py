@@ -16,6 +16,7 @@ from fetch.pack import check_shards
 from fetch.rejected import read_rejected, summary
 from plumbing.files import sha256
 from plumbing.images import open_rgb
+from plumbing.inside import inside
 from plumbing.progress import progress
 
 SHOWN = 20
@@ -58,7 +59,7 @@ def run(config: VerifyConfig) -> int:
 
 def problem(data: Path, row: dict[str, Any], quick: bool = False) -> str:
     """Return what is wrong with a picture of a manifest, empty when nothing is."""
-    path = data / row["path"]
+    path = inside(data, row["path"])
     if not path.is_file():
         return "missing"
     if isinstance(row["sha256"], str) and sha256(path) != row["sha256"]:

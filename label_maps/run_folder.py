@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow.parquet as pq
 
 from dataset.manifest import content_hash
 from geocells.hierarchy import Hierarchy
 from label_maps.files import hierarchy_hash
 from plumbing.files import atomic_path, read_json, write_json
+from plumbing.parquet import read_columns
 from plumbing.version import VERSION, git_commit, now_utc
 
 RUN = "run.json"
@@ -82,5 +82,7 @@ def read_split(run: Path) -> dict[str, str]:
     """Return the split of each photograph by its id, as it was when the run began."""
     if not (run / SPLIT).is_file():
         raise ValueError(f"{run / SPLIT} is missing: make the run again with `python -m label_maps`")
-    table = pq.read_table(run / SPLIT).to_pydict()
+    table = read_columns(run / SPLIT, again="make the run again with `python -m label_maps`").to_pydict()
+    if not table.keys() >= {"id", "split"}:
+        raise ValueError(f"{run / SPLIT} lacks id or split: make the run again with `python -m label_maps`")
     return dict(zip(table["id"], table["split"], strict=True))

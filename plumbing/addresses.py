@@ -3,6 +3,11 @@
 import ipaddress
 from urllib.parse import urlsplit
 
+STORES = (
+    "s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "hf", "sftp", "ssh", "https", "memory", "file", "http",
+)  # fmt: skip
+"""Protocols of stores that hold files and name no others; http on this machine alone."""
+
 
 def is_loopback(host: str) -> bool:
     """Say whether a host is this machine."""
@@ -30,6 +35,22 @@ def check_address(flag: str, url: str) -> None:
     """
     if not is_allowed(url):
         raise ValueError(f"{flag} must be an https address (http only on this machine), got {url!r}")
+
+
+def check_store(what: str, address: str) -> None:
+    """Refuse an address of a store that is not one of those that only hold files, or that chains several.
+
+    Others that fsspec opens read further files that an address names, and some have run what was in them.
+
+    Raises:
+        ValueError: it is of another protocol, or chained.
+    """
+    protocol = address.partition("://")[0].lower() if "://" in address else "file"
+    if "::" in address or protocol not in STORES or (protocol in ("http", "https") and not is_allowed(address)):
+        raise ValueError(
+            f"{what} {address!r} is not opened: name a folder, or an address without '::' that begins with one of "
+            f"{', '.join(f'{name}://' for name in STORES if name not in ('file', 'http'))}"
+        )
 
 
 def check_tiles(flag: str, url: str) -> None:

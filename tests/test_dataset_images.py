@@ -1,4 +1,6 @@
 import io
+import json
+import os
 import pickle
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -83,7 +85,7 @@ def test_a_damaged_picture_in_a_shard_is_named(tiny, tmp_path):
         read_pixels(pictures, 7, InputTransform(16))
 
 
-@pytest.mark.parametrize("address", ["nostore://bucket/world", "memory://gone"])
+@pytest.mark.parametrize("address", ["adl://bucket/world", "memory://gone"])
 def test_a_store_that_cannot_be_read_is_one_line(tiny, tmp_path, address):
     pack.run(PackConfig(data=tiny, out=tmp_path / "packed"))
     write_json(tmp_path / "packed" / "dataset.json", {"shards": address})
@@ -101,3 +103,39 @@ def test_a_shard_is_read_by_offset_and_never_whole(tmp_path):
         shard.write(content.getvalue())
     place = {"path": ["a.jpg"], "shard": ["0.tar"], "offset": [5_000_000_000], "size": [len(content.getvalue())]}
     assert Pictures.of_dataset(tmp_path, pd.DataFrame(place)).source(0) == content.getvalue()
+
+
+def with_shards(tmp_path: Path, address: str) -> Path:
+    (tmp_path / "dataset.json").write_text(json.dumps({"shards": address}))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "reference://", "simplecache::memory://x", "filecache::reference://", "zip://a.zip", "cached://x", "dask://x",
+        "github://o:r@/x", "http://example.org/x", "jupyter://x", "blockcache::s3://b", "generic://x", "local::file:///x",
+    ],
+)  # fmt: skip
+def test_only_stores_that_hold_files_are_opened_by_what_a_dataset_names(tmp_path, address, monkeypatch):
+    monkeypatch.setattr("fsspec.core.url_to_fs", lambda *_: pytest.fail("it was opened"))
+    photos = pd.DataFrame({"path": ["images/a.jpg"], "shard": ["a.tar"], "offset": [0], "size": [9]})
+    with pytest.raises(ValueError, match="is not opened: name a folder, or an address without '::'"):
+        Pictures.of_dataset(with_shards(tmp_path, address), photos).source(0)
+
+
+def test_a_shard_that_is_no_file_is_refused(tmp_path):
+    (tmp_path / "a.tar").mkdir()
+    os.mkfifo(tmp_path / "b.tar")
+    for name in ("a.tar", "b.tar"):
+        photos = pd.DataFrame({"path": ["images/a.jpg"], "shard": [name], "offset": [0], "size": [9]})
+        with pytest.raises(ValueError, match="cannot be read"):
+            Pictures.of_dataset(tmp_path, photos).source(0)
+
+
+@pytest.mark.parametrize(("offset", "size"), [(0, 1 << 60), (-5, 9), (0, -1)])
+def test_sizes_that_no_picture_has_are_refused(tmp_path, offset, size):
+    (tmp_path / "a.tar").write_bytes(bytes(64))
+    photos = pd.DataFrame({"path": ["images/a.jpg"], "shard": ["a.tar"], "offset": [offset], "size": [size]})
+    with pytest.raises(ValueError, match="no picture has"):
+        Pictures.of_dataset(tmp_path, photos).source(0)

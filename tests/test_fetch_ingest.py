@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -252,3 +253,54 @@ def test_a_foreign_rejected_csv_is_refused(tmp_path):
     with pytest.raises(ValueError, match="other columns"):
         read_rejected(tmp_path)
     assert read_rejected(tmp_path / "none") == []
+
+
+def victim(tmp_path: Path) -> Path:
+    path = tmp_path / "victim" / "keep.txt"
+    path.parent.mkdir()
+    path.write_text("precious")
+    return path
+
+
+@pytest.mark.parametrize(
+    "name", ["../victim/keep.txt", "/victim/keep.txt", "images/../../victim/keep.txt", "manifest.parquet", 7]
+)
+def test_a_journal_from_elsewhere_removes_nothing_outside_of_the_pictures(tmp_path, name):
+    precious = victim(tmp_path)
+    ingest(tmp_path / "d", offered(), CONFIG)
+    row = dict.fromkeys(ingest_module.MEASURES_SCHEMA.names, 0)
+    written = str(precious) if name == "/victim/keep.txt" else name
+    row |= {"id": "x", "sha256": "", "fingerprint": "f", "path": written}
+    (tmp_path / "d" / JOURNAL).write_text(json.dumps(row) + "\n")
+    ingest(tmp_path / "d", offered(), CONFIG)
+    assert precious.read_text() == "precious"
+    assert len(read_manifest(tmp_path / "d")) == 8
+
+
+def test_measures_from_elsewhere_remove_nothing_outside(tmp_path):
+    precious = victim(tmp_path)
+    ingest(tmp_path / "d", offered(), CONFIG)
+    table = pq.read_table(tmp_path / "d" / "measures.parquet")
+    rows = [*table.to_pylist(), {**table.to_pylist()[0], "id": "x", "path": "../victim/keep.txt"}]
+    pq.write_table(pa.Table.from_pylist(rows, table.schema), tmp_path / "d" / "measures.parquet")
+    ingest(tmp_path / "d", offered(), CONFIG)
+    assert precious.read_text() == "precious"
+
+
+def test_a_link_out_of_the_dataset_is_not_followed_to_remove_what_is_there(tmp_path, caplog):
+    precious = victim(tmp_path)
+    ingest(tmp_path / "d", offered(), CONFIG)
+    (tmp_path / "d" / "images" / "link").symlink_to(precious.parent, target_is_directory=True)
+    table = pq.read_table(tmp_path / "d" / "measures.parquet")
+    rows = [*table.to_pylist(), {**table.to_pylist()[0], "id": "x", "path": "images/link/keep.txt"}]
+    pq.write_table(pa.Table.from_pylist(rows, table.schema), tmp_path / "d" / "measures.parquet")
+    ingest(tmp_path / "d", offered(), CONFIG)
+    assert precious.read_text() == "precious"
+    assert "lie behind links out of" in caplog.text
+
+
+@pytest.mark.parametrize("line", ["[]", "{}", '{"id": 3}', "null", "[" * 5000, '{"id": "a", "path": "images/a.jpg"}'])
+def test_lines_of_a_journal_that_cannot_be_are_passed_by(tmp_path, line):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / JOURNAL).write_text(line + "\n")
+    assert len(ingest(tmp_path / "d", offered(2), CONFIG).photos) == 2

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -322,6 +324,32 @@ def test_verify_finds_what_is_missing_changed_or_stray_and_run_brings_it_back(wo
         assert (stub.count("images"), stub.count("tiles")) == (2, 0)
         assert faults_of(stub, data) == []
     assert read_manifest(data)["id"].tolist() == photos["id"].tolist()
+
+
+def test_a_state_from_elsewhere_removes_nothing_outside_of_the_dataset(world, data, tmp_path):
+    precious = tmp_path / "keep.txt"
+    precious.write_text("precious")
+    image, written = read_manifest(data)["id"][0], os.path.relpath(precious, data)
+    with sqlite3.connect(data / "mapillary.sqlite") as db:
+        db.execute("update picture set path = ? where id = ?", [written, int(image)])
+    with Stub(world) as stub:
+        assert run(config(stub, data, "verify")) == 0
+    assert precious.read_text() == "precious"
+
+
+def test_a_table_from_elsewhere_removes_nothing_outside_of_the_dataset(world, data, tmp_path):
+    precious = tmp_path / "keep.txt"
+    precious.write_text("precious")
+    table = pq.read_table(data / "unthinned.parquet")
+    rows = table.to_pylist()
+    hostile = {**rows[0], "id": "x", "source_id": rows[0]["source_id"], "path": os.path.relpath(precious, data)}
+    pq.write_table(pa.Table.from_pylist([*rows, hostile], table.schema), data / "unthinned.parquet")
+    later = World(0, IMAGES, gone_share=0.04, doubtful_share=0.04, bbox=REGION)
+    later.gone[later.at[int(rows[0]["source_id"])]] = True
+    with Stub(later) as stub:
+        recheck(RecheckConfig(data=data, graph_url=stub.url, requests_per_second=0), TOKEN)
+    assert precious.read_text() == "precious"
+    assert not (data / rows[0]["path"]).exists()
 
 
 def test_a_picture_that_was_written_but_not_entered_is_taken_over(world, data):

@@ -189,7 +189,9 @@ def test_addresses_that_hold_nothing_are_one_clear_line(subset, tmp_path):
         (tmp_path / "empty", "is not a dataset"),
         (tmp_path / "no.zip", "cannot be opened"),
         ("http://example.org/x", "--from must be an https address"),
-        ("nonsense://x", "cannot be opened"),
+        ("nonsense://x", "is not opened: name a folder"),
+        ("simplecache::memory://x", "is not opened: name a folder"),
+        ("reference://x", "is not opened: name a folder"),
     ):
         with pytest.raises(ValueError, match=words) as refusal:
             run(config(subset, address, tmp_path / "d"))

@@ -1,12 +1,18 @@
 """Files that appear whole or not at all."""
 
+import errno
 import hashlib
 import math
+import os
+import shutil
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from plumbing import files
 from plumbing.files import atomic_path, read_json, read_json_lines, sha256, write_json, write_text
 
 values = st.recursive(
@@ -105,4 +111,74 @@ def test_the_hash_of_nothing_agrees_with_the_standard(tmp_path):
 def test_a_journal_is_read_without_the_line_that_is_torn(tmp_path):
     assert list(read_json_lines(tmp_path / "none.jsonl")) == []
     (tmp_path / "a.jsonl").write_text('{"a": 1}\n{"a": 2}\n{"a": ')
+    assert list(read_json_lines(tmp_path / "a.jsonl")) == [{"a": 1}, {"a": 2}]
+
+
+def left_by(folder, process, name="a.txt"):
+    path = folder / f".{name}.{files.HOST}-{process}-0123abcd.partial"
+    path.write_text("half")
+    return path
+
+
+def ended_process() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_clean():
+    files._cleaned.clear()
+
+
+def test_what_a_killed_process_was_writing_is_removed_at_the_next_start(tmp_path):
+    killed = left_by(tmp_path, ended_process())
+    running = left_by(tmp_path, os.getppid())
+    other = tmp_path / ".mine.partial"
+    other.write_text("kept")
+    write_text(tmp_path / "b.txt", "new")
+    assert not killed.exists()
+    assert running.exists()
+    assert other.exists()
+
+
+def test_what_an_unknown_machine_was_writing_is_removed_after_a_day(tmp_path):
+    old, new = tmp_path / ".a.txt.ffffff-1-0123abcd.partial", tmp_path / ".b.txt.0123abcd.partial"
+    for path in (old, new):
+        path.write_text("half")
+    os.utime(old, (0, 0))
+    write_text(tmp_path / "c.txt", "new")
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_a_full_disk_names_the_file(tmp_path):
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write_half(tmp_path / "a.txt", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    assert caught.value.filename == str(tmp_path / "a.txt")
+
+
+def test_a_library_that_fails_on_a_full_disk_names_the_file_too(tmp_path, monkeypatch):
+    usage = type("Usage", (), {"free": 0})
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write_half(tmp_path / "a.txt", RuntimeError("writing failed"))
+    assert caught.value.filename == str(tmp_path / "a.txt")
+
+
+def test_letters_of_old_disks_are_written_as_escapes(tmp_path):
+    write_text(tmp_path / "a.txt", os.fsdecode(b"caf\xe9"))
+    assert (tmp_path / "a.txt").read_text() == "caf\\udce9"
+    write_json(tmp_path / "a.json", {"name": os.fsdecode(b"caf\xe9")})
+    assert os.fsencode(read_json(tmp_path / "a.json")["name"]) == b"caf\xe9"
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff\xfe", b"{", b""])
+def test_json_that_cannot_be_read_is_one_line(tmp_path, content):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.json is not valid JSON"):
+        read_json(tmp_path / "a.json")
+
+
+def test_lines_that_are_no_objects_are_passed_by(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(b'{"a": 1}\n[1]\nnull\n\xff\n' + b"[" * 100_000 + b'\n{"a": 2}\n{"a"')
     assert list(read_json_lines(tmp_path / "a.jsonl")) == [{"a": 1}, {"a": 2}]

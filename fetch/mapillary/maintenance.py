@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dataset.manifest import read_manifest, write_manifest
+from dataset.manifest import SCHEMA, read_manifest, write_manifest
 from fetch.ingest import DATASET, MEASURES, UNTHINNED
 from fetch.mapillary.api import BATCH, Graph
 from fetch.mapillary.config import MapillaryConfig, RecheckConfig, ServiceConfig
@@ -21,6 +21,8 @@ from fetch.mapillary.transport import Transport
 from fetch.rejected import Rejection, read_rejected, write_rejected
 from plumbing.files import atomic_path, read_json, sha256, write_json, write_text
 from plumbing.flags import shown
+from plumbing.inside import inside, remove_inside
+from plumbing.parquet import read_columns
 from plumbing.progress import progress
 
 STAGE = "recheck"
@@ -71,19 +73,20 @@ def verify(config: MapillaryConfig, state: State) -> dict[str, int]:
     known = state.rows("select id, path, sha256 from picture order by path")
     broken = []
     for image, path, expected in progress(known, "verifying", "picture"):
-        file = config.out / path
-        what = "missing" if not file.is_file() else "sound" if sha256(file) == expected else "changed"
+        try:
+            file = inside(config.out, path)
+            what = "missing" if not file.is_file() else "sound" if sha256(file) == expected else "changed"
+        except ValueError:
+            what = "missing"
         counts[what] += 1
         if what != "sound":
             broken.append(image)
-            file.unlink(missing_ok=True)
+            remove_inside(config.out, path)
     paths = {path for _, path, _ in known}
     strays = [file for file in (config.out / "images").rglob("*") if file.is_file()]
     strays = [file for file in strays if file.relative_to(config.out).as_posix() not in paths]
     strays += [file for file in (config.out / PARTIAL).glob("*") if file.is_file()]
-    for file in strays:
-        file.unlink()
-    counts["stray"] = len(strays)
+    counts["stray"] = sum(remove_inside(config.out, file.relative_to(config.out).as_posix()) for file in strays)
     if broken:
         with state.transaction() as db:
             marks = [(image,) for image in broken]
@@ -104,7 +107,8 @@ def recheck(config: RecheckConfig, token: str) -> dict[int, str]:
     """
     photos = read_manifest(config.data)
     if (config.data / UNTHINNED).is_file():
-        photos = pd.concat([photos, pq.read_table(config.data / UNTHINNED).to_pandas()]).drop_duplicates("id")
+        unthinned = read_columns(config.data / UNTHINNED, SCHEMA.names).to_pandas()
+        photos = pd.concat([photos, unthinned.reindex(columns=SCHEMA.names)]).drop_duplicates("id")
     ours = photos[photos["source"] == SOURCE]
     if not len(ours):
         raise ValueError(f"{config.data} has no pictures of {SOURCE}: there is nothing to ask about")
@@ -173,7 +177,7 @@ def _remove(data: Path, photos: pd.DataFrame, gone: dict[int, str]) -> None:
     write_manifest(data, kept)
     for name in (UNTHINNED, MEASURES):
         if (data / name).is_file():
-            table = pq.read_table(data / name)
+            table = read_columns(data / name)
             with atomic_path(data / name) as partial:
                 pq.write_table(table.filter(~pc.field("id").isin(ids)), partial, compression="zstd")
     left = [r for r in read_rejected(data) if r.id not in set(ids)]
@@ -183,4 +187,5 @@ def _remove(data: Path, photos: pd.DataFrame, gone: dict[int, str]) -> None:
     if (data / ATTRIBUTION).is_file():
         write_text(data / ATTRIBUTION, attribution(kept[kept["source"] == SOURCE]))
     for path in photos["path"].dropna():
-        (data / path).unlink(missing_ok=True)
+        if not remove_inside(data, path):
+            log.warning(f"{path!r} lies outside of {data}: it is not removed")

@@ -21,10 +21,12 @@ from fetch.dataset_counts import counts_report
 from fetch.ingest import DATASET, FORMAT_VERSION, MEASURES, MEASURES_SCHEMA
 from fetch.sources.downloads import Downloader, GoneError, PendingError
 from fetch.subset import Subset, ids_hash, pictures_hash, read_subset
-from plumbing.addresses import check_address
+from plumbing.addresses import check_address, check_store
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, read_json, sha256, write_json
 from plumbing.images import open_rgb
+from plumbing.inside import is_relative
+from plumbing.parquet import read_columns
 from plumbing.progress import progress
 
 ATTRIBUTION = "ATTRIBUTION.md"
@@ -71,8 +73,10 @@ class StoreSource:
     """A dataset on anything that fsspec opens."""
 
     def __init__(self, address: str) -> None:
-        if address.lower().endswith(".zip") and "::" not in address:
-            address = f"zip://::{address.removeprefix('zip://')}"
+        plain = address.removeprefix("zip://").removeprefix("::")
+        check_store("--from", plain)
+        if plain.lower().endswith(".zip") or plain != address:
+            address = f"zip://::{plain}"
         try:
             self._files, root = fsspec.core.url_to_fs(address)
             there = self._files.exists(root)
@@ -160,9 +164,11 @@ def _rows(source: Source, subset: Subset, config: PullConfig) -> pd.DataFrame:
             f"such as {min(missing)}"
         )
     for path in photos["path"]:
-        parts = PurePosixPath(path).parts
-        if parts[:1] != ("images",) or ".." in parts or "\\" in path:
+        if not isinstance(path, str) or not is_relative(path) or PurePosixPath(path).parts[0] != "images":
             raise ValueError(f"--from {config.source}: its manifest names a file outside of images: {path!r}")
+    for shard in photos["shard"].dropna().unique():
+        if not isinstance(shard, str) or not is_relative(shard):
+            raise ValueError(f"--from {config.source}: its manifest names a shard outside of it: {shard!r}")
     known = dict(zip(photos["id"], photos["sha256"], strict=True))
     if subset.pictures_sha256 and photos["sha256"].notna().all() and pictures_hash(known) != subset.pictures_sha256:
         raise ValueError(
@@ -173,8 +179,8 @@ def _rows(source: Source, subset: Subset, config: PullConfig) -> pd.DataFrame:
 
 def _table(source: Source, path: str) -> pd.DataFrame | None:
     try:
-        return pq.read_table(io.BytesIO(source.read(path))).to_pandas()
-    except (OSError, pa.ArrowException):
+        return read_columns(io.BytesIO(source.read(path))).to_pandas()
+    except (OSError, ValueError):
         return None
 
 

@@ -14,6 +14,7 @@ from scipy.spatial import cKDTree
 
 from dataset.manifest import CLUES
 from geocells.sphere import GEOSCORE_SCALE_KM, arc_km, distance_km, geoscore, unit_vectors
+from plumbing.parquet import read_columns
 
 CANDIDATES = 4096
 """Training places tried as answers, evenly picked where there are more."""
@@ -51,7 +52,11 @@ def read_clues(data: Path, ids: ArrayLike) -> Clues | None:
     path = data / CLUES
     if not path.is_file():
         return None
-    table = pd.read_parquet(path).set_index("id")
+    again = "make the dataset again with `python -m fetch demo`"
+    read = read_columns(path, again=again)
+    if "id" not in read.column_names:
+        raise ValueError(f"{path} lacks the column id: {again}")
+    table = read.to_pandas().set_index("id")
     wanted = pd.Index(np.asarray(ids, dtype=object))
     unknown = wanted.difference(table.index)
     if len(unknown):

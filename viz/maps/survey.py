@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from dataset.manifest import SURVEY
 from geocells import grid
 from geocells.land import land_mask
+from plumbing.parquet import read_columns
 from viz.maps.raster import as_rows, base64_text, varints
 from viz.web.page import seen_over, swatches
 
@@ -35,7 +35,10 @@ def read_survey(data: Path) -> pd.DataFrame:
     path = data / SURVEY
     if not path.is_file():
         raise ValueError(f"{path} does not exist: only `python -m fetch mapillary` makes a survey, leave out --survey")
-    return pq.read_table(path).to_pandas()
+    table = read_columns(path, again="make it again with `python -m fetch mapillary`")
+    if missing := {"cell", "squares", "state", "reason", "photographs"} - set(table.column_names):
+        raise ValueError(f"{path} lacks the column {min(missing)}: make it again with `python -m fetch mapillary`")
+    return table.to_pandas()
 
 
 def survey_data(survey: pd.DataFrame) -> dict[str, Any]:
