@@ -1,5 +1,6 @@
 """Names and codes of countries, as people write them, to ISO 3166-1 alpha-2; ambiguous and unknown ones are listed."""
 
+import gettext
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -30,6 +31,20 @@ FURTHER_NAMES = {
     "BN": ("Brunei",), "SH": ("Saint Helena",), "VG": ("British Virgin Islands",), "VI": ("US Virgin Islands",),
 }  # fmt: skip
 """Names in use beside those of pycountry; constituent countries count as their state, as in ISO 3166-1."""
+
+LANGUAGES = (
+    "de", "fr", "es", "it", "pt", "pt_BR", "nl", "pl", "ru", "uk", "cs", "sk", "hu", "ro", "bg", "el", "sr", "hr", "sl", "sv", "da",
+    "nb", "fi", "is", "et", "lv", "lt", "tr", "ar", "he", "fa", "hi", "bn", "th", "vi", "id", "ms", "ja", "ko", "zh_CN", "zh_TW",
+)  # fmt: skip
+FURTHER_OWN_NAMES = {
+    "RU": ("Россия",),
+    "KR": ("한국", "남한"),
+    "KP": ("북한",),
+    "GB": ("Großbritannien", "Grande-Bretagne", "Gran Bretaña"),
+}
+
+SHARED_NAMES = frozenset({"kongo", "congo", "korea", "corea", "coree", "koreja"})
+"""Names, without accents, that some languages give to one of several countries."""
 
 AMBIGUOUS: dict[str, tuple[str, ...]] = {
     "congo": ("CD", "CG"),
@@ -96,6 +111,8 @@ def match_country(text: str, cutoff: float = CUTOFF) -> Match:
         return Match(text, "", "ambiguous", AMBIGUOUS[telling])
     if code := _names().get(telling):
         return Match(text, code, "name", (code,))
+    if code := _own_names().get(_folded(text)):
+        return Match(text, code, "name", (code,))
     found = process.extract(plain, list(_names()), scorer=fuzz.token_sort_ratio, limit=12, score_cutoff=cutoff - MARGIN)
     scores: dict[str, float] = {}
     for name, score, _ in found:
@@ -150,6 +167,31 @@ def _apart_ratio(one: str, other: str) -> float:
     words = [set(name.split()) - {"of", "and"} for name in (one, other)]
     ours, theirs = (" ".join(sorted(own - shared)) for own, shared in zip(words, reversed(words), strict=True))
     return float(fuzz.ratio(ours, theirs)) if ours or theirs else 100.0
+
+
+def _folded(text: str) -> str:
+    """Return a text of any script without case, accents and punctuation."""
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(letter for letter in plain if letter.isalnum())
+
+
+@cache
+def _own_names() -> dict[str, str]:
+    """Return the names of countries in languages of many of them, as pycountry brings them; those that several share left out."""
+    found: dict[str, set[str]] = {}
+    for language in LANGUAGES:
+        try:
+            translated = gettext.translation("iso3166-1", pycountry.LOCALES_DIR, [language]).gettext
+        except OSError:
+            continue
+        for country in pycountry.countries:
+            for field in ("name", "common_name", "official_name"):
+                if name := getattr(country, field, None):
+                    found.setdefault(_folded(translated(name)), set()).add(country.alpha_2)
+    for code, given in FURTHER_OWN_NAMES.items():
+        for name in given:
+            found[_folded(name)] = {code}
+    return {name: codes.pop() for name, codes in found.items() if len(codes) == 1 and name not in SHARED_NAMES}
 
 
 @cache

@@ -7,11 +7,11 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-import pyogrio
 import shapely
 from numpy.typing import NDArray
 
-from geocells.outlines import mend_seam
+from geocells.area_files import read_shapes
+from geocells.outlines import into_world, mend_seam
 from plumbing.files import atomic_path, sha256, write_text
 from plumbing.progress import progress
 
@@ -35,22 +35,46 @@ def read_polygons(path: Path, columns: tuple[str, ...] = ()) -> tuple[NDArray[np
     if not path.exists():
         raise ValueError(f"{path}: no such file; name a Natural Earth land file, such as ne_50m_land.zip")
     try:
-        meta, _, wkb, fields = pyogrio.raw.read(path, columns=list(columns))
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
-        raise ValueError(f"{path}: not a file of polygons that can be read ({error})") from None
-    missing = set(columns) - set(meta["fields"])
-    if missing:
-        raise ValueError(f"{path}: has no column {min(missing)}; is it another file of Natural Earth?")
-    polygons = shapely.force_2d(shapely.from_wkb([] if wkb is None else wkb))
-    kept = np.isin(shapely.get_type_id(polygons), (3, 6)) & ~shapely.is_empty(polygons)
-    if not kept.any():
-        raise ValueError(f"{path}: holds no polygons, so it is not a land file")
-    west, south, east, north = shapely.total_bounds(polygons[kept])
+        shapes = read_shapes(path)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    lacking = [column for column in columns if any(column not in row for row in shapes.columns)]
+    if lacking:
+        raise ValueError(f"{path}: has no column {min(lacking)}; is it another file of Natural Earth?")
+    if not shapes.polygons:
+        others = ", ".join(f"{count:,} {kind}" for kind, count in shapes.others.most_common())
+        raise ValueError(f"{path}: holds no polygons{f' but {others}' if others else ''}, so it is not a land file")
+    polygons = np.array(shapes.polygons, dtype=object)
+    _check_degrees(path, polygons)
+    values = [np.array([row[column] for row in shapes.columns], dtype=object) for column in columns]
+    return mend_seam(_within(polygons)), values
+
+
+def _check_degrees(path: Path, polygons: NDArray[np.object_]) -> None:
+    """Refuse polygons that are not in degrees, or of which latitude and longitude are swapped.
+
+    Raises:
+        ValueError: they are such; the message says which.
+    """
+    west, south, east, north = shapely.total_bounds(polygons)
     # A rounding error beyond the edge of the world is harmless, metres instead of degrees are not.
-    if west < -180.001 or east > 180.001 or south < -90.001 or north > 90.001:
-        raise ValueError(f"{path}: reaches to {east:g}, {north:g}, so it is not in degrees; save it as EPSG:4326")
-    values = dict(zip(meta["fields"], fields, strict=True))
-    return mend_seam(polygons[kept]), [values[column][kept] for column in columns]
+    if max(abs(south), abs(north)) <= 90.001 and max(abs(west), abs(east)) <= 540 and east - west <= 360.002:
+        return
+    reach = f"{path}: reaches from {west:g}, {south:g} to {east:g}, {north:g} (longitude, latitude)"
+    if max(abs(west), abs(east)) <= 90.001 and max(abs(south), abs(north)) <= 360:
+        raise ValueError(f"{reach}, so latitude and longitude are swapped: write the longitude first")
+    if max(abs(south), abs(north), abs(west), abs(east)) <= 720:
+        raise ValueError(f"{reach}, which is more than the Earth: longitudes go once around it, latitudes to 90")
+    raise ValueError(f"{reach}, so it is not in degrees; save it as EPSG:4326")
+
+
+def _within(polygons: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Return polygons whose longitudes go on beyond 180, as web maps draw them, within ±180."""
+    west, _, east, _ = shapely.bounds(polygons).T
+    within = polygons.copy()
+    for k in np.flatnonzero((west < -180.001) | (east > 180.001)):
+        within[k] = into_world(polygons[k])
+    return within
 
 
 def download_land(scale: str, base_url: str, cache: Path | None = None, demanded: str | None = None) -> Path:

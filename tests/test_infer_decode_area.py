@@ -15,8 +15,8 @@ from geocells.hierarchy import build_hierarchy
 from geocells.land import TABLE_LEVEL, cell_boxes, land_table
 from geocells.outlines import area_km2
 from geocells.partitions import QuadPartition
-from geocells.sphere import distance_km
-from infer.decode.area import main_country, nearest_inside, read_area, shares_inside, shrunk
+from geocells.sphere import EARTH_RADIUS_KM, distance_km
+from infer.decode.area import circle_around, main_country, nearest_inside, read_area, shares_inside, shrunk
 from infer.decode.prior import make_prior
 
 AREAS = {
@@ -241,3 +241,47 @@ def test_what_is_left_of_an_area_less_its_margin_is_inside_by_that_margin():
 )
 def test_how_little_the_model_put_inside_is_said(name, words):
     assert prior(name).sentence(0.031) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("UK", ("GB",)), ("Germany", ("DE",)), ("Deutschland", ("DE",)), ("Allemagne", ("DE",)), ("日本", ("JP",)),
+        ("España", ("ES",)), ("Россия", ("RU",)), ("usa", ("US",)), ("DE,FR", ("DE", "FR")), ("Germany; France", ("DE", "FR")),
+        ("Germany, France and Italy", ("DE", "FR", "IT")), ("Korea, Republic of", ("KR",)), ("Bosnia and Herzegovina", ("BA",)),
+    ],
+)  # fmt: skip
+def test_countries_are_named_as_people_write_them_alone_or_in_lists(text, codes):
+    assert read_area([text]).codes == codes
+
+
+@pytest.mark.parametrize("text", ["48.85,2.35,50km", "48.85, 2.35, 50", "48.85 2.35 50 km", "48.85,2.35,50000m"])
+def test_a_point_and_a_radius_is_a_circle(text):
+    area = read_area([text]).land
+    edge = shapely.get_coordinates(area)[:, ::-1]
+    assert distance_km((48.85, 2.35), edge) == pytest.approx(np.full(len(edge), 50), abs=0.1)
+
+
+@given(st.floats(-90, 90), st.floats(-180, 180), st.floats(1, 5000))
+def test_a_circle_has_the_area_of_a_cap_wherever_it_lies(lat_deg, lon_deg, radius_km):
+    cap = 2 * np.pi * EARTH_RADIUS_KM**2 * (1 - np.cos(radius_km / EARTH_RADIUS_KM))
+    assert area_km2(np.array([circle_around(lat_deg, lon_deg, radius_km)]))[0] == pytest.approx(cap, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("nowhere.geojson", "there is no file nowhere.geojson"),
+        ("DE, Atlantis", "'Atlantis' is not an area"),
+        ("95,0,10km", "the latitude at most 90"),
+        ("0,0,90000km", "at most 5,000 km"),
+        ("0,0,0km", "radius above 0"),
+        ("Kongo", "several countries|is not an area"),
+        ("/vsicurl/http://127.0.0.1:1/x.geojson", "there is no file"),
+        ("x" * 5000, "is not an area"),
+        ("a\0b", "is not an area"),
+    ],
+)
+def test_what_is_no_area_is_refused_with_the_true_reason(text, reason):
+    with pytest.raises(ValueError, match=reason):
+        read_area([text])

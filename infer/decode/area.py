@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from dataset.country_names import country_name, match_country
 from geocells.country_outlines import country_outlines
 from geocells.natural_earth import read_polygons
-from geocells.outlines import area_km2, polygonal
+from geocells.outlines import area_km2, polygonal, sphere_polygon
+from geocells.sphere import EARTH_RADIUS_KM, distance_km, unit_vectors
 
 NUMBER = r"\s*[-+]?\d+(?:\.\d*)?\s*"
 DECIMALS = 5
@@ -25,6 +26,15 @@ COAST_DEG = 0.06
 """A country reaches so far into the sea: of 155,000 towns 2.8 % lie off their country's simplified coast, 0.3 % further off."""
 MARGIN_DEG = 2e-5
 """So far from its edge a point is surely inside, rounded or not."""
+
+
+CIRCLE = re.compile(rf"({NUMBER})[,;\s]({NUMBER})[,;\s]({NUMBER})(km|m|mi|)", re.IGNORECASE)
+KM = {"km": 1.0, "": 1.0, "m": 1e-3, "mi": 1.609344}
+MOST_RADIUS_KM, CORNERS = 5_000, 96
+LISTED = re.compile(r"\s*[,;/&+|]\s*|\s+and\s+", re.IGNORECASE)
+"""What stands between the countries of a list."""
+MOST_VERTICES = 1_000_000
+AREA_SUFFIXES = frozenset({".geojson", ".json", ".kml", ".kmz", ".wkt", ".gpkg", ".shp", ".zip"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,17 +64,22 @@ def read_area(texts: Sequence[str]) -> Area:
     """Return the area that several texts name together.
 
     Args:
-        texts: each a country's code or name, two corners `south,west,north,east`, or a file of polygons.
+        texts: each a country's code or name, several with commas, two corners `south,west,north,east`, a point and a radius
+            `latitude,longitude,50km`, or a file of polygons.
 
     Raises:
         ValueError: a text is none of these, or a name that several countries share.
     """
     read = [_read(text.strip()) for text in texts]
-    codes = tuple(dict.fromkeys(area for area in read if isinstance(area, str)))
-    drawn = shapely.union_all([area for area in read if not isinstance(area, str)])
-    names = tuple(area if isinstance(area, str) else text for area, text in zip(read, texts, strict=True))
+    codes = tuple(dict.fromkeys(code for area in read if isinstance(area, tuple) for code in area))
+    drawn = shapely.union_all([area for area in read if not isinstance(area, tuple)])
+    names = tuple(name for area, text in zip(read, texts, strict=True) for name in _names(area, text))
     land = shapely.union_all([drawn, *(country_outlines()[code] for code in codes)])
     return Area(names, codes, drawn, land, shapely.union_all([land, *map(_waters, codes)]))
+
+
+def _names(area: tuple[str, ...] | shapely.Geometry, text: str) -> tuple[str, ...]:
+    return area if isinstance(area, tuple) else (text,)
 
 
 @cache
@@ -77,22 +92,84 @@ def _waters(code: str) -> shapely.Geometry:
     return shapely.intersection(shapely.difference(reach, others), shapely.box(-180, -90, 180, 90))
 
 
-def _read(text: str) -> str | shapely.Geometry:
-    """Return the code of a country, or polygons."""
+def _read(text: str) -> tuple[str, ...] | shapely.Geometry:
+    """Return the codes of countries, or polygons."""
     if re.fullmatch(",".join([NUMBER] * 4), text):
         return shapely.union_all(corner_boxes(text))
-    if Path(text).is_file():
-        return shapely.union_all(polygonal(read_polygons(Path(text))[0]))
+    if circle := CIRCLE.fullmatch(text):
+        return circle_around(float(circle[1]), float(circle[2]), float(circle[3]) * KM[circle[4].lower()], text)
+    if _is_file(text):
+        areas = read_polygons(Path(text))[0]
+        if (vertices := int(shapely.get_num_coordinates(areas).sum())) > MOST_VERTICES:
+            raise ValueError(f"{text} has {vertices:,} vertices, over {MOST_VERTICES:,}: simplify it, such as to 100 m")
+        return shapely.union_all(polygonal(areas))
+    if Path(text).suffix.lower() in AREA_SUFFIXES:
+        raise ValueError(f"there is no file {text}: check the path of the area")
+    if code := _country(text):
+        return (code,)
+    parts = [part.strip() for part in LISTED.split(text)]
+    codes = [_country(part) for part in parts]
+    if len(parts) > 1 and all(codes):
+        return tuple(code for code in codes if code)
+    unknown = repr(text) if len(parts) == 1 or not any(codes) else repr(parts[codes.index("")])
+    raise ValueError(
+        f"{unknown} is not an area{_alike(unknown)}: give a country's code or name such as DE or Germany, several with commas, two "
+        "corners as south,west,north,east in degrees such as 47,5,55,16, a point and a radius such as 48.85,2.35,50km, or a "
+        "file of polygons such as area.geojson"
+    )
+
+
+def _country(text: str) -> str:
+    """Return the code of a country that has an outline, '' of what is none.
+
+    Raises:
+        ValueError: several countries share the name, or there is no outline of it.
+    """
     match = match_country(text)
-    if match.alpha2 in country_outlines():
-        return match.alpha2
     if match.how == "ambiguous":
         meant = " or ".join(f"{code} ({country_name(code)})" for code in match.candidates)
         raise ValueError(f"{text!r} is the name of several countries: give a code, {meant}")
-    raise ValueError(
-        f"{text!r} is not an area: give a country's code or name such as DE or Germany, two corners as "
-        "south,west,north,east in degrees such as 47,5,55,16, or a file of polygons such as area.geojson"
-    )
+    if match.alpha2 and match.alpha2 not in country_outlines():
+        raise ValueError(
+            f"{text!r} is {country_name(match.alpha2)}, which is too small for the outlines here: give two corners, or a point and "
+            "a radius such as 48.85,2.35,50km"
+        )
+    return match.alpha2
+
+
+def _alike(text: str) -> str:
+    """Return which countries a text that is none may mean, in words that go on."""
+    found = match_country(text.strip("'")).candidates[:3]
+    return f" (did you mean {' or '.join(country_name(code) for code in found)}?)" if found else ""
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # A text too long to be a path.
+        return False
+
+
+def circle_around(lat_deg: float, lon_deg: float, radius_km: float, text: str = "") -> shapely.Geometry:
+    """Return the circle around a point, as polygons within ±180; its edge is at most 0.1 % of the radius inside.
+
+    Raises:
+        ValueError: the point is not on Earth, or the radius is not above 0 and at most 5,000 km.
+    """
+    if not (abs(lat_deg) <= 90 and abs(lon_deg) <= 360 and 0 < radius_km <= MOST_RADIUS_KM):
+        raise ValueError(
+            f"{text!r} is not an area: a point and a radius are latitude,longitude,RADIUSkm, the latitude at most 90, the "
+            f"radius above 0 and at most {MOST_RADIUS_KM:,} km"
+        )
+    center = unit_vectors((lat_deg, lon_deg))
+    pole = 1 if lat_deg >= 0 else -1
+    side = np.cross(center, (0.0, 0.0, 1.0) if abs(lat_deg) < 80 else (1.0, 0.0, 0.0))
+    side /= np.linalg.norm(side)
+    turn = np.linspace(0, 2 * np.pi, CORNERS, endpoint=False)[:, None]
+    angle = radius_km / EARTH_RADIUS_KM
+    edge = np.cos(turn) * side + np.sin(turn) * np.cross(center, side)
+    holds_pole = bool(distance_km((lat_deg, lon_deg), (90.0 * pole, 0.0)) < radius_km)
+    return sphere_polygon(np.cos(angle) * center + np.sin(angle) * edge, pole if holds_pole else 0)
 
 
 def corner_boxes(text: str) -> NDArray[np.object_]:
