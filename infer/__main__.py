@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from infer.config import AppConfig, EvaluateConfig, ImportConfig, InferConfig
+from infer.config import EvaluateConfig, ImportConfig, InferConfig
 from infer.importers.config import ClipConfig, GeoclipConfig, Osv5mConfig
 from infer.play.config import PlayConfig
+from infer.serve.config import AppConfig
 from plumbing.config import Commands, dispatch
 
 if TYPE_CHECKING:
@@ -19,11 +20,14 @@ def predict(config: InferConfig) -> None:
 
 
 def serve(config: AppConfig) -> None:
-    """Serve the page of the browser, whose answers are drawn with viz."""
-    from infer.serve import main
-    from viz.maps.prediction import prediction_html
+    """Serve the app, whose pages are drawn with viz."""
+    from infer.serve.server import Pages, check_installed, main
+    from viz.app.area import area_html
+    from viz.app.game import game_html
+    from viz.maps.prediction import prediction_html, prediction_png
 
-    main(config, prediction_html)
+    check_installed(config)
+    main(config, Pages(prediction_html, prediction_png, area_html, game_html))
 
 
 def draw(prediction: "Prediction", tiles: str | None) -> tuple[str, bytes]:

@@ -203,7 +203,7 @@ class InferConfig(GreedyConfig, AnswerConfig):
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"--limit must be 1 or more, got {self.limit}")
         _check_speed(self.batch_size, self.workers)
-        _check_listing(self.mass, self.top)
+        check_listing(self.mass, self.top)
         self._check_split()
 
     def _check_split(self) -> None:
@@ -232,7 +232,12 @@ def _check_speed(batch_size: int, workers: int) -> None:
         raise ValueError(f"--workers must be 0 or more, got {workers}")
 
 
-def _check_listing(mass: float, top: int) -> None:
+def check_listing(mass: float, top: int) -> None:
+    """Refuse numbers of listed cells that cannot work.
+
+    Raises:
+        ValueError: one cannot; the message names the flag.
+    """
     if not 0 < mass <= 1:
         raise ValueError(f"--mass is a share above 0, at most 1, got {mass:g}")
     if top < 1:
@@ -313,54 +318,6 @@ class EvaluateConfig(GreedyConfig):
         _check_speed(self.batch_size, self.workers)
         _ = self.greedy
         check_rules(self)
-
-
-@dataclass(frozen=True, kw_only=True)
-class AppConfig(GreedyConfig, AnswerConfig):
-    """Serve a page that answers for photographs in the browser, with an API; this needs gradio (pip install gradio)."""
-
-    GROUPS: ClassVar[Groups] = {
-        "serving": "host port",
-        "what is answered": "fusion greedy_thresholds greedy_k point mass top",
-        "prior knowledge": "",
-        "speed": "precision device",
-    }
-    RULES: ClassVar[tuple[Rule, ...]] = (
-        needs("coarsest", "confidence"),
-        needs("places", "coverage confidence"),
-        NEEDS_GREEDY,
-    )
-    RENAMED: ClassVar[Renamed] = RENAMED_VALUES
-
-    run: Path
-    """Run folder with a trained model."""
-    host: str = "127.0.0.1"
-    """Address to listen at. The default answers this machine alone; 0.0.0.0 answers all who reach it, without a password."""
-    port: int = 7860
-    """Port to listen at."""
-    fusion: Fusion | None = None
-    """How levels are combined, as in `python -m infer predict`. Left out, the one that scored best on the calibration
-    split."""
-    point: Point | None = None
-    """Which point is answered, as in `python -m infer predict`. Left out, the one that scored best on the calibration
-    split."""
-    mass: Share = 0.9
-    """List, per level, the fewest cells that hold this share of the probability."""
-    top: int = 100
-    """List and draw at most this many cells per level."""
-    precision: Precision | None = None
-    """What the network computes in: float32, bfloat16, or auto (bfloat16 where the processor computes in it, which is faster).
-    Left out, as the run was calibrated."""
-    device: str = "auto"
-    """auto, cpu, cuda, cuda:1 or mps."""
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot work."""
-        super().__post_init__()
-        _ = self.greedy
-        if not 1 <= self.port <= 65_535:
-            raise ValueError(f"--port is 1 to 65535, got {self.port}")
-        _check_listing(self.mass, self.top)
 
 
 @dataclass(frozen=True, kw_only=True)

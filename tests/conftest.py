@@ -2,11 +2,13 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests.served import Served, served
 from tests.tiny import joint_config, write_tiny
 
 # The same examples on every machine, and none fails because another process keeps this one waiting.
@@ -44,6 +46,15 @@ def tiny_run(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_label_maps(LabelMapsConfig(tiny, run))
     train_joint(joint_config(tiny, run))
     return run
+
+
+@pytest.fixture(scope="session")
+def app(tiny: Path, calibrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Serve that calibrated run, with a game of its test photographs; skip where gradio is not installed."""
+    folder = tmp_path_factory.mktemp("app")
+    flags = ["--play", str(tiny), "--photos", "12", "--table", str(folder / "table.csv")]
+    with served(calibrated, folder / "uploads", *flags) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -301,11 +301,12 @@ def test_the_app_answers_countries(countries):
 
     from infer.predictor import load
     from infer.prepared import Options
-    from infer.serve import answered, framed
+    from infer.serve.app import framed
+    from infer.serve.photographs import Photographs
 
     data, run = countries
     photo = Path(data / read_manifest(data)["path"].iloc[0])
-    prediction = answered(photo, load(run, "cpu"), Options())
+    prediction = Photographs(load(run, "cpu"), Options()).one(photo, Options())
     assert "90% set, " in framed(prediction_html(prediction))
 
 

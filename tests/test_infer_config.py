@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from infer.config import AppConfig, EvaluateConfig, InferConfig
+from infer.config import EvaluateConfig, InferConfig
+from infer.serve.config import AppConfig
 from plumbing.config import parse
 
 PHOTO = ["photo.jpg", "--run", "run"]

@@ -1,6 +1,7 @@
 """A scripted player whose scores are known, an interrupted game that goes on, and McNemar's test against textbook numbers."""
 
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +12,12 @@ import pytest
 from PIL import Image
 
 import infer
+from geocells.sphere import distance_km, geoscore
 from infer.evaluate.metrics import mean_intervals
 from infer.play.config import PlayConfig
 from infer.play.countries import read_guess, true_countries
 from infer.play.game import Game, as_the_network_sees
-from infer.play.score import mcnemar, scores
+from infer.play.score import mcnemar, score_text, scores
 from infer.play.table import COLUMNS, NETWORK, PERSON, Answer, append, read
 from infer.play.terminal import main
 from plumbing.config import parse
@@ -103,6 +105,10 @@ def test_players_guess_the_same_photographs_in_the_same_order(tiny, tiny_run, tm
     assert len(longer.prompts) == 2
 
 
+def without_stamps(line):
+    return re.sub(r"\d{4}-\d\d-\d\dT[^,]*", "", line)
+
+
 def test_the_network_answers_later_what_an_interruption_left_out(tiny, tiny_run, tmp_path):
     played(tiny, tiny_run, tmp_path, 0, photos=4)
     path = tmp_path / "t.csv"
@@ -111,8 +117,7 @@ def test_the_network_answers_later_what_an_interruption_left_out(tiny, tiny_run,
     path.write_text("".join(kept) + "person,Ada,cut sho")
     played(tiny, tiny_run, tmp_path, 0, photos=4)
     again = path.read_text().splitlines(keepends=True)
-    stamps = slice(None, -len("2026-11-28T10:00:00+00:00\n"))
-    assert sorted(line[stamps] for line in again) == sorted(line[stamps] for line in lines)
+    assert sorted(map(without_stamps, again)) == sorted(map(without_stamps, lines))
 
 
 def test_what_is_no_country_is_asked_again_with_suggestions(tiny, tiny_run, tmp_path, capsys):
@@ -225,6 +230,78 @@ def test_pictures_are_what_the_network_sees_or_whole_and_say_nothing_of_their_pl
     whole = Game(tiny, model, "Ada", 3, "full", tmp_path / "t.csv").picture(0)
     assert max(whole.size) <= 16
     assert whole.info == {}
+
+
+def test_an_older_table_without_places_is_read_and_gets_them_with_the_next_answer(tmp_path):
+    path, before = tmp_path / "t.csv", answer(PERSON, 'a "quoted", id', ("FR", "NA"))
+    append(path, [before])
+    older = [
+        line.removesuffix(",,,")
+        for line in path.read_text().replace(",latitude,longitude,distance_km", "").splitlines()
+    ]
+    path.write_text("\n".join(older) + "\n")
+    assert "latitude" not in path.read_text()
+    assert read(path) == [before]
+    placed = answer(PERSON, "b", ("FR",), latitude=48.5, longitude=-2.25, distance_km=12.125)
+    append(path, [placed])
+    assert read(path) == [before, placed]
+    assert path.read_text().splitlines()[0] == ",".join(COLUMNS)
+
+
+def test_points_count_where_both_pointed_at_a_place():
+    person = [answer(PERSON, f"p{k}", ("FR",), distance_km=km) for k, km in enumerate((0.0, 750.0, None, 10.0))]
+    network = [answer(NETWORK, f"p{k}", ("FR",), distance_km=km) for k, km in enumerate((2500.0, 750.0, 1.0, None))]
+    (score,) = scores([*person, *network])
+    assert (score.photographs, score.placed) == (4, 2)
+    assert score.points["person"]["value"] == pytest.approx((5000 + geoscore(750.0)) / 2)
+    assert score.points["network"]["value"] == pytest.approx((geoscore(2500.0) + geoscore(750.0)) / 2)
+    assert score.points["difference"]["value"] == pytest.approx((5000 - geoscore(2500.0)) / 2)
+    assert "points" in score_text(score)
+    (unplaced,) = scores([answer(PERSON, "p", ("FR",)), answer(NETWORK, "p", ("FR",))])
+    assert unplaced.points == {}
+    assert "points" not in score_text(unplaced)
+
+
+def test_intervals_of_few_groups_have_a_caveat():
+    def text(groups):
+        pairs = [answer(kind, f"p{k}", ("FR",)) for k in range(groups) for kind in (PERSON, NETWORK)]
+        return score_text(scores(pairs)[0])
+
+    assert text(1).endswith("only 1 group: an interval of fewer than 30 is too narrow to be relied on")
+    assert "only 29 groups" in text(29)
+    assert "too narrow" not in text(30)
+
+
+def test_a_place_that_is_pointed_at_counts_with_its_country_and_its_distance(tiny, tiny_run, tmp_path):
+    game = Game(tiny, infer.load(tiny_run, "cpu"), "Ada", 12, "network", tmp_path / "t.csv")
+    country, place = game.truth(0)
+    game.guess(0, (), place)
+    game.guess(1, ("PE",), place)
+    game.guess(2, (), (0.0, -150.0))
+    first, second, sea = (game.answered(PERSON, k) for k in range(3))
+    assert (first.guesses, first.distance_km) == ((country,), pytest.approx(0, abs=0.002))
+    assert second.guesses == ("PE",)
+    assert second.distance_km == pytest.approx(float(distance_km(place, game.truth(1)[1])), abs=0.01)
+    assert sea.guesses == ()
+    network = game.answered(NETWORK, 0)
+    assert network.distance_km == pytest.approx(
+        float(distance_km((network.latitude, network.longitude), place)), abs=0.01
+    )
+    assert read(tmp_path / "t.csv") == game.answers
+
+
+def test_warnings_of_the_run_come_before_the_first_question(tiny, tiny_run, tmp_path, caplog):
+    model = infer.load(tiny_run, "cpu")
+    game = Game(tiny, model, "Ada", 3, "network", tmp_path / "t.csv")
+    assert "no conformal calibration" in caplog.text
+    caplog.clear()
+    game.guess(0, ("FR",))
+    assert caplog.text == ""
+
+
+def test_it_is_said_how_cells_become_countries(tiny, tiny_run, tmp_path, capsys):
+    main(config(tiny, tiny_run, tmp_path), lambda _: "q")
+    assert "divided among countries by their share of the land in it" in capsys.readouterr().out
 
 
 def test_the_scores_of_a_table_are_printed_without_playing(tiny, tiny_run, tmp_path, capsys):

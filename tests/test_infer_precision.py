@@ -11,11 +11,12 @@ import torch
 
 import infer
 from infer.__main__ import predict
-from infer.config import AppConfig, EvaluateConfig, InferConfig
+from infer.config import EvaluateConfig, InferConfig
 from infer.evaluate.run import main as evaluate
 from infer.model import load_model
 from infer.prediction import Prediction
 from infer.prepared import Options
+from infer.serve.config import AppConfig
 from plumbing.config import parse
 from tests.tiny import PLACES, write_square
 from train.calibrate import main as calibrate

@@ -73,19 +73,24 @@ def _either(codes: tuple[str, ...]) -> str:
     return " or ".join(country_name(code) for code in codes)
 
 
+def countries_at(points_deg: NDArray[np.float64]) -> NDArray[np.str_]:
+    """Return the (N,) country around each of (N, 2) points; '' far out at sea."""
+    codes = np.array(list(country_outlines()))
+    found = land_table().country[grid.encode(points_deg, TABLE_LEVEL)].astype("U2")
+    points = shapely.points(points_deg[:, ::-1])  # GeoJSON's order is (lon, lat)
+    point, country = shapely.STRtree(list(country_outlines().values())).query(points, predicate="intersects")
+    found[point] = codes[country]
+    return found
+
+
 def true_countries(photos: pd.DataFrame) -> NDArray[np.str_]:
     """Return the (N,) country of each row of a manifest: the stated one, else that around its coordinates; '' far out at sea.
 
     Where simplified outlines leave a place off the coast, the country with most land in its cell counts.
     """
-    codes = list(country_outlines())
     found = np.full(len(photos), "", dtype="U2")
     here = np.flatnonzero(has_coordinates(photos))
-    places = coordinates(photos)[here]
-    found[here] = land_table().country[grid.encode(places, TABLE_LEVEL)]
-    points = shapely.points(places[:, ::-1])  # GeoJSON's order is (lon, lat)
-    point, country = shapely.STRtree(list(country_outlines().values())).query(points, predicate="intersects")
-    found[here[point]] = np.array(codes)[country]
+    found[here] = countries_at(coordinates(photos)[here])
     if "country" in photos:
         stated = photos["country"].fillna("").to_numpy(dtype=str)
         found = np.where(stated != "", stated, found)

@@ -9,13 +9,16 @@ from PIL import Image
 
 from dataset.groups import leakage_groups
 from dataset.images import Pictures
-from dataset.manifest import content_hash, read_manifest
+from dataset.manifest import content_hash, coordinates, has_coordinates, read_manifest
+from geocells.sphere import distance_km
 from infer.evaluate.measure import trained_ids
 from infer.network.transform import InputTransform
 from infer.play.config import Resolution
-from infer.play.countries import MOST, true_countries
+from infer.play.countries import MOST, countries_at, true_countries
 from infer.play.table import NETWORK, PERSON, Answer, append, game_of, read
 from infer.predictor import Predictor
+from infer.prepared import Options
+from label_maps.labels import COUNTRY
 from plumbing.images import open_rgb
 from plumbing.version import now_utc
 
@@ -51,6 +54,8 @@ class Game:
         if not predictor.model.hierarchy.placed:
             raise ValueError(f"{predictor.model.name} answers labels without places, and here countries are compared")
         self._predictor, self._player, self._resolution, self._table = predictor, player, resolution, table
+        # What is to be said of the run is said now and not in the middle of a question.
+        predictor.prepared(Options(coverage=()))
         test = read_manifest(data)
         test = test[test["split"] == "test"].reset_index(drop=True)
         country = true_countries(test)
@@ -60,6 +65,7 @@ class Game:
         chosen = np.random.default_rng(seed).permutation(len(test))
         self._rows = chosen[held_out[chosen]][:photos]
         self._ids, self._country = test["id"].tolist(), country
+        self._place_deg = np.where(has_coordinates(test)[:, None], coordinates(test), np.nan)
         self._group = _group_names(leakage_groups(test), self._ids)
         self._pictures = Pictures.of_dataset(data, test)
         self._about = (data.resolve().name, content_hash(test))
@@ -67,6 +73,17 @@ class Game:
         self._answered: dict[tuple[str, str, str], Answer] = {}
         self._remember(read(table) if table.is_file() else [])
         self._catch_up()
+
+    @property
+    def note(self) -> str:
+        """Return how the network's cells become countries; nothing where its finest level is that of countries."""
+        finest = self._predictor.model.hierarchy.level_names[-1]
+        if finest == COUNTRY:
+            return ""
+        return (
+            f"The network answers cells of {finest}; the probability of a cell is divided among countries by their share of the "
+            "land in it."
+        )
 
     @property
     def left(self) -> list[int]:
@@ -89,16 +106,36 @@ class Game:
             return open_rgb(source, max_side=LARGEST)
         return as_the_network_sees(source, self._predictor.model.transform)
 
-    def guess(self, number: int, codes: Sequence[str]) -> None:
-        """Enter the player's countries and the network's into the table, the likeliest first."""
-        self._enter([self._answer(PERSON, number, codes), *self._network(number)])
+    def truth(self, number: int) -> tuple[str, tuple[float, float] | None]:
+        """Return the country in which a photograph was taken, and its latitude and longitude where they are known."""
+        row = int(self._rows[number])
+        latitude, longitude = self._place_deg[row].tolist()
+        return str(self._country[row]), None if np.isnan(latitude) else (latitude, longitude)
+
+    def answered(self, kind: str, number: int) -> Answer | None:
+        """Return what the player (`person`) or the network (`network`) answered for a photograph, if they did."""
+        player = self._player if kind == PERSON else self._predictor.model.name
+        return self._answered.get((kind, player, self._ids[int(self._rows[number])]))
+
+    def guess(self, number: int, codes: Sequence[str], point: tuple[float, float] | None = None) -> None:
+        """Enter the player's answer and the network's into the table.
+
+        Args:
+            number: of the photograph.
+            codes: countries, the likeliest first.
+            point: latitude and longitude that the player pointed at, if any; without countries, its own counts.
+        """
+        if point is not None and not codes:
+            codes = [code for code in countries_at(np.array([point])).tolist() if code]
+        self._enter([self._answer(PERSON, number, codes, point), *self._network(number)])
 
     def _network(self, number: int) -> list[Answer]:
         """Return the answer of the network, where the table does not have it."""
         if self._has(NETWORK, number):
             return []
         prediction = self._predictor.predict(self._pictures.source(int(self._rows[number])), coverage=())
-        return [self._answer(NETWORK, number, [country.code for country in prediction.countries[:MOST]])]
+        codes = [country.code for country in prediction.countries[:MOST]]
+        return [self._answer(NETWORK, number, codes, prediction.point)]
 
     def _catch_up(self) -> None:
         """Enter the answers of the network that an interruption, or a game against another network, left out."""
@@ -106,9 +143,11 @@ class Game:
             if self._has(PERSON, number) and not self._has(NETWORK, number):
                 self._enter(self._network(number))
 
-    def _answer(self, kind: str, number: int, codes: Sequence[str]) -> Answer:
+    def _answer(self, kind: str, number: int, codes: Sequence[str], point: tuple[float, float] | None = None) -> Answer:
         row = int(self._rows[number])
         person = kind == PERSON
+        at = None if point is None else (round(point[0], 5), round(point[1], 5))
+        _, truth = self.truth(number)
         data, split_hash = self._about
         return Answer(
             kind=kind,
@@ -123,6 +162,9 @@ class Game:
             side=self.side,
             model_hash="" if person else self._predictor.model.hash,
             answered_at_utc=now_utc(),
+            latitude=None if at is None else at[0],
+            longitude=None if at is None else at[1],
+            distance_km=None if at is None or truth is None else round(float(distance_km(at, truth)), 3),
         )
 
     def _enter(self, answers: Sequence[Answer]) -> None:
@@ -139,8 +181,11 @@ class Game:
                 self._answered[answer.kind, answer.player, answer.photograph] = answer
 
     def _has(self, kind: str, number: int) -> bool:
-        player = self._player if kind == PERSON else self._predictor.model.name
-        return (kind, player, self._ids[int(self._rows[number])]) in self._answered
+        found = self.answered(kind, number)
+        if found is None or kind == PERSON:
+            return found is not None
+        # Older tables have no points of the network.
+        return found.latitude is not None or not self._predictor.model.answers_points
 
 
 def as_the_network_sees(source: Path | bytes, transform: InputTransform) -> Image.Image:

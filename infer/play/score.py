@@ -7,10 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from geocells.sphere import geoscore
 from infer.evaluate.metrics import mean_intervals
 from infer.play.table import NETWORK, PERSON, Answer, game_of
 
 TOP = (1, 3, 5)
+FEW_GROUPS = 30
+"""With fewer groups, a cluster bootstrap has too few values to resample."""
 Interval = dict[str, float]
 
 
@@ -46,6 +49,8 @@ class Score:
         network: likewise.
         difference: person less network, likewise.
         tests: McNemar's test by k, the person first.
+        placed: photographs for which both pointed at a place.
+        points: GeoGuessr points of them, 0 to 5000, of `person`, `network` and `difference`; empty where there are none.
     """
 
     player: str
@@ -60,6 +65,16 @@ class Score:
     network: dict[int, Interval]
     difference: dict[int, Interval]
     tests: dict[int, McNemar]
+    placed: int
+    points: dict[str, Interval]
+
+    @property
+    def caveat(self) -> str:
+        """Return what is wrong with the intervals of few groups; nothing of enough."""
+        if self.groups >= FEW_GROUPS:
+            return ""
+        few = "only 1 group" if self.groups == 1 else f"only {self.groups} groups"
+        return f"{few}: an interval of fewer than {FEW_GROUPS} is too narrow to be relied on"
 
 
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
@@ -116,7 +131,25 @@ def _score(person: Sequence[Answer], network: Sequence[Answer], seed: int) -> Sc
         groups=len(np.unique(group)),
         **of,
         tests={k: mcnemar(ours < k, theirs < k) for k in TOP},
+        placed=int(_placed(person, network).sum()),
+        points=_points(person, network, group, seed),
     )
+
+
+def _placed(person: Sequence[Answer], network: Sequence[Answer]) -> NDArray[np.bool_]:
+    """Return (N,) whether both pointed at a place whose distance from the true one is known."""
+    pairs = zip(person, network, strict=True)
+    return np.array([ours.distance_km is not None and theirs.distance_km is not None for ours, theirs in pairs])
+
+
+def _points(
+    person: Sequence[Answer], network: Sequence[Answer], group: NDArray[np.int64], seed: int
+) -> dict[str, Interval]:
+    both = np.flatnonzero(_placed(person, network))
+    if not len(both):
+        return {}
+    ours, theirs = (geoscore([answers[k].distance_km or 0.0 for k in both.tolist()]) for answers in (person, network))
+    return mean_intervals({"person": ours, "network": theirs, "difference": ours - theirs}, group[both], seed)
 
 
 def _ranks(answers: Sequence[Answer]) -> NDArray[np.int64]:
@@ -140,7 +173,22 @@ def score_text(score: Score) -> str:
             f"top-{k:<2}{_share(score.person[k]):>23}{_share(score.network[k]):>23}{_share(score.difference[k], '+'):>25}   "
             f"{test.first_alone}, {test.second_alone}; p = {test.p:.2g}"
         )
+    if score.points:
+        figures = [
+            _number(score.points[who], sign) for who, sign in (("person", ""), ("network", ""), ("difference", "+"))
+        ]
+        lines.append(
+            f"{'points':<6}{figures[0]:>23}{figures[1]:>23}{figures[2]:>25}   GeoGuessr points, 0 to 5000, of {score.placed:,} "
+            "photographs that both placed"
+        )
+    if score.caveat:
+        lines.append(score.caveat)
     return "\n".join(lines)
+
+
+def _number(figure: Interval, sign: str = "") -> str:
+    value, low, high = (figure[name] for name in ("value", "low", "high"))
+    return f"{value:{sign},.0f} [{low:{sign},.0f}, {high:{sign},.0f}]"
 
 
 def _share(figure: Interval, sign: str = "") -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from infer.play.countries import MOST
+from plumbing.files import write_text
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,9 @@ class Answer:
         side: pixels a side that the network sees.
         model_hash: of a network; nothing of a person.
         answered_at_utc: when.
+        latitude: of the place that was pointed at, in degrees; None where countries alone were named.
+        longitude: likewise.
+        distance_km: from there to where it was taken; None where one of the two is not known.
     """
 
     kind: str
@@ -48,12 +52,18 @@ class Answer:
     side: int
     model_hash: str
     answered_at_utc: str
+    latitude: float | None = None
+    longitude: float | None = None
+    distance_km: float | None = None
 
 
 GUESSES = tuple(f"guess_{k}" for k in range(1, MOST + 1))
 COLUMNS = tuple(
     column for field in fields(Answer) for column in (GUESSES if field.name == "guesses" else (field.name,))
 )
+PLACE = ("latitude", "longitude", "distance_km")
+"""Columns that older tables lack."""
+OLDER = tuple(column for column in COLUMNS if column not in PLACE)
 
 
 def append(path: Path, answers: Sequence[Answer]) -> None:
@@ -70,11 +80,12 @@ def append(path: Path, answers: Sequence[Answer]) -> None:
     else:
         read(path)
         _mend(path)
+        _upgrade(path)
     for answer in answers:
         values = asdict(answer)
         guesses = values.pop("guesses")
         values |= dict(zip(GUESSES, [*guesses, *[""] * (MOST - len(guesses))], strict=True))
-        rows.writerow([values[column] for column in COLUMNS])
+        rows.writerow(["" if values[column] is None else values[column] for column in COLUMNS])
     with path.open("ab") as file:
         file.write(text.getvalue().encode())
 
@@ -87,6 +98,16 @@ def _mend(path: Path) -> None:
         log.warning("%s: the last line was cut short and is dropped", path)
         with path.open("r+b") as file:
             file.truncate(whole)
+
+
+def _upgrade(path: Path) -> None:
+    """Give an older table the columns of places."""
+    header, _, rest = path.read_text(encoding="utf-8").partition("\n")
+    if tuple(header.split(",")) != OLDER:
+        return
+    # No field has a line break, so each line is a row.
+    lines = [",".join(COLUMNS), *(line + "," * len(PLACE) for line in rest.splitlines())]
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def read(path: Path) -> list[Answer]:
@@ -102,11 +123,12 @@ def read(path: Path) -> list[Answer]:
         table = pd.read_csv(io.StringIO(whole), dtype=str, keep_default_na=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError):
         table = pd.DataFrame()
-    if tuple(table.columns) != COLUMNS:
+    if tuple(table.columns) not in (COLUMNS, OLDER):
         raise ValueError(f"{path} is not a table of `python -m infer play`: name a table that it wrote")
     found = {}
     for row in table.to_dict("records"):
-        values: dict[str, Any] = {str(name): text for name, text in row.items() if name not in GUESSES}
+        values: dict[str, Any] = {str(name): text for name, text in row.items() if name not in (*GUESSES, *PLACE)}
+        values |= {name: float(row[name]) if row.get(name) else None for name in PLACE}
         guesses = tuple(row[name] for name in GUESSES if row[name])
         answer = Answer(**{**values, "guesses": guesses, "side": int(values["side"])})
         found[answer.kind, answer.player, answer.photograph, answer.model_hash, game_of(answer)] = answer

@@ -114,5 +114,5 @@ def _beginning(config: PlayConfig, game: Game) -> str:
         f"{game.count} photographs of the test split of {config.data} {shown}"
         f"{f'; {before} are guessed already' if before else ''}.\n"
         f"Type up to {MOST} countries for each, the likeliest first, with commas between: names or codes. Enter alone: no idea. "
-        f"{STOP}: stop."
+        f"{STOP}: stop." + (f"\n{game.note}" if game.note else "")
     )

@@ -56,6 +56,7 @@ class Page:
         above: HTML before the map, escaped by the caller.
         below: HTML after it, likewise.
         body_class: class of the body.
+        connects: whether its script asks the server that it came from; such a page does not work from disk.
     """
 
     title: str
@@ -67,6 +68,7 @@ class Page:
     above: str = ""
     below: str = ""
     body_class: str = ""
+    connects: bool = False
 
 
 def map_page(page: Page, crs: str = PLAIN, tiles: str | None = None, scale: bool = False) -> str:
@@ -98,7 +100,7 @@ def map_page(page: Page, crs: str = PLAIN, tiles: str | None = None, scale: bool
     assert isinstance(figure, Figure)
     _number(figure)
     figure.title = escape(page.title)
-    figure.header.add_child(_Verbatim(_head(tiles, page.styles)), name="head")
+    figure.header.add_child(_Verbatim(_head(tiles, page.styles, page.connects)), name="head")
     figure.html.add_child(_Verbatim(page.above), name="above")
     world.render()
     data = {**page.data, "base_map": None if tiles else base_map_data()}
@@ -116,10 +118,11 @@ def _number(figure: Element) -> None:
         waiting.extend(element._children.values())
 
 
-def _head(tiles: str | None, styles: Sequence[str]) -> str:
+def _head(tiles: str | None, styles: Sequence[str], connects: bool) -> str:
     # The browser itself is told to load nothing: what slips into a page one day is refused, not fetched.
-    pictures = "data:" + (f" {_origin(tiles)}" if tiles else "")
+    pictures = "data:" + (f" {_origin(tiles)}" if tiles else "") + (" 'self'" if connects else "")
     policy = f"default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src {pictures}"
+    policy += "; connect-src 'self'" if connects else ""
     script, style = _leaflet()
     return (
         f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">\n'

@@ -1,0 +1,19 @@
+// A map on which places are picked: by a click, a tap, or the keyboard, with a cross in the middle while the map has the focus.
+function pickable(map, label, picked) {
+  const box = map.getContainer(), cross = element("span", "");
+  cross.className = "cross";
+  cross.setAttribute("aria-hidden", "true");
+  box.append(cross);
+  box.setAttribute("role", "application");
+  box.setAttribute("aria-label", label);
+  map.on("click", ({ latlng }) => picked(latlng));
+  box.addEventListener("keydown", (event) => {
+    if (event.target !== box || (event.key !== "Enter" && event.key !== " ")) return;
+    event.preventDefault();
+    picked(map.getCenter());
+  });
+}
+
+function eastOf(lng) {
+  return ((((lng + 180) % 360) + 360) % 360) - 180;
+}
