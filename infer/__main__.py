@@ -1,5 +1,6 @@
 """`python -m infer VERB`: where a photograph was taken, and how good such answers are."""
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from infer.config import EvaluateConfig, ImportConfig, InferConfig
@@ -21,13 +22,16 @@ def predict(config: InferConfig) -> None:
 
 def serve(config: AppConfig) -> None:
     """Serve the app, whose pages are drawn with viz."""
-    from infer.serve.server import Pages, check_installed, main
-    from viz.app.area import area_html
-    from viz.app.game import game_html
-    from viz.maps.prediction import prediction_html, prediction_png
+    from infer.serve.start import check_installed, listening
 
     check_installed(config)
-    main(config, Pages(prediction_html, prediction_png, area_html, game_html))
+    with closing(listening(config)) as at:
+        from infer.serve.server import Pages, main
+        from viz.app.area import area_html
+        from viz.app.game import game_html
+        from viz.maps.prediction import prediction_html, prediction_png
+
+        main(config, Pages(prediction_html, prediction_png, area_html, game_html), at)
 
 
 def draw(prediction: "Prediction", tiles: str | None) -> tuple[str, bytes]:

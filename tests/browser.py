@@ -68,7 +68,7 @@ def open_page(
         )
         page.on("console", lambda said: said.type == "error" and faults.append(f"console: {said.text}"))
         page.on("pageerror", lambda error: faults.append(f"script: {error}"))
-        page.on("requestfailed", lambda asked: faults.append(f"failed request: {_words(asked)}"))
+        page.on("requestfailed", lambda asked: _failed(asked, faults))
         page.route("**/*", lambda route: _refuse_strangers(route, faults))
         try:
             page.goto(address.absolute().as_uri() if isinstance(address, Path) else address)
@@ -116,6 +116,12 @@ def _refuse_strangers(route: "Route", faults: list[str]) -> None:
         return route.continue_()
     faults.append(f"request to another machine: {_words(route.request)}")
     return route.abort()
+
+
+def _failed(asked: "Request", faults: list[str]) -> None:
+    # A stream of events that the page itself ends, as gradio's pages do, has not failed.
+    if asked.failure != "net::ERR_ABORTED":
+        faults.append(f"failed request: {_words(asked)}")
 
 
 def _words(asked: "Request") -> str:

@@ -46,7 +46,7 @@ footer { opacity: 1 !important; }
 .photographs img { width: 120px; height: 90px; object-fit: cover; border-radius: 6px; display: block; margin: 0 0 3px; }
 .area-map { width: 100%; height: 340px; border: 0; border-radius: 6px; display: block; }
 .answer { width: 100%; height: 86vh; min-height: 560px; border: 0; display: block; background: transparent; }
-@media (max-width: 720px) { .answer { height: 150vh; } }
+@media (max-width: 720px) { .answer { height: 150vh !important; } }
 """
 
 
@@ -148,7 +148,7 @@ def make_app(photographs: Photographs, draw: Draw, folder: Path, game: bool = Fa
 
         asked = ask.click(answer, [photos, *fields], [kept, choice, page, files], api_visibility="private")
         # On a phone the answer lies below the form.
-        asked.success(None, js='() => document.querySelector("#page").scrollIntoView({ block: "nearest" })')
+        asked.success(None, js='() => document.querySelector("#page").scrollIntoView({ block: "start" })')
         choice.input(shown, [kept, choice], [page, files], api_visibility="private")
         _endpoints(photographs, draw.answer, mcp)
     return app

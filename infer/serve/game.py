@@ -99,7 +99,11 @@ class Table:
         if not 0 <= number < self._shown.count:
             raise ValueError(f"there is no photograph {number} in a game of {self._shown.count}")
         encoded = io.BytesIO()
-        self._shown.picture(number).save(encoded, *(("PNG",) if self._config.blind else ("JPEG",)))
+        picture = self._shown.picture(number)
+        if self._config.blind:
+            picture.save(encoded, "PNG")
+        else:
+            picture.save(encoded, "JPEG", quality=90)
         return encoded.getvalue()
 
     def guess(self, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """`python -m infer serve`: the parts of the app as one server, which listens on this machine alone unless told otherwise."""
 
 import asyncio
-import importlib.util
 import logging
 import os
 import signal
@@ -9,7 +8,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,16 +47,15 @@ class Pages:
     game: Callable[[dict[str, Any]], str]
 
 
-def main(config: AppConfig, pages: Pages) -> None:
-    """Serve until interrupted.
+def main(config: AppConfig, pages: Pages, listening: socket.socket) -> None:
+    """Serve at a socket until interrupted.
 
     Raises:
-        ValueError: gradio is not installed, or the run cannot be loaded.
+        ValueError: the run cannot be loaded, or the dataset of the game cannot be used.
     """
-    check_installed(config)
     if not is_loopback(config.host):
         log.warning("--host %s: whoever reaches this machine can ask; there is no password", config.host)
-    with closing(_listening(config)) as listening, own_folder(_parent()) as folder:
+    with own_folder(_parent()) as folder:
         app = make_server(config, pages, folder)
         _end_cleanly()
         with suppress(KeyboardInterrupt):
@@ -90,43 +88,6 @@ def _parent() -> Path:
 
 def _shown(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _listening(config: AppConfig) -> socket.socket:
-    """Return a socket that listens.
-
-    Raises:
-        ValueError: another program listens there, or the address is not this machine's.
-    """
-    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    try:
-        return socket.create_server((config.host, config.port), family=family)
-    except OSError as error:
-        raise ValueError(
-            f"cannot listen at {config.host}:{config.port} ({error.strerror}): choose another --port or --host"
-        ) from None
-
-
-def check_installed(config: AppConfig) -> None:
-    """Refuse what an optional package is missing for.
-
-    Raises:
-        ValueError: gradio is not installed, or, with --mcp, mcp is not.
-    """
-    if not _has("gradio"):
-        raise ValueError("python -m infer serve needs gradio, which is optional: pip install gradio")
-    if config.mcp and not _has("mcp"):
-        raise ValueError(
-            '--mcp needs the package mcp, which is optional: pip install "gradio[mcp]", or leave out --mcp'
-        )
-
-
-def _has(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ValueError:
-        # Python sets what must not be imported to None.
-        return False
 
 
 def make_server(config: AppConfig, pages: Pages, folder: Path) -> Guard:

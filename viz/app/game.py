@@ -6,7 +6,7 @@ from typing import Any
 
 from viz.web.page import MERCATOR, Page, map_page
 
-ABOVE = """<main class="panel game">
+ABOVE = """<main class="game">
 <h1>Where was this taken?</h1>
 <p class="soft" id="about">{about}</p>
 <form id="who">
@@ -30,7 +30,7 @@ ABOVE = """<main class="panel game">
 <p><button type="button" id="next">Next photograph</button></p>
 </div>
 </div>
-<p id="problem" role="alert"></p>
+<p id="problem" class="warning" role="alert"></p>
 <section id="scores" aria-label="Scores" hidden></section>
 <p class="soft">A hypothesis, not proof: do not use such guesses to find a person.</p>
 </main>"""
@@ -60,7 +60,7 @@ def game_html(about: Mapping[str, Any]) -> str:
         before=("pick.js",),
         styles=("app.css",),
         above=ABOVE.format(about=escape(words.strip())),
-        body_class="with-panel",
+        body_class="playing",
         connects=True,
     )
     return map_page(page, MERCATOR)

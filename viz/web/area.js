@@ -12,7 +12,7 @@ function boxOf(a, b) {
 
 function startArea(map) {
   const drawn = document.getElementById("drawn"), clear = document.getElementById("clear");
-  const style = { weight: 2, className: "drawn-box", fillOpacity: 0.15 };
+  const style = { weight: 2, color: look("pin"), fillColor: look("link"), fillOpacity: 0.15 };
   let first = null, box = null;
   // A frame in a form is narrower than the world is at the least usual zoom.
   map.setMinZoom(-2);

@@ -36,7 +36,8 @@ function drawScores(score) {
   const rows = score.top.map(({ k, person, network }) => [`Country in the first ${k}`, share(person), share(network)]);
   if (score.points.person)
     rows.unshift([`Points (0 to 5,000), ${score.placed} placed`, number(score.points.person), number(score.points.network)]);
-  const words = `${score.player} and the network on ${score.photographs} photographs, with 95 % intervals`;
+  const on = score.photographs === 1 ? "1 photograph" : `${score.photographs} photographs`;
+  const words = `${score.player} and the network on ${on}, with 95 % intervals`;
   const parts = [table(words, ["", "You", "Network"], rows)];
   if (score.caveat) parts.push(element("p", `${score.caveat[0].toUpperCase()}${score.caveat.slice(1)}.`));
   field("scores").replaceChildren(...parts);
@@ -49,8 +50,8 @@ function startGame(map) {
   show(map, [[-55, -165], [72, 175]]);
   const problem = (text) => (field("problem").textContent = text);
   const mark = (at, shape, text) => {
-    const size = shape === "pin" ? [22, 22] : [18, 18], anchor = shape === "pin" ? [11, 26] : [9, 9];
-    const icon = L.divIcon({ className: "", html: `<span class="${shape}"></span>`, iconSize: size, iconAnchor: anchor });
+    const size = shape === "person" ? [22, 22] : [18, 18], anchor = shape === "person" ? [11, 26] : [9, 9];
+    const icon = L.divIcon({ className: "", html: `<span class="mark ${shape}"></span>`, iconSize: size, iconAnchor: anchor });
     L.marker(at, { icon, alt: text, keyboard: false }).bindTooltip(element("span", text)).addTo(marks);
   };
 
@@ -58,7 +59,7 @@ function startGame(map) {
     if (!state || state.number === null || !field("result").hidden) return;
     chosen = [at.lat, eastOf(at.lng)];
     marks.clearLayers();
-    mark(at, "pin", "your guess");
+    mark(at, "person", "your guess");
     field("picked").textContent = `Place ${place(...chosen)}`;
   }
 
@@ -67,8 +68,9 @@ function startGame(map) {
     chosen = null;
     marks.clearLayers();
     problem("");
-    drawScores(state.score);
-    field("who").hidden = true;
+    // What is being guessed comes first: earlier scores return with the next result.
+    drawScores(state.number === null ? state.score : null);
+    field("who").hidden = field("about").hidden = true;
     field("round").hidden = false;
     field("result").hidden = true;
     field("guess").hidden = state.number === null;
@@ -92,14 +94,14 @@ function startGame(map) {
     const near = ([lat, lng]) => [lat, lng - 360 * Math.round((lng - middle) / 360)];
     const drawn = [];
     marks.clearLayers();
-    for (const [who, shape, text] of [[network, "similar-place", "the network"], [person, "pin", "you"]]) {
+    for (const [who, shape, text] of [[network, "network", "the network"], [person, "person", "you"]]) {
       if (!who.at) continue;
-      if (truth.at) L.polyline([near(who.at), near(truth.at)], { weight: 2, className: "guess-line", dashArray: "6 5" }).addTo(marks);
+      if (truth.at) L.polyline([near(who.at), near(truth.at)], { weight: 2, color: look("pin"), dashArray: "6 5" }).addTo(marks);
       mark(near(who.at), shape, text);
       drawn.push(near(who.at));
     }
     if (truth.at) {
-      mark(near(truth.at), "metadata-location", `taken here, in ${truth.country}`);
+      mark(near(truth.at), "truth", `taken here, in ${truth.country}`);
       drawn.push(near(truth.at));
     }
     if (drawn.length) map.fitBounds(L.latLngBounds(drawn).pad(0.3), { animate: false, maxZoom: 6 });
