@@ -77,6 +77,13 @@ def served(run: Path, uploads: Path, *flags: str) -> Iterator[Served]:
             process.terminate()
 
 
+def comparable(record: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer without when it was given, and without names and folders of its photographs."""
+    provenance = {key: value for key, value in record["provenance"].items() if key != "answered_at_utc"}
+    photographs = [{**photo, "input": None, "path": None} for photo in record["photographs"]]
+    return {**record, "provenance": provenance, "photographs": photographs, "input": None, "path": None}
+
+
 def wait_until(true: Any, seconds: float = 15) -> bool:
     """Say whether something becomes true in time."""
     until = time.monotonic() + seconds

@@ -17,7 +17,7 @@ from infer.serve.asked import asked_on_the_page
 from infer.serve.config import AppConfig
 from infer.serve.photographs import Photographs
 from plumbing.config import parse
-from tests.served import ROOT, served, wait_until
+from tests.served import ROOT, comparable, served, wait_until
 from viz.maps.prediction import prediction_html, prediction_png
 
 
@@ -29,19 +29,14 @@ def photo(tiny):
 def of_the_command(photo, run, out):
     predict(InferConfig(photos=(photo,), run=run, out=out, workers=0, device="cpu", maps=False))
     (record,) = json.loads((out / "predictions.json").read_text())
-    return without_times(record)
-
-
-def without_times(record):
-    provenance = {key: value for key, value in record["provenance"].items() if key != "answered_at_utc"}
-    return {**record, "path": None, "provenance": provenance}
+    return comparable(record)
 
 
 def test_the_page_holds_the_answer_of_the_command(photo, tiny_run, tmp_path):
     options = Options.of(AppConfig(run=tiny_run, device="cpu"))
     prediction = Photographs(infer.load(tiny_run, "cpu"), options).one(photo, options)
     assert prediction.input == "lima-9.jpg"
-    assert without_times(json.loads(json.dumps(prediction.to_dict()))) == of_the_command(photo, tiny_run, tmp_path)
+    assert comparable(json.loads(json.dumps(prediction.to_dict()))) == of_the_command(photo, tiny_run, tmp_path)
     page = prediction_html(prediction)
     assert "hypothesis, not proof" in page.lower()
     assert prediction.finest.best.id in page
@@ -176,7 +171,7 @@ def test_the_api_answers_as_the_command_does(app, photo, calibrated, tmp_path):
     done = subprocess.run(asked, capture_output=True, text=True, check=True, cwd=tmp_path)
     page, record, within = json.loads(done.stdout.splitlines()[-1])
     assert "<iframe" in page
-    assert without_times(record) == of_the_command(photo, calibrated, tmp_path / "out")
+    assert comparable(record) == of_the_command(photo, calibrated, tmp_path / "out")
     assert within["prior"]["area"] == "within PE"
 
 

@@ -29,9 +29,9 @@ def test_a_guess_by_countries_and_by_a_place_is_scored_and_entered(table, tmp_pa
     state = table.state({"player": " Ada "})
     assert (state["player"], state["count"], state["left"], state["number"], state["score"]) == ("Ada", 3, 3, 0, None)
     found = table.guess(
-        {"player": "Ada", "number": 0, "countries": "Perú, Frnce", "latitude": -12.0, "longitude": -77.0}
+        {"player": "Ada", "number": 0, "countries": "Perú, Frnace", "latitude": -12.0, "longitude": -77.0}
     )
-    assert found == {"problem": "'Frnce' is not a country: did you mean France?"}
+    assert found == {"problem": "'Frnace' is not a country: did you mean France?"}
     found = table.guess({"player": "Ada", "number": 0, "countries": "Peru", "latitude": -12.0, "longitude": -77.0})
     person, network = (next(a for a in read(tmp_path / "t.csv") if a.kind == kind) for kind in (PERSON, NETWORK))
     place = COUNTRIES[person.photograph.rpartition("-")[0]]

@@ -26,6 +26,8 @@ ABOVE = """<main class="game">
 <div id="result" tabindex="-1" hidden>
 <h2 id="truth"></h2>
 <div id="compared"></div>
+<p class="legend"><span><i class="mark person"></i>you</span><span><i class="mark network"></i>the network</span>\
+<span><i class="mark truth"></i>where it was taken</span></p>
 <p id="taken" class="soft"></p>
 <p><button type="button" id="next">Next photograph</button></p>
 </div>
