@@ -100,12 +100,13 @@ def test_the_example_client_prints_the_answer(app, photo, tmp_path):
 def test_an_area_of_a_request_is_never_a_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "Peru").write_text("{}")
-    for text in ("Peru", "../area.geojson", "area.geojson;x", "/vsicurl/http", "C:\\area", "a" * 201):
+    for text in ("Peru", "../area.geojson", "area.geojson", "/vsicurl/http", "C:\\area", "a" * 201):
         with pytest.raises(ValueError, match="an area"):
             named_areas([text])
-    assert named_areas(["Germany", " ", "Côte d'Ivoire", "-10,110,-5,120"]) == (
+    assert named_areas(["Germany", " ", "Côte d'Ivoire", "भारत", "-10,110,-5,120"]) == (
         "Germany",
         "Côte d'Ivoire",
+        "भारत",
         "-10,110,-5,120",
     )
 

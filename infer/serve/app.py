@@ -223,16 +223,17 @@ def _endpoints(photographs: Photographs, page_of: Callable[[Prediction], str], m
 
         Args:
             photo: the photograph.
-            within: countries that it is known to be from, such as "DE, FR"; nothing for the whole world.
-            exclude: countries that it is known not to be from.
+            within: where it is known to be from: countries such as "DE, FR", a box as "south,west,north,east" in degrees, or a
+                point and a radius such as "48.85,2.35,50km"; nothing for the whole world.
+            exclude: where it is known not to be from, likewise.
             confidence: answer at the finest level whose best cell is right with this probability; 0 for the finest level.
 
         Returns:
             The answer as in predictions.json: headline, confidence, regions, levels, countries, warnings.
         """
-        changes = {"within": _countries(within), "exclude": _countries(exclude), "confidence": confidence or None}
-        given = {name: value for name, value in changes.items() if value}
         try:
+            areas = {"within": named_areas([within]), "exclude": named_areas([exclude])}
+            given = {name: value for name, value in {**areas, "confidence": confidence}.items() if value}
             return answer_dict(photographs.one(_file(photo), photographs.asked(given)))
         except ValueError as refusal:
             raise gradio.Error(str(refusal), print_exception=False) from None
@@ -260,10 +261,6 @@ def _file(photo: str | None) -> Path:
     if not photo:
         raise ValueError("choose a photograph first")
     return Path(photo)
-
-
-def _countries(text: str) -> tuple[str, ...]:
-    return named_areas(text.replace(";", ",").split(","))
 
 
 def terms(record: Mapping[str, Any]) -> str:

@@ -14,7 +14,8 @@ from infer.serve.photographs import Photographs, answer_dict, named_areas
 PATH = "/locate"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 LISTS = {
-    "within": "the photograph is from here: a country (DE or Germany) or a box (south,west,north,east); may be repeated",
+    "within": "the photograph is from here: countries (DE or Germany), a box (south,west,north,east), or a point and a radius "
+    "(48.85,2.35,50km); may be repeated",
     "exclude": "the photograph is not from here; likewise",
     "coverage": "coverage of a conformal prediction region, 0 to 1; may be repeated",
 }

@@ -1,6 +1,7 @@
 """Photographs to predictions within the app: what a request may ask, and at most so many at a time."""
 
 import json
+import os
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,14 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from infer.decode.area import NUMBER
+from infer.decode.area import AREA_SUFFIXES
 from infer.prediction import Prediction
 from infer.predictor import Predictor
 from infer.prepared import Options
 
 AT_ONCE = 2
 """Requests that are computed at the same time; the others wait."""
-BOX = ",".join([NUMBER] * 4)
+PATHLIKE = r"[/\\:\x00-\x1f]"
+"""What no name of a country has, and paths and addresses do."""
 LONGEST = 200
 """Letters of an area that is named in a request."""
 
@@ -93,7 +95,7 @@ def without_dashes(text: str) -> str:
 
 
 def named_areas(texts: Sequence[str]) -> tuple[str, ...]:
-    """Return the areas of a request: countries and boxes, never a file of this machine.
+    """Return the areas of a request: countries, boxes and circles, never a file of this machine.
 
     Raises:
         ValueError: one could be the name of a file, or is too long.
@@ -102,9 +104,10 @@ def named_areas(texts: Sequence[str]) -> tuple[str, ...]:
     for text in named:
         if len(text) > LONGEST:
             raise ValueError(f"an area has at most {LONGEST} letters, got {len(text)}: name a country or a box")
-        if not re.fullmatch(BOX, text) and (not re.fullmatch(r"[\w .,'’()&-]+", text) or Path(text).exists()):
+        if re.search(PATHLIKE, text) or Path(text).suffix.lower() in AREA_SUFFIXES or os.path.exists(text):
             raise ValueError(
-                f"{text!r} is not an area: name a country such as DE or Germany, or a box as south,west,north,east in degrees"
+                f"{text!r} is not an area: name a country such as DE or Germany, a box as south,west,north,east in degrees, or a "
+                "point and a radius such as 48.85,2.35,50km"
             )
     return named
 
