@@ -28,11 +28,11 @@ Point = Literal["top", "mean", "median", "geoscore", "regressed", "refined", "ex
 class AnswerConfig:
     """Which regions and levels an answer has, and what is known beside the photograph."""
 
-    NEEDS_VALUES: ClassVar = ("within", "exclude")
+    NEEDS_VALUES: ClassVar = ("within", "exclude", "known_class")
     """Flags whose forgotten value must not mean the whole world."""
     GROUPS: ClassVar[Groups] = {
         "what is answered": "coverage places confidence coarsest",
-        "prior knowledge": "within exclude",
+        "prior knowledge": "within exclude known_class",
     }
     RULES: ClassVar[tuple[Rule, ...]] = (
         needs("coarsest", "confidence"),
@@ -58,6 +58,9 @@ class AnswerConfig:
     =, as in --within=-10,110,-5,120. Left out, the whole world."""
     exclude: tuple[Annotated[str, arg(metavar="AREA")], ...] = ()
     """The photographs are known not to be from here; areas as for --within."""
+    known_class: tuple[Annotated[str, arg(metavar="LEVEL=CLASS")], ...] = ()
+    """The photographs are known to be of this class, such as macro=Africa; several of one level are one area together. With
+    --point expert its expert answers."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""

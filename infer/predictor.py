@@ -19,6 +19,7 @@ from infer.config import IN_DISTRIBUTION, Precision
 from infer.decode.conformal import read_conformal
 from infer.decode.countries import LeafCountries
 from infer.decode.greedy_rule import PUBLISHED_K, PUBLISHED_THRESHOLDS
+from infer.decode.known_class import know_class
 from infer.decode.multi_image import agreement, fuse_photographs
 from infer.decode.posterior import sum_up
 from infer.decode.prior import make_prior
@@ -76,6 +77,7 @@ class Predictor:
         coarsest: str | None = None,
         within: str | Sequence[str] = (),
         exclude: str | Sequence[str] = (),
+        known_class: str | Sequence[str] = (),
         places: str = IN_DISTRIBUTION,
         fusion: str | None = None,
         point: str | None = None,
@@ -98,6 +100,7 @@ class Predictor:
             coarsest: with `confidence`, the coarsest level that is of use.
             within: areas of which one holds the place: country codes or names, `south,west,north,east`, files of polygons.
             exclude: areas that do not hold it.
+            known_class: classes `LEVEL=CLASS`, of one level, of which one is that of the photograph.
             places: `in-distribution`, or `unseen` for cities without training photographs.
             fusion: `chain`, `product` or `greedy`; what the calibration split preferred when None.
             point: how the point is chosen; what the calibration split preferred when None.
@@ -125,6 +128,7 @@ class Predictor:
             coarsest=coarsest,
             within=(within,) if isinstance(within, str) else tuple(within),
             exclude=(exclude,) if isinstance(exclude, str) else tuple(exclude),
+            known_class=(known_class,) if isinstance(known_class, str) else tuple(known_class),
             places=places,  # type: ignore[arg-type]
             fusion=fusion,  # type: ignore[arg-type]
             point=point,  # type: ignore[arg-type]
@@ -167,14 +171,16 @@ class Predictor:
             return self._prepared[key]
 
     def _prepare(self, options: Options) -> Prepared:
-        bounded = bool(options.within or options.exclude)
+        bounded = bool(options.within or options.exclude or options.known_class)
         model = self.model.with_choices(options.fusion, options.point, bounded, options.greedy)
-        if (options.within or options.exclude) and not model.hierarchy.placed:
+        if bounded and not model.hierarchy.placed:
             raise ValueError(
-                f"--within and --exclude: the classes of {model.name} are labels without places, which lie in no area: leave "
-                "them out"
+                f"--within, --exclude and --known-class: the classes of {model.name} are labels without places, which "
+                "lie in no area: leave them out"
             )
         prior = make_prior(model.hierarchy, options.within, options.exclude)
+        if options.known_class:
+            prior = know_class(prior, model.hierarchy, options.known_class)
         coarsest = model.hierarchy.level_index(options.coarsest) if options.coarsest else 0
         conformal = read_conformal(self.run, model.hash, model.fusion, options.places)
         if options.confidence is not None and conformal is None:
