@@ -8,11 +8,13 @@ import pandas as pd
 import pytest
 import torch
 
+import infer
 import train.own_trunks
 from dataset.images import Pictures
 from dataset.manifest import coordinates, read_manifest
 from geocells.sphere import distance_km
 from infer.config import EvaluateConfig
+from infer.decode.known_class import know_class
 from infer.evaluate.run import main as evaluate
 from infer.images import network_outputs, photo_batches
 from infer.model import load_model
@@ -126,6 +128,24 @@ def test_the_published_rule_takes_the_most_probable_region_and_its_expert_answer
     found = model.with_choices(None, "expert").points(posterior, output)
     assert distance_km(found, np.array(expected)).max() < 0.01
     assert len({tuple(point) for point in found.round(6).tolist()}) == len(photos), "each picture has its own answer"
+
+
+def test_the_expert_of_a_region_that_is_known_answers_for_it(tiny, run):
+    refine(tiny, run)
+    _, _, _, pixels, photos = asked(tiny, run)
+    hierarchy, predictor = read_hierarchy(run), infer.load(run, device="cpu")
+    boxes = widened_boxes(hierarchy, 0, coordinates(read_manifest(tiny).query("split == 'train'")))
+    picture = tiny / str(photos["path"][0])
+    for region, name in enumerate(hierarchy.name[hierarchy.rows(0)]):
+        network, spec = load_network(run / "refine" / f"{region:04d}.safetensors")
+        with torch.inference_mode():
+            down, along = network(spec.transform.normalise(pixels[:1]))["coordinates"][0].sigmoid().tolist()
+        south, west, north, east = boxes[region]
+        width = east - west + (360 if east < west else 0)
+        expected = (south + down * (north - south), (west + along * width + 180) % 360 - 180)
+        known = f"{hierarchy.level_names[0]}={name}"
+        (held,) = know_class(None, hierarchy, [known]).hold(np.array([expected]))
+        assert distance_km(predictor.predict(picture, point="expert", known_class=known).point, held) < 0.01
 
 
 def test_the_embedding_answers_standardised_coordinates_of_the_most_probable_cell(tiny, run):
