@@ -26,12 +26,14 @@ class Metadata:
         captured_at_utc: from the GPS clock, or from the camera's where it knows its offset from UTC.
         compass_angle: direction of view in degrees, clockwise from north, in [0, 360).
         problem: why there are no coordinates, empty when there are.
+        description: the text of its ImageDescription, where tools such as mapillary_tools keep theirs.
     """
 
     latlon_deg: tuple[float, float] | None = None
     captured_at_utc: datetime | None = None
     compass_angle: float | None = None
     problem: str = ""
+    description: str = ""
 
 
 def read_metadata(source: Path | bytes) -> Metadata:
@@ -48,6 +50,7 @@ def read_metadata(source: Path | bytes) -> Metadata:
                 exif = undecoded_exif(picture, file)
                 gps = _ifd(exif, ExifTags.IFD.GPSInfo)
                 camera = _ifd(exif, ExifTags.IFD.Exif)
+                description = _text(exif.get(ExifTags.Base.ImageDescription))
     # What a hostile or torn file makes a decoder raise is not a closed list.
     except Exception as error:
         return Metadata(problem=f"its metadata cannot be read ({error})")
@@ -58,6 +61,7 @@ def read_metadata(source: Path | bytes) -> Metadata:
         captured_at_utc=_gps_time(gps) or _camera_time(camera),
         compass_angle=None if angle is None else angle % 360,
         problem=problem,
+        description=description,
     )
 
 

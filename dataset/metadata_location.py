@@ -1,10 +1,14 @@
-"""Where a file says it was taken, in whatever place: EXIF, XMP, or a comment. The network sees none of them."""
+"""Where a file, its name or a side-car says that it was taken, for import and for comparison. The network sees none of it."""
 
 import io
+import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from dataset.exif import read_metadata
+from dataset.file_names import latlon_of_name
+from dataset.side_cars import ESTIMATED, takeout_note, xmp_side_car
 from plumbing.picture_kinds import open_picture
 
 LatLon = tuple[float, float]
@@ -17,14 +21,48 @@ PAIR = re.compile(r"(?<![\d.])([-+]?\d{1,2}\.\d{2,})\s*[,; ]\s*([-+]?\d{1,3}\.\d
 
 
 def metadata_locations(source: Path | bytes) -> dict[str, LatLon]:
-    """Return latitude and longitude by where a file states them: `EXIF`, `XMP`, `comment`; never raises."""
-    found = {"EXIF": read_metadata(source).latlon_deg}
+    """Return latitude and longitude by where they are stated, the most reliable first; never raises.
+
+    The keys are `EXIF`, `XMP`, `Mapillary` (what mapillary_tools writes into the ImageDescription), `side-car` (XMP beside the
+    file), `Takeout` (the JSON of Google Takeout), `file name` and `comment`. Side-cars with an estimate of this project count
+    for nothing.
+    """
+    metadata = read_metadata(source)
+    found = {"EXIF": metadata.latlon_deg}
     try:
         content = source if isinstance(source, bytes) else _beginning(source)
-        found |= {"XMP": _in_xmp(_xmp(content)), "comment": _in_text(_comment(content))}
     except OSError:
         return {}
+    found |= {"XMP": _in_packet(content), "Mapillary": _in_description(metadata.description)}
+    if isinstance(source, Path):
+        found |= {"side-car": _in_packet(xmp_side_car(source)), "Takeout": takeout_note(source).latlon_deg}
+        found |= {"file name": latlon_of_name(source.name)}
+    found |= {"comment": _in_text(_comment(content))}
     return {where: place for where, place in found.items() if place is not None}
+
+
+def place_for_import(source: Path) -> tuple[str, LatLon] | None:
+    """Return where a file was taken, and by what, for a dataset; a comment with two numbers is too little to learn from."""
+    return next(((where, place) for where, place in metadata_locations(source).items() if where != "comment"), None)
+
+
+def _in_packet(content: bytes) -> LatLon | None:
+    """Return the place of an XMP packet, None where it is an estimate."""
+    text = _xmp(content)
+    return None if ESTIMATED in text else _in_xmp(text)
+
+
+def _in_description(text: str) -> LatLon | None:
+    """Return the place in the JSON that mapillary_tools writes into the EXIF."""
+    if "MAPLatitude" not in text:
+        return None
+    try:
+        about = json.loads(text)
+        return (
+            _on_earth(float(about["MAPLatitude"]), float(about["MAPLongitude"])) if isinstance(about, Mapping) else None
+        )
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def _beginning(path: Path) -> bytes:

@@ -161,7 +161,7 @@ class MetadataLocation:
     """Where the file itself, or its dataset, says that it was taken; the network never sees it.
 
     Attributes:
-        source: `EXIF`, `XMP`, `comment` or `dataset`.
+        source: `dataset`, or as `dataset.metadata_location` names it: `EXIF`, `XMP`, `side-car` and so on.
         latitude: in degrees.
         longitude: in degrees.
         distance_km: from the point; None where no point is answered.

@@ -51,7 +51,7 @@ __all__ = [
 FORMAT = 2
 """Of predictions.json. Files of version 0.1.0 have no number and are refused with a line."""
 NOTICE = "A hypothesis, not proof."
-KNOWN_FROM = ("dataset", "EXIF", "XMP", "comment")
+KNOWN_FROM = ("dataset", "EXIF", "XMP", "Mapillary", "side-car", "Takeout", "file name", "comment")
 """Who says where a photograph was taken, the most reliable first. The network sees none of it."""
 
 
@@ -215,7 +215,7 @@ class Prediction:
 
     @property
     def known(self) -> MetadataLocation | None:
-        """Return where the photograph was taken by its dataset, or else its EXIF, XMP or comment; None where none says so."""
+        """Return where the photograph was taken by its dataset, or else its metadata, side-car, name or comment."""
         said = {location.source: location for location in reversed(self.metadata)}
         return next((said[source] for source in KNOWN_FROM if source in said), None)
 

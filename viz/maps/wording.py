@@ -7,7 +7,14 @@ from dataset.country_names import country_name
 from infer.prediction import AreaPrior, Country, MetadataLocation, Place, Prediction, Region
 
 NOT_CALIBRATED = "not calibrated"
-SOURCES = {"dataset": "the dataset", "comment": "a comment in the file"}
+SOURCES = {
+    "dataset": "the dataset",
+    "comment": "a comment in the file",
+    "Mapillary": "the description by mapillary_tools",
+    "side-car": "the XMP side-car",
+    "Takeout": "Google Takeout",
+    "file name": "the file name",
+}
 """Sources of metadata locations whose own name does not read as the subject of a sentence."""
 
 
