@@ -14,7 +14,7 @@ from dataset.groups import codes, leakage_groups
 from dataset.images import Pictures
 from dataset.manifest import MANIFEST, read_manifest
 from dataset.picture_keys import picture_keys
-from fetch.sources.columns import TABLE_SUFFIXES
+from dataset.tables.flags import TABLE_SUFFIXES
 
 FOLDS = 5
 LEAST_GROUPS = 20

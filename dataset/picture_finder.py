@@ -26,7 +26,7 @@ class PictureFinder:
     table end alike. Endings may be missing, `%20` may stand for a space, and numbers may have lost zeros or gained a `.0`.
     """
 
-    def __init__(self, table_folder: Path, images: Path | None, out: Path, names: Iterable[str] = ()) -> None:
+    def __init__(self, table_folder: Path, images: Path | None, out: Path | None, names: Iterable[str] = ()) -> None:
         """Remember where to look.
 
         Args:

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from tyro.conf import Positional, arg
 
+from dataset.tables.flags import PhotoColumns
 from fetch.download_config import DownloadConfig, refuse_idle
 from plumbing.addresses import check_address
 from plumbing.flags import Groups, shown
@@ -44,12 +45,12 @@ class IngestConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImportConfig(DownloadConfig, IngestConfig):
+class ImportConfig(PhotoColumns, DownloadConfig, IngestConfig):
     """Make a dataset from a table of photographs, or from a folder of photographs with GPS in their EXIF.
 
-    Tables are CSV, TSV or Parquet with the columns of OSV-5M, Im2GPS3k, YFCC or GeoCLIP, `image_path,lat,lon`,
-    `filename,lat,lon` or `id,path,latitude,longitude`; and the metadata of YFCC100M (tab-separated, also as .bz2). In
-    a folder, a name such as `48.85,2.35.jpg` gives the place of a file without GPS.
+    Tables are CSV in any dialect, workbooks, JSON, GeoJSON, KML or Parquet, with pictures and coordinates under usual
+    headings (docs/formats.md), and the metadata of YFCC100M. In a folder, side-cars and names such as `48.85,2.35.jpg` give
+    the place of a file without GPS.
 
     Pictures that are not on this machine are downloaded where the table has a column of addresses. Run again, the
     command asks only for what is missing; its exit code is 5 while pictures are pending.
@@ -58,7 +59,9 @@ class ImportConfig(DownloadConfig, IngestConfig):
     """
 
     GROUPS: ClassVar[Groups] = {
-        "source": "images address_column country_column class_column folder_names only exclude exclude_rows percentiles limit",
+        "source": "images folder_names only exclude exclude_rows percentiles limit",
+        "columns of a table": "path_column id_column lat_column lon_column creator_column time_column address_column "
+        "country_column class_column",
         "pictures": "",
         "splits": "",
     }

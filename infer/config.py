@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from tyro.conf import Positional, arg
 
+from dataset.tables.flags import PlaceColumns, is_table_name
 from infer.decode.greedy_rule import PUBLISHED_K, PUBLISHED_THRESHOLDS, GreedyRule
 from plumbing.addresses import check_tiles
 from plumbing.flags import Folder, Groups, LevelName, Renamed, Share, shown
@@ -105,11 +106,12 @@ BULK_WITHOUT = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class InferConfig(GreedyConfig, AnswerConfig):
+class InferConfig(PlaceColumns, GreedyConfig, AnswerConfig):
     """Say where photographs were taken: a probability for every cell, a point, a map. A hypothesis, not proof."""
 
     GROUPS: ClassVar[Groups] = {
         "photographs and run": "photos run split limit",
+        "columns of a table": "",
         "what is answered": "fusion greedy_thresholds greedy_k point same_place same_place_temperature mass top",
         "prior knowledge": "",
         "files written": "out maps tiles formats embeddings sidecars strip bulk",
@@ -128,7 +130,7 @@ class InferConfig(GreedyConfig, AnswerConfig):
     RENAMED: ClassVar[Renamed] = RENAMED_VALUES
 
     photos: Positional[tuple[Path, ...]]
-    """Photographs, folders of them, or dataset folders; with --bulk also tables (CSV, Parquet) with a column of paths."""
+    """Photographs, folders of them, dataset folders, or tables with a column of paths (docs/formats.md)."""
     run: Path
     """Run folder with a trained model."""
     split: Literal["train", "calibration", "test", "all"] = "test"
@@ -208,6 +210,9 @@ class InferConfig(GreedyConfig, AnswerConfig):
         _check_speed(self.batch_size, self.workers)
         check_listing(self.mass, self.top)
         self._check_split()
+        if self.given_columns and not any(is_table_name(photo) for photo in self.photos):
+            flag = "--" + self.given_columns[0].replace("_", "-")
+            raise ValueError(f"{flag} names a column of a table, and none is given: leave {flag} out")
 
     def _check_split(self) -> None:
         """Refuse a split where no dataset is asked for one."""

@@ -1,8 +1,8 @@
 """Which photographs a command is asked about: files, folders, tables, splits of datasets; and names for what is written of them."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
 
@@ -10,17 +10,16 @@ import pandas as pd
 
 from dataset.images import Pictures
 from dataset.manifest import MANIFEST, coordinates, has_coordinates, read_manifest
+from dataset.picture_finder import PictureFinder
 from dataset.picture_folder import PictureFolder
+from dataset.places import check_coordinates
+from dataset.tables.flags import is_table_name
+from dataset.tables.folders import with_folders
+from dataset.tables.photo_table import PhotoTable, read_table
 from plumbing.files import atomic_path
 from plumbing.picture_kinds import PICTURE_SUFFIXES
 
 log = logging.getLogger(__name__)
-
-TABLES = frozenset({".csv", ".parquet"})
-
-
-PATH_COLUMNS = ("path", "image_path", "filename", "file", "input")
-"""Names of columns that hold paths, the first that a table has."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Photo:
 
     Attributes:
         path: its file.
-        truth_deg: latitude and longitude where a dataset knows them.
+        truth_deg: latitude and longitude where a dataset or a table knows them.
         packed: where it lies in a shard, if it has no file.
     """
 
@@ -39,15 +38,18 @@ class Photo:
 
 
 def find_photos(
-    given: Sequence[Path], split: str = "all", tables: bool = False, out: Path | None = None
+    given: Sequence[Path],
+    split: str = "all",
+    out: Path | None = None,
+    columns: Mapping[str, str | None] | None = None,
 ) -> list[Photo]:
     """Return files as given, all pictures below folders in order of their names, and a split of dataset folders.
 
     Args:
         given: files and folders.
         split: which photographs of a dataset folder, or `all`.
-        tables: take a table for the list of photographs that it holds, and not for a file that is not a photograph.
         out: a folder of answers, whose maps are no photographs where it lies inside a folder that is searched.
+        columns: headings of tables by our column, as `dataset.tables.flags` names them.
 
     Raises:
         ValueError: a path does not exist, or a folder holds no pictures.
@@ -56,8 +58,8 @@ def find_photos(
     for path in given:
         if (path / MANIFEST).is_file():
             photos = _of_dataset(path, split)
-        elif tables and path.suffix.lower() in TABLES and path.is_file():
-            photos = _of_table(path)
+        elif is_table_name(path) and path.is_file():
+            photos = _of_table(path, out, columns or {})
         elif path.is_dir():
             photos = [Photo(p) for p in _pictures_below(path, out)]
         elif path.exists():
@@ -138,19 +140,42 @@ def unpacked(photos: Sequence[Photo], files: Sequence[Path]) -> list[Photo]:
     return found
 
 
-def _of_table(table: Path) -> list[Photo]:
-    """Return the photographs that a table names, relative to its folder.
+def _of_table(path: Path, out: Path | None, columns: Mapping[str, str | None]) -> list[Photo]:
+    """Return the photographs that a table names, in its order, with the places that it gives them.
 
     Raises:
-        ValueError: it cannot be read, or has no column of paths.
+        ValueError: it cannot be read, or names no pictures.
     """
     try:
-        rows = pd.read_parquet(table) if table.suffix.lower() == ".parquet" else pd.read_csv(table, dtype=str)
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{table} cannot be read as a table ({str(error).splitlines()[0]})") from None
-    column = next((name for name in PATH_COLUMNS if name in rows), None)
-    if column is None:
+        table = read_table(path, columns)
+    except ValueError:
+        # Any text may end so; as a photograph it is refused by name, and the others are answered.
+        if path.suffix.lower() == ".txt":
+            return [Photo(path)]
+        raise
+    if table.pictures is not None:
         raise ValueError(
-            f"{table} has no column of paths ({', '.join(PATH_COLUMNS)}); it has {', '.join(map(str, rows))}"
+            f"{path} holds the pictures themselves: make a dataset of it (python -m fetch import {path} --out data/NAME), then "
+            "predict data/NAME"
         )
-    return [Photo(table.parent / path) for path in rows[column].dropna().astype(str)]
+    table = replace(table, photos=with_folders(table.photos, [path.parent]))
+    truths = _truths(path, table)
+    names = table.photos["picture"].tolist()
+    finder = PictureFinder(path.parent, None, out, names)
+    found = [finder.find(name) for name in names]
+    # What is not found is named when it is read, as any other file that cannot be.
+    files = [place if isinstance(place, Path) else path.parent / name for place, name in zip(found, names, strict=True)]
+    return [Photo(file, truth) for file, truth, name in zip(files, truths, names, strict=True) if name]
+
+
+def _truths(path: Path, table: PhotoTable) -> list[tuple[float, float] | None]:
+    """Return where a table says that its photographs were taken; nothing where it cannot be read, which is said."""
+    nowhere: list[tuple[float, float] | None] = [None] * len(table.photos)
+    if not table.has_places:
+        return nowhere
+    try:
+        latlon_deg, reasons = check_coordinates(table.photos)
+    except ValueError as error:
+        log.warning("%s: %s; photographs are answered, and not compared with the table", path, error)
+        return nowhere
+    return [(lat, lon) if not reason else None for (lat, lon), reason in zip(latlon_deg.tolist(), reasons, strict=True)]

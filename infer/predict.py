@@ -46,7 +46,7 @@ def main(config: InferConfig, draw: Draw | None = None) -> None:
         return
     if config.out.is_file():
         raise ValueError(f"--out {config.out} is a file: name a folder for the answers")
-    given = find_photos(config.photos, config.split, out=config.out)
+    given = find_photos(config.photos, config.split, config.out, config.asked_columns)
     photos = evenly(given, config.limit)
     files = files_of(photos, config.out / "photographs")
     names = unique_names(files)

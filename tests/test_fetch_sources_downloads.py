@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from dataset.manifest import read_manifest
+from dataset.tables.photo_table import read_table
 from fetch.config import ImportConfig
 from fetch.rejected import read_rejected
-from fetch.sources.columns import read_table
 from fetch.sources.downloads import DOWNLOADS, NOT_YET, secure
 from fetch.sources.imports import PENDING, run
 from fetch.sources.yfcc import LONG, SHORT, is_yfcc, read_yfcc
@@ -136,7 +136,7 @@ def test_the_column_of_addresses_can_be_named_and_ids_come_from_addresses(server
     run(config(table, tmp_path / "d", address_column="where"))
     assert read_manifest(tmp_path / "d")["source_id"].tolist() == ["café"]
     pd.read_csv(table).to_parquet(tmp_path / "t.parquet")
-    assert read_table(tmp_path / "t.parquet", "where")["address"].tolist() == [f"{url}?s=1"]
+    assert read_table(tmp_path / "t.parquet", {"address": "where"}).photos["address"].tolist() == [f"{url}?s=1"]
 
 
 def test_only_what_a_list_names_is_asked_for(server, world, tmp_path):

@@ -57,7 +57,6 @@ def test_each_bad_row_is_named_with_its_reason_and_the_good_ones_are_taken(tmp_p
         tmp_path,
         "good,good.jpg,48.5,2.5",
         "nan,good.jpg,nan,2.5",
-        "word,good.jpg,north,2.5",
         "null-island,good.jpg,0,0",
         "beyond,good.jpg,48,181",
         "cut,cut.jpg,48,2",
@@ -74,7 +73,6 @@ def test_each_bad_row_is_named_with_its_reason_and_the_good_ones_are_taken(tmp_p
     assert sorted(photos.index) == sorted(["good", *(f"g{i}" for i in range(9))])
     assert left == {
         "nan": "without coordinates",
-        "word": "with coordinates that are not numbers",
         "null-island": "at (0, 0)",
         "beyond": "with coordinates out of range",
         "cut": "unreadable",

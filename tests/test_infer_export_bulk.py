@@ -117,17 +117,38 @@ def test_a_table_of_paths_is_answered_and_an_unreadable_file_keeps_its_row_and_r
 
 
 def test_a_table_without_paths_is_refused(tiny_run, tmp_path) -> None:
-    pd.DataFrame({"picture": ["a.jpg"]}).to_csv(tmp_path / "photos.csv", index=False)
-    with pytest.raises(ValueError, match="has no column of paths"):
+    pd.DataFrame({"what": ["a.jpg"]}).to_csv(tmp_path / "photos.csv", index=False)
+    with pytest.raises(ValueError, match="has no column that names pictures"):
         answered(tmp_path / "photos.csv", tiny_run, tmp_path / "out")
 
 
-def test_without_bulk_a_table_is_a_file_that_is_no_photograph(tiny, tiny_run, tmp_path, caplog) -> None:
+def test_a_table_is_answered_with_and_without_bulk_and_its_places_stand_beside_the_answers(
+    tiny, tiny_run, tmp_path
+) -> None:
     photo = next(tiny.rglob("*.jpg"))
-    pd.DataFrame({"path": [str(photo)]}).to_csv(tmp_path / "index.csv", index=False)
-    given = (photo, tmp_path / "index.csv")
-    predict(InferConfig(photos=given, run=tiny_run, out=tmp_path / "out", device="cpu", maps=False))
-    assert "index.csv: not a picture that can be read" in caplog.text
+    (tmp_path / "p0.jpg").write_bytes(photo.read_bytes())
+    (tmp_path / "photos.csv").write_text(
+        "Dateiname;Breite;Länge\nC:\\Bilder\\p0.jpg;48,8566;2,3522 O\n;1;3 W\n", encoding="utf-8"
+    )
+    found = answered(tmp_path / "photos.csv", tiny_run, tmp_path / "many")
+    assert found["input"].tolist() == [str(tmp_path / "p0.jpg")]
+    assert found[["known_latitude", "known_longitude"]].values.tolist() == [[48.8566, 2.3522]]
+    predict(
+        InferConfig(photos=(tmp_path / "photos.csv",), run=tiny_run, out=tmp_path / "one", device="cpu", maps=False)
+    )
+    one = pd.read_csv(tmp_path / "one" / "predictions.csv")
+    assert one[["known_latitude", "known_longitude"]].values.tolist() == [[48.8566, 2.3522]]
+
+
+def test_places_of_a_table_that_cannot_be_read_are_said_and_its_photographs_answered(
+    tiny, tiny_run, tmp_path, caplog
+) -> None:
+    photo = next(tiny.rglob("*.jpg"))
+    (tmp_path / "photos.csv").write_text(f"path,lat,lon\n{photo},somewhere,2\n")
+    found = answered(tmp_path / "photos.csv", tiny_run, tmp_path / "out")
+    assert found["known_latitude"].isna().all()
+    assert found["latitude"].notna().all()
+    assert "'somewhere' (row 0)" in caplog.text
 
 
 def test_an_interrupted_answering_goes_on_with_any_number_of_processes(

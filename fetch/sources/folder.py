@@ -10,12 +10,23 @@ from pathlib import Path
 
 from dataset.country_names import match_countries, report
 from dataset.exif import read_metadata
+from dataset.metadata_location import place_for_import
 from dataset.picture_folder import PictureFolder, kind_words
+from dataset.side_cars import takeout_note
 from fetch.config import ImportConfig
 from fetch.ingest import Candidate, safe_id
 from fetch.rejected import Rejection
-from fetch.sources.columns import latlon_of_name
 from plumbing.picture_kinds import ADVICE
+
+PLACE_WORDS = {
+    "EXIF": "EXIF",
+    "XMP": "XMP in the file",
+    "Mapillary": "the description by mapillary_tools",
+    "side-car": "XMP side-cars",
+    "Takeout": "Google Takeout",
+    "file name": "file names",
+}
+"""By what photographs are placed, in words."""
 
 log = logging.getLogger(__name__)
 
@@ -55,11 +66,12 @@ def stated_by_folders(config: ImportConfig, files: list[Path]) -> dict[str, dict
 def folder_candidates(
     config: ImportConfig, files: list[Path], excluded: set[str], rejected: list[Rejection]
 ) -> Iterator[Candidate]:
-    """Yield photographs with coordinates in their EXIF or name, or in a folder that names their country or label.
+    """Yield photographs whose file, side-car or name has coordinates, or whose folder names their country or label.
 
     `rejected` receives the others.
     """
     folder, of_folder = config.source, stated_by_folders(config, files)
+    places: Counter[str] = Counter()
     for path in files:
         name = path.relative_to(folder).as_posix()
         stated = of_folder.get(name.split("/")[0], {})
@@ -68,7 +80,9 @@ def folder_candidates(
             rejected.append(Rejection(name, "excluded"))
             continue
         metadata = read_metadata(path)
-        latlon_deg = metadata.latlon_deg or latlon_of_name(path.name)
+        where, latlon_deg = (
+            ("EXIF", metadata.latlon_deg) if metadata.latlon_deg else place_for_import(path) or ("", None)
+        )
         if latlon_deg is None and isinstance(stated, str):
             rejected.append(Rejection(name, stated, name.split("/")[0]))
         elif latlon_deg is None and not stated:
@@ -80,8 +94,11 @@ def folder_candidates(
             fields = {
                 "source": "import",
                 "source_id": name,
-                "captured_at_utc": metadata.captured_at_utc,
+                "captured_at_utc": metadata.captured_at_utc or takeout_note(path).captured_at_utc,
                 "compass_angle": metadata.compass_angle,
                 **(stated if isinstance(stated, dict) else {}),
             }
+            places[where] += latlon_deg is not None
             yield Candidate(photo_id, latlon_deg, path, fields)
+    if set(+places) - {"EXIF"}:
+        log.info("places: " + ", ".join(f"{n:,} from {PLACE_WORDS[where]}" for where, n in (+places).most_common()))

@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+from dataset.tables.flags import COLUMN_FLAGS
 from fetch.config import ImportConfig
 from fetch.download_config import refuse_idle
 from fetch.ingest import DATASET, JOURNAL, ingest
@@ -57,7 +58,7 @@ def _check_flags(config: ImportConfig) -> None:
         why = f"on {config.source}, which is a folder and not a table"
         refuse_idle(
             config,
-            ("country_column", "class_column", "address_column", "images", "only", "exclude_rows", "percentiles"),
+            (*COLUMN_FLAGS, "images", "only", "exclude_rows", "percentiles"),
             why,
         )
         config.refuse_downloads(why)

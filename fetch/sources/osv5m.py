@@ -13,10 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
+from dataset.places import check_coordinates
+from dataset.tables.fields import manifest_fields
+from dataset.tables.headings import is_known
+from dataset.tables.photo_table import as_photos
 from fetch.config import Osv5mConfig
 from fetch.ingest import DATASET, JOURNAL, Candidate, ingest
 from fetch.rejected import Rejection
-from fetch.sources.columns import COLUMNS, as_photos, check_coordinates, manifest_fields
 from fetch.sources.hub import Hub, HubFile
 from plumbing.files import read_json
 
@@ -173,10 +176,9 @@ def _read(archive: zipfile.ZipFile, name: str) -> bytes:
 
 def _rows(table: Path, pictures: Mapping[str, tuple[Path, str]]) -> pd.DataFrame:
     """Return the rows of the pictures alone: the table of all five million would take gigabytes."""
-    known = {name for names in COLUMNS.values() for name in names}
     with table.open("rb") as file:
         header = pd.read_csv(io.BytesIO(file.readline()), dtype=str).columns.tolist()
-    wanted = [name for name in header if name.strip().casefold() in known]
+    wanted = [name for name in header if is_known(name)]
     if "id" not in wanted:
         raise ValueError(f"{table} has no column id; its columns are: {', '.join(header)}")
     convert = pacsv.ConvertOptions(
@@ -191,5 +193,5 @@ def _rows(table: Path, pictures: Mapping[str, tuple[Path, str]]) -> pd.DataFrame
             schema = reader.schema
     except pa.ArrowException as error:
         raise ValueError(f"{table} is not a regular table ({error})") from None
-    photos = as_photos(pa.Table.from_batches(found, schema).to_pandas(), table)
+    photos = as_photos(pa.Table.from_batches(found, schema).to_pandas(), table).photos
     return photos.drop_duplicates("id", ignore_index=True)

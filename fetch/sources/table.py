@@ -1,8 +1,10 @@
 """A table of photographs as candidates: its rows, its countries, and the picture that each row means."""
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +13,23 @@ from numpy.typing import NDArray
 
 from dataset.country_names import match_countries, report
 from dataset.picture_finder import PictureFinder
+from dataset.places import WITHOUT, check_coordinates
+from dataset.tables.binary import EmbeddedPictures
+from dataset.tables.fields import manifest_fields
+from dataset.tables.flags import COLUMN_FLAGS, TABLE_SUFFIXES, is_table_name
+from dataset.tables.folders import with_folders
+from dataset.tables.photo_table import OTHER_FILES, PhotoTable, check_places, read_table
 from fetch.config import ImportConfig
 from fetch.download_config import refuse_idle
 from fetch.ingest import Candidate, safe_id
 from fetch.rejected import Rejection
-from fetch.sources.columns import TABLE_SUFFIXES, check_coordinates, manifest_fields, read_table
 from fetch.sources.downloads import Remote, secure
 from fetch.sources.outliers import without_outliers
 from fetch.sources.yfcc import is_yfcc, read_yfcc
 from fetch.subset import read_subset
 from plumbing.evenly import evenly
+
+PICTURE_ENDING = re.compile(r"\.\w{1,5}$")
 
 log = logging.getLogger(__name__)
 
@@ -37,22 +46,25 @@ def table_candidates(
     """
     if config.images is not None and not config.images.is_dir():
         raise ValueError(f"--images {config.images} is not a folder")
-    photos = _read(config)
+    table = _read(config)
+    photos = table.photos
     if config.limit is not None and config.limit < len(photos):
         log.info(f"--limit {config.limit}: {config.limit:,} of {len(photos):,} rows")
         photos = photos.iloc[evenly(list(range(len(photos))), config.limit)].reset_index(drop=True)
-    latlon_deg, reasons = check_coordinates(photos)
-    nowhere = reasons == "without coordinates"
+    if table.pictures is None:
+        photos = with_folders(photos, [*([config.images] if config.images else []), config.source.parent])
+    latlon_deg, reasons = _coordinates(config, table, photos)
+    nowhere = reasons == WITHOUT
     fields = manifest_fields(photos)
     if config.country_column is not None:
         country, reasons = countries_of(photos["country"], reasons)
         fields = [{**row, "country": code or None} for row, code in zip(fields, country, strict=True)]
     if config.class_column is not None:
         reasons = np.where(nowhere & (photos["label"] != ""), "", reasons)
-        reasons = np.where(reasons == "without coordinates", "without coordinates and label", reasons)
+        reasons = np.where(reasons == WITHOUT, f"{WITHOUT} and label", reasons)
         fields = [{**row, "label": label or None} for row, label in zip(fields, photos["label"], strict=True)]
     reasons = without_outliers(config, photos, latlon_deg, reasons)
-    places = list(_places(config, photos, excluded, reasons))
+    places = list(_places(config, photos, excluded, reasons, table.pictures))
     if "address" not in photos:
         config.refuse_downloads(f"on {config.source}, which has no column of addresses")
     remote = Remote(config, (place for _, place in places if isinstance(place, str))) if "address" in photos else None
@@ -62,11 +74,15 @@ def table_candidates(
             path = remote.find(name, place) if isinstance(place, str) and remote else place
             if isinstance(path, Rejection):
                 rejected.append(path)
-            elif isinstance(path, Path):
-                stem = name.removesuffix(path.suffix)
+            else:
+                inside = path if isinstance(path, Path) else _inside(table.pictures, path)
+                if inside is None:
+                    rejected.append(Rejection(name, "without a picture"))
+                    continue
+                stem = name.removesuffix(path.suffix) if isinstance(path, Path) else PICTURE_ENDING.sub("", name)
                 given = {"source": "import", "source_id": name, **fields[row]}
                 where = None if np.isnan(here).any() else (here[0], here[1])
-                yield Candidate(stem, where, path, given, place if isinstance(place, str) else "")
+                yield Candidate(stem, where, inside, given, place if isinstance(place, str) else "")
 
     return candidates(), len(photos), remote
 
@@ -84,29 +100,60 @@ def countries_of(texts: pd.Series, reasons: NDArray[np.str_]) -> tuple[list[str]
     log.info("countries: " + report(matches, Counter(texts)))
     found = [matches[text] for text in texts]
     in_doubt = [f"with a country that is {match.how}" if match.text else "" for match in found]
-    without = reasons == "without coordinates"
+    without = reasons == WITHOUT
     sure = np.array([bool(match.alpha2) for match in found])
-    doubts = np.array([doubt or "without coordinates and country" for doubt in in_doubt])
+    doubts = np.array([doubt or f"{WITHOUT} and country" for doubt in in_doubt])
     return [match.alpha2 for match in found], np.where(without, np.where(sure, "", doubts), reasons)
 
 
-def _read(config: ImportConfig) -> pd.DataFrame:
+def _read(config: ImportConfig) -> PhotoTable:
     """Return the rows of a table that are wanted."""
     if is_yfcc(config.source):
-        refuse_idle(
-            config,
-            ("country_column", "class_column", "address_column"),
-            "on the metadata of YFCC100M, whose columns are fixed",
-        )
+        refuse_idle(config, tuple(COLUMN_FLAGS), "on the metadata of YFCC100M, whose columns are fixed")
         photos = read_yfcc(config.source)
-    elif config.source.suffix.lower() in TABLE_SUFFIXES:
-        photos = read_table(config.source, config.address_column, config.country_column, config.class_column)
+        photos["row"] = np.arange(len(photos))
+        table = PhotoTable(photos, {}, tuple(map(str, photos)))
+    elif is_table_name(config.source):
+        table = read_table(config.source, config.asked_columns)
+        if config.country_column is None and config.class_column is None:
+            check_places(table, config.source)
     else:
-        raise ValueError(f"{config.source} is neither a folder nor a table ({', '.join(TABLE_SUFFIXES)})")
-    photos["row"] = np.arange(len(photos))
+        what = OTHER_FILES.get(config.source.suffix.lower())
+        what = f"it {what}" if what else f"tables end in {', '.join(TABLE_SUFFIXES)}"
+        what = what.replace("FILE", config.source.name)
+        raise ValueError(f"{config.source} is neither a folder nor a table: {what}")
+    return replace(table, photos=_wanted(config, table.photos))
+
+
+def _coordinates(
+    config: ImportConfig, table: PhotoTable, photos: pd.DataFrame
+) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
+    """Return (N, 2) latitude and longitude, and why each row cannot be used; rows that are dropped are not looked at.
+
+    Raises:
+        ValueError: they cannot be read whole; the message names the table.
+    """
+    if not table.has_places:
+        return np.full((len(photos), 2), np.nan), np.full(len(photos), WITHOUT)
+    try:
+        return check_coordinates(photos, photos["row"].isin(config.exclude_rows).to_numpy())
+    except ValueError as error:
+        raise ValueError(f"{config.source}: {error}") from None
+
+
+def _inside(pictures: EmbeddedPictures | None, row: int | str) -> bytes | None:
+    assert pictures is not None, "only they have rows"
+    assert isinstance(row, int), "addresses become files before"
+    return pictures.read(row)
+
+
+def _wanted(config: ImportConfig, photos: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a table that `--only` names."""
     beyond = max(config.exclude_rows, default=0)
-    if config.exclude_rows and beyond >= len(photos):
-        raise ValueError(f"--exclude-rows {beyond}: {config.source} has {len(photos):,} rows, numbered from 0")
+    if config.exclude_rows and beyond > photos["row"].max():
+        raise ValueError(
+            f"--exclude-rows {beyond}: {config.source} has {photos['row'].max() + 1:,} rows, numbered from 0"
+        )
     if config.only is None:
         return photos
     wanted = set(read_subset(config.only).ids)
@@ -118,22 +165,27 @@ def _read(config: ImportConfig) -> pd.DataFrame:
 
 
 def _places(
-    config: ImportConfig, photos: pd.DataFrame, excluded: set[str], reasons: NDArray[np.str_]
-) -> Iterator[tuple[str, Path | str | Rejection]]:
-    """Yield the name of each row, and the file or the address of its picture, or why it has neither."""
+    config: ImportConfig,
+    photos: pd.DataFrame,
+    excluded: set[str],
+    reasons: NDArray[np.str_],
+    pictures: EmbeddedPictures | None,
+) -> Iterator[tuple[str, Path | str | int | Rejection]]:
+    """Yield the name of each row, and the file, the address or the row of its picture, or why it has none."""
     finder = PictureFinder(config.source.parent, config.images, config.out, photos["picture"])
-    seen: set[Path | str] = set()
+    seen: set[Path | str | int] = set()
     addresses = photos["address"] if "address" in photos else pd.Series("", index=photos.index)
+    numbers = photos["row"].to_numpy()
     for row, (photo_id, picture, address) in enumerate(zip(photos["id"], photos["picture"], addresses, strict=True)):
         name = photo_id or picture or f"row {row + 1}"
         if excluded & {photo_id, picture, safe_id(photo_id)}:
             yield name, Rejection(name, "excluded")
         elif reasons[row]:
-            value = f"{photos['latitude'].iat[row]}, {photos['longitude'].iat[row]}".strip(", ")
-            value = value or ", ".join(str(photos[name].iat[row]) for name in ("country", "label") if name in photos)
-            yield name, Rejection(name, str(reasons[row]), value)
+            yield name, Rejection(name, str(reasons[row]), _said(photos.iloc[row]))
+        elif pictures is not None:
+            yield name, int(numbers[row])
         else:
-            place = finder.find(picture)
+            place: Path | str = finder.find(picture)
             if isinstance(place, str) and not address:
                 yield name, Rejection(name, place, picture)
                 continue
@@ -141,3 +193,9 @@ def _places(
                 place = secure(address)
             yield name, Rejection(name, "listed twice", str(picture)) if place in seen else place
             seen.add(place)
+
+
+def _said(photo: pd.Series) -> str:
+    """Return what a row says of its place."""
+    places = ", ".join(str(photo[name]) for name in ("latitude", "longitude", "latlon", "lonlat") if name in photo)
+    return places.strip(", ") or ", ".join(str(photo[name]) for name in ("country", "label") if name in photo)

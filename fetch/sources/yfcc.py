@@ -50,7 +50,7 @@ def read_yfcc(path: Path) -> pd.DataFrame:
     """Read the photographs with coordinates; videos and the half without coordinates are counted in the log.
 
     Returns:
-        Texts, as `fetch.sources.columns.read_table`. Times are left out: cameras noted them without a zone. Memory grows with
+        Texts, as `dataset.tables.photo_table`. Times are left out: cameras noted them without a zone. Memory grows with
         the photographs found, about 1 GB for each million; of the whole set take a part.
 
     Raises:

@@ -50,7 +50,7 @@ class Bulk:
         pictures: where they lie.
         names: (N,) their files, also of those that are packed.
         ids: (N,) their ids in a dataset; null of others.
-        known_deg: (N, 2) where a dataset says that they were taken; NaN where it does not, and of others.
+        known_deg: (N, 2) where a dataset or a table says that they were taken; NaN where none does.
     """
 
     pictures: Pictures
@@ -65,7 +65,9 @@ class Bulk:
         Raises:
             ValueError: something does not exist or holds no photographs.
         """
-        each = [_of_dataset(p, config.split) if (p / MANIFEST).is_file() else _of_files(p) for p in config.photos]
+        each = [
+            _of_dataset(p, config.split) if (p / MANIFEST).is_file() else _of_files(p, config) for p in config.photos
+        ]
         found = cls(
             Pictures.joined([one.pictures for one in each]),
             pa.chunked_array([chunk for one in each for chunk in one.names.chunks], pa.large_string()),
@@ -93,14 +95,16 @@ def _of_dataset(data: Path, split: str) -> Bulk:
     return Bulk(Pictures.of_dataset(data, rows), pa.chunked_array([names]), pa.chunked_array([ids]), coordinates(rows))
 
 
-def _of_files(given: Path) -> Bulk:
-    paths = [str(photo.path) for photo in find_photos([given], tables=True)]
+def _of_files(given: Path, config: InferConfig) -> Bulk:
+    photos = find_photos([given], out=config.out, columns=config.asked_columns)
+    paths = [str(photo.path) for photo in photos]
+    known_deg = [photo.truth_deg or (np.nan, np.nan) for photo in photos]
     ids = pa.nulls(len(paths), pa.large_string())
     return Bulk(
         Pictures.of_files(paths),
         pa.chunked_array([pa.array(paths, pa.large_string())]),
         pa.chunked_array([ids]),
-        np.full((len(paths), 2), np.nan),
+        np.array(known_deg, dtype=np.float64).reshape(-1, 2),
     )
 
 

@@ -1,0 +1,148 @@
+"""Latitude and longitude of the rows of a table: in two columns or in one, as numbers, texts, WKT or WKB.
+
+What the rows of a table leave open is decided for the whole table: which of two numbers is the latitude, whether longitudes
+run from 0 to 360. A table is read whole, or refused with the values that prevent it.
+"""
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dataset.degrees import Column, read_degrees
+from dataset.pairs import read_pairs, tells_swapped, unread_words
+
+log = logging.getLogger(__name__)
+
+WITHOUT = "without coordinates"
+
+
+def check_coordinates(
+    photos: pd.DataFrame, ignored: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
+    """Return (N, 2) latitude and longitude in degrees, and for each row why they cannot be used, or nothing.
+
+    Args:
+        photos: `latitude` and `longitude`, or `latlon` or `lonlat` with both in one column; `row` with the numbers of rows.
+        ignored: (N,) rows whose values are passed over, whatever they are.
+
+    Raises:
+        ValueError: values cannot be read, or the columns are evidently swapped.
+    """
+    rows = photos["row"].to_numpy() if "row" in photos else np.arange(len(photos))
+    both = next((name for name in ("latlon", "lonlat") if name in photos), None)
+    if both is not None:
+        latlon_deg, missing = read_pairs(_kept(photos[both], ignored), both == "lonlat", rows)
+    else:
+        columns = [_read_column(_kept(photos[name], ignored), name, rows) for name in ("latitude", "longitude")]
+        _check_sides(columns)
+        columns = [
+            _with_sides(c, photos, name, rows) for c, name in zip(columns, ("latitude", "longitude"), strict=True)
+        ]
+        latlon_deg = np.column_stack([column.degrees for column in columns])
+        missing = columns[0].missing | columns[1].missing
+        latlon_deg = _checked_order(latlon_deg, rows)
+    latlon_deg = _turned(_checked_unit(latlon_deg, rows), rows)
+    lat, lon = latlon_deg.T
+    reasons = np.select(
+        [missing, ~((np.abs(lat) <= 90) & (np.abs(lon) <= 180)), (lat == 0) & (lon == 0)],
+        [WITHOUT, "with coordinates out of range", "at (0, 0)"],
+        default="",
+    )
+    return latlon_deg, reasons
+
+
+def _kept(values: pd.Series, ignored: NDArray[np.bool_] | None) -> pd.Series:
+    return values if ignored is None or not ignored.any() else values.mask(ignored)
+
+
+def _read_column(values: pd.Series, name: str, rows: NDArray[np.int64]) -> Column:
+    """Read a column of degrees whole.
+
+    Raises:
+        ValueError: values cannot be read; the message shows some.
+    """
+    try:
+        column = read_degrees(values)
+    except ValueError as error:
+        raise ValueError(f"the {name}s {error}") from None
+    if column.unreadable.any():
+        raise ValueError(unread_words(f"{name}s", values, column.unreadable, rows))
+    if column.notes:
+        log.info(f"the {name}s have {' and '.join(column.notes)}")
+    return column
+
+
+def _check_sides(columns: Sequence[Column]) -> None:
+    """Refuse hemispheres that belong to the other column."""
+    lat, lon = (column.sides for column in columns)
+    if lat & set("EWO") or lon & set("NS"):
+        letters = ", ".join(sorted((lat & set("EWO")) | (lon & set("NS"))))
+        raise ValueError(_swapped(f"the hemispheres ({letters}) belong to the other column"))
+
+
+def _swapped(why: str) -> str:
+    return f"{why}: latitude and longitude are swapped, name the columns with --lat-column and --lon-column"
+
+
+def _with_sides(column: Column, photos: pd.DataFrame, name: str, rows: NDArray[np.int64]) -> Column:
+    """Return a column with the signs of its column of hemispheres, such as GPSLatitudeRef, where there is one."""
+    side = f"{name}_side"
+    if side not in photos:
+        return column
+    letters = photos[side].astype(str).str.strip().str.casefold().str[:1].str.upper()
+    south, north = ("S", "N") if name == "latitude" else ("W", "E")
+    known = letters.isin([south, north]).to_numpy()
+    open_ = ~known & ~column.missing & (column.degrees > 0)
+    if open_.any() and known.any():
+        raise ValueError(unread_words(f"hemispheres of {name}s", photos[side], open_, rows))
+    negative = column.degrees < 0
+    against = negative & (letters == north).to_numpy()
+    if against.any():
+        row = rows[against][0]
+        raise ValueError(
+            f"row {row}: the {name} {column.degrees[against][0]:g} is negative and its hemisphere is {north}"
+        )
+    column.degrees = np.where((letters == south).to_numpy() & ~negative, -column.degrees, column.degrees)
+    return column
+
+
+def _checked_order(latlon_deg: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    swapped, right = tells_swapped(latlon_deg)
+    if swapped.any() and not right.any():
+        first = int(np.flatnonzero(swapped)[0])
+        numbers = int(np.isfinite(latlon_deg).all(axis=1).sum())
+        raise ValueError(
+            _swapped(
+                f"{int(swapped.sum()):,} of {numbers:,} latitudes are beyond 90 degrees (the first is {latlon_deg[first, 0]:g} in "
+                f"row {rows[first]}) while no longitude is"
+            )
+            + f"; if these rows alone are wrong, leave them out with --exclude-rows {rows[first]}"
+        )
+    return latlon_deg
+
+
+def _checked_unit(latlon_deg: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Refuse metres of a projection and numbers that have lost their decimal point."""
+    numbers = np.isfinite(latlon_deg).all(axis=1)
+    beyond = numbers & (np.abs(latlon_deg) > 1000).any(axis=1)
+    if beyond.sum() * 2 > numbers.sum():
+        lat, lon = latlon_deg[beyond][0]
+        raise ValueError(
+            f"{int(beyond.sum()):,} of {int(numbers.sum()):,} coordinates are not degrees (the first are {lat:.12g}, {lon:.12g} in "
+            f"row {rows[beyond][0]}): convert metres of a projection to WGS 84 (EPSG:4326), or export the decimal point again"
+        )
+    return latlon_deg
+
+
+def _turned(latlon_deg: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return longitudes from -180 to 180 where the table has them from 0 to 360, which one value alone does not show."""
+    lon = latlon_deg[:, 1]
+    east = (lon > 180) & (lon <= 360)
+    real = np.isfinite(lon) & (np.abs(lon) <= 360)
+    if not east.any() or (lon[real] < 0).any() or (east.sum() < 2 and east.sum() * 10 < real.sum()):
+        return latlon_deg
+    log.info(f"longitudes run from 0 to 360: {lon[east][0]:g} in row {rows[east][0]} is {lon[east][0] - 360:g}")
+    return np.column_stack([latlon_deg[:, 0], np.where(east, lon - 360, lon)])

@@ -1,0 +1,242 @@
+"""A table of photographs of any kind, with our columns; told by its content and not by its ending."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+import pandas as pd
+
+from dataset.pairs import could_be_places
+from dataset.tables.binary import EmbeddedPictures, read_parquet, read_workbook
+from dataset.tables.documents import read_json, read_kml
+from dataset.tables.flags import suffix_of
+from dataset.tables.headings import HEADINGS, SCALED, columns_of, folded
+from dataset.tables.text import content_of, read_text
+
+log = logging.getLogger(__name__)
+
+OTHER_FILES = {
+    ".gpx": "holds a track and not photographs: write its places into them (exiftool -geotag TRACK.gpx FOLDER), then import FOLDER",
+    ".zip": "is an archive: unpack it, then import the folder or the table inside",
+    ".kmz": "is a packed KML: unpack it (it is a zip archive), then import the .kml inside",
+    ".rar": "is an archive: unpack it, then import the folder or the table inside",
+    ".7z": "is an archive: unpack it, then import the folder or the table inside",
+    ".tar": "is an archive: unpack it, then import the folder or the table inside",
+    ".shp": "is a shapefile: convert it (ogr2ogr photos.geojson FILE), then import photos.geojson",
+    ".gpkg": "is a GeoPackage: convert it (ogr2ogr photos.geojson FILE), then import photos.geojson",
+    ".numbers": "is a document of Numbers: export it as CSV",
+    ".pdf": "is a PDF: the table that it was made from is needed",
+}
+"""What to do with files of other kinds."""
+
+FLAGS = {"latitude": "lat", "longitude": "lon", "picture": "path", "captured_at_utc": "time", "label": "class"}
+"""Our columns whose flags are called otherwise, such as --lat-column."""
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoTable:
+    """Photographs of a table.
+
+    Attributes:
+        photos: texts, empty where the table says nothing: `latitude` and `longitude`, or `latlon` or `lonlat`, where it has
+            them; `picture` (the file as the table names it, or the id), `id`, `row` (its number, from 0) and what else it has
+            of HEADINGS, `country` and `label` where they are asked for.
+        headings: heading by our column.
+        columns: all headings.
+        pictures: those inside the file, if any.
+    """
+
+    photos: pd.DataFrame
+    headings: Mapping[str, str]
+    columns: tuple[str, ...]
+    pictures: EmbeddedPictures | None = None
+
+    @property
+    def has_places(self) -> bool:
+        """Say whether there are columns of coordinates."""
+        return {"latitude", "longitude"} <= set(self.photos) or not {"latlon", "lonlat"}.isdisjoint(self.photos)
+
+
+def read_table(path: Path, asked: Mapping[str, str | None] | None = None) -> PhotoTable:
+    """Read a table of photographs.
+
+    Args:
+        path: CSV and its relatives, JSON, JSON lines, GeoJSON, KML, Parquet, GeoParquet or a workbook; texts also as .gz, .bz2
+            or .xz.
+        asked: headings by our column, as flags give them; with one of `country` or `label` it needs no coordinates.
+
+    Raises:
+        ValueError: it cannot be read, has no rows, or names no pictures.
+    """
+    asked = asked or {}
+    table, pictures = _read(path, asked)
+    if not len(table):
+        raise ValueError(f"{path} has no rows: there is nothing to import")
+    found = as_photos(table, path, asked, pictures)
+    log.info(f"{path}: {_used(found.columns, found.headings)}")
+    return found
+
+
+def _read(path: Path, asked: Mapping[str, str | None]) -> tuple[pd.DataFrame, EmbeddedPictures | None]:
+    suffix, names = suffix_of(path), list(asked.values())
+    with path.open("rb") as file:
+        start = file.read(8)
+    if start.startswith(b"PAR1") or suffix in (".parquet", ".geoparquet", ".pq"):
+        return read_parquet(path, names)
+    if suffix in OTHER_FILES:
+        raise ValueError(f"{path} {OTHER_FILES[suffix].replace('FILE', path.name)}")
+    content = content_of(path)
+    begins = content[:4000].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if content.startswith(b"PK\x03\x04"):
+        if b"[Content_Types].xml" not in content[:4000] and suffix not in (".xlsx", ".xlsm", ".xlsb", ".ods"):
+            raise ValueError(f"{path} {OTHER_FILES['.zip']}")
+        return read_workbook(content, path, names), None
+    if content.startswith(b"\xd0\xcf\x11\xe0"):
+        return read_workbook(content, path, names), None
+    if content.startswith(b"SQLite format 3"):
+        raise ValueError(f"{path} {OTHER_FILES['.gpkg'].replace('FILE', path.name)}")
+    if begins.startswith((b"{", b"[")) and not (suffix in (".csv", ".tsv") and begins.startswith(b"[")):
+        return read_json(content, path), None
+    if begins.startswith(b"<"):
+        if b"<kml" in begins or suffix == ".kml":
+            return read_kml(content, path), None
+        kind = (
+            OTHER_FILES[".gpx"]
+            if b"<gpx" in begins
+            else "is a web page or another kind of XML: save the table as CSV in UTF-8"
+        )
+        raise ValueError(f"{path} {kind}")
+    return read_text(content, path, names), None
+
+
+def as_photos(
+    table: pd.DataFrame,
+    path: Path,
+    asked: Mapping[str, str | None] | None = None,
+    pictures: EmbeddedPictures | None = None,
+) -> PhotoTable:
+    """Return a table with our columns, as `read_table` does; `path` names it in messages."""
+    asked = asked or {}
+    headings = [str(heading) for heading in table.columns]
+    try:
+        candidates = columns_of(headings, asked)
+    except KeyError as missing:
+        ours = str(missing.args[0])
+        raise ValueError(
+            f"{path} has no column {asked[ours]} (--{FLAGS.get(ours, ours)}-column); {_its_columns(headings)}"
+        ) from None
+    chosen = _chosen(table, candidates, asked)
+    photos = pd.DataFrame({ours: _values(table.iloc[:, number], ours) for ours, number in chosen.items()})
+    photos["row"] = np.arange(len(photos))
+    for ours in ("latitude", "longitude"):
+        if ours in chosen and folded(headings[chosen[ours]]).endswith(SCALED):
+            photos[ours] = pd.to_numeric(photos[ours], errors="coerce") / 1e7
+    photos = _with_names(photos, path, headings, pictures)
+    empty = (
+        photos.drop(columns="row").map(lambda value: value == "").all(axis=1)
+        if pictures is None
+        else pd.Series(False, photos.index)
+    )
+    if empty.any():
+        log.info(f"{path}: {int(empty.sum()):,} empty rows are passed by")
+        photos = photos[~empty].reset_index(drop=True)
+    return PhotoTable(photos, {ours: headings[number] for ours, number in chosen.items()}, tuple(headings), pictures)
+
+
+def _chosen(
+    table: pd.DataFrame, candidates: Mapping[str, list[int]], asked: Mapping[str, str | None]
+) -> dict[str, int]:
+    """Return the column of each of ours: the best one, and of places in one column the first that holds places."""
+    chosen = {ours: numbers[0] for ours, numbers in candidates.items() if ours not in ("latlon", "lonlat")}
+    both = [(ours, number) for ours in ("latlon", "lonlat") for number in candidates.get(ours, [])]
+    same = chosen.get("latitude")
+    if same is not None and same == chosen.get("longitude"):
+        # --lat-column and --lon-column may name one column that holds both.
+        return {**{o: n for o, n in chosen.items() if o not in ("latitude", "longitude")}, "latlon": same}
+    if not {"latitude", "longitude"} <= set(chosen):
+        place = next(((ours, n) for ours, n in both if could_be_places(table.iloc[:, n])), None)
+        if place is not None:
+            chosen = {ours: n for ours, n in chosen.items() if ours not in ("latitude", "longitude")} | dict([place])
+    return chosen
+
+
+def _with_names(
+    photos: pd.DataFrame, path: Path, headings: Sequence[str], pictures: EmbeddedPictures | None
+) -> pd.DataFrame:
+    """Return photographs that all have a `picture` and an `id`, as far as the table says.
+
+    Raises:
+        ValueError: no column names pictures.
+    """
+    for name in {"picture", "id"} & set(photos):
+        photos[name] = _whole_numbers(photos[name])
+    if pictures is not None and "picture" not in photos:
+        photos["picture"] = photos["id"] if "id" in photos else [f"{path.stem}-{row:06d}" for row in photos["row"]]
+    if not {"picture", "id", "address"} & set(photos):
+        examples = ", ".join(HEADINGS["picture"].split()[:3])
+        raise ValueError(
+            f"{path} has no column that names pictures ({examples} ..., id or image_url): name one with --path-column; "
+            f"{_its_columns(headings)}"
+        )
+    if "picture" not in photos:
+        photos["picture"] = photos["id"] if "id" in photos else photos["address"].map(_name_in_address)
+    if "id" not in photos:
+        photos["id"] = photos["picture"].str.replace(r"\.\w{1,5}$", "", regex=True)
+    if pictures is not None:
+        unnamed = photos["picture"] == ""
+        photos["picture"] = photos["picture"].mask(unnamed, [f"{path.stem}-{row:06d}" for row in photos["row"]])
+        photos["id"] = photos["id"].mask(photos["id"] == "", photos["picture"])
+    return photos
+
+
+def _whole_numbers(texts: pd.Series) -> pd.Series:
+    """Return names without the `.0` that they get where numbers were read as floats, all or none of them."""
+    given = texts[texts != ""]
+    return texts.str.removesuffix(".0") if len(given) and given.str.fullmatch(r"\d+\.0").all() else texts
+
+
+def _values(column: pd.Series, ours: str) -> pd.Series:
+    """Return a column as stripped texts, empty where there is no value; numbers and places stay as they are."""
+    if ours in ("latitude", "longitude") and pd.api.types.is_float_dtype(column):
+        return column
+    if ours in ("latlon", "lonlat"):
+        return column.astype(object)
+    return column.astype(object).where(column.notna(), "").map(lambda value: str(value).strip()).astype(object)
+
+
+def _name_in_address(address: str) -> str:
+    """Return the file name at the end of an address, empty where there is none."""
+    try:
+        return PurePosixPath(unquote(urlsplit(address).path)).name
+    except ValueError:
+        return ""
+
+
+def _its_columns(headings: Sequence[str]) -> str:
+    return f"its columns are: {', '.join(headings[:40])}" + (" ..." if len(headings) > 40 else "")
+
+
+def check_places(table: PhotoTable, path: Path) -> None:
+    """Refuse a table without columns of coordinates.
+
+    Raises:
+        ValueError: it has none.
+    """
+    if table.has_places:
+        return
+    missing = "longitude" if "latitude" in table.photos else "latitude"
+    names = " or ".join(HEADINGS[missing].split()[:2])
+    raise ValueError(
+        f"{path} has no column of the {missing} ({names}): name it with --{FLAGS[missing]}-column; {_its_columns(table.columns)}"
+    )
+
+
+def _used(headings: Sequence[object], used: Mapping[str, str]) -> str:
+    """Return which columns are used and which are not, in words."""
+    words = ", ".join(f"{ours.replace('_', ' ')} from {' '.join(heading.split())}" for ours, heading in used.items())
+    rest = [str(heading) for heading in headings if str(heading) not in used.values()]
+    more = " ..." if len(rest) > 20 else ""
+    return f"{words}; not used: {', '.join(rest[:20]) or 'none'}{more}"

@@ -1,0 +1,241 @@
+"""CSV and its relatives: any separator, encoding and title lines, with a line of headings or without one."""
+
+import bz2
+import codecs
+import csv
+import gzip
+import io
+import logging
+import lzma
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dataset.degrees import read_degrees
+from dataset.tables.headings import is_known, known_headings
+from plumbing.picture_kinds import PICTURE_SUFFIXES
+
+log = logging.getLogger(__name__)
+
+SEPARATORS = "\t;,|"
+TITLE_LINES = 20
+"""Headings are looked for in so many lines."""
+SAMPLE_BYTES = 1 << 16
+PACKED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+"""How compressed tables are opened, by ending."""
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_SEP_LINE = re.compile(r'"?sep=(.)"?[;,\t]*', re.IGNORECASE)
+
+
+def content_of(path: Path) -> bytes:
+    """Return the content of a file, unpacked where it is compressed.
+
+    Raises:
+        ValueError: it cannot be unpacked.
+    """
+    opener = PACKED.get(path.suffix.lower())
+    try:
+        if opener is None:
+            return path.read_bytes()
+        with opener(path, "rb") as file:
+            return bytes(file.read())
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        raise ValueError(f"{path} cannot be unpacked ({error}): is the file whole?") from None
+
+
+def decoded(content: bytes, path: Path) -> str:
+    """Return text in UTF-8, UTF-16, UTF-32 or Windows-1252, whichever it is.
+
+    Raises:
+        ValueError: it is not text.
+    """
+    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), None)
+    if encoding is None and b"\0" in content[:1000]:
+        # A heading in Latin letters has every other byte empty.
+        odd = content[1:1000:2].count(0) * 2 > len(content[:1000]) // 2
+        encoding = "utf-16-le" if odd else "utf-16-be" if content[0:1000:2].count(0) * 4 > len(content[:1000]) else None
+        if encoding is None:
+            raise ValueError(f"{path} is not text and no kind of table that is known: save it as CSV in UTF-8")
+    try:
+        return content.decode(encoding or "utf-8").lstrip("\ufeff")
+    except UnicodeDecodeError as error:
+        if encoding is not None:
+            raise ValueError(
+                f"{path} is damaged {encoding} text ({error.reason}): save the table as CSV in UTF-8"
+            ) from None
+    try:
+        text = content.decode("cp1252")
+    except UnicodeDecodeError:
+        raise ValueError(
+            f"{path} is neither UTF-8, UTF-16 nor Windows-1252 text: save the table as CSV in UTF-8"
+        ) from None
+    log.info(f"{path} is not UTF-8 and is read as Windows-1252; save it as UTF-8 if letters are wrong")
+    return text
+
+
+def read_text(content: bytes, path: Path, asked: Iterable[str | None]) -> pd.DataFrame:
+    """Return the rows of a table as texts, under its headings, or `column 1` and so on where it has none.
+
+    Raises:
+        ValueError: it is not regular, is empty, or nothing tells which column is what.
+    """
+    text = decoded(content, path)
+    if not text.strip():
+        raise ValueError(f"{path} is empty: there is nothing to import")
+    given = [name for name in asked if name is not None]
+    separator, first, has_headings = _layout(text, given)
+    lines = text.split("\n", first) if first else [text]
+    body = lines[first] if len(lines) > first else ""
+    rows = _rows(body, separator, path, first)
+    if has_headings:
+        headings = [str(name).strip() for name in rows.iloc[0]]
+        return rows.iloc[1:].set_axis(headings, axis=1).reset_index(drop=True)
+    return _without_headings(rows, path, given)
+
+
+def _layout(text: str, asked: Sequence[str]) -> tuple[str, int, bool]:
+    """Return the separator of a table, its first line, and whether that has the headings."""
+    lines = [line.rstrip("\r") for line in text[:SAMPLE_BYTES].split("\n")]
+    start = 0
+    separators: Sequence[str] = SEPARATORS
+    if given := _SEP_LINE.fullmatch(lines[0].strip()):
+        start, separators = 1, [given[1]]
+    best = (0, 0, separators[0], start)
+    for number, line in enumerate(lines[start : start + TITLE_LINES], start):
+        for separator in separators:
+            cells = _cells(line, separator)
+            known = len(set(known_headings(cells))) + sum(
+                is_known(cell, asked) for cell in cells if cell.strip() in asked
+            )
+            # Words of a title line may be headings too; those of a line with several cells are.
+            if known and (len(cells) > 1 or len(lines) == start + 1 or _alone(line, lines, number)):
+                best = max(
+                    best, (known, len(cells), separator, number), key=lambda found: (found[0], -found[3], found[1])
+                )
+    if best[0]:
+        return best[2], best[3], True
+    return _regular(lines[start:], separators), start, False
+
+
+def _alone(line: str, lines: Sequence[str], number: int) -> bool:
+    """Say whether a single cell heads a table of one column."""
+    following = [other for other in lines[number + 1 : number + 6] if other.strip()]
+    return bool(following) and not any(separator in other for other in following for separator in "\t;|")
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=separator), [])
+    except csv.Error:
+        return line.split(separator)
+
+
+def _regular(lines: Sequence[str], separators: Sequence[str]) -> str:
+    """Return the separator that cuts the most lines into equally many cells, more than one."""
+
+    def score(separator: str) -> tuple[float, int]:
+        widths = Counter(len(_cells(line, separator)) for line in lines[:50] if line.strip())
+        width, count = widths.most_common(1)[0] if widths else (1, 0)
+        return (count / max(1, sum(widths.values())), width) if width > 1 else (0.0, 1)
+
+    return max(separators, key=score)
+
+
+def _rows(text: str, separator: str, path: Path, skipped: int) -> pd.DataFrame:
+    """Return all rows as texts, the headings among them.
+
+    Raises:
+        ValueError: a row is longer than the first one; a shift of columns would be worse.
+    """
+    try:
+        # With the headings read as a row, a row longer than they are is an error and not a silent shift of columns.
+        return pd.read_csv(io.StringIO(text), sep=separator, header=None, dtype=str, keep_default_na=False)
+    except pd.errors.EmptyDataError:
+        raise ValueError(f"{path} is empty: there is nothing to import") from None
+    except pd.errors.ParserError as error:
+        reason = str(error).strip()
+    rows = list(csv.reader(io.StringIO(text), delimiter=separator))
+    width = len(rows[0])
+    longer = [(number, row) for number, row in enumerate(rows) if len(row) > width]
+    if longer and not any(any(cell.strip() for cell in row[width:]) for _, row in longer):
+        return pd.DataFrame([(row + [""] * width)[:width] for row in rows if row], dtype=str)
+    if not longer:
+        raise ValueError(f"{path} is not a regular table ({reason})")
+    number, row = longer[0]
+    line = skipped + number + 1 + sum(cell.count("\n") for before in rows[:number] for cell in before)
+    raise ValueError(
+        f"{path} is not a regular table: line {line} has {len(row)} fields, the first line {width}: put texts that have "
+        f"a {separator!r} into quotes"
+    )
+
+
+def _without_headings(rows: pd.DataFrame, path: Path, asked: Sequence[str]) -> pd.DataFrame:
+    """Return a table without headings, or whose headings are not known, under headings as far as the rows tell them.
+
+    Raises:
+        ValueError: they do not tell.
+    """
+    shown = ", ".join(str(cell) for cell in rows.iloc[0])
+    values = rows.astype(object)
+    if not _is_data(values.iloc[0]):
+        return rows.iloc[1:].set_axis([str(name).strip() for name in rows.iloc[0]], axis=1).reset_index(drop=True)
+    named = values.set_axis([f"column {number + 1}" for number in range(values.shape[1])], axis=1)
+    if asked:
+        return named
+    degrees = [name for name in named if _is_degrees(named[name])]
+    pictures = [name for name in named if _are_pictures(named[name])]
+    others = [name for name in named if name not in degrees]
+    picture = pictures[0] if len(pictures) == 1 else others[0] if len(others) == 1 and not pictures else None
+    if picture is None:
+        raise ValueError(
+            f"{path}: the first line is not a line of headings ({shown}), and no column names pictures: write headings such as "
+            "filename,latitude,longitude above it"
+        )
+    if len(degrees) != 2:
+        raise ValueError(
+            f"{path}: the first line is not a line of headings ({shown}), and {len(degrees)} columns could be coordinates: write "
+            "headings above it, or give the numbers of the columns, such as --path-column 1 --lat-column 2 --lon-column 3"
+        )
+    first, second = (read_degrees(named[name]).degrees for name in degrees)
+    longitude_first = (abs(first) > 90).any() and not (abs(second) > 90).any()
+    order = ("longitude", "latitude") if longitude_first else ("latitude", "longitude")
+    log.info(f"{path} has no line of headings: {picture} is taken for the picture, {degrees[0]} for the {order[0]}, "
+             f"{degrees[1]} for the {order[1]}")  # fmt: skip
+    return named.rename(columns={degrees[0]: order[0], degrees[1]: order[1], picture: "picture"})
+
+
+def _is_data(row: pd.Series) -> bool:
+    """Say whether a first row holds values and not headings."""
+    return any(
+        _is_picture(str(cell)) or _is_degrees(pd.Series([cell], dtype=object)) for cell in row if str(cell).strip()
+    )
+
+
+def _is_degrees(cells: pd.Series) -> bool:
+    """Say whether a column could be coordinates: all are degrees, and some have decimals or minutes."""
+    try:
+        column = read_degrees(cells)
+    except ValueError:
+        return False
+    known = column.degrees[~column.missing]
+    fractions = cells.astype(str).str.contains(r"\d\s*[.,°']\s*\d", regex=True).any()
+    return bool(len(known)) and not column.unreadable.any() and bool((abs(known) <= 360).all()) and bool(fractions)
+
+
+def _are_pictures(cells: pd.Series) -> bool:
+    return all(_is_picture(str(cell)) for cell in cells.head(1000))
+
+
+def _is_picture(cell: str) -> bool:
+    return Path(cell.strip().replace("\\", "/")).suffix.lower() in PICTURE_SUFFIXES

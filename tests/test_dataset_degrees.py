@@ -1,0 +1,253 @@
+"""Coordinates as people write them, a column at a time."""
+
+import math
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dataset.degrees import read_degrees
+from dataset.pairs import could_be_places
+from dataset.places import check_coordinates
+
+
+def parts(value: float, axis: str, digits: int = 4) -> dict[str, object]:
+    """Return what notations are made of: whole degrees, minutes and seconds, decimals, hemisphere."""
+    size = abs(value)
+    seconds = round(size * 3600, digits)
+    degrees, rest = divmod(seconds, 3600)
+    minutes, seconds = divmod(rest, 60)
+    side = ("NS" if axis == "latitude" else "EW")[value < 0]
+    words = {"N": "North", "S": "South", "E": "East", "W": "West"}
+    german = {"N": "Nord", "S": "Süd", "E": "Ost", "W": "West"}
+    return {
+        "x": f"{value:.8f}", "c": f"{value:.8f}".replace(".", ","), "a": f"{size:.8f}", "ac": f"{size:.8f}".replace(".", ","),
+        "d": int(degrees), "m": int(minutes), "s": f"{seconds:.{digits}f}", "sc": f"{seconds:.{digits}f}".replace(".", ","),
+        "dm": f"{minutes + seconds / 60:.8f}", "h": side, "word": words[side], "wort": german[side],
+        "minus": "-" if value < 0 else "",
+        "true_minus": "−" if value < 0 else "", "sign": "-" if value < 0 else "+", "e": f"{value:.12e}",
+    }  # fmt: skip
+
+
+NOTATIONS = {
+    "plain": "{x}",
+    "exponent": "{e}",
+    "decimal comma": "{c}",
+    "explicit sign": "{sign}{a}",
+    "true minus sign": "{true_minus}{a}",
+    "en dash": "{minus}{a}",
+    "degree sign": "{x}°",
+    "degree sign and comma": "{c}°",
+    "deg": "{x} deg",
+    "degrees": "{x} degrees",
+    "ordinal sign": "{x}º",
+    "hemisphere behind": "{a}{h}",
+    "hemisphere behind a space": "{a} {h}",
+    "hemisphere before": "{h} {a}",
+    "small hemisphere": "{a}° {h}",
+    "hemisphere and comma": "{ac}° {h}",
+    "word": "{a} {word}",
+    "German word": "{ac}° {wort}",
+    "degrees, minutes, seconds": "{d}°{m}'{s}\"{h}",
+    "with spaces": "{d}° {m}' {s}\" {h}",
+    "primes": "{d}° {m}′ {s}″ {h}",
+    "curly quotes": "{d}°{m}’{s}”{h}",
+    "two apostrophes": "{d}°{m}'{s}''{h}",
+    "exiftool": "{d} deg {m}' {s}\" {h}",
+    "colons": "{minus}{d}:{m}:{s}",
+    "spaces": "{d} {m} {s} {h}",
+    "letters": "{d}d{m}m{s}s {h}",
+    "dashes": "{d}-{m}-{s}{h}",
+    "seconds with comma": "{d}°{m}'{sc}\" {h}",
+    "minutes with decimals": "{d}°{dm}'{h}",
+    "hemisphere before degrees": "{h}{d}°{m}'{s}\"",
+    "XMP": "{d},{dm}{h}",
+    "as text": "'{x}",
+    "formula": '="{x}"',
+    "no-break space": "{a}\u00a0°\u00a0{h}",
+    "wrongly decoded": "{d}Â°{m}'{s}\"{h}",
+    "negative minutes": "{minus}{d}°{m}'{s}\"",
+    "labelled": "lat: {x}",
+}
+values = st.lists(st.floats(-89.99, 89.99).map(lambda x: round(x, 7)), min_size=1, max_size=12)
+
+
+@pytest.mark.parametrize("notation", NOTATIONS)
+@pytest.mark.parametrize("axis", ["latitude", "longitude"])
+@settings(max_examples=25, deadline=None)
+@given(wanted=values)
+def test_a_column_is_read_alike_in_every_notation(notation, axis, wanted):
+    column = read_degrees(
+        pd.Series([NOTATIONS[notation].format(**parts(value, axis)) for value in wanted], dtype=object)
+    )
+    assert not column.unreadable.any()
+    assert not column.missing.any()
+    # A ten thousandth of a second.
+    assert column.degrees == pytest.approx(wanted, abs=1e-7)
+
+
+@given(st.lists(st.tuples(st.floats(-89, 89), st.sampled_from(sorted(NOTATIONS))), min_size=2, max_size=20))
+def test_notations_may_be_mixed_where_no_value_could_be_two(rows):
+    kept = [(value, name) for value, name in rows if "comma" not in name and name != "German word"]
+    column = read_degrees(
+        pd.Series([NOTATIONS[name].format(**parts(value, "latitude")) for value, name in kept], dtype=object)
+    )
+    assert column.degrees == pytest.approx([value for value, _ in kept], abs=1e-7)
+
+
+PAIRS = {
+    "comma": "{0[x]}, {1[x]}",
+    "comma alone": "{0[x]},{1[x]}",
+    "brackets": "({0[x]}, {1[x]})",
+    "space": "{0[x]} {1[x]}",
+    "semicolon and decimal commas": "{0[c]}; {1[c]}",
+    "decimal commas": "{0[c]}, {1[c]}",
+    "four parts": "{0[c]},{1[c]}",
+    "hemispheres": "{0[a]}° {0[h]}, {1[a]}° {1[h]}",
+    "hemispheres without comma": "{0[d]}°{0[m]}'{0[s]}\"{0[h]} {1[d]}°{1[m]}'{1[s]}\"{1[h]}",
+    "longitude first": "{1[a]}° {1[h]}, {0[a]}° {0[h]}",
+    "exiftool": "{0[d]} deg {0[m]}' {0[s]}\" {0[h]}, {1[d]} deg {1[m]}' {1[s]}\" {1[h]}",
+    "WKT": "POINT ({1[x]} {0[x]})",
+    "EWKT": "SRID=4326;POINT({1[x]} {0[x]})",
+    "WKT with height": "POINT Z ({1[x]} {0[x]} 12)",
+    "object": '{{"lat": {0[x]}, "lng": {1[x]}}}',
+    "GeoJSON": '{{"type": "Point", "coordinates": [{1[x]}, {0[x]}]}}',
+    "address of a place": "geo:{0[x]},{1[x]}",
+}
+places = st.tuples(st.floats(-89.9, 89.9), st.floats(-179.9, 179.9))
+
+
+@pytest.mark.parametrize("notation", PAIRS)
+@settings(max_examples=25, deadline=None)
+@given(wanted=st.lists(places, min_size=1, max_size=8))
+def test_both_coordinates_in_one_column_are_read_in_every_notation(notation, wanted):
+    # A row tells which number is the latitude, as most tables have one.
+    wanted = [(48.8566, 139.6503), *wanted]
+    texts = [PAIRS[notation].format(parts(lat, "latitude"), parts(lon, "longitude")) for lat, lon in wanted]
+    column = pd.Series(texts, dtype=object)
+    assert could_be_places(column)
+    latlon_deg, _ = check_coordinates(pd.DataFrame({"latlon": column}))
+    assert latlon_deg == pytest.approx(pd.DataFrame(wanted).to_numpy(), abs=1e-7)
+
+
+@given(st.lists(places, min_size=1, max_size=8), st.booleans())
+def test_points_are_read_as_wkb_in_bytes_and_in_hexadecimal(wanted, in_hex):
+    shapely = pytest.importorskip("shapely")
+    points = shapely.points([(lon, lat) for lat, lon in wanted])
+    column = pd.Series(shapely.to_wkb(shapely.set_srid(points, 4326), hex=in_hex, include_srid=in_hex), dtype=object)
+    latlon_deg, _ = check_coordinates(pd.DataFrame({"latlon": column}))
+    assert latlon_deg == pytest.approx(pd.DataFrame(wanted).to_numpy())
+
+
+def degrees(*texts: str) -> list[float]:
+    return read_degrees(pd.Series(texts, dtype=object)).degrees.tolist()
+
+
+def test_o_is_east_or_west_by_the_other_letters_of_the_column():
+    assert degrees("2,35 O", "3,70 W") == [2.35, -3.70]
+    assert degrees("2.35 E", "3.70 O") == [2.35, -3.70]
+    with pytest.raises(ValueError, match=r"Ost \(east\) or Ouest \(west\)"):
+        degrees("2.35 O", "3.70 O")
+
+
+def test_thousands_dots_are_refused_unless_digits_are_grouped_from_the_left():
+    with pytest.raises(ValueError, match=r"thousands separators.*48\.856\.614"):
+        degrees("48.856.614", "2.352.222")
+    assert degrees("48.856.6", "-2.352.222") == [48.8566, -2.352222]
+
+
+def test_two_decimal_marks_are_refused_where_one_could_be_a_thousands_separator():
+    assert degrees("48,8566", "2.3522", "7") == [48.8566, 2.3522, 7]
+    with pytest.raises(ValueError, match=r"both decimal points and decimal commas: 2\.352 and 48,8566"):
+        degrees("48,8566", "2.352")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "north",
+        "48°61'",
+        "48.5°30'",
+        "-48 N",
+        "2018-05-10",
+        "12-05-10",
+        "448251 m",
+        "48.85 2.35",
+        "Paris",
+        "48°51'23'N x",
+    ],
+)
+def test_what_is_no_angle_is_refused_with_its_value_and_its_row(text):
+    photos = pd.DataFrame({"latitude": ["1", text, "3"], "longitude": ["1", "2", "3"]}, dtype=object)
+    with pytest.raises(
+        ValueError, match=r"1 of 3 latitudes cannot be read as degrees: .*\(row 1\).*--exclude-rows 1"
+    ) as refusal:
+        check_coordinates(photos)
+    assert repr(text) in str(refusal.value)
+
+
+def test_rows_that_are_left_out_prevent_nothing():
+    photos = pd.DataFrame({"latitude": ["1", "north"], "longitude": ["2", "2"]}, dtype=object)
+    latlon_deg, reasons = check_coordinates(photos, pd.Series([False, True]).to_numpy())
+    assert latlon_deg[0].tolist() == [1, 2]
+    assert reasons.tolist() == ["", "without coordinates"]
+
+
+def both(lat: list[str], lon: list[str]) -> list[list[float]]:
+    return check_coordinates(pd.DataFrame({"latitude": lat, "longitude": lon}, dtype=object))[0].tolist()
+
+
+def test_longitudes_from_0_to_360_are_turned_where_none_is_negative():
+    assert both(["1", "2", "3"], ["10", "181", "359.5"]) == [[1, 10], [2, -179], [3, -0.5]]
+    assert both(["1", "2", "3"], ["-10", "181", "359.5"]) == [[1, -10], [2, 181], [3, 359.5]]
+    # One of many is a slip.
+    assert both(["1"] * 15, ["10"] * 14 + ["181"])[-1] == [1, 181]
+
+
+def test_hemispheres_of_the_other_column_are_refused():
+    with pytest.raises(ValueError, match=r"hemispheres \(E, N\) belong to the other column.*--lat-column"):
+        both(["2.35 E"], ["48.85 N"])
+
+
+def test_metres_of_a_projection_are_refused():
+    with pytest.raises(ValueError, match=r"not degrees \(the first are 5411947, 448251.*EPSG:4326"):
+        both(["5411947", "5411950"], ["448251", "448260"])
+
+
+def test_hemispheres_in_columns_of_their_own_give_the_signs():
+    photos = pd.DataFrame(
+        {"latitude": ["33.8", "48.8"], "longitude": ["151.2", "2.3"], "latitude_side": ["South", "North"],
+         "longitude_side": ["E", "W"]},
+        dtype=object,
+    )  # fmt: skip
+    assert check_coordinates(photos)[0].tolist() == [[-33.8, 151.2], [48.8, -2.3]]
+    with pytest.raises(ValueError, match="is negative and its hemisphere is N"):
+        check_coordinates(photos.assign(latitude=["-33.8", "-48.8"]))
+
+
+def test_points_of_another_reference_system_and_lines_are_refused():
+    with pytest.raises(ValueError, match="EPSG:3857"):
+        check_coordinates(pd.DataFrame({"latlon": ["SRID=3857;POINT(1 2)"]}))
+    with pytest.raises(ValueError, match="points are needed"):
+        check_coordinates(pd.DataFrame({"latlon": ["POINT (1 2)", "MULTIPOINT (1 1, 2 2)"]}))
+
+
+def test_the_order_of_two_numbers_is_told_by_a_row_or_by_the_heading():
+    neutral = pd.DataFrame({"latlon": ["[2.35, 48.85]", "[139.65, 35.68]"]})
+    assert check_coordinates(neutral)[0].tolist() == [[48.85, 2.35], [35.68, 139.65]]
+    with pytest.raises(ValueError, match="call the column latlon or lonlat"):
+        check_coordinates(neutral.iloc[:1])
+    assert check_coordinates(pd.DataFrame({"lonlat": ["[2.35, 48.85]"]}))[0].tolist() == [[48.85, 2.35]]
+    assert check_coordinates(pd.DataFrame({"latlon": ["2.35, 48.85"]}))[0].tolist() == [[2.35, 48.85]]
+
+
+def test_a_place_name_is_no_column_of_places():
+    assert not could_be_places(pd.Series(["Paris, France", "Rome"], dtype=object))
+    assert could_be_places(pd.Series(["", "48.85, 2.35"], dtype=object))
+
+
+def test_missing_values_are_missing_in_every_spelling():
+    column = read_degrees(pd.Series(["", "nan", "N/A", "null", "-", "?", "1°"], dtype=object))
+    assert column.missing.tolist() == [True] * 6 + [False]
+    assert math.isnan(column.degrees[0])
