@@ -51,7 +51,7 @@ $(RUN)/evaluation_test.json: $(RUN)/temperatures.json
 	$(PY) -m infer evaluate --data $(DATA) --run $(RUN) --split test >/dev/null
 
 $(RUN)/report.html: $(RUN)/evaluation_test.json
-	$(PY) -m viz report --run $(RUN) --out $@
+	$(PY) -m viz report --run $(RUN) --data $(DATA) --out $@
 
 $(RUN)/coverage.html: $(DATA)/unthinned.parquet
 	$(PY) -m viz coverage --data $(DATA) --out $@

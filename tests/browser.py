@@ -21,7 +21,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from viz.web.page import CELL_OPACITY, light_colours
+from viz.web.page import CELL_OPACITY, colours
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Playwright, Request, Route
@@ -41,7 +41,7 @@ DESKTOP, PHONE = (1280, 900), (390, 844)
 """Width and height of windows, in pixels."""
 THEMES = ("light", "dark")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-background-networking")
-LAND, OCEAN = light_colours()["land"], light_colours()["ocean"]
+LAND, OCEAN = colours()["land"], colours()["ocean"]
 """Of the base map in the light theme."""
 OF_PAGE, OF_MACHINE = ("file", "data", "blob", "about"), ("127.0.0.1", "localhost", "::1")
 

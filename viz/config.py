@@ -83,7 +83,24 @@ class BaseMapConfig:
 class ReportConfig:
     """Draw what a run is and how accurate it is, as one page that opens from disk."""
 
+    GROUPS: ClassVar[Groups] = {"what is drawn": "data against png"}
+
     run: Folder
     """Run folder."""
     out: Path
     """Page to write, such as report.html."""
+    data: Folder | None = None
+    """Dataset folder of the evaluation: the best, typical and worst photographs are shown. Left out, they are not."""
+    against: Annotated[Path, arg(metavar="RUN")] | None = None
+    """Another run, evaluated on the same split: the differences come with paired 95 % cluster-bootstrap intervals.
+    Left out, no other."""
+    png: Folder | None = None
+    """Folder that also gets each figure as a PNG. Left out, none."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        check_page(self.out)
+        if self.against is not None and self.against.resolve() == self.run.resolve():
+            raise ValueError(f"--against is the run itself, {self.against}: name another one, or leave it out")
+        if self.png is not None and self.png.exists() and not self.png.is_dir():
+            raise ValueError(f"--png is a folder for pictures, and {self.png} is a file: choose another name")

@@ -11,18 +11,24 @@ from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 from viz.base_map.packing import BaseMap, base_map
-from viz.web.page import light_colours
+from viz.web.page import Theme, colours
 
 SEAM_DEG, POLE_DEG = 179.99, -89.9
 """Land is cut here; nothing ends."""
 
 
-def draw_ground(axes: Axes, turns: Sequence[int]) -> None:
+def draw_ground(axes: Axes, turns: Sequence[int], theme: Theme = "light") -> None:
     """Draw sea, land, coast and borders under all else, each by some turns of 360 degrees; the limits of the axes must be set."""
-    colour = light_colours()
+    draw_land(axes, turns, theme)
+    draw_lines(axes, turns, theme)
+
+
+def draw_land(axes: Axes, turns: Sequence[int], theme: Theme = "light") -> None:
+    """Draw sea and land, as `draw_ground` does."""
+    colour = colours(theme)
     axes.set_facecolor(colour["ocean"])
     for turn in turns:
-        rings, borders = _seen(axes, base_map().coast, turn), _seen(axes, base_map().borders, turn)
+        rings = _seen(axes, base_map().coast, turn)
         if not rings:
             continue
         # The same colour around it, or sea would show through the cut at the antimeridian.
@@ -30,6 +36,13 @@ def draw_ground(axes: Axes, turns: Sequence[int]) -> None:
             [_filled(rings)], facecolors=colour["land"], edgecolors=colour["land"], linewidths=0.4, zorder=0
         )
         axes.add_collection(land, autolim=False)
+
+
+def draw_lines(axes: Axes, turns: Sequence[int], theme: Theme = "light") -> None:
+    """Draw coast and borders, as `draw_ground` does."""
+    colour = colours(theme)
+    for turn in turns:
+        rings, borders = _seen(axes, base_map().coast, turn), _seen(axes, base_map().borders, turn)
         coast = [part for ring in rings for part in _without_cuts(ring)]
         axes.add_collection(LineCollection(coast, colors=colour["coast"], linewidths=0.5, zorder=1), autolim=False)
         axes.add_collection(LineCollection(borders, colors=colour["border"], linewidths=0.6, zorder=1), autolim=False)
@@ -88,7 +101,7 @@ def _name(axes: Axes, world: BaseMap, k: int, turn: int, sizes_pt: tuple[float, 
         va="center",
         size=sizes_pt[city >= 0],
         weight="bold" if city < 0 else "normal",
-        color=light_colours()["country-name" if city < 0 else "city-name"],
+        color=colours()["country-name" if city < 0 else "city-name"],
         path_effects=[withStroke(linewidth=1.5, foreground="#ffffffcc")],
         parse_math=False,
         zorder=2.7,
@@ -105,7 +118,7 @@ def _name(axes: Axes, world: BaseMap, k: int, turn: int, sizes_pt: tuple[float, 
             lon + turn,
             lat,
             "o",
-            color=light_colours()["city-name"],
+            color=colours()["city-name"],
             markeredgecolor="white",
             markeredgewidth=0.5,
             markersize=3,

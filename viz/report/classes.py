@@ -126,7 +126,7 @@ def _class_table(level: str, classes: Mapping[str, Mapping[str, Any]]) -> str:
         ]
         for name, own in classes.items()
     ]
-    head = [level.capitalize(), "n", "Groups", "Precision", "Recall", "F1", *(["Spread, km"] if far else [])]
+    head = [level.capitalize(), "Photographs", "Groups", "Precision", "Recall", "F1", *(["Spread, km"] if far else [])]
     return table(head, rows, minor=("Groups",))
 
 

@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping
 from html import escape
+from math import sqrt
 from typing import Any
 
 from infer.wording import class_words
-from viz.report.line_chart import Line, Panel, panel_html
+from viz.report.line_chart import LARGE, Line, Panel, panel_html
 from viz.report.parts import area_words, bar, measured, note, table
 
+Z95 = 1.959964
+"""Of a normal distribution, 95 % lie within so many standard deviations."""
 STAGES = {
-    "before": ("raw", "#8794a1"),
-    "after_temperatures": ("scaled", "#d1495b"),
-    "after": ("final", "#0b5cad"),
+    "before": ("raw", "series-soft"),
+    "after_temperatures": ("scaled", "series-2"),
+    "after": ("final", "series-1"),
 }
 """What a probability went through: nothing, temperatures, and what makes of it the chance of being right."""
 
@@ -30,16 +33,13 @@ def calibration_table(levels: Mapping[str, Mapping[str, Any]]) -> str:
         for name, level in levels.items()
     ]
     head = ["Level", *(STAGES[stage][0] for stage in stages), "if perfect"]
-    drawn = "".join(
-        panel_html(_reliability(name, level["reliability"]))
-        for name, level in levels.items()
-        if level.get("reliability")
-    )
+    drawn = "".join(map(panel_html, reliability_panels(levels)))
     return (
         f"<h3>Is the confidence calibrated?</h3>{table(head, rows, 'Expected calibration error of the best cell')}"
-        f'<div class="panels">{drawn}</div>'
+        f'<div class="panels large">{drawn}</div>'
         f"{note('Raw: as the network says; scaled: with temperatures; final: what the run reports as its confidence.')}"
         f"{note('On the dashed diagonal, cells given 70 % are right 70 % of the time; below it, the run is overconfident.')}"
+        f"{note('Whiskers: 95 % interval of the share right in a bin, by Wilson, where each group counts as one.')}"
     )
 
 
@@ -54,12 +54,35 @@ def _share(value: Any) -> str:
     return "" if value is None else f"{float(value):.1%}"
 
 
+def reliability_panels(levels: Mapping[str, Mapping[str, Any]]) -> list[Panel]:
+    """Return the reliability diagram of each level that has one."""
+    return [_reliability(name, level["reliability"]) for name, level in levels.items() if level.get("reliability")]
+
+
 def _reliability(level: str, stages: Mapping[str, Any]) -> Panel:
-    lines = [Line("", "#8794a1", [(0, 0), (1, 1)], dashed=True, dots=False)]
-    for stage in (stage for stage in STAGES if stage in stages):
+    lines = [Line("", "series-soft", [(0, 0), (1, 1)], dashed=True, dots=False)]
+    shown = [stage for stage in STAGES if stage in stages]
+    for stage in shown:
         words, colour = STAGES[stage]
-        lines.append(Line(words, colour, [(row["confidence"], row["right"]) for row in stages[stage]]))
-    return Panel(f"{level}: share right", "probability given", lines, (0, 1), (0, 1), "{:.0%}".format, "{:.0%}".format)
+        rows = stages[stage]
+        # Whiskers of all stages would lie over each other.
+        whiskers = [wilson(row["right"], row["n"]) for row in rows] if stage == shown[-1] else []
+        lines.append(Line(words, colour, [(row["confidence"], row["right"]) for row in rows], whiskers=whiskers))
+    title, percent = f"{level}: share right", "{:.0%}".format
+    return Panel(title, "probability given", lines, (0, 1), (0, 1), percent, percent, size=LARGE)
+
+
+def wilson(share: float, count: float) -> tuple[float, float]:
+    """Return the 95 % interval of a share of so many independent trials.
+
+    Source: Wilson 1927.
+
+    >>> [round(limit, 4) for limit in wilson(0.5, 10)]
+    [0.2366, 0.7634]
+    """
+    z2 = Z95**2 / count
+    middle, half = (share + z2 / 2) / (1 + z2), Z95 / (1 + z2) * sqrt(share * (1 - share) / count + z2 / 4 / count)
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def regions_table(regions: Mapping[str, Mapping[str, Any]], guarantee: str | None) -> str:
@@ -101,7 +124,7 @@ def _of_known(region: Mapping[str, Any]) -> str:
 def _region_groups(coverage: str, groups: Mapping[str, Mapping[str, Any]]) -> str:
     return "".join(
         table(
-            [by.capitalize(), "n", "Groups", "Measured coverage"],
+            [by.capitalize(), "Photographs", "Groups", "Measured coverage"],
             [
                 [escape(class_words(name, by)), f"{hits['n']:,}", f"{hits['groups']:,}", measured("covered", hits)]
                 for name, hits in of.items()

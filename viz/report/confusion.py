@@ -1,11 +1,12 @@
 """Which classes are taken for which: confusion matrices in which neighbours stand together, and the most frequent confusions."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 from geocells.sphere import distance_km
-from viz.report.parts import kilometres, note, table
+from viz.report.parts import kilometres, note, table, wide
 
 SHOWN = 30
 """Classes of a matrix, those with most photographs; the others share its last row and column."""
@@ -25,9 +26,8 @@ def confusion_html(report: Report, files: str) -> str:
         report: of `infer.evaluate.class_report`.
         files: name of the CSV file that has the whole matrix.
     """
-    if len(report["by_class"]) < 2 or not report["confusion"]:
-        return ""
-    return _frequent(report) + _matrix(report, files)
+    matrix = matrix_of(report)
+    return "" if matrix is None else _frequent(report) + _matrix(matrix, files)
 
 
 def _frequent(report: Report) -> str:
@@ -52,7 +52,7 @@ def _frequent(report: Report) -> str:
         ]
         for count, true, answered in pairs[:CONFUSIONS]
     ]
-    head = ["True class", "Taken for", "n", "Of the true class", "Centres apart"]
+    head = ["True class", "Taken for", "Photographs", "Of the true class", "Centres apart"]
     wrong = sum(count for count, _, _ in pairs)
     photographs = f"{wrong:,} photograph{'' if wrong == 1 else 's'}"
     return table(head, rows, f"The most frequent confusions, of {photographs} taken for another class")
@@ -65,7 +65,25 @@ def _apart(one: Report, other: Report) -> str:
     return kilometres(float(distance_km(*places)))
 
 
-def _matrix(report: Report, file: str) -> str:
+@dataclass(frozen=True)
+class Matrix:
+    """Counts of photographs by true class (rows) and answered class (columns).
+
+    Attributes:
+        names: of the classes, in the order in which neighbours stand together; the last may be `OTHERS`.
+        counts: a row for each class.
+        others: classes that share the last row and column.
+    """
+
+    names: Sequence[str]
+    counts: Sequence[Sequence[int]]
+    others: int
+
+
+def matrix_of(report: Report) -> Matrix | None:
+    """Return the matrix of the classes with most photographs; None where there is but one class."""
+    if len(report["by_class"]) < 2 or not report["confusion"]:
+        return None
     shown = _shown(report)
     column = {key: place for place, key in enumerate(shown)}
     names = [report["by_class"][key]["name"] for key in shown]
@@ -78,19 +96,24 @@ def _matrix(report: Report, file: str) -> str:
         names.append(OTHERS)
     else:
         rows = [row[:-1] for row in rows[:-1]]
+    return Matrix(names, rows, len(report["order"]) - len(shown))
+
+
+def _matrix(matrix: Matrix, file: str) -> str:
+    names, others = matrix.names, matrix.others
     head = "".join(f'<th scope="col"><span>{escape(name)}</span></th>' for name in names)
-    body = "".join(_row(names, number, counts) for number, counts in enumerate(rows))
-    others = len(report["order"]) - len(shown)
+    body = "".join(_row(names, number, counts) for number, counts in enumerate(matrix.counts))
     rest = f" The {others} classes with fewest photographs share the last row and column." if others else ""
     said = (
         "Each row is a true class; its cells are the percentage of its photographs that was answered as each class. Right answers "
         f"lie on the diagonal. Neighbours stand together.{rest} All counts are in {file}."
     )
-    return (
-        f'<div class="wide"><table class="matrix"><caption>Confusion matrix, percent of the true class</caption>'
-        f'<thead><tr><th scope="col">True class</th><th scope="col">n</th>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-        f"{note(said)}"
+    caption = "Confusion matrix, percent of the true class"
+    drawn = (
+        f'<table class="matrix"><caption>{caption}</caption><thead><tr><th scope="col">True class</th>'
+        f'<th scope="col"><span>Photographs</span></th>{head}</tr></thead><tbody>{body}</tbody></table>'
     )
+    return wide(drawn, caption) + note(said)
 
 
 def _shown(report: Report) -> list[str]:

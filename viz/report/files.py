@@ -3,13 +3,15 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from safetensors import SafetensorError, safe_open
 
 from geocells.hierarchy import Hierarchy
+from infer.evaluate.photographs import read_photographs
 from infer.run_files import OWN_REFINER, OWN_TRUNKS, model_hash, network_files, refiner_files
 from label_maps.files import read_hierarchy
 from label_maps.run_folder import read_run
@@ -50,6 +52,8 @@ class RunFiles:
     damaged_lines: int
     temperatures: Mapping[str, Any] | None
     evaluations: Mapping[str, Mapping[str, Any]]
+    answered: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    """Answers photograph by photograph, by the name of their evaluation."""
     model_hashes: frozenset[str] = frozenset()
     augmentations: bytes | None = None
     refiner: Mapping[str, Any] | None = None
@@ -61,6 +65,11 @@ class RunFiles:
         return [
             name for name, found in made_by.items() if self.model_hashes and found and found not in self.model_hashes
         ]
+
+    @property
+    def test_first(self) -> list[Mapping[str, Any]]:
+        """Return the evaluations, that of the test split first."""
+        return sorted(self.evaluations.values(), key=lambda report: report["split"] != "test")
 
     def title(self, network: str) -> str:
         """Return what a network is called: an expert by its cell, others by their file."""
@@ -83,6 +92,12 @@ def read_files(run: Path) -> RunFiles:
     record = read_run(run)
     lines, damaged = read_metrics(run / METRICS)
     hierarchy = read_hierarchy(run) if any(run.glob("label_maps/label_map_*.json")) else None
+    evaluations = {
+        path.name: content
+        for path in sorted(run.glob("evaluation_*.json"))
+        if (content := _evaluation(path)) is not None
+    }
+    answered = {name: read_photographs(run / name) for name in evaluations}
     return RunFiles(
         record=record,
         hierarchy=hierarchy,
@@ -93,11 +108,8 @@ def read_files(run: Path) -> RunFiles:
         training=last_trainings(lines),
         damaged_lines=damaged,
         temperatures=_read(run / TEMPERATURES, {"fusion", "point", "temperatures"}, "train.calibrate"),
-        evaluations={
-            path.name: content
-            for path in sorted(run.glob("evaluation_*.json"))
-            if (content := _evaluation(path)) is not None
-        },
+        evaluations=evaluations,
+        answered={name: rows for name, rows in answered.items() if rows is not None},
         model_hashes=_model_hashes(run, record, hierarchy),
         refiner=_read(run / OWN_REFINER, {"level", "kind"}, "train refine --own-trunk"),
         augmentations=(run / AUGMENTATIONS).read_bytes() if (run / AUGMENTATIONS).is_file() else None,

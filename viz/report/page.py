@@ -9,44 +9,63 @@ import numpy as np
 
 from geocells.hierarchy import Hierarchy
 from infer.config import RENAMED_FUSIONS
-from label_maps.labels import COUNTRY
 from plumbing.files import write_text
 from viz.config import ReportConfig
+from viz.report.answers import Samples, answers_section, placed_answers
+from viz.report.balance import balance_html
+from viz.report.comparison import Comparison, compare
 from viz.report.files import RunFiles, read_files
-from viz.report.maps import cell_error_map, density_map, error_map, maps_html, recall_map
-from viz.report.parts import BEST_GEOSCORE, area_words, bar, facts, kilometres, missing, note, section, table
+from viz.report.header import header_html, warnings
+from viz.report.maps import maps_html, world_maps
+from viz.report.parts import BEST_GEOSCORE, area_words, bar, facts, missing, note, section, table, warned
+from viz.report.photographs import read_samples
+from viz.report.pictures import write_pictures
 from viz.report.quality import quality_sections
+from viz.report.terms import terms
 from viz.report.training import training_section
 from viz.web.page import look
+
+OLD_LIMITS = (0.05, 20.0)
+"""Of temperatures, before calibration wrote them into its file."""
 
 log = logging.getLogger(__name__)
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """The browser itself is told to load nothing, and to run nothing: the page has no script."""
 
-SYNTHETIC = "Trained on the synthetic demo planet: its figures say nothing about real photographs."
-
 
 def write_report(config: ReportConfig) -> None:
-    """Write the report of a run.
+    """Write the report of a run, and each of its figures as a PNG where a folder is named for them.
 
     Raises:
-        ValueError: there is no run, or one of its files is damaged.
+        ValueError: there is no run, one of its files is damaged, or what is to be compared or shown is not there.
     """
     files = read_files(config.run)
-    write_text(config.out, report_html(files))
+    comparison = None if config.against is None else compare(files, read_files(config.against))
+    samples = None if config.data is None else read_samples(placed_answers(files), config.data)
+    write_text(config.out, report_html(files, samples, comparison))
+    if config.png is not None:
+        written = write_pictures(files, samples, comparison, config.png)
+        log.info("%s has %d figures as PNG", config.png, len(written))
     for text in warnings(files):
         log.warning("%s", text)
     splits = ", ".join(sorted(str(report["split"]) for report in files.evaluations.values())) or "none"
     log.info("%s has the report of %s; evaluated splits: %s", config.out, files.record["name"], splits)
 
 
-def report_html(files: RunFiles) -> str:
-    """Return the report of a run; same input, same bytes."""
+def report_html(files: RunFiles, samples: Samples | None = None, comparison: Comparison | None = None) -> str:
+    """Return the report of a run; same input, same bytes.
+
+    Args:
+        files: what the run folder holds.
+        samples: photographs of the best, typical and worst answers; None leaves them out.
+        comparison: with another run; None leaves it out.
+    """
     name = escape(str(files.record["name"]))
     body = "".join(
         [
-            _header(files),
+            header_html(files, comparison),
+            answers_section(files, samples, comparison),
             quality_sections(files.evaluations),
             _cells_section(files),
             training_section(files),
@@ -62,88 +81,20 @@ def report_html(files: RunFiles) -> str:
     )
 
 
-def _header(files: RunFiles) -> str:
-    record = files.record
-    dataset = (record.get("dataset") or {}).get("name")
-    counts = record.get("photographs") or {}
-    trained = f"{counts['train']:,} training photographs" if "train" in counts else "photographs"
-    said = f"Trained on {trained}{f' of {dataset}' if dataset else ''}; begun {record['created_at_utc']}."
-    synthetic = f'<p class="warning">{SYNTHETIC}</p>' if record.get("synthetic") else ""
-    outdated = "".join(f'<p class="warning">{escape(text)}</p>' for text in warnings(files))
-    return f"<header><h1>{escape(str(record['name']))}</h1>{note(said)}{synthetic}{outdated}{_tiles(files)}</header>"
-
-
-def warnings(files: RunFiles) -> list[str]:
-    """Return what keeps the figures of a report from being those of the run."""
-    return [
-        f"{name} is of other weights than the run has now: run `python -m train calibrate` and `python -m infer evaluate` again"
-        for name in files.outdated
-    ]
-
-
-def _tiles(files: RunFiles) -> str:
-    """Return what is asked first, in large letters: the median error and GeoScore on the first split measured."""
-    for report in _test_first(files.evaluations)[:1]:
-        if "classes" in report:
-            return _class_tiles(report)
-        model, chance = report["answers"]["model"], report["answers"].get("chance")
-        tiles = [
-            _tile(
-                kilometres(model["median_km"]["value"]),
-                "median error",
-                chance and kilometres(chance["median_km"]["value"]),
-            )
-        ]
-        tiles.append(
-            _tile(
-                f"{model['geoscore']['value']:,.0f}",
-                "GeoScore, of 5,000",
-                chance and f"{chance['geoscore']['value']:,.0f}",
-            )
-        )
-        tiles.append(_tile(f"{report['photographs']:,}", f"photographs of the {report['split']} split", None))
-        return f'<div class="tiles">{"".join(tiles)}</div>'
-    return ""
-
-
-def _class_tiles(report: Mapping[str, Any]) -> str:
-    """Return the tiles of an evaluation of classes alone."""
-    figures = report["classes"]
-    largest = f"{figures['largest_class']['value']:.1%}"
-    tiles = [_tile(f"{figures['top_1']['value']:.1%}", "best class right", largest, "always the largest class")]
-    for coverage, own in list(figures["sets"].items())[-1:]:
-        size = f"{own['mean_size']['value']:.1f}"
-        tiles.append(_tile(size, f"of {figures['classes']:,} classes in a {float(coverage):.0%} set", None))
-    tiles.append(_tile(f"{report['photographs']:,}", f"photographs of the {report['split']} split", None))
-    return f'<div class="tiles">{"".join(tiles)}</div>'
-
-
-def _test_first(evaluations: Mapping[str, Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return sorted(evaluations.values(), key=lambda report: report["split"] != "test")
-
-
-def _tile(value: str, words: str, chance: str | None, compared: str = "chance") -> str:
-    beside = f"<small>{compared}: {escape(chance)}</small>" if chance else ""
-    return f"<div><b>{escape(value)}</b><span>{escape(words)}</span>{beside}</div>"
-
-
 def _cells_section(files: RunFiles) -> str:
     """Return where the run has learned beside where it errs, and the classes of each level."""
     title, hierarchy = "Where it has learned, and how far it errs there", files.hierarchy
     if hierarchy is None:
         command = "python -m label_maps build --data DATASET --run RUN"
         return section(title, missing("The run has no label maps; make them with", command))
-    # A published model names no photographs that it was trained on.
-    maps = [density_map(hierarchy)] if hierarchy.placed and hierarchy.train_count.any() else []
-    for report in _test_first(files.evaluations)[:1]:
-        if cells := report.get("cells"):
-            maps.append(cell_error_map(cells["level"], cells["median_km"], str(report["split"])))
-        if by_country := (report.get("slices") or {}).get("country"):
-            maps.append(error_map(by_country, str(report["split"])))
-        if report.get("level") == COUNTRY:
-            maps.append(recall_map(report["classes"]["by_class"], str(report["split"])))
     said = note(f"Partition: {hierarchy.partition.name}. No answer can be finer than the cells of the finest level.")
-    return section(title, maps_html(maps) if maps else "", _classes(hierarchy), said)
+    of_levels = _classes(hierarchy) + said + balance_html(hierarchy)
+    return section(
+        title,
+        maps_html(world_maps(files)),
+        of_levels,
+        terms("Class", "Class balance", "Level", "Partition", "Median error"),
+    )
 
 
 def _classes(hierarchy: Hierarchy) -> str:
@@ -175,7 +126,13 @@ def _answering_section(content: Mapping[str, Any] | None) -> str:
     if content.get("photographs"):
         split = f"{content['photographs']:,} photographs of the {content.get('split', '')} split"
         said += f", which {'scored' if scores else 'fitted'} best on {split}"
-    return section(title, note(f"{said}."), _ways(scores, fusion, point), _temperatures(content, fusion))
+    return section(
+        title,
+        note(f"{said}."),
+        _ways(scores, fusion, point),
+        _temperatures(content, fusion),
+        terms("Fusion", "GeoScore", "NLL", "Temperature"),
+    )
 
 
 def _ways(scores: Mapping[str, Mapping[str, float]], fusion: str, point: str) -> str:
@@ -207,8 +164,17 @@ def _temperatures(content: Mapping[str, Any], fusion: str) -> str:
         shown = escape(RENAMED_FUSIONS.get(way, way))
         name = f"<mark>{shown}</mark>" if way == fusion else shown
         rows.append([name, *(f"{by_level[level]:.3f}" for level in levels), *cells])
-    head = ["Fusion", *levels, "NLL before", "after"]
-    return table(head, rows, "Temperature of each level, and the negative log likelihood that it improves")
+    head = ["Fusion", *levels, "NLL before", "NLL after"]
+    drawn = table(head, rows, "Temperature of each level, and the negative log likelihood that it improves")
+    at_limit = [
+        level for level, t in fitted.get(fusion, {}).items() if t in (content.get("temperature_limits") or OLD_LIMITS)
+    ]
+    if not at_limit:
+        return drawn
+    return drawn + warned(
+        f"The temperature of {', '.join(at_limit)} is at a limit of the fit: the network's probabilities there are hardly of use. "
+        "Calibrate on more photographs, or train longer."
+    )
 
 
 def _provenance_section(files: RunFiles) -> str:

@@ -25,6 +25,11 @@ def note(text: str) -> str:
     return f'<p class="soft">{escape(text)}</p>'
 
 
+def warned(text: str) -> str:
+    """Return a line that warns."""
+    return f'<p class="warning">{escape(text)}</p>'
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "", minor: Sequence[str] = ()) -> str:
     """Return a table as HTML, its first column of words and the others of numbers.
 
@@ -42,7 +47,13 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "",
         f"{''.join(f'<td{kind}>{cell}</td>' for cell, kind in zip(row[1:], kinds[1:], strict=True))}</tr>"
         for row in rows
     )
-    return f'<div class="wide"><table>{above}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
+    drawn = f"<table>{above}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+    return wide(drawn, caption or f"Table by {head[0].lower() or 'figure'}")
+
+
+def wide(drawn: str, words: str) -> str:
+    """Return a table in a box that scrolls where it is wider than the page, by keys as well."""
+    return f'<div class="wide" role="region" tabindex="0" aria-label="{escape(words)}">{drawn}</div>'
 
 
 def facts(pairs: Sequence[tuple[str, Any]]) -> str:

@@ -10,7 +10,8 @@ from infer.wording import class_words
 from label_maps.labels import COUNTRY
 from viz.report.classes import classes_html, reports_html
 from viz.report.confidence import calibration_table, regions_table, search_table
-from viz.report.parts import BEST_GEOSCORE, bar, kilometres, measured, missing, note, section, table
+from viz.report.parts import BEST_GEOSCORE, bar, kilometres, measured, missing, note, section, table, warned
+from viz.report.terms import terms
 
 ANSWERS = {
     "chance": "Chance",
@@ -31,12 +32,19 @@ DIFFERENCES = {
 TOP_WORDS = {"top_1": "Best cell right", **{f"top_{k}": f"Among best {k}" for k in TOP[1:]}}
 """Version 0.1.0 wrote the first and the last."""
 FIGURES = {"geoscore": "GeoScore, of 5,000", "median_km": "Median error", "mean_km": "Mean error"}
-GROUPS = {"training_photographs_nearby": "Photographs", "latitude": "Degrees north", "country": "Country"}
+GROUPS = {
+    "continent": "Continent",
+    "country": "Country",
+    "latitude": "Degrees north",
+    "training_photographs_nearby": "Training photographs",
+}
 """Ways of grouping that come first, and the heads of their tables."""
 SLICED = {"n", "geoscore", "median_km"}
 SHOWN_GROUPS = 12
 DRAWN = {
     "answers",
+    "over_one_place",
+    "over_largest_class",
     "levels",
     "slices",
     "calibration",
@@ -53,6 +61,10 @@ DRAWN = {
     "level",
     "classification",
 }
+CLASS_TERMS = (
+    *("Class", "Top-k", "Precision", "Recall", "F1", "Confusion matrix", "Interval", "Groups (leakage groups)"),
+    *("Confidence", "Expected calibration error", "Reliability diagram", "Coverage"),
+)
 HEAD = {"run", "split", "photographs", "groups", "guarantee"}
 
 Report = Mapping[str, Any]
@@ -72,7 +84,7 @@ def _evaluation(file: str, report: Report) -> str:
     if "classes" in report:
         level, reports = str(report["level"]), report.get("classification")
         of_classes = classes_html(level, report["classes"], report.get("guarantee"), reports, file)
-        return section(title, _warning(report), of_classes, rest)
+        return section(title, _warning(report), of_classes, terms(*CLASS_TERMS), rest)
     slices = report.get("slices") or {}
     return section(
         title,
@@ -86,8 +98,18 @@ def _evaluation(file: str, report: Report) -> str:
         regions_table(report.get("regions") or {}, report.get("guarantee")),
         search_table(report.get("recall_by_area_km2") or {}),
         _unplaced(report.get("country_only") or {}),
+        terms(*_words_of(report)),
         rest,
     )
+
+
+def _words_of(report: Report) -> list[str]:
+    """Return the terms that the section of an evaluation uses."""
+    used = ["Baseline", "GeoScore", "Median error", "Interval", "Groups (leakage groups)", "Level", "Top-k"]
+    used += ["Clue oracle"] if "clue oracle" in report["answers"] else []
+    used += ["Precision", "Recall", "F1", "Confusion matrix"] if report.get("classification") else []
+    used += ["Confidence", "Expected calibration error", "Reliability diagram"] if report.get("calibration") else []
+    return used + (["Conformal prediction region", "Coverage"] if report.get("regions") else [])
 
 
 def _unplaced(figures: Report) -> str:
@@ -110,23 +132,19 @@ def _warning(report: Report) -> str:
     known, leaks = report.get("trained_on") or 0, report.get("leaks") or {}
     said = ""
     if known:
-        said += _warned(f"{known:,} of these photographs were trained on: the figures say nothing about new ones.")
+        said += warned(f"{known:,} of these photographs were trained on: the figures say nothing about new ones.")
     if leaks.get("compared_with", 0) < leaks.get("training_photographs", 0):
         compared, of = leaks["compared_with"], leaks["training_photographs"]
-        said += _warned(
+        said += warned(
             f"The leak audit knew {compared:,} of {of:,} training photographs: it says nothing of the others."
         )
     if leaks.get("contaminated"):
-        said += _warned(f"{leaks['photographs']:,} of these photographs are related to training ones: {_kinds(leaks)}.")
+        said += warned(f"{leaks['photographs']:,} of these photographs are related to training ones: {_kinds(leaks)}.")
     for coverage in report.get("impossible_coverages", report.get("not_promised")) or ():
-        said += _warned(f"Regions of {coverage:.0%} coverage are impossible for such photographs.")
+        said += warned(f"Regions of {coverage:.0%} coverage are impossible for such photographs.")
     for coverage in report.get("impossible_sets") or ():
-        said += _warned(f"Sets of {coverage:.0%} coverage are impossible for such photographs.")
+        said += warned(f"Sets of {coverage:.0%} coverage are impossible for such photographs.")
     return said
-
-
-def _warned(text: str) -> str:
-    return f'<p class="warning">{escape(text)}</p>'
 
 
 def _kinds(leaks: Report) -> str:
@@ -193,13 +211,19 @@ def _levels(levels: Mapping[str, Mapping[str, Any]]) -> str:
         [
             escape(name),
             f"{level['classes']:,}",
-            *(measured(top, level[top]) if top in level else "" for top in TOP_WORDS),
+            *(_top(top, level) for top in TOP_WORDS),
             f"{level['in_a_known_cell']:.1%}{bar(level['in_a_known_cell'])}",
         ]
         for name, level in levels.items()
     ]
     head = ["Level", "Classes", *TOP_WORDS.values(), "True cell is a class"]
     return f"<h3>By level</h3>{table(head, rows, minor=('Classes',))}"
+
+
+def _top(name: str, level: Mapping[str, Any]) -> str:
+    """Return a top-k figure; of four classes the true one is always among five, which says nothing."""
+    many = int(name.removeprefix("top_")) < max(level["classes"], 2)
+    return measured(name, level[name]) if many and name in level else ""
 
 
 def _slices(slices: Mapping[str, Any]) -> str:
@@ -251,7 +275,9 @@ def _slice_table(of: str, groups: Mapping[str, Mapping[str, Any]], by: str) -> s
         ]
         for name, group in groups.items()
     ]
-    return table([of, "n", *(["Groups"] if counted else []), "Median error", "GeoScore"], rows, minor=("Groups",))
+    return table(
+        [of, "Photographs", *(["Groups"] if counted else []), "Median error", "GeoScore"], rows, minor=("Groups",)
+    )
 
 
 def _rest(file: str, values: Report) -> str:

@@ -10,8 +10,8 @@ from viz.report.files import NetworkFile, RunFiles, Trained, number
 from viz.report.line_chart import Line, Panel, panel_html
 from viz.report.parts import missing, note, section
 
-TRAIN_COLOUR, CHECK_COLOUR = "#8794a1", "#0b5cad"
-LEVEL_COLOURS = ("#0f7173", "#d1495b", "#8a5a00", "#5f3dc4", "#2b8a3e", "#343a40")
+TRAIN_COLOUR, CHECK_COLOUR = "series-soft", "series-1"
+LEVEL_COLOURS = ("series-1", "series-2", "series-3", "series-4", "series-5", "series-6")
 """By level, coarse to fine; further levels begin again."""
 
 
@@ -21,8 +21,7 @@ def training_section(files: RunFiles) -> str:
         return section(
             "Training", missing("No epoch was recorded; train with", "python -m train joint --data DATASET --run RUN")
         )
-    kept = {network.name.removesuffix(".safetensors"): network for network in files.networks}
-    parts = [_network_html(trained, kept.get(trained.name), files) for trained in files.training]
+    parts = [_network_html(trained, files) for trained in files.training]
     if files.damaged_lines:
         lines = "1 line" if files.damaged_lines == 1 else f"{files.damaged_lines} lines"
         parts.append(note(f"{lines} of metrics.jsonl cannot be read, left out."))
@@ -48,15 +47,24 @@ def _augmentations(files: RunFiles) -> str:
     )
 
 
-def _network_html(trained: Trained, network: NetworkFile | None, files: RunFiles) -> str:
-    best = _kept_epoch(network)
-    mark = None if best is None else (best, f"the weights of the run are of epoch {best}")
-    panels = [
-        panel for panel in (_loss(trained), _top1(trained), *_distances(trained, files.training)) if panel is not None
-    ]
-    drawn = "".join(panel_html(_marked(panel, mark)) for panel in panels)
-    said = _summary(trained, best) + _readout_words(network)
+def _network_html(trained: Trained, files: RunFiles) -> str:
+    network = _file(trained, files)
+    drawn = "".join(map(panel_html, training_panels(trained, files)))
+    said = _summary(trained, _kept_epoch(network)) + _readout_words(network)
     return f'<h3>{escape(files.title(trained.name))}</h3>{note(said)}<div class="panels">{drawn}</div>'
+
+
+def training_panels(trained: Trained, files: RunFiles) -> list[Panel]:
+    """Return the curves of a network, with the epoch whose weights the run has marked."""
+    best = _kept_epoch(_file(trained, files))
+    mark = None if best is None else (best, f"the weights of the run are of epoch {best}")
+    panels = (_loss(trained), _top1(trained), *_distances(trained, files.training))
+    return [_marked(panel, mark) for panel in panels if panel is not None]
+
+
+def _file(trained: Trained, files: RunFiles) -> NetworkFile | None:
+    names = {network.name.removesuffix(".safetensors"): network for network in files.networks}
+    return names.get(trained.name)
 
 
 def _kept_epoch(network: NetworkFile | None) -> int | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import folium
@@ -27,6 +27,9 @@ CELL_OPACITY = 200
 
 PLAIN, MERCATOR = "EPSG4326", "EPSG3857"
 """Projections: plain degrees, which show the poles and all cells alike, and Web Mercator, which tiles need."""
+
+Theme = Literal["light", "dark"]
+THEMES: tuple[Theme, ...] = ("light", "dark")
 
 WEB = Path(__file__).parent
 SCRIPTS = ("canvas.js", "base_map.js", "cells.js")
@@ -180,10 +183,10 @@ def look(*names: str) -> str:
 
 
 @cache
-def light_colours() -> dict[str, str]:
-    """Return the colours of `look.css` by name, for pictures, which are light."""
-    light, _, _ = _web("look.css").partition("@media")
-    return dict(re.findall(r"--([a-z-]+): (#[0-9a-f]+);", light))
+def colours(theme: Theme = "light") -> dict[str, str]:
+    """Return the colours of `look.css` by name, for what is drawn without a browser."""
+    light, dark, _ = _web("look.css").split("@media", 2)
+    return dict(re.findall(r"--([a-z0-9-]+): (#[0-9a-f]+);", light if theme == "light" else light + dark))
 
 
 def swatches(items: Sequence[tuple[str, str]]) -> str:
