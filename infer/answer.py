@@ -12,6 +12,7 @@ from dataset.country_names import country_name
 from geocells.outlines import area_km2
 from geocells.sphere import distance_km
 from infer.class_answers import label_headline, prediction_sets
+from infer.country_parts import parts_of
 from infer.decode.multi_image import Agreement
 from infer.decode.posterior import KeptCells, adaptive_top_k
 from infer.decode.prior import Prior
@@ -121,7 +122,13 @@ def one_prediction(
         warnings=tuple(dict.fromkeys(warnings)),
         provenance=provenance(prepared),
         sets=prediction_sets(prepared, posterior),
-        drawing=Drawing(first.source, model.hierarchy, extras.heat, extras.similar_jpeg),
+        drawing=Drawing(
+            first.source,
+            model.hierarchy,
+            extras.heat,
+            extras.similar_jpeg,
+            [photo.source for photo in photographs] if len(photographs) > 1 else (),
+        ),
     )
 
 
@@ -150,7 +157,8 @@ def _headline(
         return label_headline(levels[-1].cells, depth is not None)
     if depth == len(levels) - 1:
         narrowest = regions[min(regions)].countries if regions else countries
-        return headline([(country.code, country.share) for country in narrowest])
+        shares = [(country.code, country.share) for country in narrowest]
+        return headline(shares, parts_of(shares, regions[min(regions)].geometry) if regions else {})
     widest = regions[max(regions)].countries if regions else countries
     return abstention_headline([(country.code, country.share) for country in widest])
 
@@ -252,12 +260,13 @@ def _point_note(prepared: Prepared, finest: LevelPrediction, point: tuple[float,
     if own >= 0 and names[own] == finest.best.id:
         return ""
     whys = {
-        "top": "it is the mean of the best cell's training photographs",
+        "top": "it is the mean of the places of that cell's training photographs",
         "mean": "it is the mean of all cells by their probability",
-        "median": "it has the smallest expected distance over all cells",
-        "geoscore": "it has the highest expected GeoScore over all cells, and may lie between several probable ones",
-        "regressed": "a head of its own predicts it",
-        "refined": "it has the highest expected GeoScore over coordinates inside several cells",
+        "median": "it has the smallest expected distance from all cells by their probability",
+        "geoscore": "it weighs all cells by probability and distance (highest expected GeoScore), and so may lie between several "
+        "probable ones",
+        "regressed": "a part of the network of its own predicts coordinates",
+        "refined": "it weighs coordinates inside several cells by probability and distance (highest expected GeoScore)",
         "expert": "what answers for that cell answers in a box around it",
     }
     refiner = prepared.model.refiner

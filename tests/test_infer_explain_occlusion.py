@@ -19,7 +19,7 @@ from infer.explain.occlusion import APART_KM, contrast, elsewhere, explain, heat
 from infer.model import load_model
 from infer.predictor import Predictor
 from tests.tiny import PLACES, write_square
-from viz.maps.explanation import AGAINST, FOR, heat_png
+from viz.maps.explanation import COLOURS, heat_png
 
 CPU = torch.device("cpu")
 SIZE = 32
@@ -125,8 +125,8 @@ def test_the_overlay_is_clear_without_heat_and_tells_for_from_against(tmp_path):
     with Image.open(tmp_path / "heat.png") as picture:
         shown = np.asarray(picture)
     assert shown.shape == (40, 40, 4)
-    assert tuple(shown[0, 0, :3]) == FOR
-    assert tuple(shown[-1, -1, :3]) == AGAINST
+    assert tuple(shown[0, 0, :3]) == COLOURS(1.0, bytes=True)[:3]
+    assert tuple(shown[-1, -1, :3]) == COLOURS(0.25, bytes=True)[:3]
     assert shown[0, 0, 3] > shown[-1, -1, 3] > 0
     assert shown[0, -1, 3] == 0
 

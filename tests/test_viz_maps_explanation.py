@@ -14,6 +14,7 @@ from infer.prediction import Explanation, SimilarPhotograph
 from tests.browser import evaluate, needs_chromium
 from tests.test_viz_maps_prediction import FIJI, SAMOA, abstained, data_of, level_around, prediction_at, words
 from tests.test_viz_web_page import HOSTILE, assert_refers_to_no_network, loads
+from viz.maps.places import cell_places
 from viz.maps.prediction import prediction_html
 from viz.report.maps import cell_error_map, error_colour
 
@@ -49,7 +50,7 @@ def page(*photographs, **changes):
 def test_the_page_says_why_and_who_took_the_similar_photographs_under_which_licence():
     said = words(page(similar()))
     for part in (
-        "Why in 1/2 rather than in 3/0",
+        "What speaks for the best cell, 1/2 and against 3/0, the most probable cell elsewhere: occlusion",
         "1,234.5 km from the point",
         "similarity 0.97",
         "Ann",
@@ -57,6 +58,14 @@ def test_the_page_says_why_and_who_took_the_similar_photographs_under_which_lice
         "A hypothesis, not proof.",
     ):
         assert part in said
+
+
+def test_the_cells_that_a_heat_map_compares_are_named_by_their_places():
+    best, other = level_around(FIJI, 8).cells[:2]
+    said = words(page(explanation=Explanation(best.id, other.id, "occlusion")))
+    names = cell_places((best, other), "L8")
+    assert names[0] == "near Levuka, Fiji"
+    assert f"best cell, {names[0]} and against {names[1]}, the most probable cell elsewhere" in said
 
 
 def test_of_the_path_of_a_similar_photograph_only_the_file_name_is_shown():

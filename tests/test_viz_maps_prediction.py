@@ -1,11 +1,13 @@
 """An answer on its page and in its picture: what is drawn, and what is said."""
 
+import base64
 import dataclasses
 import io
 import json
 import re
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -13,6 +15,9 @@ import shapely
 from PIL import Image
 
 from geocells import grid
+from geocells.hierarchy import build_hierarchy
+from geocells.partitions.registry import partition_of
+from infer.drawing import Drawing
 from infer.prediction import (
     AreaPrior,
     Cell,
@@ -27,7 +32,7 @@ from infer.prediction import (
 )
 from tests.browser import evaluate, needs_chromium, screenshot, share_of
 from tests.test_viz_web_page import HOSTILE, assert_refers_to_no_network, loads
-from viz.maps.cells import rank_colour
+from viz.maps.cells import cell_strength, rank_colour
 from viz.maps.png import prediction_png, shown_lines
 from viz.maps.prediction import prediction_html
 from viz.maps.scene import Scene
@@ -47,6 +52,12 @@ def level_around(point, level, count=12, confidence=0.042):
         Cell(id, 0.5 ** (1 + k), *centers[k], 20, tuple(bounds[k])) for k, id in enumerate(grid.format_ids(rows, level))
     )
     return LevelPrediction(f"L{level}", cells, 0.5 ** len(rows), confidence)
+
+
+def hierarchy_of(level):
+    return build_hierarchy(
+        partition_of("quad", (level.level,)), [(cell.latitude, cell.longitude) for cell in level.cells]
+    )
 
 
 def exif(at, distance_km=1.0, **changes):
@@ -89,12 +100,36 @@ def abstained(**changes):
     return prediction_at(FIJI, *levels, **{**without, "regions": {0.9: wide}, **changes})
 
 
+def unpacked(text):
+    return json.loads(zlib.decompress(base64.b64decode(text)))
+
+
 def data_of(html):
-    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', html)[1])
+    """Return what the scripts of a page are given, with the cells of each layer in the order of their probability."""
+    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', html)[1])
+    drawn = unpacked(data.pop("drawn"))
+    return {**data, "regions": drawn["regions"], "layers": [layer_of(columns) for columns in drawn["layers"]]}
+
+
+def layer_of(columns):
+    south, west = (np.cumsum(columns[edge]) for edge in ("south", "west"))
+    north, east = south + columns["height"], west + columns["width"]
+    cells = [
+        {
+            "id": name,
+            "place": columns["places"][columns["place"][k]],
+            "probability": columns["probability"][k],
+            "photographs": None if columns["photographs"] is None else columns["photographs"][k],
+            "bounds": [[south[k] / 1e6, west[k] / 1e6], [north[k] / 1e6, east[k] / 1e6]],
+            "polygons": columns["outlines"].get(str(k)),
+        }
+        for k, name in enumerate(columns["id"])
+    ]
+    return {**columns, "cells": sorted(cells, key=lambda cell: -cell["probability"])}
 
 
 def words(html):
-    return re.sub(r"<[^>]+>", " ", re.search(r"<aside.*?</aside>", html, re.DOTALL)[0])
+    return re.sub(r"<[^>]+>", " ", re.search(r"<main.*?</main>", html, re.DOTALL)[0])
 
 
 def headline(html):
@@ -165,31 +200,33 @@ def test_the_headline_stands_first_and_the_town_in_small_print_with_its_country(
     assert "<title>photo.jpg: Most likely Fiji</title>" in html
 
 
-def test_the_calibrated_confidence_is_shown_and_the_posterior_only_beside_its_name():
+def test_the_calibrated_confidence_is_a_sentence_and_the_probability_of_a_cell_stands_beside_its_name():
     prediction = prediction_at(FIJI)
     html = prediction_html(prediction)
-    assert "Confidence by level: L8 4.2%" in words(html)
-    assert "Confidence by level: L8 4.2%" in written(prediction)
-    # The best cell has a posterior probability of one half.
-    assert "50.0%" not in words(html) + written(prediction)
-    assert data_of(html)["layers"][0]["cells"][0]["label"] == "3/1/1/3/3/1/1/3: posterior probability 50.0%"
+    said = "Calibrated confidence in the most probable area: 4.2% at 110 km across"
+    assert said in words(html)
+    assert said in written(prediction)
+    # The best cell has a posterior probability of one half, which is no confidence.
+    assert "50%" not in written(prediction)
+    assert data_of(html)["layers"][0]["cells"][0]["probability"] == 0.5
+    assert "posterior" not in words(html)
 
 
 def test_a_run_that_is_not_calibrated_says_so_where_a_confidence_would_stand():
     prediction = prediction_at(FIJI, level_around(FIJI, 8, confidence=None))
     html = prediction_html(prediction)
     assert "Confidence: not calibrated" in words(html)
-    assert "<td>not calibrated</td>" in html
+    assert "The run is not calibrated, so its percentages may be far too high." in words(html)
     assert "Confidence: not calibrated" in written(prediction)
-    assert "%" not in words(html) + written(prediction)
+    assert "%" not in written(prediction)
 
 
-def test_warnings_stand_on_the_page_before_the_photograph_and_first_in_the_picture():
+def test_warnings_stand_on_the_page_before_places_and_alternatives_and_first_in_the_picture():
     warnings = ("trained on the synthetic demo planet", "not calibrated")
     prediction = prediction_at(FIJI, warnings=warnings)
     html = prediction_html(prediction)
     assert all(f'<p class="warning">{warning}</p>' in html for warning in warnings)
-    assert html.index("synthetic demo planet") < html.index("<table>")
+    assert html.index("synthetic demo planet") < html.index("Copy coordinates") < html.index("What else could it be?")
     assert [text for text, *_ in shown_lines(prediction)][:3] == [*warnings, "Most likely Fiji"]
 
 
@@ -250,14 +287,30 @@ def test_what_was_known_beforehand_is_said_before_the_headline():
     assert written(prediction).index(said) < written(prediction).index("Most likely Fiji")
 
 
-def test_photographs_of_one_place_are_listed_with_what_they_agree_on():
+def test_photographs_of_one_place_are_all_shown_with_what_they_agree_on():
     photographs = tuple(
         Photograph(f"{name}.jpg", None, "", False, agreement, odd)
         for name, agreement, odd in (("a", 0.72, False), ("b", 0.0004, True))
     )
-    html = prediction_html(prediction_at(FIJI, photographs=photographs))
-    assert "<td>a.jpg</td><td>72.0%</td><td>agrees</td>" in html
-    assert "<td>b.jpg</td><td>&lt; 0.1%</td><td>contradicts</td>" in html
+    colours = [Image.new("RGB", (8, 8), name) for name in ("teal", "red")]
+    drawing = Drawing(colours[0], hierarchy_of(level_around(FIJI, 8)), sources=colours)
+    html = prediction_html(prediction_at(FIJI, photographs=photographs, drawing=drawing))
+    said = " ".join(words(html).split())
+    assert "One answer for 2 photographs of one place; 1 contradicts the others." in said
+    assert "a.jpg agrees: puts 72% where the others do" in said
+    assert "b.jpg contradicts the others: puts &lt; 0.1% where the others do" in said
+    pictures = [base64.b64decode(text) for text in re.findall(r'src="data:image/jpeg;base64,([^"]+)"', html)]
+    shown = [Image.open(io.BytesIO(jpeg)).convert("RGB").getpixel((4, 4)) for jpeg in pictures]
+    np.testing.assert_allclose(shown, [(0, 128, 128), (255, 0, 0)], atol=4)
+
+
+def test_one_photograph_of_several_that_is_gone_leaves_its_words(tmp_path):
+    photographs = tuple(Photograph(f"{name}.jpg", None, "", False, 0.5, False) for name in "ab")
+    sources = [Image.new("RGB", (8, 8)), tmp_path / "gone.jpg"]
+    drawing = Drawing(sources[0], hierarchy_of(level_around(FIJI, 8)), sources=sources)
+    html = prediction_html(prediction_at(FIJI, photographs=photographs, drawing=drawing))
+    assert html.count("<img") == 1
+    assert "b.jpg" in words(html)
 
 
 def test_an_answer_that_abstains_has_no_pin_and_no_town_and_frames_its_region():
@@ -273,7 +326,7 @@ def test_an_answer_that_abstains_has_no_pin_and_no_town_and_frames_its_region():
     (south, west), (north, east) = data["fit"]
     # Fifteen by twenty degrees, with a tenth of margin on each side.
     assert (south, west, north, east) == pytest.approx((-26.5, 168, -8.5, 192))
-    assert "81.0%" in words(html)
+    assert "81% at 3,500 km" in words(html)
 
 
 def test_an_answer_that_is_not_confident_of_any_level_shows_its_region_alone():
@@ -296,10 +349,12 @@ def test_an_answer_without_anything_to_show_is_the_world():
 def test_ranks_have_the_colours_that_they_always_had():
     ranks = [rank_colour(rank) for rank in range(1, 13)]
     assert ranks == [PURPLE, *[RED] * 4, *[ORANGE] * 5, YELLOW, YELLOW]
-    cells = data_of(prediction_html(prediction_at(FIJI)))["layers"][0]["cells"]
-    assert [cell["colour"] for cell in cells] == ranks
+    data = data_of(prediction_html(prediction_at(FIJI)))
+    assert data["ranks"] == [[1, PURPLE], [5, RED], [10, ORANGE], [None, YELLOW]]
     # 0.4 to 0.8, by the root of the probability relative to the best.
-    assert [cell["strength"] for cell in cells[:3]] == [0.8, 0.6828, 0.6]
+    cells = data["layers"][0]["cells"]
+    strength = cell_strength(np.array([cell["probability"] for cell in cells[:3]]))
+    assert strength.round(4).tolist() == [0.8, 0.6828, 0.6]
     south, west, north, east = grid.bounds_deg(grid.encode(FIJI, 8), 8).tolist()
     assert cells[0]["bounds"] == [[south, west], [north, east]]
 

@@ -1,9 +1,12 @@
+import re
+
 import pytest
 import shapely
 
 from tests.test_viz_maps_prediction import FIJI, prediction_at, region
 from viz.maps.prediction import prediction_html
 from viz.maps.regions import drawn_regions, regions_html
+from viz.maps.scene import Scene
 from viz.maps.wording import area_words, listed, region_line
 
 
@@ -43,13 +46,35 @@ def test_a_run_that_is_not_calibrated_has_no_regions_to_draw():
 def test_a_region_that_was_cut_to_nothing_is_still_said():
     nothing = answer(region(area_km2=0.0, countries=()))
     assert drawn_regions(nothing, 0)[0]["rings"] == []
-    assert "90% region: 0 km², at sea" in regions_html(nothing)
+    assert "90% region: 0 km²" in regions_html(nothing)
+    assert region_line(nothing.regions[0.9]) == "90% region: 0 km², at sea"
 
 
-def test_the_words_name_area_and_countries_escaped_and_say_what_coverage_means():
-    html = regions_html(answer(region((0, 0, 1, 1), countries=("Fiji", "<b>"))))
-    assert "90% region: 410,000 km², in Fiji and &lt;b&gt;" in html
-    assert "Of photographs like those that the run was calibrated with, about 90% lie inside their 90% region." in html
+def test_the_words_name_the_areas_and_say_what_coverage_means():
+    two = answer(region((0, 0, 1, 1), coverage=0.5, area_km2=12_300), region((0, 0, 1, 1)))
+    said = re.sub("<[^>]+>", "", regions_html(two))
+    assert said == "90% region: 410,000 km² 50% region: 12,000 km²"
+    meaning = "Of photographs like those that the run was calibrated with, about 90% lie inside their 90% region"
+    assert meaning in prediction_html(two)
+
+
+def test_single_cells_apart_are_hatched_and_everything_else_is_outlined():
+    # Seven cells of one degree: five together, two apart.
+    boxes = ((0, 0, 5, 1), (10, 0, 11, 1), (20, 0, 21, 1))
+    two = answer(region(*boxes, coverage=0.9, area_km2=7 * 12_360), region(*boxes, coverage=0.5, area_km2=7 * 12_360))
+    wide, narrow = drawn_regions(two, 0)
+    assert [sorted({lon for _, lon in ring}) for ring in wide["rings"]] == [[0, 5]]
+    assert [sorted({lon for _, lon in ring}) for ring in wide["specks"]] == [[10, 11], [20, 21]]
+    assert (len(narrow["rings"]), narrow["specks"]) == (3, [])
+    assert "90% region, single cells" in prediction_html(two)
+    assert "single cells" not in prediction_html(answer(region((0, 0, 5, 1), area_km2=61_800)))
+
+
+def test_the_frame_follows_the_smallest_region_and_not_what_lies_far_from_it():
+    near, far = (170, -20, 180, -10), (10, 60, 12, 62)
+    two = answer(region(near, far, coverage=0.5), region(near, far, (-100, 0, 20, 50)))
+    south, west, north, east = Scene.of(two).views()[-1]
+    assert (south, west, north, east) == pytest.approx((-27.5, 162.5, -2.5, 187.5))
 
 
 @pytest.mark.parametrize(

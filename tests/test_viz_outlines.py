@@ -2,8 +2,6 @@
 
 import dataclasses
 import io
-import json
-import re
 
 import numpy as np
 import pytest
@@ -15,7 +13,7 @@ from geocells.partitions.admin import AdminPartition
 from geocells.partitions.kmeans import cluster
 from infer.drawing import Drawing
 from infer.prediction import Cell, LevelPrediction
-from tests.test_viz_maps_prediction import prediction_at
+from tests.test_viz_maps_prediction import data_of, prediction_at
 from viz.maps.cells import outline_rings
 from viz.maps.png import prediction_png
 from viz.maps.prediction import prediction_html
@@ -36,8 +34,7 @@ def answer(outline, point):
 
 
 def drawn_polygons(html):
-    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', html)[1])
-    return data["layers"][0]["cells"][0]["polygons"]
+    return data_of(html)["layers"][0]["cells"][0]["polygons"]
 
 
 def test_a_page_has_the_outline_with_latitude_first():
@@ -92,5 +89,4 @@ def test_cells_of_k_means_are_drawn_by_their_outlines_and_by_their_boxes_without
     level = LevelPrediction(hierarchy.level_names[1], cells, 0.0, 0.5)
     drawn = prediction_at(hierarchy.center_deg[rows][0].tolist(), level, drawing=Drawing(b"", hierarchy))
     assert len(drawn_polygons(prediction_html(drawn))[0][0]) > 4
-    with pytest.raises(KeyError, match="polygons"):
-        drawn_polygons(prediction_html(dataclasses.replace(drawn, drawing=None)))
+    assert drawn_polygons(prediction_html(dataclasses.replace(drawn, drawing=None))) is None

@@ -7,8 +7,9 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from infer.prediction import LevelPrediction, Prediction
+from infer.prediction import Cell, LevelPrediction, Prediction
 from viz.maps.geodesic import unwrap_boxes
+from viz.maps.places import cell_places
 
 RANKS = (
     (1, "#7b1fa2", "best cell"),
@@ -28,14 +29,16 @@ class CellLayer:
 
     Attributes:
         level_name: such as `L3`.
-        name: (N,) texts of the cells.
+        cells: (N,) as the answer has them.
+        place: (N,) what people call their places.
         probability: (N,) descending.
         bounds_deg: (N, 4) south, west, north, east; east below west spans the antimeridian.
         outline: (N,) polygons of (longitude, latitude) within ±180; None for a cell that is drawn as its box.
     """
 
     level_name: str
-    name: Sequence[str]
+    cells: Sequence[Cell]
+    place: Sequence[str]
     probability: NDArray[np.float64]
     bounds_deg: NDArray[np.float64]
     outline: Sequence[shapely.Geometry | None]
@@ -48,7 +51,8 @@ class CellLayer:
         drawing = prediction.drawing
         return cls(
             level.level,
-            names,
+            level.cells,
+            cell_places(level.cells, level.level),
             np.array([cell.probability for cell in level.cells], dtype=np.float64),
             np.array([cell.bounds for cell in level.cells], dtype=np.float64).reshape(-1, 4),
             [None] * len(names) if drawing is None else drawing.outlines(level.level, names),

@@ -6,16 +6,18 @@ from html import escape
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 from PIL import Image
 
-from infer.prediction import Explanation, Prediction, SimilarPhotograph
+from infer.prediction import Explanation, LevelPrediction, Prediction, SimilarPhotograph
+from viz.maps.places import cell_places
 from viz.maps.raster import base64_text
 from viz.maps.wording import coordinate_words, distance_words, file_name
-from viz.web.page import swatches
 
-FOR, AGAINST = (255, 0, 128), (0, 190, 255)
-"""Colours of what supports the answer and what contradicts it, both rare in photographs."""
+COLOURS = colormaps["coolwarm"]
+"""Perceptually even on both sides of the middle (Moreland 2009): blue contradicts the answer, red supports it."""
 STRONGEST = 0.75
 """Opacity of the hottest place, through which the photograph still shows."""
 
@@ -30,15 +32,15 @@ def heat_png(heat: NDArray[np.float64], width: int, height: int) -> bytes:
     """
     share = heat / max(float(np.abs(heat).max()), 1e-12)
     smooth = np.asarray(Image.fromarray(share.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR))
-    colour = np.where((smooth > 0)[..., None], FOR, AGAINST)
-    opacity = 255 * STRONGEST * np.abs(smooth)
+    colour = COLOURS((smooth + 1) / 2, bytes=True)[..., :3]
+    opacity = 255 * STRONGEST * np.sqrt(np.abs(smooth))
     content = io.BytesIO()
     Image.fromarray(np.dstack([colour, opacity]).round().astype(np.uint8)).save(content, "PNG", optimize=True)
     return content.getvalue()
 
 
 def picture_html(prediction: Prediction) -> str:
-    """Return the photograph as HTML, under its heat map where there is one, which a box switches off."""
+    """Return the photograph as HTML, with its heat map where there is one, which a box switches on."""
     drawing = prediction.drawing
     thumbnail = None if drawing is None else drawing.thumbnail_jpeg()
     if drawing is None or thumbnail is None:
@@ -48,23 +50,32 @@ def picture_html(prediction: Prediction) -> str:
         return photo
     with Image.open(io.BytesIO(thumbnail)) as picture:
         over = base64_text(heat_png(drawing.heat, *picture.size))
-    legend = swatches([(_hex(FOR), "supports the best cell"), (_hex(AGAINST), "contradicts it")])
+    stops = ", ".join(to_hex(COLOURS(value)) for value in np.linspace(0, 1, 9))
+    ramp = f'<i style="background:linear-gradient(to right, {stops})"></i>'
+    legend = f'<div class="scale"><span>speaks against</span>{ramp}<span>speaks for it</span></div>'
+    why = escape(explanation_words(prediction.explanation, prediction.finest))
     return (
-        f'<div class="explanation"><input type="checkbox" id="heat" checked><label for="heat">Heat map</label>'
+        '<div class="explanation"><input type="checkbox" id="heat"><label for="heat">Show what the answer rests on</label>'
         f'<div class="stack">{photo}<img class="heat" alt="heat map" src="data:image/png;base64,{over}"></div>'
-        f'<div class="legend">{legend}</div><p class="soft">{escape(explanation_words(prediction.explanation))}</p></div>'
+        f'<div class="why">{legend}<p class="soft">{why}</p></div></div>'
     )
 
 
-def _hex(colour: tuple[int, int, int]) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*colour)
+def explanation_words(explanation: Explanation, finest: LevelPrediction) -> str:
+    """Return what a heat map shows, in words.
 
-
-def explanation_words(explanation: Explanation) -> str:
-    """Return what a heat map shows, in words."""
+    Args:
+        explanation: which cells it compares.
+        finest: the level of these cells, by which they are named.
+    """
     against = explanation.against
-    elsewhere = f" rather than in {against}, the most probable cell elsewhere" if against else ""
-    return f"Why in {explanation.cell}{elsewhere}: by {explanation.method}."
+    elsewhere = f" and against {_place(against, finest)}, the most probable cell elsewhere" if against else ""
+    return f"What speaks for the best cell, {_place(explanation.cell, finest)}{elsewhere}: {explanation.method}."
+
+
+def _place(name: str, level: LevelPrediction) -> str:
+    cells = [cell for cell in level.cells if cell.id == name and cell.bounds]
+    return cell_places(cells, level.level)[0] if cells else name
 
 
 def similar_html(prediction: Prediction) -> str:
@@ -77,7 +88,7 @@ def similar_html(prediction: Prediction) -> str:
         _figure(one, similar_lines(one, prediction), picture)
         for one, picture in zip(prediction.similar, pictures, strict=True)
     )
-    return f'<div><p class="soft">Most similar training photographs</p><div class="similar">{shown}</div></div>'
+    return f'<section><h2>Most similar training photographs</h2><div class="similar">{shown}</div></section>'
 
 
 def _figure(similar: SimilarPhotograph, lines: Sequence[str], jpeg: bytes | None) -> str:

@@ -4,54 +4,60 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from infer.prediction import NOTICE, LevelPrediction, MetadataLocation, Photograph, Prediction
+from infer.prediction import NOTICE, MetadataLocation, Prediction
 from infer.review import review_urls
-from infer.wording import class_words
-from viz.maps.cells import RANKS
+from viz.maps.alternatives import alternatives_html
+from viz.maps.doubts import doubts_html
+from viz.maps.downloads import downloads_html
 from viz.maps.explanation import picture_html, similar_html
-from viz.maps.regions import outlines, regions_html
+from viz.maps.geodesic import great_circle_deg
+from viz.maps.photographs import photographs_html
+from viz.maps.regions import regions_html
 from viz.maps.scene import Scene
-from viz.maps.sets import classes_html, sets_html, sets_say_all, stated_alone
+from viz.maps.sets import sets_html, sets_say_all
+from viz.maps.targets import view_button
+from viz.maps.trail import trail_html
 from viz.maps.wording import (
-    NOT_CALIBRATED,
     confidence_words,
     coordinate_words,
     file_name,
     metadata_words,
-    percent,
     place_words,
     prior_words,
 )
-from viz.web.page import swatches
 
 
 def panel_html(scene: Scene) -> str:
     """Return what stands beside the map, as HTML: first what may be relied on, last where the answer comes from."""
     prediction = scene.prediction
     parts = [
-        _headline(prediction),
-        *(f'<p class="warning">{escape(warning)}</p>' for warning in prediction.warnings),
-        f'<p class="notice">{NOTICE}</p>',
-        "" if sets_say_all(prediction) else regions_html(prediction),
-        sets_html(prediction),
-        picture_html(prediction),
-        _point(prediction),
-        *(_location(location) for location in prediction.metadata),
-        _photographs(prediction),
-        classes_html(prediction),
-        "" if stated_alone(prediction) else _levels_table(prediction),
-        _switch(scene),
-        _legend(scene),
+        _head(scene),
+        photographs_html(prediction) or picture_html(prediction),
+        doubts_html(prediction),
+        _places(scene),
+        alternatives_html(scene),
         similar_html(prediction),
+        downloads_html(prediction),
         _provenance(prediction),
     ]
-    return f'<aside class="panel">{"".join(parts)}</aside>'
+    return f'<main class="panel">{"".join(parts)}</main>'
 
 
-def _headline(prediction: Prediction) -> str:
+def _head(scene: Scene) -> str:
+    prediction = scene.prediction
     prior = "" if prediction.prior is None else f"<p>{escape(prior_words(prediction.prior))}</p>"
+    sizes = "" if sets_say_all(prediction) and prediction.sets else regions_html(prediction)
     confidence = f'<p class="confidence">{escape(confidence_words(prediction))}</p>'
-    return f"<div>{prior}<h1>{escape(prediction.headline)}</h1>{confidence}</div>"
+    return (
+        f'<div class="head">{prior}<h1>{escape(prediction.headline)}</h1>{sizes}{sets_html(prediction)}{confidence}'
+        f'<p class="notice">{NOTICE}</p>{trail_html(scene)}</div>'
+    )
+
+
+def _places(scene: Scene) -> str:
+    """Return the point and what the metadata says, each with links to maps of others."""
+    lines = [_point(scene.prediction), *(_location(location, scene) for location in scene.prediction.metadata)]
+    return f'<div class="places">{"".join(lines)}</div>' if any(lines) else ""
 
 
 def _point(prediction: Prediction) -> str:
@@ -59,73 +65,29 @@ def _point(prediction: Prediction) -> str:
         return ""
     words = [f"Point {coordinate_words(*prediction.point)}"]
     words += [] if prediction.place is None else [place_words(prediction.place)]
-    note = f"<p>{escape(prediction.point_note)}</p>" if prediction.point_note else ""
-    return f'<div class="point"><p class="soft">{escape("; ".join(words))}.</p>{_links(*prediction.point)}{note}</div>'
+    latitude, longitude = prediction.point
+    copy = f'<button type="button" class="copy" data-copy="{latitude:.5f}, {longitude:.5f}">Copy coordinates</button>'
+    return f"<p>{escape('; '.join(words))}.</p>{_links(latitude, longitude, copy)}"
 
 
-def _location(location: MetadataLocation) -> str:
-    return f"<p>{escape(metadata_words(location))}.</p>{_links(location.latitude, location.longitude)}"
+def _location(location: MetadataLocation, scene: Scene) -> str:
+    way = [(location.latitude, location.longitude)]
+    if scene.prediction.point is not None:
+        way = great_circle_deg(scene.prediction.point, way[0]).tolist()
+    lats, lons = [lat for lat, _ in way], [lon for _, lon in way]
+    margin = 0.1 * max(max(lats) - min(lats), max(lons) - min(lons), 1.0)
+    box = (max(min(lats) - margin, -90), min(lons) - margin, min(max(lats) + margin, 90), max(lons) + margin)
+    show = view_button("Show", box, scene.lon_deg, "show it on the map")
+    return f"<p>{escape(metadata_words(location))}.</p>{_links(location.latitude, location.longitude, show)}"
 
 
-def _links(latitude: float, longitude: float) -> str:
+def _links(latitude: float, longitude: float, button: str) -> str:
     """Return links to a place on maps of others; nothing is asked until somebody follows one."""
-    links = " · ".join(
+    links = " ".join(
         f'<a href="{escape(url)}" target="_blank" rel="noopener noreferrer">{escape(name)}</a>'
         for name, url in review_urls(latitude, longitude).items()
     )
-    return f'<p class="links">{links}</p>'
-
-
-def _photographs(prediction: Prediction) -> str:
-    if not prediction.photographs:
-        return ""
-    rows = "".join(_photograph(photograph) for photograph in prediction.photographs)
-    return f"<table><tr><th>Photograph</th><th>Agreement</th><th>Verdict</th></tr>{rows}</table>"
-
-
-def _photograph(photograph: Photograph) -> str:
-    agreement = "" if photograph.agreement is None else percent(photograph.agreement)
-    verdict = "contradicts" if photograph.contradicts else "agrees" if agreement else ""
-    return f"<tr><td>{escape(photograph.input)}</td><td>{escape(agreement)}</td><td>{verdict}</td></tr>"
-
-
-def _levels_table(prediction: Prediction) -> str:
-    rows = "".join(_level(level) for level in prediction.levels.values() if level.cells)
-    return (
-        f"<table><tr><th>Level</th><th>Cell size</th><th>Best cell</th><th>Confidence</th></tr>{rows}</table>"
-        if rows
-        else ""
-    )
-
-
-def _level(level: LevelPrediction) -> str:
-    confidence = NOT_CALIBRATED if level.confidence is None else percent(level.confidence)
-    size = "" if level.best.size_km is None else f"{float(f'{level.best.size_km:.1g}'):,.0f} km"
-    cells = (level.level, size, class_words(level.best.id, level.level), confidence)
-    return f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
-
-
-def _switch(scene: Scene) -> str:
-    if not scene.layers:
-        return ""
-    buttons = "".join(f'<button type="button">{escape(layer.level_name)}</button>' for layer in scene.layers)
-    return f'<div class="levels" role="group" aria-label="level of the cells shown">{buttons}</div>'
-
-
-def _legend(scene: Scene) -> str:
-    prediction = scene.prediction
-    marks = [
-        ("pin", "point", prediction.point is not None),
-        ("metadata-location", "metadata location", bool(prediction.metadata)),
-        ("similar-place", "similar training photograph", bool(prediction.similar)),
-    ]
-    shown = "".join(f'<span><b class="{mark}"></b>{words}</span>' for mark, words, present in marks if present)
-    shown += "".join(
-        f'<span><i class="outline{" dashed" if dashed else ""}"></i>{escape(words)}</span>'
-        for words, dashed in outlines(prediction)
-    )
-    ranks = swatches([(colour, words) for _, colour, words in RANKS]) if scene.layers else ""
-    return f'<div class="legend">{shown}{ranks}</div>'
+    return f'<p class="links">{links} {button}</p>'
 
 
 def _provenance(prediction: Prediction) -> str:

@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, PathPatch, Rectangle
+from matplotlib.patches import Patch, PathPatch, Polygon, Rectangle
 from matplotlib.path import Path as MarkedPath
 from numpy.typing import NDArray
 
@@ -21,13 +21,25 @@ from viz.base_map.drawing import draw_ground, draw_names
 from viz.base_map.packing import CREDIT
 from viz.maps.cells import RANKS, CellLayer, cell_strength, outline_rings, rank_colour
 from viz.maps.geodesic import great_circle_deg, split_at_antimeridian, unwrap_boxes
-from viz.maps.regions import OUTLINE_COLOUR, outlines, region_rings, widest_first
+from viz.maps.ramp import MARKS, ramp_colour
+from viz.maps.regions import (
+    OUTLINE_COLOUR,
+    has_specks,
+    moved_parts,
+    outlines,
+    rings_of,
+    single_cells,
+    widest_first,
+)
 from viz.maps.scene import Scene, View
 from viz.maps.sets import set_line
-from viz.maps.wording import confidence_words, coordinate_words, metadata_words, prior_words, region_line
+from viz.maps.wording import confidence_words, coordinate_words, metadata_words, prior_words, region_line, region_name
 
 INK, SOFT, WARNING, WARNING_PAPER = "#14213d", "#5b6875", "#7a4a00", "#fff6e5"
 METADATA_COLOUR = "#00796b"
+PAINTED = 0.75
+"""Opacity of cells, through which the base map shows."""
+HATCH = "//////"
 
 WIDTH_INCH, MAP_INCH, FOOT_INCH, EDGE_INCH = 13.0, 3.67, 0.86, 0.2
 NEAR_WIDTH = 0.34
@@ -156,7 +168,7 @@ def _near(axes: Axes, scene: Scene) -> None:
             _line(axes, way)
         _metadata_mark(axes, (float(way[-1, 0]), float(way[-1, 1])))
     _point_mark(axes, scene)
-    south, west, north, east = _to_shape(scene.views(metadata=False)[-1], NEAR_SHAPE)
+    south, west, north, east = _to_shape(scene.views()[-1], NEAR_SHAPE)
     axes.set(xlim=(west, east), ylim=(south, north))
     draw_ground(axes, turns=(-360, 0, 360))
     draw_names(axes, turns=(-360, 0, 360))
@@ -187,23 +199,28 @@ def _degrees(value: float) -> str:
 
 def _cells(axes: Axes, scene: Scene, lon_deg: float, turn: int) -> None:
     for layer in scene.layers[-1:]:
-        _layer(axes, layer, lon_deg, turn)
+        _layer(axes, layer, by_rank(scene.prediction), lon_deg, turn)
 
 
-def _layer(axes: Axes, layer: CellLayer, lon_deg: float, turn: int) -> None:
+def _layer(axes: Axes, layer: CellLayer, by_rank: bool, lon_deg: float, turn: int) -> None:
     boxes = unwrap_boxes(layer.bounds_deg, lon_deg) + np.array([0, turn, 0, turn])
-    strength = cell_strength(layer.probability)
+    strength = cell_strength(layer.probability) if by_rank else np.full(len(boxes), PAINTED)
     for i in range(len(boxes) - 1, -1, -1):
         south, west, north, east = boxes[i]
-        colour = rank_colour(i + 1)
-        face, edge = to_rgba(colour, float(strength[i])), to_rgba(colour, 0.95)
+        colour = rank_colour(i + 1) if by_rank else ramp_colour(float(layer.probability[i]))
+        edge = INK if i == 0 and not by_rank else to_rgba(colour, 0.95)
         outline = layer.outline[i]
         if outline is None:
             drawn: Patch = Rectangle((west, south), east - west, north - south)
         else:
             drawn = PathPatch(_path(outline, lon_deg, turn))
-        drawn.set(facecolor=face, edgecolor=edge, linewidth=1, zorder=2)
+        drawn.set(facecolor=to_rgba(colour, float(strength[i])), edgecolor=edge, linewidth=1, zorder=2)
         axes.add_patch(drawn)
+
+
+def by_rank(prediction: Prediction) -> bool:
+    """Say whether cells have the published colours by rank: those of the published rule `greedy`."""
+    return prediction.provenance.fusion == "greedy"
 
 
 def _path(outline: shapely.Geometry, lon_deg: float, turn: int) -> MarkedPath:
@@ -220,9 +237,15 @@ def _line(axes: Axes, way_deg: NDArray[np.float64]) -> None:
 def _regions(axes: Axes, scene: Scene, lon_deg: float, turn: int) -> None:
     regions = zip(widest_first(scene.prediction), outlines(scene.prediction), strict=True)
     for region, (_, dashed) in regions:
-        for ring in region_rings(region, lon_deg):
+        parts = moved_parts(region, lon_deg)
+        single = single_cells(region, parts) & dashed
+        for ring in rings_of(parts[~single]):
             (line,) = axes.plot(ring[:, 1] + turn, ring[:, 0], color=OUTLINE_COLOUR, linewidth=1.1, zorder=2.5)
             line.set_linestyle("--" if dashed else "-")
+        for ring in rings_of(parts[single]):
+            hatched = Polygon(ring[:, ::-1] + [turn, 0], fill=False, hatch=HATCH, linewidth=0, zorder=2.5)
+            hatched.set_edgecolor(OUTLINE_COLOUR)
+            axes.add_patch(hatched)
 
 
 def _metadata_mark(axes: Axes, at: tuple[float, float]) -> None:
@@ -242,9 +265,20 @@ def _legend(scene: Scene) -> list[Line2D | Patch]:
         for words, (marker, colour, present) in marks.items()
         if present
     ]
-    if prediction.regions:
-        handles.append(Line2D([], [], color=OUTLINE_COLOUR, linewidth=1.1, label="region"))
+    lines = reversed(outlines(prediction))
+    handles += [
+        Line2D([], [], color=OUTLINE_COLOUR, lw=1.1, ls="--" if dashed else "-", label=n) for n, dashed in lines
+    ]
+    if has_specks(prediction):
+        name = f"{region_name(widest_first(prediction)[0].coverage)}, single cells"
+        handles.append(Patch(facecolor="none", edgecolor=OUTLINE_COLOUR, hatch=HATCH, linewidth=0, label=name))
     if not scene.layers:
         return handles
-    ranks = [Patch(facecolor=to_rgba(colour, 0.75), edgecolor=colour, label=words) for _, colour, words in RANKS]
-    return [*handles, *ranks]
+    if by_rank(prediction):
+        return [*handles, *(_swatch(colour, words) for _, colour, words in RANKS)]
+    first, *others = [(ramp_colour(value), words) for value, words in MARKS]
+    return [*handles, _swatch(first[0], f"probability {first[1]}"), *(_swatch(*other) for other in others)]
+
+
+def _swatch(colour: str, words: str) -> Patch:
+    return Patch(facecolor=to_rgba(colour, PAINTED), edgecolor=colour, label=words)

@@ -3,22 +3,31 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from infer.prediction import MetadataLocation, Prediction
-from infer.wording import class_words
-from viz.maps.cells import CellLayer, cell_strength, outline_rings, rank_colour
+from viz.maps.alternatives import counted
+from viz.maps.cells import RANKS, CellLayer, outline_rings
+from viz.maps.downloads import packed_files
 from viz.maps.explanation import drawn_similar
 from viz.maps.geodesic import great_circle_deg, unwrap_boxes
+from viz.maps.key import key_html
 from viz.maps.panel import panel_html
 from viz.maps.png import prediction_png
+from viz.maps.ramp import DARK, LIGHT
+from viz.maps.raster import packed_json
 from viz.maps.regions import drawn_regions
 from viz.maps.scene import Scene
-from viz.maps.wording import coordinate_words, distance_words, percent, place_words, source_words
+from viz.maps.wording import coordinate_words, distance_words, place_words, source_words
 from viz.web.page import MERCATOR, PLAIN, Page, map_page
 
 __all__ = ["prediction_html", "prediction_png"]
 
 MERCATOR_VIEW_DEG = 80
 """Beyond, Web Mercator stretches more than five times and soon ends; plain degrees reach the pole."""
+
+
+WHOLE_RANKS = 20
 
 
 def prediction_html(prediction: Prediction, tiles: str | None = None) -> str:
@@ -43,7 +52,10 @@ def prediction_html(prediction: Prediction, tiles: str | None = None) -> str:
         data=_data(scene),
         script="prediction.js",
         start="startPrediction",
+        before=("answer_cells.js", "answer_actions.js"),
+        styles=("answer.css",),
         above=panel_html(scene),
+        below=key_html(scene),
         body_class="with-panel",
     )
     return map_page(page, PLAIN if max(-south, north) > MERCATOR_VIEW_DEG else MERCATOR, tiles, scale=True)
@@ -51,10 +63,13 @@ def prediction_html(prediction: Prediction, tiles: str | None = None) -> str:
 
 def _data(scene: Scene) -> dict[str, Any]:
     prediction, views = scene.prediction, scene.views()
+    layers = [_layer(layer, view, scene) for layer, view in zip(scene.layers, views, strict=False)]
     return {
         "middle": scene.lon_deg,
-        "layers": [_layer(layer, view, scene.lon_deg) for layer, view in zip(scene.layers, views, strict=False)],
-        "regions": drawn_regions(prediction, scene.lon_deg),
+        "ramps": {"light": LIGHT, "dark": DARK},
+        "ranks": [[last, colour] for last, colour, _ in RANKS],
+        "drawn": packed_json({"layers": layers, "regions": drawn_regions(prediction, scene.lon_deg)}),
+        "files": packed_files(prediction),
         "similar": drawn_similar(prediction, scene.lon_deg),
         "fit": _corners(views[-1]),
         "point": prediction.point,
@@ -86,21 +101,31 @@ def _corners(bounds: Sequence[float]) -> list[list[float]]:
     return [[south, west], [north, east]]
 
 
-def _layer(layer: CellLayer, view: Sequence[float], lon_deg: float) -> dict[str, Any]:
-    boxes, strength = unwrap_boxes(layer.bounds_deg, lon_deg), cell_strength(layer.probability)
-    rows = zip(layer.name, layer.probability.tolist(), strength.tolist(), boxes, strict=True)
-    cells = [
-        {
-            "rank": rank,
-            "colour": rank_colour(rank),
-            "label": f"{class_words(name, layer.level_name)}: posterior probability {percent(probability)}",
-            "strength": round(strong, 4),
-            "bounds": _corners(bounds),
-        }
-        for rank, (name, probability, strong, bounds) in enumerate(rows, start=1)
-    ]
-    for cell, outline in zip(cells, layer.outline, strict=True):
-        if outline is not None:
-            polygons = outline_rings(outline, lon_deg)
-            cell["polygons"] = [[ring.round(4).tolist() for ring in rings] for rings in polygons]
-    return {"fit": _corners(view), "cells": cells}
+def _layer(layer: CellLayer, view: Sequence[float], scene: Scene) -> dict[str, Any]:
+    """Return the cells of a level as columns, which deflate well: ordered by name, boxes as differences of micro-degrees."""
+    order = sorted(range(len(layer.cells)), key=lambda rank: layer.cells[rank].id)
+    cells = [layer.cells[rank] for rank in order]
+    micro = np.round(unwrap_boxes(layer.bounds_deg, scene.lon_deg)[order] * 1e6).astype(np.int64)
+    places = sorted(set(layer.place))
+    number = {place: k for k, place in enumerate(places)}
+    columns = {
+        "id": [cell.id for cell in cells],
+        "place": [number[layer.place[rank]] for rank in order],
+        "south": np.diff(micro[:, 0], prepend=0).tolist(),
+        "west": np.diff(micro[:, 1], prepend=0).tolist(),
+        "height": (micro[:, 2] - micro[:, 0]).tolist(),
+        "width": (micro[:, 3] - micro[:, 1]).tolist(),
+        "probability": [_shown(layer.cells[rank].probability, rank) for rank in order],
+        "photographs": [cell.training_photographs for cell in cells] if counted(scene.prediction) else None,
+    }
+    outlines = {
+        k: [[ring.round(4).tolist() for ring in rings] for rings in outline_rings(outline, scene.lon_deg)]
+        for k, rank in enumerate(order)
+        if (outline := layer.outline[rank]) is not None
+    }
+    return {"level": layer.level_name, "fit": _corners(view), "places": places, "outlines": outlines, **columns}
+
+
+def _shown(probability: float, rank: int) -> float:
+    """Return a probability as a page keeps it: whole for the first ranks, which the others follow by three digits."""
+    return probability if rank < WHOLE_RANKS else float(f"{probability:.3g}")

@@ -1,6 +1,9 @@
 """Values of cells as the rows of a picture, and as text that a page can hold."""
 
 import base64
+import json
+import zlib
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,3 +30,9 @@ def varints(values: NDArray[np.int64]) -> bytes:
 def base64_text(content: bytes) -> str:
     """Return bytes as base64 letters."""
     return base64.b64encode(content).decode("ascii")
+
+
+def packed_json(value: Any) -> str:
+    """Return plain values as JSON, deflated, in base64 letters, as `unpacked` of `canvas.js` reads it."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return base64_text(zlib.compress(text.encode(), 9))

@@ -7,6 +7,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from geocells.outlines import area_km2
 from infer.prediction import Prediction, Region
 from viz.maps.cells import CellLayer
 from viz.maps.geodesic import unwrap_boxes
@@ -14,8 +15,10 @@ from viz.maps.geodesic import unwrap_boxes
 View = tuple[float, float, float, float]
 """South, west, north, east in degrees; longitudes may go on beyond ±180."""
 
+SHOWN_AREA = 0.75
+"""The first view holds the largest parts of the smallest region that together have this share of its area."""
 SHOWN_MASS = 0.8
-"""The first view holds the best cells that together have this share of the probability of a layer."""
+"""Where there are no regions, it holds the best cells that together have this share of the probability of a layer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,21 +46,21 @@ class Scene:
         layers = [CellLayer.of(prediction, level) for level in drawn if level.cells]
         return cls(prediction, layers, _middle_lon(prediction))
 
-    def views(self, metadata: bool = True) -> list[View]:
+    def views(self) -> list[View]:
         """Return what to look at first with each layer; one view where there are none.
 
-        Args:
-            metadata: whether the metadata locations must be seen.
+        The last one, that of the finest cells, follows most of the smallest region, without what lies far from it; metadata
+        locations are not followed, for they may lie anywhere.
         """
-        places = [(place.latitude, place.longitude) for place in self.prediction.metadata if metadata]
-        if self.prediction.point is not None:
-            places.insert(0, self.prediction.point)
-        elif len(parts := _widest_parts(self.prediction)):
-            west, south, east, north = shapely.bounds(parts).T
-            boxes = np.vstack([np.column_stack([south, west, north, east]), _boxes(places)])
-            return [_framed(boxes, self.lon_deg, 0.03)] * max(1, len(self.layers))
-        layers = self.layers or (None,)
-        return [_cells_view(layer, places, self.lon_deg) for layer in layers]
+        prediction, point = self.prediction, self.prediction.point
+        places = [] if point is None else [point]
+        views = [_cells_view(layer, places, self.lon_deg) for layer in self.layers or (None,)]
+        if not prediction.regions or not len(parts := main_parts(smallest_region(prediction))):
+            return views
+        west, south, east, north = shapely.bounds(parts).T
+        boxes = np.vstack([np.column_stack([south, west, north, east]), _boxes(places)])
+        extent = float((boxes[:, 2:] - boxes[:, :2]).max())
+        return [*views[:-1], _framed(boxes, self.lon_deg, 0.75 * extent if len(parts) == 1 else 0.03)]
 
 
 def region_parts(region: Region) -> NDArray[np.object_]:
@@ -65,9 +68,20 @@ def region_parts(region: Region) -> NDArray[np.object_]:
     return np.asarray(shapely.get_parts(shapely.geometry.shape(dict(region.geometry))), dtype=object)
 
 
-def _widest_parts(prediction: Prediction) -> NDArray[np.object_]:
-    regions = sorted(prediction.regions.values(), key=lambda region: region.coverage)
-    return region_parts(regions[-1]) if regions else np.array([], dtype=object)
+def smallest_region(prediction: Prediction) -> Region:
+    """Return the region of the lowest coverage."""
+    return prediction.regions[min(prediction.regions)]
+
+
+def main_parts(region: Region) -> NDArray[np.object_]:
+    """Return the largest polygons of a region, which together have `SHOWN_AREA` of its area."""
+    parts = region_parts(region)
+    areas = area_km2(parts)
+    order = np.argsort(-areas, kind="stable")
+    held = np.cumsum(areas[order])
+    enough = int(np.searchsorted(held, SHOWN_AREA * held[-1] * (1 - 1e-9))) + 1 if len(parts) else 0
+    kept: NDArray[np.object_] = parts[order[:enough]]
+    return kept
 
 
 def _middle_lon(prediction: Prediction) -> float:
@@ -76,7 +90,7 @@ def _middle_lon(prediction: Prediction) -> float:
         return prediction.longitude
     if prediction.answered is not None and prediction.answered.cells:
         return prediction.answered.best.longitude or 0.0
-    if not len(parts := _widest_parts(prediction)):
+    if not prediction.regions or not len(parts := region_parts(smallest_region(prediction))):
         return 0.0
     west, _, east, _ = shapely.bounds(parts[np.argmax(shapely.area(parts))])
     return float(west + east) / 2

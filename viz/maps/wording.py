@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 
 from dataset.country_names import country_name
-from infer.prediction import AreaPrior, Country, MetadataLocation, Place, Prediction, Region
+from infer.prediction import AreaPrior, Country, LevelPrediction, MetadataLocation, Place, Prediction, Region
+from infer.wording import class_words
 
 NOT_CALIBRATED = "not calibrated"
 SOURCES = {
@@ -18,9 +19,10 @@ SOURCES = {
 """Sources of metadata locations whose own name does not read as the subject of a sentence."""
 
 
-def coordinate_words(latitude: float, longitude: float) -> str:
+def coordinate_words(latitude: float, longitude: float, decimals: int = 4) -> str:
     """Return a place as people write it."""
-    return f"{abs(latitude):.4f}° {'NS'[latitude < 0]}, {abs(longitude):.4f}° {'EW'[longitude < 0]}"
+    north, east = "NS"[latitude < 0], "EW"[longitude < 0]
+    return f"{abs(latitude):.{decimals}f}° {north}, {abs(longitude):.{decimals}f}° {east}"
 
 
 def percent(probability: float) -> str:
@@ -29,7 +31,7 @@ def percent(probability: float) -> str:
         return "< 0.1%"
     if 0.999 < probability < 1:
         return "> 99.9%"
-    return f"{probability:.1%}"
+    return f"{100 * probability:.1f}".removesuffix(".0") + "%"
 
 
 def area_words(area_km2: float) -> str:
@@ -50,19 +52,32 @@ def file_name(path: str) -> str:
 
 
 def confidence_words(prediction: Prediction) -> str:
-    """Return the calibrated confidence and what it is of, or why there is none."""
+    """Return the calibrated confidence by level in one sentence, or why there is none."""
     calibrated = any(level.confidence is not None for level in prediction.levels.values())
     if prediction.answer_level is None:
         return "No level is confident enough" if calibrated else f"Confidence: {NOT_CALIBRATED}"
     if prediction.confidence is None:
         return f"Confidence: {NOT_CALIBRATED}"
-    levels = [
-        f"{name} {percent(level.confidence)}"
-        for name, level in prediction.levels.items()
-        if level.confidence is not None
-    ]
-    answered = list(prediction.levels).index(prediction.answer_level) + 1
-    return f"Confidence by level: {', '.join(levels[:answered])}"
+    names = list(prediction.levels)
+    answered = names[: names.index(prediction.answer_level) + 1]
+    said = [prediction.levels[name] for name in answered if prediction.levels[name].confidence is not None]
+    parts = [f"{percent(level.confidence or 0)} {_of_level(level)}" for level in said]
+    first = f"{parts[0]} across" if parts[0].endswith(" km") else parts[0]
+    return f"Calibrated confidence in the most probable area: {', '.join([first, *parts[1:]])}"
+
+
+def _of_level(level: LevelPrediction) -> str:
+    """Return what the confidence of a level is of: a named class, or a cell by its size."""
+    words = class_words(level.best.id, level.level) if level.cells else level.level
+    if words != level.level and re.search(r"[^\W\d_]{2}", words):
+        return f"for {words}"
+    return f"at {size_words(level)}"
+
+
+def size_words(level: LevelPrediction) -> str:
+    """Return how large the best cell of a level is, to two digits: `140 km`; the name of a level without places."""
+    size = level.best.size_km if level.cells else None
+    return level.level if size is None else f"{float(f'{size:.2g}'):,.10g} km"
 
 
 def country_in_sentence(country: Country) -> str:
@@ -88,7 +103,15 @@ def region_name(coverage: float) -> str:
 
 def prior_words(prior: AreaPrior) -> str:
     """Return what was known beside the photograph, and how little of it the model itself saw."""
-    return f"Known beforehand: {prior.area}. The model itself put {percent(prior.probability_inside)} inside."
+    area = re.sub(r"(?<=[ ,])[A-Z]{2}(?=$|[ ,])", lambda code: _country_or_code(code[0]), prior.area)
+    return f"Known beforehand: {area}. The model itself put {percent(prior.probability_inside)} inside."
+
+
+def _country_or_code(code: str) -> str:
+    try:
+        return country_name(code, article=True)
+    except ValueError:
+        return code
 
 
 def place_words(place: Place) -> str:

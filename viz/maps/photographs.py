@@ -1,0 +1,35 @@
+"""Several photographs of one place, each with its verdict."""
+
+from collections.abc import Sequence
+from html import escape
+
+from infer.prediction import Photograph, Prediction
+from viz.maps.raster import base64_text
+from viz.maps.wording import percent
+
+
+def photographs_html(prediction: Prediction) -> str:
+    """Return all photographs of one place and whether each agrees with the others, as HTML; empty of a single one."""
+    photographs = prediction.photographs
+    if not photographs:
+        return ""
+    jpegs: Sequence[bytes | None] = [] if prediction.drawing is None else prediction.drawing.thumbnails_jpeg()
+    shown = jpegs if len(jpegs) == len(photographs) else [None] * len(photographs)
+    figures = "".join(_figure(photograph, jpeg) for photograph, jpeg in zip(photographs, shown, strict=True))
+    return f'<section class="several"><p>{escape(verdict(photographs))}</p><div>{figures}</div></section>'
+
+
+def verdict(photographs: Sequence[Photograph]) -> str:
+    """Return in one sentence whether photographs of one place agree."""
+    odd = sum(photograph.contradicts for photograph in photographs)
+    if not odd:
+        return f"One answer for {len(photographs)} photographs of one place, which agree."
+    return f"One answer for {len(photographs)} photographs of one place; {odd} contradict{'s' if odd == 1 else ''} the others."
+
+
+def _figure(photograph: Photograph, jpeg: bytes | None) -> str:
+    name, said = escape(photograph.input), "contradicts the others" if photograph.contradicts else "agrees"
+    said = "" if photograph.agreement is None else f"{said}: puts {percent(photograph.agreement)} where the others do"
+    picture = "" if jpeg is None else f'<img alt="{name}" src="data:image/jpeg;base64,{base64_text(jpeg)}">'
+    odd = ' class="odd"' if photograph.contradicts else ""
+    return f"<figure{odd}>{picture}<figcaption><b>{name}</b> {escape(said)}</figcaption></figure>"
