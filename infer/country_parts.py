@@ -16,11 +16,11 @@ LEAST_KM2 = 50_000
 """Of a smaller country no part is named."""
 MOST_COVERED = 0.5
 """Of a region that covers more of a country than this, no part is named."""
-OFF_CENTRE = 1 / 3
+OFF_CENTRE = 1 / 4
 """A part is named by a direction in which its middle lies so far from the country's middle, of half its extent."""
 MOSTLY = 0.8
 """So much of what a region covers of the country must lie on that side."""
-LARGE_PART = 0.1
+LARGE_PART = 0.25
 """Parts of a country that have at least this share of the area of its largest one say how far it extends."""
 
 
@@ -57,7 +57,10 @@ def part_of(code: str, region: shapely.Geometry) -> str:
     covered = covered[shapely.area(covered) > 0]
     if whole < LEAST_KM2 or not len(covered) or float(area_km2(covered).sum()) > MOST_COVERED * whole:
         return ""
-    west, south, east, north = shapely.total_bounds(land)
+    _, south, _, north = shapely.total_bounds(land)
+    # A peninsula in the west of a country is its south and not its southwest: east and west are those of its latitudes.
+    _, low, _, high = shapely.total_bounds(covered)
+    west, _, east, _ = shapely.total_bounds(shapely.intersection(land, shapely.box(-180, low, 180, high)))
     if east - west > 180:
         # A country on both sides of the antimeridian has no plain east and west.
         return ""

@@ -37,7 +37,7 @@ class Towns:
     tree: KDTree
 
     @classmethod
-    def of(cls, row: NDArray[np.object_], code: NDArray[np.str_], point_deg: NDArray[np.float64]) -> "Towns":
+    def of(cls, row: NDArray[np.object_], code: NDArray[np.str_], point_deg: NDArray[np.float64]) -> Towns:
         """Return towns with their tree, which is quick to build rather than to ask: most commands ask a few times."""
         return cls(row, code, point_deg, KDTree(unit_vectors(point_deg), balanced_tree=False, compact_nodes=False))
 

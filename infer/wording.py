@@ -40,7 +40,7 @@ def region_words(
 
 
 def named_places(countries: Sequence[tuple[str, float]], cover: float = COVER) -> tuple[str, list[str]]:
-    """Return what the words for a region name (`COUNTRIES`, `SUBREGIONS` or `CONTINENTS`), and which; none where all are too many."""
+    """Return what names a region (`COUNTRIES`, `SUBREGIONS` or `CONTINENTS`) and which; none where it takes too many."""
     masses = [(code, mass) for code, mass in countries if code and mass > 0]
     for kind, name in NAMINGS:
         named = _fewest(masses, name, cover)

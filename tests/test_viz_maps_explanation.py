@@ -143,18 +143,11 @@ def test_cells_with_an_error_are_coloured_and_the_map_says_of_what():
 
 @needs_chromium
 @pytest.mark.browser
-def test_a_box_switches_the_heat_off_and_similar_photographs_are_on_the_map(tmp_path):
+def test_a_box_switches_the_heat_on_right_over_the_photograph_and_similar_photographs_are_on_the_map(tmp_path):
     shown = "getComputedStyle(document.querySelector('.stack .heat')).display"
     marks = "document.querySelectorAll('.folium-map .similar-place').length"
-    clicked = f"(document.querySelector('#heat').click(), {shown})"
-    assert evaluate(page(similar(), similar(FIJI)), tmp_path, f"[{shown}, {clicked}, {marks}]") == [
-        *("block", "none", 2)
-    ]
-
-
-@needs_chromium
-@pytest.mark.browser
-def test_the_heat_lies_right_over_the_photograph(tmp_path):
     box = "JSON.stringify(document.querySelector('{}').getBoundingClientRect())"
     photo, heat = (box.format(f".stack img{kind}") for kind in (":not(.heat)", ".heat"))
-    assert evaluate(page(), tmp_path, f"{photo} === {heat}") is True
+    asked = f"[{shown}, (document.querySelector('#heat').click(), {shown}), {photo} === {heat}, {marks}]"
+    answered = evaluate(page(similar(), similar(FIJI)), tmp_path, f"map_1.answer.then(() => {asked})")
+    assert answered == ["none", "block", True, 2]

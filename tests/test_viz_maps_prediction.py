@@ -54,10 +54,10 @@ def level_around(point, level, count=12, confidence=0.042):
     return LevelPrediction(f"L{level}", cells, 0.5 ** len(rows), confidence)
 
 
-def hierarchy_of(level):
-    return build_hierarchy(
-        partition_of("quad", (level.level,)), [(cell.latitude, cell.longitude) for cell in level.cells]
-    )
+def hierarchy_of(*levels):
+    """Return the hierarchy of the finest of some levels; coarse ones come first."""
+    points = [(cell.latitude, cell.longitude) for cell in levels[-1].cells]
+    return build_hierarchy(partition_of("quad", tuple(level.level for level in levels)), points)
 
 
 def exif(at, distance_km=1.0, **changes):
@@ -417,26 +417,12 @@ def test_page_and_picture_can_be_drawn_at_the_poles(point):
 
 @needs_chromium
 @pytest.mark.browser
-def test_the_finest_level_is_shown_first_and_a_button_shows_another(tmp_path):
-    html = prediction_html(
-        prediction_at(FIJI, level_around(FIJI, 2, 6), level_around(FIJI, 8, 7), metadata=(exif(SAMOA),))
-    )
-    shown = "Object.values(map_1._layers).filter((l) => l.options.fillOpacity && l._bounds && l._latlngs).length"
-    pressed = "[...document.querySelectorAll('.levels button')].map((b) => b.getAttribute('aria-pressed'))"
-    before, marks = evaluate(html, tmp_path, f"[{shown}, {pressed}]")
-    after = evaluate(html, tmp_path, f"(document.querySelector('.levels button').click(), {shown})")
-    assert marks == ["false", "true"]
-    # Boxes of the level and both strokes of the line.
-    assert [before, after] == [7 + 2, 6 + 2]
-
-
-@needs_chromium
-@pytest.mark.browser
 @pytest.mark.parametrize("point", [FIJI, SOUTH], ids=["fiji", "near the pole"])
-def test_the_best_cell_is_seen_in_purple_amid_land_or_sea(point, tmp_path):
+def test_the_best_cell_is_seen_in_the_colour_of_its_probability_amid_land_or_sea(point, tmp_path):
+    # A half, of a ramp from light orange to dark violet.
     picture = screenshot(prediction_html(prediction_at(point)), tmp_path).astype(int)
-    purple = (picture[..., 2] > picture[..., 0] + 20) & (picture[..., 1] < 110) & (picture[..., 0] > 90)
-    assert purple[:, 350:].mean() > 0.002
+    violet = (picture[..., 2] > picture[..., 1] + 40) & (picture[..., 0] > picture[..., 1] + 20)
+    assert violet[:, 400:].mean() > 0.002
 
 
 @needs_chromium
@@ -445,5 +431,5 @@ def test_the_best_cell_is_seen_in_purple_amid_land_or_sea(point, tmp_path):
 def test_the_map_of_an_answer_that_abstains_starts_without_a_point(level, tmp_path):
     html = prediction_html(abstained(answer_level=level, metadata=(exif(SAMOA, None),)))
     marks = "[...document.querySelectorAll('.folium-map .pin, .folium-map .metadata-location')].map((m) => m.className)"
-    outlines = "Object.values(map_1._layers).filter((l) => l._latlngs && !l.options.fill).length"
-    assert evaluate(html, tmp_path, f"[{marks}, {outlines}]") == [["metadata-location"], 1]
+    outlines = "document.querySelectorAll('.folium-map path.region').length"
+    assert evaluate(html, tmp_path, f"map_1.answer.then(() => [{marks}, {outlines}])") == [["metadata-location"], 1]

@@ -17,7 +17,8 @@ COUNTRIES, CELLS = 5, 5
 def alternatives_html(scene: Scene) -> str:
     """Return what else an answer could be as HTML; empty where nothing is known."""
     prediction = scene.prediction
-    parts = [_countries(scene), classes_html(prediction)]
+    # Where classes are countries, or have names, the table of them says it all.
+    parts = [classes_html(prediction) or _countries(scene)]
     parts += [] if stated_alone(prediction) or not scene.layers else [_cells(scene.layers[-1], counted(prediction))]
     shown = "".join(parts)
     if not shown:

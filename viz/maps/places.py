@@ -42,8 +42,10 @@ def cell_places(cells: Sequence[Cell], level_name: str) -> list[str]:
     own = [k for k, cell in enumerate(cells[:NAMED]) if not _stated(cell.id, level_name)]
     small = [k for k in own if (cells[k].size_km or 0) <= TOWN_KM]
     for k, town in zip(small, nearest_places(_centres(cells)[small]), strict=True):
-        if town is not None and town["distance_km"] <= FAR_KM:
-            names[k] = f"near {town['name'].split(', ')[0]}, {town['country']}"
+        near = town is not None and town["distance_km"] <= FAR_KM
+        names[k] = (
+            f"near {town['name'].split(', ')[0]}, {town['country']}" if town and near else _far(codes[k], cells[k])
+        )
     for k in own:
         if (cells[k].size_km or 0) > TOWN_KM:
             names[k] = _large(cells[k])
@@ -76,9 +78,13 @@ def cell_country(cell: Cell) -> str:
 
 
 def _country_place(code: str, cell: Cell) -> str:
-    if code:
-        return f"in {country_name(code, article=True)}"
-    return f"at {coordinate_words(cell.latitude or 0, cell.longitude or 0, 1)}"
+    return f"in {country_name(code, article=True)}" if code else _far(code, cell)
+
+
+def _far(code: str, cell: Cell) -> str:
+    """Return the coordinates of a cell that no town is near to, and its country."""
+    coordinates = coordinate_words(cell.latitude or 0, cell.longitude or 0, 1)
+    return f"at {coordinates}{f', {country_name(code)}' if code else ''}"
 
 
 def _large(cell: Cell) -> str:

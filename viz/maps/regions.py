@@ -12,7 +12,6 @@ from infer.prediction import Prediction, Region
 from viz.maps.scene import region_parts
 from viz.maps.wording import area_words, region_line, region_name
 
-
 OUTLINE_COLOUR = "#14213d"
 SPECK = 1.5
 """A part of a region smaller than so many of its mean cells is a single cell."""

@@ -26,11 +26,18 @@ function on(selector, act) {
   for (const button of document.querySelectorAll(selector)) button.addEventListener("click", () => act(button));
 }
 
+// What is looked at lies beside the key, where that lies on the map.
+function beside(map) {
+  const key = document.querySelector(".key");
+  const over = getComputedStyle(key).position === "absolute" && map.getSize().x > 3 * key.offsetWidth;
+  return { paddingBottomRight: [over ? key.offsetWidth : 0, 0] };
+}
+
 function startActions(map) {
   on("[data-view]", (button) => {
     const [south, west, north, east] = button.dataset.view.split(",").map(Number);
     map.off("resize", map.refit);
-    map.fitBounds([[south, west], [north, east]], { animate: false });
+    map.fitBounds([[south, west], [north, east]], { animate: false, ...beside(map) });
   });
   on("[data-file]", async (button) => {
     const { file, name } = button.dataset;
@@ -49,7 +56,7 @@ function startCells(map, cells) {
   const choose = (chosen, fit) => {
     cells.show(chosen);
     buttons.forEach((button, i) => button.setAttribute("aria-pressed", i === chosen));
-    if (fit) show(map, cells.level.fit);
+    if (fit) show(map, cells.level.fit, beside(map));
   };
   const said = document.getElementById("cell");
   const point = (rank, near) => {

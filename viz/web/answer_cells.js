@@ -48,9 +48,8 @@ function cellStyle(cell, best, byRank) {
     return { color, fillColor: color, weight: cell.rank === 1 ? 3 : 1.5, opacity: 0.95, fillOpacity };
   }
   const fillColor = rampColour(cell.probability, stops());
-  const edge = getComputedStyle(document.body).getPropertyValue("--ink").trim() || "#1d2733";
   return cell.rank === 1
-    ? { color: edge, fillColor, weight: 2.5, opacity: 1, fillOpacity: 0.8 }
+    ? { color: look("ink"), fillColor, weight: 2.5, opacity: 1, fillOpacity: 0.8 }
     : { color: fillColor, fillColor, weight: 1, opacity: 0.95, fillOpacity: 0.75 };
 }
 
@@ -105,7 +104,7 @@ class Cells {
     const { cells } = this.level;
     this.rank = (rank + cells.length) % cells.length;
     const cell = cells[this.rank], bounds = L.latLngBounds(cell.bounds);
-    if (near) this.map.fitBounds(bounds.pad(2), { animate: false });
+    if (near) this.map.fitBounds(bounds.pad(2), { animate: false, ...beside(this.map) });
     else if (!this.map.getBounds().contains(bounds)) this.map.panTo(bounds.getCenter(), { animate: false });
     this.tip.setLatLng(bounds.getCenter()).setContent(cellText(cell)).addTo(this.map);
     return cell;

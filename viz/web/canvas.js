@@ -75,8 +75,8 @@ function place(lat, lng) {
 }
 
 // Shows a part of the world, and again when the window changes, until somebody moves the map.
-function show(map, bounds) {
-  const fit = () => map.fitBounds(bounds, { animate: false });
+function show(map, bounds, options = {}) {
+  const fit = () => map.fitBounds(bounds, { animate: false, ...options });
   if (map.refit) map.off("resize", map.refit);
   map.refit = fit;
   map.on("resize", fit);

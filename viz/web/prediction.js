@@ -28,8 +28,8 @@ function drawMarks(map) {
   for (const similar of data.similar) marker(map, similar.at, "similar-place", [14, 14], [7, 7], similar.lines);
   for (const location of data.locations) {
     if (location.line) {
-      L.polyline(location.line, { color: "#fff", weight: 5, opacity: 0.8, interactive: false }).addTo(map);
-      L.polyline(location.line, { color: "#00796b", weight: 2.5, dashArray: "7 5" })
+      L.polyline(location.line, { color: look("halo"), weight: 5, opacity: 0.8, interactive: false }).addTo(map);
+      L.polyline(location.line, { color: look("found"), weight: 2.5, dashArray: "7 5" })
         .bindTooltip(element("span", location.distance), { sticky: true }).addTo(map);
     }
     marker(map, location.at, "metadata-location", [18, 18], [9, 9], location.lines);
@@ -42,7 +42,7 @@ function startPrediction(map) {
   container.setAttribute("role", "region");
   container.setAttribute("aria-label", "Map of the answer");
   map.setMaxBounds([[-90, data.middle - 200], [90, data.middle + 200]]);
-  show(map, data.fit);
+  show(map, data.fit, beside(map));
   startActions(map);
   map.answer = unpacked(data.drawn).then(({ layers, regions }) => {
     const cells = new Cells(map, layers);
@@ -51,4 +51,7 @@ function startPrediction(map) {
     drawMarks(map);
     return cells;
   });
+  // The page is drawn when both are there.
+  const ground = map.baseMap;
+  map.baseMap = map.answer.then(() => ground);
 }
