@@ -4,7 +4,7 @@ from dataclasses import replace
 from html import escape
 from typing import Any
 
-from infer.prediction import Prediction
+from infer.prediction import LevelPrediction, Prediction
 from viz.maps.raster import packed_json
 from viz.maps.wording import file_name
 
@@ -33,16 +33,7 @@ def packed_files(prediction: Prediction) -> dict[str, str]:
 
 def without_folders(prediction: Prediction) -> Prediction:
     """Return an answer as it may be given to others: without paths, and with the most probable cells of each level."""
-    levels = {
-        name: replace(
-            level,
-            cells=level.cells[:MOST_CELLS],
-            unlisted_probability=float(
-                f"{level.unlisted_probability + sum(cell.probability for cell in level.cells[MOST_CELLS:]):.6g}"
-            ),
-        )
-        for name, level in prediction.levels.items()
-    }
+    levels = {name: _shortened(level) for name, level in prediction.levels.items()}
     return replace(
         prediction,
         path=None,
@@ -52,6 +43,14 @@ def without_folders(prediction: Prediction) -> Prediction:
         provenance=replace(prediction.provenance, options=_plain(dict(prediction.provenance.options))),
         drawing=None,
     )
+
+
+def _shortened(level: LevelPrediction) -> LevelPrediction:
+    left = sum(cell.probability for cell in level.cells[MOST_CELLS:])
+    if not left:
+        return level
+    unlisted = float(f"{level.unlisted_probability + left:.6g}")
+    return replace(level, cells=level.cells[:MOST_CELLS], unlisted_probability=unlisted)
 
 
 def _plain(value: Any) -> Any:

@@ -32,7 +32,7 @@ def way(prediction: Prediction) -> list[str]:
     """Return continent, subregion and code of the country that the headline begins with; no finer than what it names."""
     confident = prediction.answer_level == prediction.finest.level
     regions = [prediction.regions[coverage] for coverage in sorted(prediction.regions)]
-    countries = (regions[0] if confident else regions[-1]).countries if regions else prediction.countries
+    countries = ((regions[0] if confident else regions[-1]).countries if regions else ()) or prediction.countries
     known = [(country.code, country.share) for country in countries if country.code in subregions()]
     if confident:
         return trail(known, LIKELY)
