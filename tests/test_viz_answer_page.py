@@ -11,9 +11,24 @@ from PIL import Image
 
 from infer.drawing import Drawing
 from infer.prediction import Country, Explanation, Prediction
-from tests.browser import DESKTOP, PHONE, needs_axe, needs_chromium, open_html, pixels, screenshots, serious_faults
+from tests.browser import (
+    DESKTOP,
+    PHONE,
+    evaluate,
+    needs_axe,
+    needs_chromium,
+    open_html,
+    pixels,
+    screenshot,
+    screenshots,
+    serious_faults,
+)
 from tests.browser import written as on_disk
 from tests.test_viz_maps_prediction import (
+    FIJI,
+    SAMOA,
+    SOUTH,
+    abstained,
     exif,
     hierarchy_of,
     hostile_everywhere,
@@ -25,7 +40,7 @@ from tests.test_viz_maps_prediction import (
 from tests.test_viz_web_page import HOSTILE
 from viz.maps.prediction import prediction_html
 from viz.maps.ramp import LIGHT, ramp_colour
-from viz.web.page import light_colours
+from viz.web.look import colours
 
 DESERT = (22.3, 29.0)
 """Beside the border of Egypt and Sudan, which is the parallel of 22 degrees."""
@@ -119,7 +134,7 @@ def test_the_right_cell_and_the_border_of_two_named_countries_lie_under_known_pi
         assert pixel_of(page, (22.0, 26.5))[0] > 400
         x, y = pixel_of(page, (22.0, 26.5))
         strip = picture[round(y) - 3 : round(y) + 4, round(x)].astype(int)
-        border = [int(light_colours()["border"][at : at + 2], 16) for at in (1, 3, 5)]
+        border = [int(colours()["border"][at : at + 2], 16) for at in (1, 3, 5)]
         assert np.abs(strip - border).max(axis=1).min() < 40
         assert np.abs(picture[round(y) - 20, round(x)] - over(LIGHT[0], 0)).max() <= 4
         assert {"Egypt", "Sudan"} <= set(page.evaluate("map_1.baseMap.then((world) => [...world.layer.shown])"))
@@ -127,7 +142,7 @@ def test_the_right_cell_and_the_border_of_two_named_countries_lie_under_known_pi
 
 def over(colour, share):
     """Return a colour as it is seen over land."""
-    top, land = ([int(text[at : at + 2], 16) for at in (1, 3, 5)] for text in (colour, light_colours()["land"]))
+    top, land = ([int(text[at : at + 2], 16) for at in (1, 3, 5)] for text in (colour, colours()["land"]))
     return np.array(top) * share + np.array(land) * (1 - share)
 
 
@@ -233,3 +248,23 @@ def test_no_serious_fault_of_accessibility_and_the_map_is_seen_at_once_on_a_phon
 def test_what_the_page_looks_like_is_kept_at_both_sizes_and_in_both_themes(html, tmp_path):
     taken = screenshots(on_disk(html, tmp_path), "answer", tmp_path)
     assert [Image.open(path).size for path in taken] == [DESKTOP, DESKTOP, PHONE, PHONE]
+
+
+@needs_chromium
+@pytest.mark.browser
+@pytest.mark.parametrize("point", [FIJI, SOUTH], ids=["fiji", "near the pole"])
+def test_the_best_cell_is_seen_in_the_colour_of_its_probability_amid_land_or_sea(point, tmp_path):
+    # A half, of a ramp from light orange to dark violet.
+    picture = screenshot(prediction_html(prediction_at(point)), tmp_path).astype(int)
+    violet = (picture[..., 2] > picture[..., 1] + 40) & (picture[..., 0] > picture[..., 1] + 20)
+    assert violet[:, 400:].mean() > 0.002
+
+
+@needs_chromium
+@pytest.mark.browser
+@pytest.mark.parametrize("level", ["L3", None], ids=["coarser level", "no level"])
+def test_the_map_of_an_answer_that_abstains_starts_without_a_point(level, tmp_path):
+    html = prediction_html(abstained(answer_level=level, metadata=(exif(SAMOA, None),)))
+    marks = "[...document.querySelectorAll('.folium-map .pin, .folium-map .metadata-location')].map((m) => m.className)"
+    outlines = "document.querySelectorAll('.folium-map path.region').length"
+    assert evaluate(html, tmp_path, f"map_1.answer.then(() => [{marks}, {outlines}])") == [["metadata-location"], 1]

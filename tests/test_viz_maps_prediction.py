@@ -17,7 +17,6 @@ from PIL import Image
 from geocells import grid
 from geocells.hierarchy import build_hierarchy
 from geocells.partitions.registry import partition_of
-from infer.drawing import Drawing
 from infer.prediction import (
     AreaPrior,
     Cell,
@@ -30,13 +29,12 @@ from infer.prediction import (
     Provenance,
     Region,
 )
-from tests.browser import evaluate, needs_chromium, screenshot, share_of
+from tests.browser import OCEAN, share_of
 from tests.test_viz_web_page import HOSTILE, assert_refers_to_no_network, loads
 from viz.maps.cells import cell_strength, rank_colour
 from viz.maps.png import prediction_png, shown_lines
 from viz.maps.prediction import prediction_html
 from viz.maps.scene import Scene
-from viz.web.page import OCEAN
 
 FIJI, SAMOA, SOUTH = (-17.8, 179.6), (-13.8, -171.8), (-88.0, 30.0)
 PURPLE, RED, ORANGE, YELLOW = "#7b1fa2", "#d62728", "#f57c00", "#f2c500"
@@ -287,32 +285,6 @@ def test_what_was_known_beforehand_is_said_before_the_headline():
     assert written(prediction).index(said) < written(prediction).index("Most likely Fiji")
 
 
-def test_photographs_of_one_place_are_all_shown_with_what_they_agree_on():
-    photographs = tuple(
-        Photograph(f"{name}.jpg", None, "", False, agreement, odd)
-        for name, agreement, odd in (("a", 0.72, False), ("b", 0.0004, True))
-    )
-    colours = [Image.new("RGB", (8, 8), name) for name in ("teal", "red")]
-    drawing = Drawing(colours[0], hierarchy_of(level_around(FIJI, 8)), sources=colours)
-    html = prediction_html(prediction_at(FIJI, photographs=photographs, drawing=drawing))
-    said = " ".join(words(html).split())
-    assert "One answer for 2 photographs of one place; 1 contradicts the others." in said
-    assert "a.jpg agrees: puts 72% where the others do" in said
-    assert "b.jpg contradicts the others: puts &lt; 0.1% where the others do" in said
-    pictures = [base64.b64decode(text) for text in re.findall(r'src="data:image/jpeg;base64,([^"]+)"', html)]
-    shown = [Image.open(io.BytesIO(jpeg)).convert("RGB").getpixel((4, 4)) for jpeg in pictures]
-    np.testing.assert_allclose(shown, [(0, 128, 128), (255, 0, 0)], atol=4)
-
-
-def test_one_photograph_of_several_that_is_gone_leaves_its_words(tmp_path):
-    photographs = tuple(Photograph(f"{name}.jpg", None, "", False, 0.5, False) for name in "ab")
-    sources = [Image.new("RGB", (8, 8)), tmp_path / "gone.jpg"]
-    drawing = Drawing(sources[0], hierarchy_of(level_around(FIJI, 8)), sources=sources)
-    html = prediction_html(prediction_at(FIJI, photographs=photographs, drawing=drawing))
-    assert html.count("<img") == 1
-    assert "b.jpg" in words(html)
-
-
 def test_an_answer_that_abstains_has_no_pin_and_no_town_and_frames_its_region():
     html = prediction_html(abstained(headline="Somewhere in Fiji or Tonga: not confident below L3"))
     data = data_of(html)
@@ -413,23 +385,3 @@ def test_a_file_that_is_named_like_a_formula_or_in_letters_without_a_font_is_wri
 def test_page_and_picture_can_be_drawn_at_the_poles(point):
     assert prediction_html(prediction_at(point)).endswith("</html>")
     assert prediction_png(prediction_at(point)).startswith(b"\x89PNG")
-
-
-@needs_chromium
-@pytest.mark.browser
-@pytest.mark.parametrize("point", [FIJI, SOUTH], ids=["fiji", "near the pole"])
-def test_the_best_cell_is_seen_in_the_colour_of_its_probability_amid_land_or_sea(point, tmp_path):
-    # A half, of a ramp from light orange to dark violet.
-    picture = screenshot(prediction_html(prediction_at(point)), tmp_path).astype(int)
-    violet = (picture[..., 2] > picture[..., 1] + 40) & (picture[..., 0] > picture[..., 1] + 20)
-    assert violet[:, 400:].mean() > 0.002
-
-
-@needs_chromium
-@pytest.mark.browser
-@pytest.mark.parametrize("level", ["L3", None], ids=["coarser level", "no level"])
-def test_the_map_of_an_answer_that_abstains_starts_without_a_point(level, tmp_path):
-    html = prediction_html(abstained(answer_level=level, metadata=(exif(SAMOA, None),)))
-    marks = "[...document.querySelectorAll('.folium-map .pin, .folium-map .metadata-location')].map((m) => m.className)"
-    outlines = "document.querySelectorAll('.folium-map path.region').length"
-    assert evaluate(html, tmp_path, f"map_1.answer.then(() => [{marks}, {outlines}])") == [["metadata-location"], 1]
