@@ -40,7 +40,7 @@ from tests.test_viz_maps_prediction import (
 from tests.test_viz_web_page import HOSTILE
 from viz.maps.prediction import prediction_html
 from viz.maps.ramp import LIGHT, ramp_colour
-from viz.web.look import colours
+from viz.web.page import colours
 
 DESERT = (22.3, 29.0)
 """Beside the border of Egypt and Sudan, which is the parallel of 22 degrees."""
