@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 
 from dataset.places import check_coordinates
 from dataset.tables.fields import manifest_fields
+from dataset.tables.folders import with_folders
 from dataset.tables.headings import HEADINGS, columns_of, folded
 from dataset.tables.photo_table import check_places, read_table
+from dataset.tables.times import utc_times
 
 ROWS = [
     ("p00.jpg", 48.8566, 2.3522),
@@ -266,3 +268,38 @@ def test_inaturalist_names_licences_and_photographers(tmp_path):
     assert manifest_fields(read_table(tmp_path / "a.json").photos) == [
         {"creator": "Ann", "captured_at_utc": pd.Timestamp("2019-05-01", tz="UTC"), "licence": "CC BY-NC 4.0"}
     ]
+
+
+def test_rows_that_name_folders_become_a_row_for_each_picture_of_one_sequence(tmp_path):
+    for name in ("u-0/0.jpg", "u-0/90.jpg", "u-0/notes.txt", "u-1/270.png"):
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / name).touch()
+    (tmp_path / "a.csv").write_text("uuid,lat,lon\nu-0,1,100\nu-1,2,100\nu-2,3,100\n../data,4,100\n")
+    photos = with_folders(read_table(tmp_path / "a.csv").photos, [tmp_path / "data"])
+    assert photos["picture"].tolist() == ["u-0/0.jpg", "u-0/90.jpg", "u-1/270.png", "u-2", "../data"]
+    assert photos["sequence_id"].tolist() == ["u-0", "u-0", "u-1", "", ""]
+    assert photos["compass_angle"].tolist() == ["0", "90", "270", "", ""]
+    assert photos["row"].tolist() == [0, 0, 1, 2, 3]
+    assert check_coordinates(photos)[0][:3].tolist() == [[1, 100], [1, 100], [2, 100]]
+
+
+def test_dates_are_read_by_the_column_and_null_where_they_could_be_two():
+    assert utc_times(pd.Series(["03/04/2019", "25/12/2019"]))[0] == pd.Timestamp("2019-04-03", tz="UTC")
+    assert utc_times(pd.Series(["03/04/2019", "12/25/2019"]))[0] == pd.Timestamp("2019-03-04", tz="UTC")
+    assert utc_times(pd.Series(["03/04/2019", "04/05/2019"])).isna().all()
+    assert utc_times(pd.Series(["03/13/2019", "13/03/2019"])).isna().all()
+    assert utc_times(pd.Series(["03.04.2019 14:30"]))[0] == pd.Timestamp("2019-04-03T14:30", tz="UTC")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2020:05:01 12:00:00", "2020_05_01_12_00_00_000", "20200501T120000Z", "20200501_120000", "43952.5", "1588334400000000",
+     "May 1, 2020 12:00", "Fri May  1 12:00:00 2020", "2020/05/01 12:00", "Fri, 01 May 2020 12:00:00 GMT", "20200501120000"],
+)  # fmt: skip
+def test_times_of_cameras_tools_and_spreadsheets_are_read(text):
+    assert utc_times(pd.Series([text]))[0] == pd.Timestamp("2020-05-01T12:00:00", tz="UTC")
+
+
+@pytest.mark.parametrize("text", ["2018", "2018-05", "12:30", "0000:00:00 00:00:00", "2020-13-45", "soon", "5", ""])
+def test_what_is_no_whole_date_is_null(text):
+    assert utc_times(pd.Series([text])).isna().all()
