@@ -150,9 +150,9 @@ def _place_of_object(text: str) -> tuple[float, float] | None:
             lon_deg, lat_deg = content["coordinates"][:2]
             return float(lat_deg), float(lon_deg)
         keys = {str(key).casefold(): value for key, value in content.items()}
-        lat_deg, lon_deg = (next(keys[k] for k in ks if k in keys) for ks in (LATITUDE_KEYS, LONGITUDE_KEYS))
-        return float(lat_deg), float(lon_deg)
-    except (ValueError, TypeError, KeyError, AttributeError, StopIteration, RecursionError):
+        lat_deg, lon_deg = (next((keys[k] for k in ks if k in keys), None) for ks in (LATITUDE_KEYS, LONGITUDE_KEYS))
+        return None if lat_deg is None or lon_deg is None else (float(lat_deg), float(lon_deg))
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return None
 
 

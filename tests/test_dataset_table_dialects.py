@@ -303,3 +303,32 @@ def test_times_of_cameras_tools_and_spreadsheets_are_read(text):
 @pytest.mark.parametrize("text", ["2018", "2018-05", "12:30", "0000:00:00 00:00:00", "2020-13-45", "soon", "5", ""])
 def test_what_is_no_whole_date_is_null(text):
     assert utc_times(pd.Series([text])).isna().all()
+
+
+def test_degrees_minutes_and_seconds_in_columns_of_their_own_are_one_coordinate(tmp_path):
+    (tmp_path / "a.csv").write_text(
+        "file,lat_deg,lat_min,lat_sec,lat_dir,lon_deg,lon_min,lon_sec,lon_dir\na.jpg,33.0,52,7.68,S,151,12,33.48,E\n"
+    )
+    assert places_in(tmp_path / "a.csv") == [("a.jpg", pytest.approx(-33.8688), pytest.approx(151.2093))]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "file lat  lon\na.jpg 1 100\n",
+        "a.jpg 1.0 100.0\n",
+        "sep=\t\nfile\tlat\tlon\na.jpg\t1\t100\n",
+        "file,lat,lon\ra.jpg,1,100\r",
+    ],
+)
+def test_tables_of_excel_old_macs_and_with_spaces_are_read(text, tmp_path):
+    (tmp_path / "a.csv").write_bytes(text.encode())
+    assert places_in(tmp_path / "a.csv") == [("a.jpg", 1, 100)]
+
+
+def test_lines_in_geojson_are_refused_as_places(tmp_path):
+    line = {"type": "LineString", "coordinates": [[1, 2], [3, 4]]}
+    features = [{"type": "Feature", "properties": {"image": "a.jpg"}, "geometry": line}]
+    (tmp_path / "a.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    with pytest.raises(ValueError, match="no column of the latitude"):
+        places_in(tmp_path / "a.geojson")

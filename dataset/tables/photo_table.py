@@ -32,6 +32,9 @@ OTHER_FILES = {
 }
 """What to do with files of other kinds."""
 
+PART_ENDINGS = (("deg", "degrees", "d"), ("min", "minutes", "m"), ("sec", "seconds", "s"))
+"""Endings of headings where degrees, minutes and seconds have columns of their own, such as lat_deg, lat_min, lat_sec."""
+
 FLAGS = {"latitude": "lat", "longitude": "lon", "picture": "path", "captured_at_utc": "time", "label": "class"}
 """Our columns whose flags are called otherwise, such as --lat-column."""
 
@@ -131,6 +134,9 @@ def as_photos(
     chosen = _chosen(table, candidates, asked)
     photos = pd.DataFrame({ours: _values(table.iloc[:, number], ours) for ours, number in chosen.items()})
     photos["row"] = np.arange(len(photos))
+    names = {ours: headings[number] for ours, number in chosen.items()}
+    for ours, (texts, used) in _in_parts(table, headings, asked).items():
+        photos[ours], names[ours] = texts, ", ".join(used)
     for ours in ("latitude", "longitude"):
         if ours in chosen and folded(headings[chosen[ours]]).endswith(SCALED):
             photos[ours] = pd.to_numeric(photos[ours], errors="coerce") / 1e7
@@ -143,7 +149,7 @@ def as_photos(
     if empty.any():
         log.info(f"{path}: {int(empty.sum()):,} empty rows are passed by")
         photos = photos[~empty].reset_index(drop=True)
-    return PhotoTable(photos, {ours: headings[number] for ours, number in chosen.items()}, tuple(headings), pictures)
+    return PhotoTable(photos, names, tuple(headings), pictures)
 
 
 def _chosen(
@@ -161,6 +167,23 @@ def _chosen(
         if place is not None:
             chosen = {ours: n for ours, n in chosen.items() if ours not in ("latitude", "longitude")} | dict([place])
     return chosen
+
+
+def _in_parts(
+    table: pd.DataFrame, headings: Sequence[str], asked: Mapping[str, str | None]
+) -> dict[str, tuple[pd.Series, list[str]]]:
+    """Return coordinates whose degrees, minutes and seconds have columns of their own, as `48 51 23.76`, and these columns."""
+    numbers = {folded(heading): number for number, heading in reversed(list(enumerate(headings)))}
+    found: dict[str, tuple[pd.Series, list[str]]] = {}
+    for ours, names in (("latitude", ("lat", "latitude")), ("longitude", ("lon", "long", "lng", "longitude"))):
+        for name in names:
+            parts = [next((numbers[n] for e in ends if (n := name + e) in numbers), None) for ends in PART_ENDINGS]
+            degrees, minutes, seconds = parts
+            if asked.get(ours) is None and degrees is not None and minutes is not None:
+                used = [number for number in (degrees, minutes, seconds) if number is not None]
+                texts = [_values(table.iloc[:, number], "id").str.removesuffix(".0") for number in used]
+                found[ours] = (texts[0].str.cat(texts[1:], sep=" ").str.strip(), [headings[number] for number in used])
+    return found
 
 
 def _with_names(
@@ -237,6 +260,7 @@ def check_places(table: PhotoTable, path: Path) -> None:
 def _used(headings: Sequence[object], used: Mapping[str, str]) -> str:
     """Return which columns are used and which are not, in words."""
     words = ", ".join(f"{ours.replace('_', ' ')} from {' '.join(heading.split())}" for ours, heading in used.items())
-    rest = [str(heading) for heading in headings if str(heading) not in used.values()]
+    taken = {name for heading in used.values() for name in (heading, *heading.split(", "))}
+    rest = [str(heading) for heading in headings if str(heading) not in taken]
     more = " ..." if len(rest) > 20 else ""
     return f"{words}; not used: {', '.join(rest[:20]) or 'none'}{more}"

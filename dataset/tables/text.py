@@ -93,6 +93,8 @@ def read_text(content: bytes, path: Path, asked: Iterable[str | None]) -> pd.Dat
     text = decoded(content, path)
     if not text.strip():
         raise ValueError(f"{path} is empty: there is nothing to import")
+    if "\n" not in text:
+        text = text.replace("\r", "\n")
     given = [name for name in asked if name is not None]
     separator, first, has_headings = _layout(text, given)
     lines = text.split("\n", first) if first else [text]
@@ -109,8 +111,10 @@ def _layout(text: str, asked: Sequence[str]) -> tuple[str, int, bool]:
     lines = [line.rstrip("\r") for line in text[:SAMPLE_BYTES].split("\n")]
     start = 0
     separators: Sequence[str] = SEPARATORS
-    if given := _SEP_LINE.fullmatch(lines[0].strip()):
+    if given := _SEP_LINE.fullmatch(lines[0].strip(" \ufeff")):
         start, separators = 1, [given[1]]
+    elif not any(separator in line for line in lines[:TITLE_LINES] for separator in SEPARATORS):
+        separators = [*SEPARATORS, " "]
     best = (0, 0, separators[0], start)
     for number, line in enumerate(lines[start : start + TITLE_LINES], start):
         for separator in separators:
@@ -136,7 +140,7 @@ def _alone(line: str, lines: Sequence[str], number: int) -> bool:
 
 def _cells(line: str, separator: str) -> list[str]:
     try:
-        return next(csv.reader([line], delimiter=separator), [])
+        return next(csv.reader([line], delimiter=separator, skipinitialspace=separator == " "), [])
     except csv.Error:
         return line.split(separator)
 
@@ -160,7 +164,8 @@ def _rows(text: str, separator: str, path: Path, skipped: int) -> pd.DataFrame:
     """
     try:
         # With the headings read as a row, a row longer than they are is an error and not a silent shift of columns.
-        return pd.read_csv(io.StringIO(text), sep=separator, header=None, dtype=str, keep_default_na=False)
+        mark = r"\s+" if separator == " " else separator
+        return pd.read_csv(io.StringIO(text), sep=mark, header=None, dtype=str, keep_default_na=False)
     except pd.errors.EmptyDataError:
         raise ValueError(f"{path} is empty: there is nothing to import") from None
     except pd.errors.ParserError as error:
@@ -176,7 +181,7 @@ def _rows(text: str, separator: str, path: Path, skipped: int) -> pd.DataFrame:
     line = skipped + number + 1 + sum(cell.count("\n") for before in rows[:number] for cell in before)
     raise ValueError(
         f"{path} is not a regular table: line {line} has {len(row)} fields, the first line {width}: put texts that have "
-        f"a {separator!r} into quotes"
+        f"a {separator!r} into quotes" + (", and numbers with decimal commas" if separator == "," else "")
     )
 
 
