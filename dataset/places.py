@@ -20,13 +20,14 @@ WITHOUT = "without coordinates"
 
 
 def check_coordinates(
-    photos: pd.DataFrame, ignored: NDArray[np.bool_] | None = None
+    photos: pd.DataFrame, ignored: NDArray[np.bool_] | None = None, known_columns: bool = False
 ) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
     """Return (N, 2) latitude and longitude in degrees, and for each row why they cannot be used, or nothing.
 
     Args:
         photos: `latitude` and `longitude`, or `latlon` or `lonlat` with both in one column; `row` with the numbers of rows.
         ignored: (N,) rows whose values are passed over, whatever they are.
+        known_columns: the columns are those of a published table and cannot be swapped.
 
     Raises:
         ValueError: values cannot be read, or the columns are evidently swapped.
@@ -43,7 +44,7 @@ def check_coordinates(
         ]
         latlon_deg = np.column_stack([column.degrees for column in columns])
         missing = columns[0].missing | columns[1].missing
-        latlon_deg = _checked_order(latlon_deg, rows)
+        latlon_deg = latlon_deg if known_columns else _checked_order(latlon_deg, rows)
     latlon_deg = _turned(_checked_unit(latlon_deg, rows), rows)
     lat, lon = latlon_deg.T
     reasons = np.select(

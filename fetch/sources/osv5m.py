@@ -141,7 +141,7 @@ def _candidates(
 ) -> Iterator[Candidate]:
     """Yield the photographs of a side in the order of its archives; `rejected` receives what has no place."""
     photos = _rows(table, pictures)
-    latlon_deg, reasons = check_coordinates(photos)
+    latlon_deg, reasons = check_coordinates(photos, known_columns=True)
     fields = manifest_fields(photos)
     row_of = {photo_id: row for row, photo_id in enumerate(photos["id"])}
     split = {"split": side} if side == "test" and config.split_from == "table" else {}
