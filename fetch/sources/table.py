@@ -112,6 +112,7 @@ def _read(config: ImportConfig) -> PhotoTable:
         refuse_idle(config, tuple(COLUMN_FLAGS), "on the metadata of YFCC100M, whose columns are fixed")
         photos = read_yfcc(config.source)
         photos["row"] = np.arange(len(photos))
+        # Its columns are known, and have no headings.
         table = PhotoTable(photos, {}, tuple(map(str, photos)))
     elif is_table_name(config.source):
         table = read_table(config.source, config.asked_columns)
@@ -136,7 +137,8 @@ def _coordinates(
     if not table.has_places:
         return np.full((len(photos), 2), np.nan), np.full(len(photos), WITHOUT)
     try:
-        return check_coordinates(photos, photos["row"].isin(config.exclude_rows).to_numpy())
+        ignored = photos["row"].isin(config.exclude_rows).to_numpy()
+        return check_coordinates(photos, ignored, known_columns=not table.headings)
     except ValueError as error:
         raise ValueError(f"{config.source}: {error}") from None
 
