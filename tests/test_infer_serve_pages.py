@@ -98,7 +98,7 @@ def test_the_keyboard_alone_asks_and_draws_a_box(app, photos):
         opened(page, "#ask")
         tab_to(page, "#photos button")
         with page.expect_file_chooser() as chooser:
-            page.keyboard.press("Enter")
+            page.keyboard.press("Space")
         chooser.value.set_files(photos[0])
         page.wait_for_selector(".photographs img")
         page.locator("#area button").first.focus()
