@@ -111,7 +111,7 @@ def make_app(photographs: Photographs, draw: Draw, folder: Path, game: bool = Fa
                 ask = gradio.Button("Answer", variant="primary", elem_id="ask")
             with gradio.Column(scale=5, min_width=320):
                 choice = gradio.Dropdown(label="Answer for", choices=[], visible=False, elem_id="choice")
-                page = gradio.HTML(EMPTY, label="Answer", elem_id="page")
+                page = gradio.HTML(EMPTY, label="Answer", elem_id="page", padding=False)
                 files = gradio.File(label=DOWNLOADS, file_count="multiple", interactive=False, visible=False)
 
         def answer(given: list[str] | None, *asked: Any, progress: Any = gradio.Progress()) -> tuple[Any, ...]:  # noqa: B008
