@@ -10,6 +10,7 @@ from infer.serve.config import AppConfig
 from plumbing.config import Commands, dispatch
 
 if TYPE_CHECKING:
+    from infer.overview import Overview
     from infer.prediction import Prediction
 
 
@@ -17,7 +18,7 @@ def predict(config: InferConfig) -> None:
     """Predict, and draw pages with viz; this module alone of infer may know what stands above it."""
     from infer.predict import main
 
-    main(config, draw)
+    main(config, draw, draw_index)
 
 
 def serve(config: AppConfig) -> None:
@@ -39,6 +40,13 @@ def draw(prediction: "Prediction", tiles: str | None) -> tuple[str, bytes]:
     from viz.maps.prediction import prediction_html, prediction_png
 
     return prediction_html(prediction, tiles), prediction_png(prediction)
+
+
+def draw_index(overview: "Overview", tiles: str | None) -> str:
+    """Return the page that lists many answers."""
+    from viz.maps.index import index_html
+
+    return index_html(overview, tiles)
 
 
 COMMANDS: Commands = {

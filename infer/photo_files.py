@@ -102,9 +102,9 @@ def _of_dataset(data: Path, split: str) -> list[Photo]:
     ]
 
 
-def unique_names(photos: Sequence[Path]) -> dict[Path, str]:
-    """Return a name for what is written of each photograph: its stem, with a number where two are called the same."""
-    taken: set[str] = set()
+def unique_names(photos: Sequence[Path], reserved: Sequence[str] = ()) -> dict[Path, str]:
+    """Return a name for what is written of each photograph: its stem, with a number where it is taken or `reserved`."""
+    taken: set[str] = set(reserved)
     names = {}
     for photo in photos:
         numbered = (f"{photo.stem}-{number}" for number in count(2))

@@ -15,6 +15,7 @@ from infer.export.formats import write_format
 from infer.export.strip import write_stripped
 from infer.export.tables import write_answers
 from infer.export.xmp import photographs_of, write_sidecars
+from infer.overview import INDEX, THUMBNAILS, Overview, write_thumbnail
 from infer.photo_files import files_of, find_photos, unique_names, unpacked
 from infer.prediction import NOTICE, Prediction
 from infer.predictor import Predictor, load
@@ -29,27 +30,30 @@ log = logging.getLogger(__name__)
 
 Draw = Callable[[Prediction, str | None], tuple[str, bytes]]
 """From an answer and the address of background tiles to a page and a PNG."""
+DrawIndex = Callable[[Overview, str | None], str]
+"""From many answers and the address of background tiles to the page that lists them."""
 
 
-def main(config: InferConfig, draw: Draw | None = None) -> None:
+def main(config: InferConfig, draw: Draw | None = None, draw_index: DrawIndex | None = None) -> None:
     """Predict for every photograph that can be read, and name each that cannot.
 
     Args:
         config: the flags.
         draw: makes the page and the picture of an answer; without it none are written.
+        draw_index: makes the page that lists several answers; likewise.
 
     Raises:
         ValueError: none can be read, or one could be written over.
     """
     if config.bulk:
-        bulk.run(config)
+        bulk.run(config, draw_index)
         return
     if config.out.is_file():
         raise ValueError(f"--out {config.out} is a file: name a folder for the answers")
     given = find_photos(config.photos, config.split, config.out, config.asked_columns)
     photos = evenly(given, config.limit)
     files = files_of(photos, config.out / "photographs")
-    names = unique_names(files)
+    names = unique_names(files, (INDEX,))
     new = [path for photo, path in zip(photos, files, strict=True) if photo.packed]
     keep_originals([photo.path for photo in given], [*new, *planned_files(config, names)])
     photos = unpacked(photos, files)
@@ -57,6 +61,7 @@ def main(config: InferConfig, draw: Draw | None = None) -> None:
     predictions: list[Prediction] = []
     embedded: dict[int, NDArray[np.float32]] = {}
     expected = 1 if config.same_place else len(photos)
+    several = expected > 1 and draw_index is not None
     truths = [photo.truth_deg for photo in photos]
     for prediction in progress(
         _predictions(config, predictor, [photo.path for photo in photos], truths, embedded),
@@ -66,11 +71,18 @@ def main(config: InferConfig, draw: Draw | None = None) -> None:
     ):
         predictions.append(prediction)
         if draw is not None and config.maps:
-            write_pages(config.out / names[Path(prediction.path or "")], *draw(prediction, config.tiles))
+            stem = names[Path(prediction.path or "")]
+            write_pages(config.out / stem, *draw(prediction, config.tiles))
+            if several:
+                write_thumbnail(config.out, stem, prediction)
     if not predictions:
         raise ValueError(f"none of {len(photos)} files could be read as a photograph")
     print(_table(predictions, names), flush=True)
     paths = write_all(config, predictions, names)
+    indexed = several and config.maps and len(predictions) > 1
+    if indexed and draw_index is not None:
+        overview = Overview.of(predictions, names, config.out)
+        write_text(config.out / f"{INDEX}.html", draw_index(overview, config.tiles))
     if config.embeddings is not None:
         read = [str(photos[number].path) for number in embedded]
         write_embeddings(config.embeddings, read, np.stack(list(embedded.values())))
@@ -78,7 +90,7 @@ def main(config: InferConfig, draw: Draw | None = None) -> None:
     pages = draw is not None and config.maps
     print(
         f"{answered} of {len(photos)} answered{' together, as one place,' if config.same_place else ''} in {paths[0]}, .csv, "
-        f".geojson{_pages_words(config) if pages else ''}"
+        f".geojson{_pages_words(config) if pages else ''}{f'; {INDEX}.html lists them' if indexed else ''}"
     )
     if errors := error_line(predictions):
         print(errors)
@@ -133,11 +145,13 @@ def planned_files(config: InferConfig, names: dict[Path, str]) -> Iterator[Path]
     """Yield every file that answers may need, whichever photographs can be read; side-cars have names as no picture has."""
     if config.embeddings is not None:
         yield config.embeddings
+    yield config.out / f"{INDEX}.html"
     for suffix in ("json", "csv", "geojson", *config.formats):
         yield config.out / f"predictions.{suffix}"
     for name in names.values():
         if config.maps:
             yield from (config.out / f"{name}.{suffix}" for suffix in ("html", "png"))
+            yield config.out / THUMBNAILS / f"{name}.jpg"
         if config.strip:
             yield from (config.out / "stripped" / f"{name}.{suffix}" for suffix in ("jpg", "png"))
 

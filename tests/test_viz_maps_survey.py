@@ -10,7 +10,7 @@ from geocells import grid
 from geocells.land import land_mask
 from tests.browser import LAND, evaluate, needs_chromium, painted, screenshot, share_near
 from tests.browser import OCEAN as SEA
-from tests.test_viz_maps_coverage import words
+from tests.test_viz_maps_coverage import asked_of_cells, words
 from tests.test_viz_web_page import assert_refers_to_no_network
 from viz.config import CoverageConfig
 from viz.maps.coverage import coverage_html, write_coverage
@@ -82,8 +82,6 @@ def test_the_survey_of_a_dataset_folder_is_read_when_asked_for(tmp_path):
     surveyed().to_parquet(tmp_path / SURVEY)
     write_coverage(CoverageConfig(tmp_path, tmp_path / "c.html", survey=True))
     assert "The source has pictures in 4 cells" in (tmp_path / "c.html").read_text()
-    with pytest.raises(ValueError, match="--survey is shown at level 8"):
-        CoverageConfig(tmp_path, tmp_path / "c.html", level=5, survey=True)
 
 
 @needs_chromium
@@ -91,7 +89,7 @@ def test_the_survey_of_a_dataset_folder_is_read_when_asked_for(tmp_path):
 def test_the_pointer_reads_why_there_are_no_photographs(tmp_path):
     html = coverage_html([PARIS], "one", survey=surveyed())
     asked = [list(place) for place in (PARIS, SAHARA, LAGOS, LIMA, OCEAN)]
-    answers = evaluate(html, tmp_path, f"{asked}.map(([lat, lon]) => describeCell(lat, lon).more)")
+    answers = evaluate(html, tmp_path, asked_of_cells(asked, 8, "describeCell(c, i, 8).more"))
     assert answers == [
         "the source has pictures in 40 squares; 1 of 20: 30 blurred",
         "the source has pictures in 1 square; 0 of 20: 1 too dark <b>",
@@ -106,16 +104,30 @@ def test_the_pointer_reads_why_there_are_no_photographs(tmp_path):
 def test_the_pointer_tells_searched_and_empty_from_never_searched(tmp_path):
     html = coverage_html([PARIS], "one", survey=searched())
     asked = [list(place) for place in (ALTAI, OCEAN, (61.0, 90.0), LIMA)]
-    answers = evaluate(html, tmp_path, f"{asked}.map(([lat, lon]) => describeCell(lat, lon).more)")
+    answers = evaluate(html, tmp_path, asked_of_cells(asked, 8, "describeCell(c, i, 8).more"))
     assert answers == [
         "searched on 2026-11-28, nothing exists",
         "searched on 2026-11-28, nothing exists",
         "never searched",
         "searched on 2026-11-28: the source has pictures in 7 squares",
     ]
-    colour = evaluate(html, tmp_path, "surveyColour(cellAt(47.5, 90.2).index)")
-    assert colour == {state: tint for state, tint, _ in LAYERS}["empty"]
-    assert evaluate(html, tmp_path, "surveyColour(cellAt(0.1, -150.1).index)") == ""
+    colours = evaluate(html, tmp_path, asked_of_cells([ALTAI, OCEAN], 8, "c.surveyColour(i)"))
+    assert colours == [{state: tint for state, tint, _ in LAYERS}["empty"], ""]
+
+
+@needs_chromium
+@pytest.mark.browser
+def test_a_coarser_cell_counts_the_states_of_its_land(tmp_path):
+    html = coverage_html([PARIS], "one", survey=searched())
+    (said,) = evaluate(html, tmp_path, asked_of_cells([SAHARA], 3, "describeCell(c, i, 3).more"))
+    cell = grid.encode(SAHARA, 3)
+    own = grid.children(cell, 3, 8).ravel()
+    state = dict(zip((grid.parse_id(text)[0] for text in searched()["cell"]), searched()["state"], strict=True))
+    known = Counter(state[int(k)] for k in own if int(k) in state)
+    never = int(land_mask(8)[own].sum()) - known["short"] - known["error"]
+    assert known["short"] >= 1
+    assert f"{never} never searched" in said
+    assert f"{known['short']} without usable pictures" in said
 
 
 @needs_chromium
@@ -127,7 +139,8 @@ def test_cells_without_photographs_have_the_colour_of_what_came_of_them(tmp_path
         wide += [(grid.format_id(int(c), 8), 5, state, "x", 0) for c in sorted(set(map(int, cells)))]
     survey = pd.DataFrame(wide, columns=surveyed().columns)
     html = coverage_html([PARIS], "one", survey=survey)
-    at = "[...new Uint32Array(colours().buffer)].map((c) => [c & 255, (c >> 8) & 255, (c >> 16) & 255].join())"
+    bytes_of = "[...new Uint32Array(colours(c).buffer)].map((c) => [c & 255, (c >> 8) & 255, (c >> 16) & 255].join())"
+    at = f"map_1.coverage.then((c) => {bytes_of})"
     cells = Counter(evaluate(html, tmp_path, at))
     picture = screenshot(html, tmp_path, 1024, 700)
     for state, colour, _ in LAYERS[:3]:

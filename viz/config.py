@@ -15,14 +15,16 @@ from plumbing.flags import Folder, Groups
 class CoverageConfig:
     """Draw where a dataset has photographs, as one page that opens from disk."""
 
-    GROUPS: ClassVar[Groups] = {"what is drawn": "level survey tiles"}
+    GROUPS: ClassVar[Groups] = {"what is drawn": "level run survey tiles"}
 
     data: Folder
     """Dataset folder."""
     out: Path
     """Page to write, such as coverage.html."""
     level: Annotated[int, arg(metavar="1..8")] = TABLE_LEVEL
-    """Level of the cells, 1 to 8."""
+    """Level of the cells that is shown first, 1 to 8; the page switches between all of them."""
+    run: Folder | None = None
+    """Run folder that `infer evaluate` has measured: also show how far off its answers are in each cell. Left out, no errors."""
     tiles: Annotated[str, arg(metavar="URL")] | None = None
     """Address of background map tiles, such as https://tile.example.org/{z}/{x}/{y}.png; the page then needs a network.
     Left out, it opens offline."""
@@ -35,8 +37,6 @@ class CoverageConfig:
             raise ValueError(
                 f"--level must be 1 to {TABLE_LEVEL}, got {self.level}: the table of land ends at L{TABLE_LEVEL}"
             )
-        if self.survey and self.level != TABLE_LEVEL:
-            raise ValueError(f"--survey is shown at level {TABLE_LEVEL}, got --level {self.level}: leave one out")
         if self.tiles is not None:
             check_tiles("--tiles", self.tiles)
         check_page(self.out)

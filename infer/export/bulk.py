@@ -7,7 +7,7 @@ row for each photograph, unreadable ones with their reason.
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,13 @@ from geocells.sphere import distance_km
 from infer.config import InferConfig
 from infer.images import network_outputs
 from infer.model import NetworkOutput
+from infer.overview import BULK_INDEX, Overview
 from infer.photo_files import dataset_rows, find_photos
 from infer.prediction import NOTICE
 from infer.predictor import load
 from infer.prepared import Options, Prepared
 from plumbing.evenly import evenly
-from plumbing.files import atomic_path, read_json, write_json
+from plumbing.files import atomic_path, read_json, write_json, write_text
 from plumbing.progress import progress
 from plumbing.version import VERSION
 from plumbing.world import World
@@ -108,8 +109,12 @@ def _of_files(given: Path, config: InferConfig) -> Bulk:
     )
 
 
-def run(config: InferConfig) -> None:
-    """Answer for this process's share of the photographs.
+def run(config: InferConfig, draw_index: Callable[[Overview, str | None], str] | None = None) -> None:
+    """Answer for this process's share of the photographs; the one that finds all parts done lists them on a page.
+
+    Args:
+        config: the flags.
+        draw_index: makes that page; without it none is written.
 
     Raises:
         ValueError: the folder holds parts of other photographs or another model.
@@ -138,6 +143,8 @@ def run(config: InferConfig) -> None:
         bar.update(len(parts[number]))
     bar.close()
     before = sum(len(parts[number]) for number in own) - photographs
+    if draw_index is not None and all(file.is_file() for file in files):
+        write_text(config.out / BULK_INDEX, draw_index(Overview.of_bulk(files, prepared.model.name), None))
     if published := prepared.model.record.get("published"):
         log.info("Licence of the model: %s", published["licence"])
     log.info(

@@ -11,7 +11,6 @@ from dataset.manifest import SURVEY
 from geocells import grid
 from geocells.land import land_mask
 from plumbing.parquet import read_columns
-from viz.maps.raster import as_rows, base64_text, varints
 from viz.web.page import seen_over, swatches
 
 LAYERS = (
@@ -23,6 +22,14 @@ LAYERS = (
 """State, colour and words of cells that were searched and have no photographs here. Empty ocean keeps the colour of ocean."""
 STATES = ("", *(state for state, _, _ in LAYERS), "ok")
 """States by the numbers that the page has for them; the first is of cells that were never searched."""
+SHORT_WORDS = {
+    "open": "not fetched yet",
+    "short": "without usable pictures",
+    "error": "in error",
+    "empty": "searched and empty",
+    "ok": "full",
+}
+"""What the cells within a coarser one are counted as."""
 NEVER = "land never searched"
 
 
@@ -41,23 +48,22 @@ def read_survey(data: Path) -> pd.DataFrame:
     return table.to_pandas()
 
 
-def survey_data(survey: pd.DataFrame) -> dict[str, Any]:
-    """Return what the page's script takes: states, squares and reasons of all cells, as rows from the north-west."""
+def survey_data(survey: pd.DataFrame) -> tuple[list[NDArray[np.int64]], dict[str, Any]]:
+    """Return states, squares, reasons and days of all cells as numbers, and what the page's script says of these."""
     cells = np.array([grid.parse_id(text)[0] for text in survey["cell"]], dtype=np.int64)
     reasons, number = np.unique(survey["reason"].fillna("").to_numpy(dtype=str), return_inverse=True)
     code = [STATES.index(state) for state in survey["state"]]
     days, day = np.unique(_searched_on(survey), return_inverse=True)
-    columns = {"state": code, "squares": survey["squares"], "reason": number + 1, "day": day + 1}
-    packed = {}
-    for name, values in columns.items():
+    columns = []
+    for values in (code, survey["squares"], number + 1, day + 1):
         everywhere = np.zeros(4**grid.TABLE_LEVEL, dtype=np.int64)
         everywhere[cells] = values
-        packed[name] = base64_text(varints(as_rows(everywhere).ravel()))
-    return {
-        **packed,
+        columns.append(everywhere)
+    return columns, {
         "reasons": ["", *reasons.tolist()],
         "days": ["", *days.tolist()],
         "colours": ["", *(colour for _, colour, _ in LAYERS), ""],
+        "words": ["never searched" if lists_all(survey) else "", *(SHORT_WORDS[state] for state in STATES[1:])],
         "empty": STATES.index("empty"),
         "whole": lists_all(survey),
     }

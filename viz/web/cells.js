@@ -4,10 +4,15 @@ const CellGrid = ViewCanvas.extend({
   // colours: bytes red, green, blue, alpha of side x side cells, in rows from the north-west.
   initialize(side, colours) {
     ViewCanvas.prototype.initialize.call(this, "tilePane");
-    this._side = side;
     this._picture = document.createElement("canvas");
+    this.setColours(side, colours);
+  },
+
+  setColours(side, colours) {
+    this._side = side;
     this._picture.width = this._picture.height = side;
     this._picture.getContext("2d").putImageData(new ImageData(colours, side, side), 0, 0);
+    if (this._map) this._update();
   },
 
   _paint(context) {

@@ -60,6 +60,7 @@ class Page:
         below: HTML after it, likewise.
         body_class: class of the body.
         connects: whether its script asks the server that it came from; such a page does not work from disk.
+        pictures_beside: whether it shows pictures that lie beside it as files.
     """
 
     title: str
@@ -72,6 +73,7 @@ class Page:
     below: str = ""
     body_class: str = ""
     connects: bool = False
+    pictures_beside: bool = False
 
 
 def map_page(page: Page, crs: str = PLAIN, tiles: str | None = None, scale: bool = False) -> str:
@@ -103,13 +105,15 @@ def map_page(page: Page, crs: str = PLAIN, tiles: str | None = None, scale: bool
     assert isinstance(figure, Figure)
     _number(figure)
     figure.title = escape(page.title)
-    figure.header.add_child(_Verbatim(_head(tiles, page.styles, page.connects)), name="head")
+    figure.header.add_child(_Verbatim(_head(page, tiles)), name="head")
     figure.html.add_child(_Verbatim(page.above), name="above")
     world.render()
     data = {**page.data, "base_map": None if tiles else base_map_data()}
     figure.html.add_child(_Verbatim(f"{page.below}{_data(data)}"), name="below")
     figure.script.add_child(_Verbatim(_program(page, world.get_name())), name="program")
     html = figure.render().replace("<html>", '<html lang="en">', 1)
+    # Folium forbids readers to enlarge a page, which some need.
+    html = html.replace("initial-scale=1.0, maximum-scale=1.0, user-scalable=no", "initial-scale=1.0", 1)
     return re.sub(r"[ \t]+$", "", html.replace("<body>", f'<body class="{page.body_class}">', 1), flags=re.MULTILINE)
 
 
@@ -121,15 +125,17 @@ def _number(figure: Element) -> None:
         waiting.extend(element._children.values())
 
 
-def _head(tiles: str | None, styles: Sequence[str], connects: bool) -> str:
+def _head(page: Page, tiles: str | None) -> str:
     # The browser itself is told to load nothing: what slips into a page one day is refused, not fetched.
-    pictures = "data:" + (f" {_origin(tiles)}" if tiles else "") + (" 'self'" if connects else "")
+    pictures = "data:" + (f" {_origin(tiles)}" if tiles else "")
+    pictures += " 'self'" if page.connects or page.pictures_beside else ""
+    pictures += " file:" if page.pictures_beside else ""
     policy = f"default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src {pictures}"
-    policy += "; connect-src 'self'" if connects else ""
+    policy += "; connect-src 'self'" if page.connects else ""
     script, style = _leaflet()
     return (
         f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">\n'
-        f"<style>\n{style}\n</style>\n<script>\n{script}\n</script>\n<style>\n{look('page.css', *styles)}</style>\n"
+        f"<style>\n{style}\n</style>\n<script>\n{script}\n</script>\n<style>\n{look('page.css', *page.styles)}</style>\n"
     )
 
 
