@@ -45,6 +45,9 @@ def check_coordinates(
         latlon_deg = np.column_stack([column.degrees for column in columns])
         missing = columns[0].missing | columns[1].missing
         latlon_deg = latlon_deg if known_columns else _checked_order(latlon_deg, rows)
+        for name, column in zip(("latitude", "longitude"), columns, strict=True):
+            if column.notes:
+                log.info(f"the {name}s have {' and '.join(column.notes)}")
     latlon_deg = _turned(_checked_unit(latlon_deg, rows), rows)
     lat, lon = latlon_deg.T
     reasons = np.select(
@@ -71,8 +74,6 @@ def _read_column(values: pd.Series, name: str, rows: NDArray[np.int64]) -> Colum
         raise ValueError(f"the {name}s {error}") from None
     if column.unreadable.any():
         raise ValueError(unread_words(f"{name}s", values, column.unreadable, rows))
-    if column.notes:
-        log.info(f"the {name}s have {' and '.join(column.notes)}")
     return column
 
 

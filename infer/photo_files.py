@@ -160,6 +160,7 @@ def _of_table(path: Path, out: Path | None, columns: Mapping[str, str | None]) -
         )
     table = replace(table, photos=with_folders(table.photos, [path.parent]))
     truths = _truths(path, table)
+    log.info("%s: %s", path, table.used)
     names = table.photos["picture"].tolist()
     finder = PictureFinder(path.parent, None, out, names)
     found = [finder.find(name) for name in names]

@@ -129,7 +129,7 @@ def test_one_address_is_one_picture(server, tmp_path):
 def test_the_column_of_addresses_can_be_named_and_ids_come_from_addresses(server, tmp_path):
     url = server.gives("/x/caf%C3%A9.jpg", jpeg(0))
     table = write(tmp_path / "t.csv", pd.DataFrame([{"lat": 1.5, "lon": 2.5, "Where": f"{url}?s=1"}]))
-    with pytest.raises(ValueError, match="names no pictures"):
+    with pytest.raises(ValueError, match="no column that names pictures"):
         run(config(table, tmp_path / "d"))
     with pytest.raises(ValueError, match=r"has no column here .--address-column.*lat, lon, Where"):
         run(config(table, tmp_path / "d", address_column="here"))

@@ -58,6 +58,11 @@ class PhotoTable:
     pictures: EmbeddedPictures | None = None
 
     @property
+    def used(self) -> str:
+        """Return which columns are used and which are not, in words."""
+        return _used(self.columns, self.headings)
+
+    @property
     def has_places(self) -> bool:
         """Say whether there are columns of coordinates."""
         return {"latitude", "longitude"} <= set(self.photos) or not {"latlon", "lonlat"}.isdisjoint(self.photos)
@@ -78,9 +83,7 @@ def read_table(path: Path, asked: Mapping[str, str | None] | None = None) -> Pho
     table, pictures = _read(path, asked)
     if not len(table):
         raise ValueError(f"{path} has no rows: there is nothing to import")
-    found = as_photos(table, path, asked, pictures)
-    log.info(f"{path}: {_used(found.columns, found.headings)}")
-    return found
+    return as_photos(table, path, asked, pictures)
 
 
 def _read(path: Path, asked: Mapping[str, str | None]) -> tuple[pd.DataFrame, EmbeddedPictures | None]:
@@ -182,7 +185,10 @@ def _in_parts(
             if asked.get(ours) is None and degrees is not None and minutes is not None:
                 used = [number for number in (degrees, minutes, seconds) if number is not None]
                 texts = [_values(table.iloc[:, number], "id").str.removesuffix(".0") for number in used]
-                found[ours] = (texts[0].str.cat(texts[1:], sep=" ").str.strip(), [headings[number] for number in used])
+                found[ours] = (
+                    texts[0].str.cat(pd.concat(texts[1:], axis=1), sep=" ").str.strip(),
+                    [headings[number] for number in used],
+                )
     return found
 
 

@@ -8,6 +8,7 @@ import io
 import logging
 import lzma
 import re
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -50,7 +51,7 @@ def content_of(path: Path) -> bytes:
             return path.read_bytes()
         with opener(path, "rb") as file:
             return bytes(file.read())
-    except (OSError, EOFError, lzma.LZMAError) as error:
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise ValueError(f"{path} cannot be unpacked ({error}): is the file whole?") from None
 
 
@@ -170,7 +171,10 @@ def _rows(text: str, separator: str, path: Path, skipped: int) -> pd.DataFrame:
         raise ValueError(f"{path} is empty: there is nothing to import") from None
     except pd.errors.ParserError as error:
         reason = str(error).strip()
-    rows = list(csv.reader(io.StringIO(text), delimiter=separator))
+    try:
+        rows = list(csv.reader(io.StringIO(text), delimiter=separator))
+    except csv.Error as error:
+        raise ValueError(f"{path} is not a regular table ({error})") from None
     width = len(rows[0])
     longer = [(number, row) for number, row in enumerate(rows) if len(row) > width]
     if longer and not any(any(cell.strip() for cell in row[width:]) for _, row in longer):

@@ -54,6 +54,8 @@ def table_candidates(
     if table.pictures is None:
         photos = with_folders(photos, [*([config.images] if config.images else []), config.source.parent])
     latlon_deg, reasons = _coordinates(config, table, photos)
+    if table.headings:
+        log.info(f"{config.source}: {table.used}")
     nowhere = reasons == WITHOUT
     fields = manifest_fields(photos)
     if config.country_column is not None:

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import itertools
 import logging
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
@@ -37,7 +38,7 @@ def is_yfcc(path: Path) -> bool:
     try:
         with _open(path) as file:
             fields = file.readline(1 << 20).rstrip("\r\n").split("\t")
-    except (OSError, UnicodeDecodeError, EOFError):
+    except (OSError, UnicodeDecodeError, EOFError, zlib.error):
         return False
     columns = LAYOUTS.get(len(fields))
     if columns is None:
