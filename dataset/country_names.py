@@ -48,6 +48,7 @@ SHARED_NAMES = frozenset({"kongo", "congo", "korea", "corea", "coree", "koreja"}
 
 AMBIGUOUS: dict[str, tuple[str, ...]] = {
     "congo": ("CD", "CG"),
+    "kongo": ("CD", "CG"),
     "korea": ("KP", "KR"),
     "republic of china": ("CN", "TW"),
     "saint martin": ("MF", "SX"),
@@ -111,8 +112,6 @@ def match_country(text: str, cutoff: float = CUTOFF) -> Match:
         return Match(text, "", "ambiguous", AMBIGUOUS[telling])
     if code := _names().get(telling):
         return Match(text, code, "name", (code,))
-    if code := _own_names().get(_folded(text)):
-        return Match(text, code, "name", (code,))
     found = process.extract(plain, list(_names()), scorer=fuzz.token_sort_ratio, limit=12, score_cutoff=cutoff - MARGIN)
     scores: dict[str, float] = {}
     for name, score, _ in found:
@@ -123,6 +122,9 @@ def match_country(text: str, cutoff: float = CUTOFF) -> Match:
     ranked = sorted(scores, key=lambda code: -scores[code])
     # Two letters apart says much of a long name and nothing of a short one, such as Iran and Iraq.
     if not ranked or scores[ranked[0]] < cutoff or len(plain) < 5:
+        # Only now: a slip in an English name, such as Nigera, may be the name of one country in another language.
+        if code := _own_names().get(_folded(text)):
+            return Match(text, code, "name", (code,))
         return Match(text, "", "unknown", tuple(ranked))
     if len(ranked) > 1 and scores[ranked[1]] > scores[ranked[0]] - MARGIN:
         return Match(text, "", "ambiguous", tuple(ranked))

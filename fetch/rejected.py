@@ -35,7 +35,10 @@ class Rejection:
 
 def write_rejected(data: Path, rejections: Sequence[Rejection]) -> None:
     """Write the list of a dataset folder, in the order given."""
-    with atomic_path(data / REJECTED) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+    with (
+        atomic_path(data / REJECTED) as partial,
+        partial.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+    ):
         writer = csv.DictWriter(file, [field.name for field in fields(Rejection)])
         writer.writeheader()
         writer.writerows(asdict(rejection) for rejection in rejections)

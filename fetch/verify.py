@@ -18,6 +18,7 @@ from plumbing.files import sha256
 from plumbing.images import open_rgb
 from plumbing.inside import inside
 from plumbing.progress import progress
+from plumbing.text import printable
 
 SHOWN = 20
 BAD = 2
@@ -42,12 +43,12 @@ def run(config: VerifyConfig) -> int:
             if what:
                 bad.append((row["path"], what))
     for path, what in bad[:SHOWN]:
-        print(f"{what}: {path}")
+        print(printable(f"{what}: {path}"))
     if len(bad) > SHOWN:
         print(f"… and {len(bad) - SHOWN:,} more")
     broken = check_shards(config.data) if packed.any() else []
     for line in broken:
-        print(line)
+        print(printable(line))
     if packed.any():
         log.info(
             f"{int(packed.sum()):,} pictures lie in shards, " + ("not all of them whole" if broken else "all whole")

@@ -28,6 +28,7 @@ from infer.network.weights import load_network
 from infer.run_files import OWN_REFINER, REGRESS, model_hash, network_files, refiner_files
 from label_maps.files import hierarchy_hash, read_hierarchy
 from label_maps.run_folder import read_run
+from plumbing.damage import is_number, one_line
 from plumbing.files import read_json
 
 log = logging.getLogger(__name__)
@@ -262,6 +263,11 @@ def load_model(run: Path, device: torch.device, read_calibration: bool = True, p
     Raises:
         ValueError: something is missing, damaged or of another run; the message says what and what to do.
     """
+    with one_line(run, "train it again, or take another copy"):
+        return _load_model(run, device, read_calibration, precision)
+
+
+def _load_model(run: Path, device: torch.device, read_calibration: bool, precision: str | None) -> Model:
     record = read_run(run)
     hierarchy = read_hierarchy(run)
     files = network_files(run, hierarchy)
@@ -316,7 +322,10 @@ def load_model(run: Path, device: torch.device, read_calibration: bool = True, p
 def _temperatures(calibration: Mapping[str, Any], fusion: str, hierarchy: Hierarchy) -> tuple[float, ...]:
     try:
         fitted = calibration.get("temperatures", {}).get(fusion, {})
-        return tuple(float(fitted.get(level, 1.0)) for level in hierarchy.level_names)
+        found = tuple(fitted.get(level, 1.0) for level in hierarchy.level_names)
+        if not all(is_number(value, 1e-6, 1e6) for value in found):
+            raise ValueError(f"temperatures are positive numbers, got {found}")
+        return tuple(map(float, found))
     except (AttributeError, TypeError, ValueError):
         raise ValueError(f"{TEMPERATURES} of the run is damaged: run `python -m train calibrate` again") from None
 

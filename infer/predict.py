@@ -25,6 +25,7 @@ from label_maps.labels import CLASS
 from plumbing.evenly import evenly
 from plumbing.files import atomic_path, write_text
 from plumbing.progress import progress
+from plumbing.text import printable
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ def main(config: InferConfig, draw: Draw | None = None, draw_index: DrawIndex | 
                 write_thumbnail(config.out, stem, prediction)
     if not predictions:
         raise ValueError(f"none of {len(photos)} files could be read as a photograph")
-    print(_table(predictions, names), flush=True)
+    print(printable(_table(predictions, names)), flush=True)
     paths = write_all(config, predictions, names)
     indexed = several and config.maps and len(predictions) > 1
     if indexed and draw_index is not None:

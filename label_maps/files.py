@@ -9,7 +9,6 @@ import hashlib
 import io
 import json
 import zipfile
-import zlib
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -21,11 +20,15 @@ from shapely.errors import ShapelyError
 
 from geocells.hierarchy import Hierarchy
 from geocells.partitions import Partition, partition_of
+from plumbing.damage import one_line
 from plumbing.files import atomic_path, read_json, write_json
+from plumbing.inside import is_relative
 
 FOLDER = "label_maps"
 ARRAYS = "partition.npz"
 AGAIN = "make the label maps again with `python -m label_maps`"
+MOST_BYTES = 500_000_000
+"""Arrays of a partition are smaller than this."""
 NUMBERS = ("key", "latitude", "longitude", "south", "west", "north", "east", "area_km2", "train_count")
 """What a label map says of each class beside its id."""
 
@@ -114,6 +117,11 @@ def read_hierarchy(run: Path) -> Hierarchy:
         raise ValueError(
             f"{run} has no label maps: make them with `python -m label_maps build --data DATASET --run {run}`"
         )
+    with one_line(folder, AGAIN):
+        return _read_files(run, found)
+
+
+def _read_files(run: Path, found: list[Path]) -> Hierarchy:
     names = _level_names(found[0])
     levels = [_read_level(label_map_path(run, name), name, names) for name in names]
     other = [name for name, level in zip(names, levels, strict=True) if level.partition != levels[0].partition]
@@ -148,9 +156,14 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _level_names(path: Path) -> tuple[str, ...]:
     names = _read(path).get("levels")
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) and is_plain(name) for name in names):
         raise ValueError(f"{path} does not name its levels: {AGAIN}")
     return tuple(names)
+
+
+def is_plain(name: str) -> bool:
+    """Say whether a name of a level can be part of the names of files."""
+    return is_relative(name) and "/" not in name and "\\" not in name
 
 
 def _read_level(path: Path, level_name: str, names: tuple[str, ...]) -> _Level:
@@ -160,8 +173,10 @@ def _read_level(path: Path, level_name: str, names: tuple[str, ...]) -> _Level:
     try:
         ids = tuple(str(c["id"]) for c in content["classes"])
         numbers = np.array([[c[name] for name in NUMBERS] for c in content["classes"]], dtype=np.float64)
+        if numbers.ndim != 2 or np.isinf(numbers).any() or not isinstance(content["partition"], str):
+            raise ValueError("its numbers are not all finite, or its partition has no name")
         return _Level(content["partition"], ids, numbers)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
         raise ValueError(f"{path} lists classes that cannot be read ({reason}): {AGAIN}") from None
 
@@ -171,9 +186,9 @@ def _read_parents(path: Path, above: int, below: int) -> NDArray[np.int64]:
     content = _read(path)
     try:
         pairs = [(int(child), int(parent)) for parent, listed in content.items() for child in listed]
-    except (TypeError, ValueError):
-        pairs = []
-    children, parents = np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2).T
+        children, parents = np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2).T
+    except (TypeError, ValueError, OverflowError):
+        children = parents = np.empty(0, dtype=np.int64)
     if not np.array_equal(children, np.arange(below)) or not np.array_equal(np.unique(parents), np.arange(above)):
         raise ValueError(f"{path} does not give each of {below} classes one of {above} parents: {AGAIN}")
     if np.any(np.diff(parents) < 0):
@@ -187,9 +202,13 @@ def _read_partition(run: Path, name: str, level_names: tuple[str, ...]) -> Parti
     try:
         if path.is_file():
             # From memory: of a damaged file numpy would leave a handle open.
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
+            content = path.read_bytes()
+            with zipfile.ZipFile(io.BytesIO(content)) as members:
+                if sum(member.file_size for member in members.infolist()) > MOST_BYTES:
+                    raise ValueError(f"over {MOST_BYTES / 1e6:,.0f} MB unpacked")
+            with np.load(io.BytesIO(content), allow_pickle=False) as stored:
                 arrays = {key: stored[key] for key in stored.files}
-    except (OSError, EOFError, ValueError, KeyError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:
         raise ValueError(f"{path} cannot be read ({type(error).__name__}): {AGAIN}") from None
     try:
         return partition_of(name, level_names, arrays)

@@ -15,7 +15,9 @@ from plumbing.version import VERSION, git_commit, now_utc
 RUN = "run.json"
 SPLIT = "split.parquet"
 NEEDED = frozenset({"name", "created_at_utc", "label_map_hash", "dataset_hash"})
-"""What others read of a run's record."""
+"""What others read of a run's record, all texts."""
+OPTIONAL = {"published": dict, "located": int, "synthetic": bool, "photographs": dict, "dataset": dict}
+"""What it may have besides."""
 
 
 def begin_run(
@@ -71,10 +73,13 @@ def read_run(run: Path) -> dict[str, Any]:
             f"`python -m label_maps build --run {run}`"
         )
     record = read_json(run / RUN)
-    if not isinstance(record, dict) or not record.keys() >= NEEDED:
+    if not isinstance(record, dict) or not all(isinstance(record.get(name), str) for name in NEEDED):
         raise ValueError(
             f"{run / RUN} is not the record of a run: begin one with `python -m label_maps build --run {run}`"
         )
+    odd = [name for name, kind in OPTIONAL.items() if not isinstance(record.get(name), kind | None)]
+    if odd:
+        raise ValueError(f"{run / RUN} is damaged, its {odd[0]} is {record[odd[0]]!r}: take another copy of the run")
     return record
 
 

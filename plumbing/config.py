@@ -23,6 +23,7 @@ from plumbing import logs
 from plumbing.flags import Flag, first_sentence, flags_of
 from plumbing.help import help_text, listing
 from plumbing.rules import check_rules
+from plumbing.text import printable
 
 Config = TypeVar("Config")
 
@@ -169,7 +170,7 @@ def command(config: type[Config], prog: str, action: str, argv: Sequence[str] | 
         logs.end(handler, f"error: {_reason(refusal)}", logging.ERROR)
         if os.environ.get("DEBUG"):
             raise
-        print(f"error: {_reason(refusal)}", file=sys.stderr)
+        print(printable(f"error: {_reason(refusal)}"), file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
     except Exception:
         logs.end(handler, traceback.format_exc(), logging.ERROR)

@@ -1,5 +1,6 @@
 """Where log lines go: to the terminal, and with `--log-file PATH`, which every command takes, into a file that is rotated."""
 
+import io
 import logging
 import sys
 import time
@@ -7,6 +8,7 @@ from collections.abc import Sequence
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from plumbing.text import printable
 from plumbing.world import World
 
 FLAG = "--log-file"
@@ -18,7 +20,22 @@ MOST_BYTES, KEPT = 10_000_000, 5
 
 def to_terminal() -> None:
     """Send log lines to the terminal."""
+    for stream in (sys.stdout, sys.stderr):
+        # Names of files may hold what the terminal's encoding has not.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    for handler in logging.getLogger().handlers:
+        if handler.formatter is not None and handler.formatter._fmt == "%(message)s":
+            handler.setFormatter(_Printable("%(message)s"))
+
+
+class _Printable(logging.Formatter):
+    """Shows control characters in names instead of letting the terminal obey them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a line."""
+        return printable(super().format(record))
 
 
 def without_log_file(words: Sequence[str]) -> tuple[list[str], Path | None]:
@@ -48,10 +65,12 @@ def to_file(path: Path, begun: str) -> logging.Handler:
     path = path.with_name(f"{path.name}.rank{rank}") if rank else path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handler = RotatingFileHandler(path, maxBytes=MOST_BYTES, backupCount=KEPT, encoding="utf-8")
+        handler = RotatingFileHandler(
+            path, maxBytes=MOST_BYTES, backupCount=KEPT, encoding="utf-8", errors="backslashreplace"
+        )
     except OSError as error:
         raise ValueError(f"{FLAG} {path} cannot be written ({error.strerror}): name another file") from None
-    formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter = _Printable("%(asctime)sZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     logging.getLogger().addHandler(handler)

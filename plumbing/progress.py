@@ -5,6 +5,8 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from plumbing.text import printable
+
 Item = TypeVar("Item")
 
 
@@ -20,4 +22,6 @@ def progress(
         total: how many there are, where `items` cannot say.
         quiet: show nothing, as every process but the first does.
     """
-    return tqdm(items, desc=what, unit=f" {unit}", total=total, disable=True if quiet else None, dynamic_ncols=True)
+    return tqdm(
+        items, desc=printable(what), unit=f" {unit}", total=total, disable=True if quiet else None, dynamic_ncols=True
+    )

@@ -41,7 +41,8 @@ from label_maps.countries import main
         ("Virgin Islands", "", "ambiguous"),
         ("Nigera", "", "ambiguous"),  # Niger or Nigeria
         ("Slovania", "", "unknown"),  # Slovenia or Slovakia
-        ("Irak", "", "unknown"),  # too short to tell from Iran
+        ("Irak", "IQ", "name"),  # in German and French
+        ("Iraz", "", "unknown"),  # too short to tell from Iran
         ("Utah", "", "unknown"),
         ("Republic of Ireland", "IE", "name"),  # not Iceland, though most letters are the same
         ("Republic of Slovakia", "SK", "name"),
@@ -49,7 +50,9 @@ from label_maps.countries import main
         ("Republic of Korea", "KR", "name"),
         ("Republic of China", "", "ambiguous"),
         ("Unted States of America", "US", "like"),
-        ("中国", "", "unknown"),
+        ("中国", "CN", "name"),
+        ("Allemagne", "DE", "name"),
+        ("Kongo", "", "ambiguous"),
         ("Atlantis", "", "unknown"),
         ("", "", "empty"),
         (" - ", "", "empty"),

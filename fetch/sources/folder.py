@@ -17,6 +17,7 @@ from fetch.config import ImportConfig
 from fetch.ingest import Candidate, safe_id
 from fetch.rejected import Rejection
 from plumbing.picture_kinds import ADVICE
+from plumbing.text import utf8
 
 PLACE_WORDS = {
     "EXIF": "EXIF",
@@ -38,7 +39,7 @@ def find_pictures(folder: Path, out: Path, rejected: list[Rejection]) -> list[Pa
     """
     found = PictureFolder.of(folder, out)
     for path, kind in found.unread.items():
-        name = path.relative_to(folder).as_posix()
+        name = utf8(path.relative_to(folder).as_posix())
         rejected.append(Rejection(name, f"of a kind that is not read: {kind_words(path, kind)}", ADVICE.get(kind, "")))
     if words := found.passed_words():
         log.info(f"{folder}: {len(found.pictures):,} photographs; passed by: {words}")
@@ -73,9 +74,9 @@ def folder_candidates(
     folder, of_folder = config.source, stated_by_folders(config, files)
     places: Counter[str] = Counter()
     for path in files:
-        name = path.relative_to(folder).as_posix()
+        name = utf8(path.relative_to(folder).as_posix())
         stated = of_folder.get(name.split("/")[0], {})
-        photo_id = name.removesuffix(path.suffix)
+        photo_id = name.removesuffix(utf8(path.suffix))
         if excluded & {name, photo_id, path.name, path.stem, safe_id(photo_id)}:
             rejected.append(Rejection(name, "excluded"))
             continue

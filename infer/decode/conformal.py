@@ -210,6 +210,25 @@ def from_json(content: Mapping[str, Any], fusion: str) -> ConformalCalibration:
     return ConformalCalibration(fusion, own["photographs"], weights, scores, confidence, exact, class_scores)
 
 
+def _check(found: ConformalCalibration) -> None:
+    """Refuse numbers that no calibration has.
+
+    Raises:
+        ValueError: a score, size or weight is NaN, infinite or none.
+    """
+    for scores in [*found.scores.values(), *found.class_scores.values()]:
+        if (
+            scores.scores.ndim != 1
+            or np.isnan(scores.scores).any()
+            or (scores.group_sizes < 0).any()
+            or scores.groups < 0
+        ):
+            raise ValueError("conformity scores are numbers, group sizes count")
+    weights = [*found.weights, *(weight for own in found.confidence_weights.values() for weight in own)]
+    if not np.isfinite(np.array(weights, dtype=np.float64)).all():
+        raise ValueError("weights are finite numbers")
+
+
 def _renamed(content: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a calibration under today's names, whichever version wrote it."""
     if "needed_mass" not in content:
@@ -241,18 +260,19 @@ def read_conformal(
         log.warning("%s has no conformal calibration, so no regions: run `python -m train calibrate`", run)
         return None
     content = read_json(path)
+    places_of = content.get("places", content.get("promises", {})) if isinstance(content, dict) else None
+    if not isinstance(places_of, dict):
+        raise ValueError(f"{path} is damaged: run `python -m train calibrate` again")
     if content.get("model_hash") != model_hash or content.get("components") != COMPONENTS:
         log.warning("%s is ignored: fitted for different weights; run `python -m train calibrate`", path)
         return None
-    fitted_for = RENAMED_FUSIONS.get(content["fusion"], content["fusion"])
+    fitted_for = RENAMED_FUSIONS.get(str(content.get("fusion")), content.get("fusion"))
     if fitted_for != fusion:
         log.warning(
             "regions and confidence are calibrated for --fusion %s only: answers by %s have none", fitted_for, fusion
         )
         return None
-    own = {
-        RENAMED_PLACES.get(name, name): of for name, of in content.get("places", content.get("promises", {})).items()
-    }
+    own = {RENAMED_PLACES.get(name, name): of for name, of in places_of.items()}
     if places not in own and IN_DISTRIBUTION in own:
         raise ValueError(
             f"{run} has no calibration for --places {places}: too few groups of calibration photographs lie "
@@ -260,8 +280,11 @@ def read_conformal(
             "places, `python -m train calibrate --unseen DATASET`"
         )
     try:
-        return from_json(own[places], fusion)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        found = from_json(own[places], fusion)
+        _check(found)
+        return found
+    # What content from elsewhere makes of it is not a closed list.
+    except Exception as error:
         raise ValueError(
             f"{path} is from an earlier version, or damaged ({type(error).__name__}): run `python -m train calibrate` again"
         ) from None

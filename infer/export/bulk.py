@@ -32,6 +32,7 @@ from infer.prepared import Options, Prepared
 from plumbing.evenly import evenly
 from plumbing.files import atomic_path, read_json, write_json, write_text
 from plumbing.progress import progress
+from plumbing.text import utf8
 from plumbing.version import VERSION
 from plumbing.world import World
 
@@ -92,7 +93,9 @@ def _of_dataset(data: Path, split: str) -> Bulk:
     rows = dataset_rows(data, split)
     if not len(rows):
         raise ValueError(f"{data} holds no photographs of the {split} split")
-    names, ids = (pa.array(texts, pa.large_string()) for texts in ([f"{data}/{p}" for p in rows["path"]], rows["id"]))
+    names, ids = (
+        pa.array(texts, pa.large_string()) for texts in ([utf8(f"{data}/{p}") for p in rows["path"]], rows["id"])
+    )
     return Bulk(Pictures.of_dataset(data, rows), pa.chunked_array([names]), pa.chunked_array([ids]), coordinates(rows))
 
 
@@ -103,7 +106,7 @@ def _of_files(given: Path, config: InferConfig) -> Bulk:
     ids = pa.nulls(len(paths), pa.large_string())
     return Bulk(
         Pictures.of_files(paths),
-        pa.chunked_array([pa.array(paths, pa.large_string())]),
+        pa.chunked_array([pa.array([utf8(path) for path in paths], pa.large_string())]),
         pa.chunked_array([ids]),
         np.array(known_deg, dtype=np.float64).reshape(-1, 2),
     )
@@ -216,7 +219,7 @@ def _answered(prepared: Prepared, bulk: Bulk, parts: list[range], config: InferC
 
     def unreadable(index: int, reason: str) -> None:
         part = next(part for part in left if index in part)
-        answers[part].problems[index - part.start] = reason
+        answers[part].problems[index - part.start] = utf8(reason)
 
     outputs = network_outputs(
         prepared.model, bulk.pictures, config.batch_size, config.workers, unreadable=unreadable, batches=batches

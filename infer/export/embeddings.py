@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from plumbing.files import atomic_path
+from plumbing.text import utf8
 
 
 def write_embeddings(path: Path, photographs: Sequence[str], features: NDArray[np.float32]) -> None:
@@ -19,4 +20,6 @@ def write_embeddings(path: Path, photographs: Sequence[str], features: NDArray[n
                 np.savez(file, path=np.array(photographs, dtype=np.str_), features=features)
             return
         values = pa.FixedSizeListArray.from_arrays(pa.array(features.reshape(-1)), features.shape[1])
-        pq.write_table(pa.table({"path": pa.array(photographs, pa.string()), "features": values}), partial)
+        pq.write_table(
+            pa.table({"path": pa.array([utf8(name) for name in photographs], pa.string()), "features": values}), partial
+        )

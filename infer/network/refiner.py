@@ -14,7 +14,7 @@ import numpy as np
 import safetensors.torch
 import torch
 from numpy.typing import ArrayLike, NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from geocells.hierarchy import UNKNOWN, Hierarchy
@@ -162,9 +162,15 @@ def load_refiner(
     try:
         with safe_open(path, "pt") as file:
             spec = RefinerSpec(**json.loads((file.metadata() or {})["spec"]))
+        state = safetensors.torch.load_file(path)
+        if not all(type(size) is int and 0 < size <= path.stat().st_size for size in (spec.width, spec.cells)):
+            raise ValueError(f"it cannot hold {spec.cells} cells of {spec.width} features")
+        if not all(torch.isfinite(tensor).all() for tensor in state.values() if tensor.is_floating_point()):
+            raise ValueError("it has NaN or infinite weights")
         refiner = HybridOffsets(spec.width, spec.cells) if spec.kind == HYBRID else Refiner(spec)
-        refiner.load_state_dict(safetensors.torch.load_file(path))
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
+        refiner.load_state_dict(state)
+    # What a header from elsewhere makes of a spec or a network is not a closed list.
+    except Exception as error:
         reason = (str(error).strip().splitlines() or [""])[-1].strip()
         raise ValueError(f"{path} is damaged or not a refiner ({type(error).__name__}: {reason}): {AGAIN}") from None
     if spec.label_map_hash != hierarchy_hash(hierarchy) or spec.level not in hierarchy.level_names:

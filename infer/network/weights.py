@@ -9,7 +9,7 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from infer.network.coordinate_head import CoordinateSpec
 from infer.network.gallery import GallerySpec, layers_of
@@ -17,7 +17,11 @@ from infer.network.network import GeoNetwork, NetworkSpec
 from infer.network.transform import InputTransform
 from infer.network.trunks import pretrained_state
 from infer.network.weight_files import find_weights, in_order, read_state, unprefixed
+from plumbing.damage import one_line
 from plumbing.files import atomic_path
+
+MOST_SIDE = 8192
+"""Pixels of a side that a network sees at most."""
 
 
 def load_pretrained(network: GeoNetwork, arch: str, weights: str) -> str:
@@ -75,9 +79,10 @@ def save_network(path: Path, network: GeoNetwork, spec: NetworkSpec, trained: Ma
 
 def read_trained(path: Path) -> dict[str, Any]:
     """Return the facts on its training that `save_network` wrote with a network."""
-    with safe_open(path, "pt") as file:
-        trained: dict[str, Any] = json.loads(file.metadata()["trained"])
-    return trained
+    with one_line(path, "train it again"):
+        with safe_open(path, "pt") as file:
+            trained: dict[str, Any] = json.loads(file.metadata()["trained"])
+        return trained
 
 
 def load_network(path: Path, device: str | torch.device = "cpu") -> tuple[GeoNetwork, NetworkSpec]:
@@ -92,14 +97,45 @@ def load_network(path: Path, device: str | torch.device = "cpu") -> tuple[GeoNet
         with safe_open(path, "pt") as file:
             plain = json.loads((file.metadata() or {})["spec"])
         spec = _spec(plain)
+        _check_sizes(path, spec)
         network = GeoNetwork(spec, blank=True)
         network.load_state_dict(safetensors.torch.load_file(path))
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
-        reason = str(error).strip().splitlines()[-1].strip()
+        check_finite(network.state_dict())
+    # What a header from elsewhere makes of a spec or a network is not a closed list.
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [""])[-1].strip()
         raise ValueError(
             f"{path} is damaged or not a network of this project ({type(error).__name__}: {reason}): train it again"
         ) from None
     return network.eval().to(device), spec
+
+
+def _check_sizes(path: Path, spec: NetworkSpec) -> None:
+    """Refuse a spec that promises more than its file can hold, before memory is taken for it.
+
+    Raises:
+        ValueError: it does, or a size is none.
+    """
+    sizes = [*spec.classes.values(), spec.transform.size, spec.transform.scaled]
+    if not all(type(size) is int and size >= 0 for size in sizes) or not all(
+        isinstance(name, str) for name in spec.classes
+    ):
+        raise ValueError(f"its spec has sizes that are none: {sizes[:4]}")
+    if max(spec.transform.size, spec.transform.scaled) > MOST_SIDE:
+        raise ValueError(f"its spec asks for pictures of {spec.transform.size} pixels, over {MOST_SIDE}")
+    if spec.gallery is None and sum(spec.classes.values()) > path.stat().st_size:
+        raise ValueError(f"its spec names {sum(spec.classes.values()):,} classes, more than the file can hold")
+
+
+def check_finite(state: Mapping[str, torch.Tensor]) -> None:
+    """Refuse weights that are not numbers.
+
+    Raises:
+        ValueError: one is NaN or infinite; the message names its tensor.
+    """
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise ValueError(f"{name} has NaN or infinite weights")
 
 
 def _spec(plain: Mapping[str, Any]) -> NetworkSpec:

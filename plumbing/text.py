@@ -1,0 +1,16 @@
+"""Text out of names and files, as terminals and files can take it."""
+
+import re
+
+UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, which a terminal obeys, signs that turn the direction of what follows, and bytes that are no UTF-8."""
+
+
+def printable(text: str) -> str:
+    """Return a text whose control characters are shown and not obeyed; lines and tabs stay."""
+    return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def utf8(text: str) -> str:
+    r"""Return a name of a file as UTF-8 can hold it: bytes that are none become escapes, such as `\udce9`."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
