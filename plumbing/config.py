@@ -247,7 +247,8 @@ def _yaml_flags(path: Path, config: type) -> list[str]:
     """Return the flags that a YAML file stands for."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    # Dates that are none, endless numbers and nesting raise what Python raises of them.
+    except (OSError, ValueError, RecursionError, TypeError, yaml.YAMLError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
         raise ValueError(f"cannot read the recipe {path}: {reason}") from None
     if not isinstance(values, Mapping):
@@ -273,6 +274,8 @@ def _flags(values: Mapping[str, Any], config: type, path: Path, prefix: str = ""
             flags += _flags(value, names[name], path, f"{prefix}{name.replace('_', '-')}.")
         elif value is None and type(None) not in typing.get_args(names[name]):
             raise ValueError(f"{path} leaves {prefix}{key} empty: give it a value or delete the line")
+        elif isinstance(value, list) and any(isinstance(item, list | Mapping | set) for item in value):
+            raise ValueError(f"{path} sets lists within a list at {prefix}{key}: give plain values")
         elif isinstance(value, bool):
             flags.append(flag if value else f"--{prefix}no-{name.replace('_', '-')}")
         else:

@@ -3,8 +3,8 @@
     python -m tests.fuzz_inputs --cases 100000 --seed 0
 
 Each case has a number and is the same again by `--first N --cases 1` with the same `--kinds`. A case passes when it is read, or
-refused by the one line that commands turn into exit code 2 (ValueError, OSError). Anything else that is raised, a connection, a file outside of
-the case's own folder, more than 5 seconds or 2 GiB is a fault.
+refused by the one line that commands turn into exit code 2 (ValueError, OSError). Anything else that is raised, a connection, a
+file outside of the case's own folder, more than 5 seconds or 2 GiB is a fault.
 """
 
 import argparse

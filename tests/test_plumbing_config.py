@@ -209,3 +209,28 @@ def test_a_folder_lists_its_commands_and_refuses_others(argv, code, said):
     done = subprocess.run([sys.executable, "-m", "geocells", *argv], capture_output=True, text=True)
     assert done.returncode == code
     assert said in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 5000,
+        "a: 2020-99-99",
+        "a: " + "9" * 5000,
+        "a: !!python/object/apply:os.system ['echo']",
+        "? [a, b]\n: 1",
+        "\xff: [",
+    ],
+)
+def test_a_recipe_that_no_reader_expects_is_one_line(tmp_path, text):
+    (tmp_path / "r.yaml").write_text(text)
+    with pytest.raises(ValueError, match=r"cannot read the recipe .*r\.yaml: ") as refused:
+        parse(Config, "train", [str(tmp_path / "r.yaml")])
+    assert "\n" not in str(refused.value)
+
+
+def test_lists_within_lists_are_refused_before_they_unfold(tmp_path):
+    field = next(iter(Config.__dataclass_fields__))
+    (tmp_path / "r.yaml").write_text(f"{field}: [&a [x, x], [*a, *a]]\n")
+    with pytest.raises(ValueError, match="sets lists within a list"):
+        parse(Config, "train", [str(tmp_path / "r.yaml")])
