@@ -84,7 +84,9 @@ function connect(map, coverage) {
   let outline = null;
   const frame = (cells, level) => show(map, boxOf(cells, level) ?? WORLD);
   const filled = (level, wanted) => [...coverage.counts(level, view.split).keys()].filter(wanted);
-  const frameData = () => frame(filled(levelShown(), (i) => coverage.counts(levelShown(), view.split)[i]), levelShown());
+  // With a survey also what was found or searched on land: that is what it is looked at for.
+  const shown = (level) => (i) => coverage.counts(level, view.split)[i] || (level === data.finest && coverage.surveyColour(i));
+  const frameData = () => frame(filled(levelShown(), shown(levelShown())), levelShown());
 
   const paint = () => grid.setColours(sideOf(levelShown()), colours(coverage));
   const chooseCell = (index, level, zoom = true) => {
