@@ -78,8 +78,8 @@ def served(run: Path, uploads: Path, *flags: str) -> Iterator[Served]:
 
 
 def comparable(record: dict[str, Any]) -> dict[str, Any]:
-    """Return an answer without when it was given, and without names and folders of its photographs."""
-    provenance = {key: value for key, value in record["provenance"].items() if key != "answered_at_utc"}
+    """Return an answer without when and by which commit it was given, and without names and folders of its photographs."""
+    provenance = {**record["provenance"], "answered_at_utc": None, "git_commit": None}
     photographs = [{**photo, "input": None, "path": None} for photo in record["photographs"]]
     return {**record, "provenance": provenance, "photographs": photographs, "input": None, "path": None}
 

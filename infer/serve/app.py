@@ -114,7 +114,8 @@ def make_app(photographs: Photographs, draw: Draw, folder: Path, game: bool = Fa
                 page = gradio.HTML(EMPTY, label="Answer", elem_id="page", padding=False)
                 files = gradio.File(label=DOWNLOADS, file_count="multiple", interactive=False, visible=False)
 
-        def answer(given: list[str] | None, *asked: Any, progress: Any = gradio.Progress()) -> tuple[Any, ...]:  # noqa: B008
+        # Not `answer`, the name of the endpoint below.
+        def ask_all(given: list[str] | None, *asked: Any, progress: Any = gradio.Progress()) -> tuple[Any, ...]:  # noqa: B008
             if not given:
                 raise gradio.Error("choose a photograph first", print_exception=False)
             try:
@@ -146,7 +147,7 @@ def make_app(photographs: Photographs, draw: Draw, folder: Path, game: bool = Fa
                 gradio.File(downloads, label=DOWNLOADS, interactive=False, visible=True),
             )
 
-        asked = ask.click(answer, [photos, *fields], [kept, choice, page, files], api_visibility="private")
+        asked = ask.click(ask_all, [photos, *fields], [kept, choice, page, files], api_visibility="private")
         # On a phone the answer lies below the form.
         asked.success(None, js='() => document.querySelector("#page").scrollIntoView({ block: "start" })')
         choice.input(shown, [kept, choice], [page, files], api_visibility="private")
