@@ -186,7 +186,7 @@ def cost(kind: str, way: str, page: Path, seconds: float, cells: int, scale: int
         "seconds": seconds * scale,
         "megabytes": page.stat().st_size * scale / 1e6,
         "megabytes_of_base_map": sum(map(len, base_map)) / 1e6,
-        "addresses_loaded": len(re.findall(r"""(?:src|href)=["'](?:https?:)?//""", html)),
+        "addresses_loaded": len(re.findall(r"""(?:src=|<link[^>]*href=)["'](?:https?:)?//""", html)),
     }
 
 
