@@ -58,7 +58,7 @@ def test_a_page_in_a_frame_cannot_leave_it():
     inside = framed('<p title="a">"</iframe><script>x</script>')
     assert inside.count("</iframe>") == 1
     assert "<script>" not in inside
-    assert 'sandbox="allow-scripts allow-popups allow-popups-to-escape-sandbox"' in inside
+    assert 'sandbox="allow-scripts allow-downloads allow-popups allow-popups-to-escape-sandbox"' in inside
 
 
 def test_it_listens_on_this_machine_alone_unless_told_otherwise(tiny_run):
@@ -177,12 +177,24 @@ def test_the_api_answers_as_the_command_does(app, photo, calibrated, tmp_path):
 
 @pytest.mark.slow
 def test_no_file_of_this_machine_is_answered_by_the_api(app, photo):
-    data = {"data": [{"path": str(photo), "meta": {"_type": "gradio.FileData"}}]}
-    status, event = app.json("/gradio_api/call/answer", data)
-    if status == 200:
-        _, _, answer = app.ask(f"/gradio_api/call/answer/{event['event_id']}")
-        assert b"event: error" in answer
-        assert b"iframe" not in answer
+    def asked(path):
+        data = {"data": [{"path": str(path), "meta": {"_type": "gradio.FileData"}}]}
+        status, event = app.json("/gradio_api/call/answer", data)
+        assert status == 200
+        return app.ask(f"/gradio_api/call/answer/{event['event_id']}")[2]
+
+    form = (
+        b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.jpg"\r\n\r\n'
+        + photo.read_bytes()
+        + b"\r\n--x--\r\n"
+    )
+    status, _, body = app.ask("/gradio_api/upload", form, Content_Type="multipart/form-data; boundary=x")
+    assert status == 200
+    (uploaded,) = json.loads(body)
+    assert b"iframe" in asked(uploaded), "what was handed in is answered"
+    answer = asked(photo)
+    assert b"event: error" in answer
+    assert b"iframe" not in answer
 
 
 @pytest.mark.slow

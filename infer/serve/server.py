@@ -121,9 +121,12 @@ def make_server(config: AppConfig, pages: Pages, folder: Path) -> Guard:
 
         table = Table(config, photographs.predictor)
         add_game(server, table, pages.game(table.about))
+    app = make_app(photographs, pages, folder, game=config.play is not None, mcp=config.mcp)
+    # gradio looks whether a file was handed in only once an app was launched, which one that is mounted never is.
+    app.has_launched = True
     mount_gradio_app(
         server,
-        make_app(photographs, pages, folder, game=config.play is not None, mcp=config.mcp),
+        app,
         path="",
         max_file_size=MOST_BYTES,
         footer_links=FOOTER,
