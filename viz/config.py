@@ -60,6 +60,9 @@ class BaseMapConfig:
 
     countries: Path
     """Countries: ne_50m_admin_0_countries.zip of Natural Earth."""
+    regions: Path | None = None
+    """First-level regions: ne_10m_admin_1_states_provinces.zip of Natural Earth, written beside the base map. Left out, they
+    are not computed."""
     tolerance_deg: float = 0.05
     """Triangles smaller than the square of this are cut off coasts and borders, borders alike for both neighbours."""
     least_population: int = 15_000

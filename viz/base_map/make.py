@@ -24,6 +24,8 @@ from viz.config import BaseMapConfig
 
 log = logging.getLogger(__name__)
 
+REGIONS = "natural_earth_10m_regions.npz"
+
 KM_A_DEGREE = 111.2
 LETTER_PX = 6.5
 """Width of a letter of a country's name, on average."""
@@ -65,6 +67,13 @@ def make_base_map(config: BaseMapConfig) -> int:
         partial.write_bytes(packed)
     what = f"{len(world.coast):,} coasts, {len(borders):,} borders, {len(names)} names of countries, {len(cities):,} cities"
     log.info("%s: %s, %d bytes", config.out, what, len(packed))
+    if config.regions is not None:
+        from viz.base_map.regions import make_regions
+
+        out = config.out.with_name(REGIONS)
+        regions = make_regions(config.regions, config.tolerance_deg, out)
+        what = f"{len(regions.lines):,} lines between first-level regions, {len(regions.names):,} names"
+        log.info("%s: %s, %d bytes", out, what, out.stat().st_size)
     return 0
 
 
@@ -79,20 +88,23 @@ def coast_and_borders(
     """
     simple = shapely.coverage_simplify(countries, tolerance_deg)
     rings = shapely.get_rings(shapely.orient_polygons(shapely.get_parts(shapely.coverage_union_all(simple))))
-    edges, times = np.unique(_edges(simple), axis=0, return_counts=True)
+    edges, times = np.unique(edges_of(simple)[0], axis=0, return_counts=True)
     shared = shapely.linestrings(edges[times == 2].reshape(-1, 2, 2))
     borders = shapely.get_parts(shapely.line_merge(shapely.multilinestrings(shared)))
     lines = [shapely.get_coordinates(border)[:, ::-1] for border in borders]
     return [_ring(ring) for ring in rings], [line for line in lines if len(on_grid(line)) > 1]
 
 
-def _edges(areas: NDArray[np.object_]) -> NDArray[np.float64]:
-    """Return (N, 4) the edges of areas, each from its lower end: alike for both neighbours."""
-    points, ring = shapely.get_coordinates(shapely.get_rings(shapely.get_parts(areas)), return_index=True)
+def edges_of(areas: NDArray[np.object_]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the (N, 4) edges of areas, each from its lower end, alike for both neighbours, and (N,) whose they are."""
+    parts, owner = shapely.get_parts(areas, return_index=True)
+    rings, part = shapely.get_rings(parts, return_index=True)
+    points, ring = shapely.get_coordinates(rings, return_index=True)
     same = ring[1:] == ring[:-1]
     one, other = points[:-1][same], points[1:][same]
     swapped = (one[:, 0] > other[:, 0]) | ((one[:, 0] == other[:, 0]) & (one[:, 1] > other[:, 1]))
-    return np.where(swapped[:, None], np.hstack([other, one]), np.hstack([one, other]))
+    edges = np.where(swapped[:, None], np.hstack([other, one]), np.hstack([one, other]))
+    return edges, owner[part[ring[:-1][same]]]
 
 
 def _ring(ring: shapely.LinearRing) -> NDArray[np.float64]:

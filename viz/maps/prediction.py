@@ -57,6 +57,7 @@ def prediction_html(prediction: Prediction, tiles: str | None = None) -> str:
         above=panel_html(scene),
         below=key_html(scene),
         body_class="with-panel",
+        area=scene.views()[-1],
     )
     return map_page(page, PLAIN if max(-south, north) > MERCATOR_VIEW_DEG else MERCATOR, tiles, scale=True)
 

@@ -50,6 +50,7 @@ function worldLine(lat, lng) {
 }
 
 const LEAST = 0.7; // Pixels: shorter steps of long lines are left out.
+const REGIONS_FROM = LEAST / 12; // Degrees: from 12 pixels a degree the first-level regions of an area are shown.
 const SEAM = 179.99, POLE = -89.9; // Land is cut here; nothing ends.
 
 const Ground = ViewCanvas.extend({
@@ -74,7 +75,8 @@ const Ground = ViewCanvas.extend({
     context.fillStyle = look("land");
     context.fill();
     this._stroke(context, view, this._world.coast, look("coast"), 0.8);
-    this._stroke(context, view, this._world.borders, look("border"), 1);
+    if (this.regions && view.least < REGIONS_FROM) this._stroke(context, view, this.regions, look("border"), 0.5);
+    this._stroke(context, view, this._world.borders, look("border"), 1.2);
   },
 
   _stroke(context, view, lines, colour, width) {
@@ -153,23 +155,24 @@ const Names = ViewCanvas.extend({
     }
   },
 
-  _name(context, { text, country }, x, y, taken) {
-    context.font = `${country ? "600 12.5px" : "11px"} system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif`;
-    const width = context.measureText(text).width, from = country ? x - width / 2 : x - 3;
-    const box = [from - 4, y - 8, from + width + (country ? 4 : 13), y + 8];
+  _name(context, { text, country, region }, x, y, taken) {
+    const middle = country || region;
+    context.font = `${country ? "600 12.5px" : region ? "italic 12px" : "11px"} system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif`;
+    const width = context.measureText(text).width, from = middle ? x - width / 2 : x - 3;
+    const box = [from - 4, y - 8, from + width + (middle ? 4 : 13), y + 8];
     if (taken.some((other) => box[0] < other[2] && box[2] > other[0] && box[1] < other[3] && box[3] > other[1])) return;
     taken.push(box);
     this.shown.add(text);
     context.strokeStyle = this._colours.halo;
     context.fillStyle = this._colours[country ? "country" : "city"];
     context.lineWidth = 3;
-    if (!country) {
+    if (!middle) {
       context.beginPath();
       context.arc(x, y, 2, 0, 2 * Math.PI);
       context.stroke();
       context.fill();
     }
-    const start = country ? from : x + 5;
+    const start = middle ? from : x + 5;
     context.strokeText(text, start, y);
     context.fillText(text, start, y);
   },
@@ -183,8 +186,13 @@ function addBaseMap(map) {
   const pane = map.createPane("names");
   pane.style.zIndex = 450;
   pane.style.pointerEvents = "none";
-  map.baseMap = inflate(bytes(data.base_map.packed)).then((content) => {
-    const world = unpackBaseMap(content, data.base_map.step);
+  const parts = [data.base_map.packed, data.base_map.regions].filter(Boolean).map((packed) => inflate(bytes(packed)));
+  map.baseMap = Promise.all(parts).then((contents) => {
+    const [world, regions] = contents.map((content) => unpackBaseMap(content, data.base_map.step));
+    if (regions) {
+      ground.regions = regions.borders;
+      world.names.push(...regions.names.map((name) => ({ ...name, region: true })));
+    }
     for (const line of world.coast) line.ring = true;
     ground.setMap(world);
     const layer = new Names(world.names).addTo(map);

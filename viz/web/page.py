@@ -17,6 +17,7 @@ from xstatic.pkg import leaflet
 
 from plumbing.addresses import check_tiles
 from viz.base_map.packing import CREDIT, STEP_DEG, shipped_bytes
+from viz.base_map.regions import regions_of
 from viz.maps.raster import base64_text
 
 OCEAN, BARE_LAND = "var(--ocean)", "var(--land)"
@@ -59,6 +60,7 @@ class Page:
         above: HTML before the map, escaped by the caller.
         below: HTML after it, likewise.
         body_class: class of the body.
+        area: south, west, north, east in degrees of an area whose first-level regions are shown, too; None shows none.
         connects: whether its script asks the server that it came from; such a page does not work from disk.
         pictures_beside: whether it shows pictures that lie beside it as files.
     """
@@ -72,6 +74,7 @@ class Page:
     above: str = ""
     below: str = ""
     body_class: str = ""
+    area: tuple[float, float, float, float] | None = None
     connects: bool = False
     pictures_beside: bool = False
 
@@ -108,7 +111,7 @@ def map_page(page: Page, crs: str = PLAIN, tiles: str | None = None, scale: bool
     figure.header.add_child(_Verbatim(_head(page, tiles)), name="head")
     figure.html.add_child(_Verbatim(page.above), name="above")
     world.render()
-    data = {**page.data, "base_map": None if tiles else base_map_data()}
+    data = {**page.data, "base_map": None if tiles else base_map_data(page.area)}
     figure.html.add_child(_Verbatim(f"{page.below}{_data(data)}"), name="below")
     figure.script.add_child(_Verbatim(_program(page, world.get_name())), name="program")
     html = figure.render().replace("<html>", '<html lang="en">', 1)
@@ -172,10 +175,16 @@ def _program(page: Page, map_name: str) -> str:
     return f"{scripts}\naddBaseMap({map_name});\n{page.start}({map_name});"
 
 
+def base_map_data(area: tuple[float, float, float, float] | None = None) -> dict[str, Any]:
+    """Return the base map as `base_map.js` takes it, with the first-level regions of an area that is narrow enough."""
+    regions = None if area is None else regions_of(area)
+    packed = {"packed": _shipped_text()} | ({} if regions is None else {"regions": base64_text(regions)})
+    return {**packed, "step": STEP_DEG, "credit": CREDIT}
+
+
 @cache
-def base_map_data() -> dict[str, Any]:
-    """Return the base map as `base_map.js` takes it."""
-    return {"packed": base64_text(shipped_bytes()), "step": STEP_DEG, "credit": CREDIT}
+def _shipped_text() -> str:
+    return base64_text(shipped_bytes())
 
 
 def seen_over(colour: str, ground: str = BARE_LAND) -> str:
