@@ -247,7 +247,11 @@ def test_no_serious_fault_of_accessibility_and_the_map_is_seen_at_once_on_a_phon
 @pytest.mark.browser
 def test_what_the_page_looks_like_is_kept_at_both_sizes_and_in_both_themes(html, tmp_path):
     taken = screenshots(on_disk(html, tmp_path), "answer", tmp_path)
-    assert [Image.open(path).size for path in taken] == [DESKTOP, DESKTOP, PHONE, PHONE]
+    sizes = []
+    for path in taken:
+        with Image.open(path) as shot:
+            sizes.append(shot.size)
+    assert sizes == [DESKTOP, DESKTOP, PHONE, PHONE]
 
 
 @needs_chromium

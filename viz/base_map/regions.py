@@ -93,7 +93,7 @@ def inner_borders(
         for line in merged:
             points = on_grid(shapely.get_coordinates(line)[:, ::-1])
             if len(points) > 1:
-                lines.append(points * STEP_DEG)
+                lines.append(np.asarray(points * STEP_DEG, dtype=np.float64))
                 least.append(float(width_deg[pairs[rows[0]]].min()))
     return lines, np.array(least)
 
