@@ -121,7 +121,9 @@ def test_a_full_disk_while_writing_a_checkpoint_is_one_line_and_exit_code_2(
     argv += ["--workers", "0", "--device", "cpu", "--epochs", "1"]
     code, said = outcome(capsys, JointConfig, "python -m train joint", "train.tasks:train_joint", argv)
     assert code == 2
-    assert said.strip().splitlines()[-1] == "error: No space left on device"
+    last = said.strip().splitlines()[-1]
+    assert last.startswith("error: No space left on device: ")
+    assert last.endswith(".safetensors"), "the file is named"
     assert "Traceback" not in said
     assert [path.name for path in (run / "checkpoints").iterdir()] == ["joint.json"]
     assert not (run / "joint.safetensors").exists()
