@@ -67,6 +67,7 @@ _WORDS = tuple(
         ("seconds?|secs?|sekunden", '"'),
     )
 )
+_SCIENTIFIC = re.compile(r"([-+]?)(\d+(?:[.,]\d*)?e[-+]?\d+)", re.IGNORECASE)
 _SIMPLE = re.compile(
     r"""([-+]?)(\d+)°\s?(\d+)'\s?(\d+(?:[.,]\d+)?)"\s?([NSEWO]?)|([-+]?)(\d+(?:[.,]\d+)?)\s?°?\s?([NSEWO]?)"""
 )
@@ -164,13 +165,9 @@ def _angle(text: str) -> _Angle | None:
             return _Angle(decimal_sign, (decimal,), decimal_side)
         return _Angle(sign, (degrees, minutes, seconds), side)
     text = _plain(text)
-    try:
-        if np.isfinite(float(text)):
-            text = f"{float(text):.15f}".rstrip("0") if "e" in text.lower() else text
-        else:
-            return None
-    except ValueError:
-        pass
+    if scientific := _SCIENTIFIC.fullmatch(text):
+        sign, number = scientific.groups()
+        return _Angle(sign, (number,), "") if np.isfinite(float(number.replace(",", "."))) else None
     if xmp := _XMP.fullmatch(text):
         degrees, minutes, fraction, seconds, side = xmp.groups()
         # One comma alone is a decimal mark.
@@ -255,7 +252,7 @@ def _value(angle: _Angle, east_is_o: bool) -> float:
     *whole, last = angle.parts
     # Of several marks the first is the decimal one: the others group digits from the left, as checked before.
     first, *rest = re.split(r"[.,]", last)
-    numbers = [*(float(part) for part in whole), float(f"{first or 0}.{''.join(rest) or 0}")]
+    numbers = [*(float(part) for part in whole), float(f"{first or 0}.{''.join(rest)}" if rest else first)]
     if any(number > 60 for number in numbers[1:]):
         return float("nan")
     size = sum(number / 60**place for place, number in enumerate(numbers))

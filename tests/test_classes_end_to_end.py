@@ -230,7 +230,7 @@ def test_labels_are_answered_with_sets_and_without_a_map(labels, tmp_path, capsy
         assert not one.countries
         assert {member.id for member in one.sets[0.5].classes} <= set(LABELS)
         assert "90% set" not in one.headline
-    assert len(list(tmp_path.glob("*.html"))) == 4
+    assert len([path for path in tmp_path.glob("*.html") if path.name != "index.html"]) == 4
     with pytest.raises(ValueError, match="are labels without places"):
         infer.load(run, "cpu").predict(str(data / read_manifest(data)["path"].iloc[0]), within="FR")
 

@@ -220,7 +220,7 @@ def test_an_area_that_holds_no_class_is_an_error_that_says_so():
     "text, words",
     [
         ("Atlantis", "'Atlantis' is not an area: give a country's code or name such as DE or Germany"),
-        ("nowhere.geojson", "is not an area"),
+        ("nowhere.geojson", "there is no file nowhere.geojson"),
         ("ZZ", "is not an area"),
         ("Congo", r"several countries: give a code, CD \(Democratic Republic of the Congo\) or CG"),
         ("10,0,-10,5", "south below north"),

@@ -228,7 +228,7 @@ def test_it_predicts_and_the_licence_is_shown_with_every_answer(own, tiny, tmp_p
     assert "NeurIPS 2023" in made["citation"]
     assert made["source"].startswith("package geoclip 1.3")
     assert "licence" in (tmp_path / "predictions.csv").read_text().splitlines()[0]
-    page = next(tmp_path.glob("*.html")).read_text()
+    page = next(path for path in sorted(tmp_path.glob("*.html")) if path.name != "index.html").read_text()
     assert "Model licence: MIT (GeoCLIP and OpenAI CLIP)" in page
     assert "Vivanco Cepeda" in page
     assert answers[0]["levels"][-1]["confidence"] is not None

@@ -48,8 +48,6 @@ def contents(folder):
         (["in/holiday.jpg", "album/holiday.png"], "album", MAPS),
         (["in/holiday.jpg", "album/holiday-2.png", "in/deep/holiday.jpg"], "album", MAPS),
         (["album/page.html"], "album", MAPS),
-        (["album/predictions.csv"], "album", {}),
-        (["album/predictions.kml"], "album", {"formats": ("kml",)}),
         (["album/stripped/a.png"], "album", {"strip": True}),
         (["in/a.jpg", "album/stripped/a-2.jpg", "in/deep/a.jpg"], "album", {"strip": True}),
         (["album/holiday.png"], "in/../album", MAPS),

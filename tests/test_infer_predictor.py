@@ -216,7 +216,9 @@ def test_options_that_cannot_work_are_refused(model, photos, options, complaint)
 
 def test_a_notebook_shows_the_map_in_a_frame(model, photos):
     shown = model.predict(photos[0])._repr_html_()
-    assert shown.startswith('<iframe sandbox="allow-scripts allow-popups allow-popups-to-escape-sandbox"')
+    assert shown.startswith(
+        '<iframe sandbox="allow-scripts allow-downloads allow-popups allow-popups-to-escape-sandbox"'
+    )
     assert "srcdoc=" in shown
     assert shown.count("<iframe") == 1
 

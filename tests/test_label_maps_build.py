@@ -116,7 +116,7 @@ def test_photographs_under_a_trained_network_do_not_change(tiny, tmp_path):
         (photos([]), "holds no photographs"),
         (photos([(1, 1), (2, 2)], "test"), "no photographs in its train split, of 2"),
         (photos([(1, 1), (np.nan, 2)]), "neither coordinates nor a country"),
-        (photos([(100, 1)]), "latitude 100"),
+        (photos([(100, 1)]), "100.0 as latitude"),
     ],
 )
 def test_a_dataset_without_a_training_place_begins_no_run(tmp_path, table, complaint):

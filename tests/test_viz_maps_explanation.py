@@ -135,9 +135,10 @@ def test_a_similar_photograph_across_the_antimeridian_is_drawn_near_the_answer()
 
 
 def test_cells_with_an_error_are_coloured_and_the_map_says_of_what():
-    html = cell_error_map(5, {"1/0/2/2/2": 5000.0}, "test")
-    assert "Median error by cell of L5, test split" in html
-    assert html != cell_error_map(5, {"1/0/2/2/2": 5.0}, "test")
+    near, far = (cell_error_map(5, {"1/0/2/2/2": error}, "test") for error in (5.0, 5000.0))
+    assert far.caption == "Median error by cell of L5, test split"
+    assert np.isfinite(far.share).sum() == np.isfinite(near.share).sum() == 4 ** (8 - 5)
+    assert np.nanmax(far.share) > np.nanmax(near.share)
     assert error_colour(5000.0) != error_colour(5.0)
 
 
