@@ -56,7 +56,8 @@ def main(config: InferConfig, draw: Draw | None = None, draw_index: DrawIndex | 
     files = files_of(photos, config.out / "photographs")
     names = unique_names(files, (INDEX,))
     new = [path for photo, path in zip(photos, files, strict=True) if photo.packed]
-    keep_originals([photo.path for photo in given], [*new, *planned_files(config, names)])
+    tables = [path for path in config.photos if path.is_file()]
+    keep_originals([*(photo.path for photo in given), *tables], [*new, *planned_files(config, names)])
     photos = unpacked(photos, files)
     predictor = load(config.run, config.device, config.precision)
     predictions: list[Prediction] = []
@@ -158,15 +159,17 @@ def planned_files(config: InferConfig, names: dict[Path, str]) -> Iterator[Path]
 
 
 def keep_originals(photos: Sequence[Path], written: Iterable[Path]) -> None:
-    """Refuse to write over a photograph.
+    """Refuse to write over a photograph, or the table that names it.
 
     Raises:
-        ValueError: one of the files to write is one of the photographs.
+        ValueError: one of the files to write is one of these.
     """
     originals = {_identity(photo) for photo in photos} - {None}
     for path in written:
         if _identity(path) in originals:
-            raise ValueError(f"{path} is one of the photographs and could be written over: choose another --out")
+            raise ValueError(
+                f"{path} is one of the photographs or their table and could be written over: choose another --out"
+            )
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

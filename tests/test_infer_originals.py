@@ -59,9 +59,19 @@ def test_a_photograph_that_would_be_written_over_is_refused_before_any_answer(ti
     photos = squares(tmp_path, *names)
     before = contents(tmp_path)
     with pytest.raises(
-        ValueError, match=r"^\S+ is one of the photographs and could be written over: choose another --out$"
+        ValueError,
+        match=r"^\S+ is one of the photographs or their table and could be written over: choose another --out$",
     ):
         run_infer(photos, tiny_run, tmp_path / out, **flags)
+    assert contents(tmp_path) == before
+
+
+def test_the_table_that_names_photographs_is_not_written_over(tiny_run, tmp_path):
+    squares(tmp_path, "album/a.png")
+    (tmp_path / "album" / "predictions.csv").write_text("filename,lat,lon\na.png,10,20\n")
+    before = contents(tmp_path)
+    with pytest.raises(ValueError, match="could be written over"):
+        run_infer([tmp_path / "album" / "predictions.csv"], tiny_run, tmp_path / "album")
     assert contents(tmp_path) == before
 
 
@@ -134,7 +144,9 @@ def test_pictures_of_packed_datasets_with_equal_ids_are_kept_apart(two_packs, ti
 def test_a_picture_out_of_a_shard_is_not_written_over_a_photograph(two_packs, tiny_run, tmp_path):
     (photo,) = squares(tmp_path, "out/photographs/photo-0.jpg")
     before = photo.read_bytes()
-    with pytest.raises(ValueError, match=r"photo-0\.jpg is one of the photographs and could be written over"):
+    with pytest.raises(
+        ValueError, match=r"photo-0\.jpg is one of the photographs or their table and could be written over"
+    ):
         run_infer([two_packs[0][0], photo], tiny_run, tmp_path / "out")
     assert photo.read_bytes() == before
 
