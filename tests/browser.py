@@ -146,8 +146,9 @@ def open_html(
 
 
 def wait_for_base_map(page: "Page") -> None:
-    """Return when the base map of a page is drawn; at once where it has none."""
+    """Return when the base map of a page is drawn and shown; after two frames where it has none."""
     page.evaluate("typeof map_1 === 'undefined' ? null : Promise.resolve(map_1.baseMap).then(() => null)")
+    page.evaluate("new Promise((shown) => requestAnimationFrame(() => requestAnimationFrame(() => shown(null))))")
 
 
 def serious_faults(page: "Page") -> list[str]:
