@@ -40,6 +40,7 @@ needs_axe = pytest.mark.skipif(
 DESKTOP, PHONE = (1280, 900), (390, 844)
 """Width and height of windows, in pixels."""
 THEMES = ("light", "dark")
+SHOWN_MS = 400
 FLAGS = ("--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-background-networking")
 LAND, OCEAN = colours()["land"], colours()["ocean"]
 """Of the base map in the light theme."""
@@ -149,6 +150,8 @@ def wait_for_base_map(page: "Page") -> None:
     """Return when the base map of a page is drawn and shown; after two frames where it has none."""
     page.evaluate("typeof map_1 === 'undefined' ? null : Promise.resolve(map_1.baseMap).then(() => null)")
     page.evaluate("new Promise((shown) => requestAnimationFrame(() => requestAnimationFrame(() => shown(null))))")
+    # Without a graphics card a frame reaches the screenshot somewhat after it was painted.
+    page.wait_for_timeout(SHOWN_MS)
 
 
 def serious_faults(page: "Page") -> list[str]:
@@ -181,13 +184,19 @@ def screenshots(address: str | Path, name: str, folder: Path, whole: bool = Fals
             with open_page(address, size, theme) as page:
                 wait_for_base_map(page)
                 taken.append(folder / f"{name}-{size_name}-{theme}.png")
-                page.screenshot(path=taken[-1], full_page=whole)
+                taken[-1].write_bytes(_shot(page, whole))
     return taken
+
+
+def _shot(page: "Page", whole: bool = False) -> bytes:
+    # The first may be of a frame before the last painting; it makes the browser show the next one.
+    page.screenshot(full_page=whole)
+    return page.screenshot(full_page=whole)
 
 
 def pixels(page: "Page") -> NDArray[np.uint8]:
     """Return (height, width, 3) what the window shows."""
-    with Image.open(BytesIO(page.screenshot())) as shot:
+    with Image.open(BytesIO(_shot(page))) as shot:
         return np.asarray(shot.convert("RGB"))
 
 
