@@ -8,6 +8,7 @@ import asyncio
 import atexit
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -41,6 +42,7 @@ DESKTOP, PHONE = (1280, 900), (390, 844)
 """Width and height of windows, in pixels."""
 THEMES = ("light", "dark")
 SHOWN_MS = 400
+"""How long a page is waited for after it is painted, in milliseconds."""
 FLAGS = ("--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-background-networking")
 LAND, OCEAN = colours()["land"], colours()["ocean"]
 """Of the base map in the light theme."""
@@ -152,6 +154,23 @@ def wait_for_base_map(page: "Page") -> None:
     page.evaluate("new Promise((shown) => requestAnimationFrame(() => requestAnimationFrame(() => shown(null))))")
     # Without a graphics card a frame reaches the screenshot somewhat after it was painted.
     page.wait_for_timeout(SHOWN_MS)
+
+
+def wait_until(page: "Page", expression: str, most_s: float = 30.0) -> None:
+    """Return once an expression is true; Playwright's own waiting is refused by pages that forbid `eval`."""
+    end = time.monotonic() + most_s
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, f"never true: {expression}"
+        page.wait_for_timeout(20)
+
+
+def tab_to(page: "Page", selector: str, most: int = 60) -> None:
+    """Press Tab until the focus is on an element, as somebody without a mouse does; fail after so many times."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
+            return
+    raise AssertionError(f"Tab does not reach {selector}")
 
 
 def serious_faults(page: "Page") -> list[str]:

@@ -15,6 +15,7 @@ from tests.browser import (
     needs_chromium,
     open_page,
     serious_faults,
+    tab_to,
     wait_for_base_map,
 )
 
@@ -36,15 +37,6 @@ def opened(page, selector):
     page.set_default_timeout(TIMEOUT_MS)
     page.wait_for_selector(selector)
     return page
-
-
-def tab_to(page, selector, most=25):
-    """Press Tab until the focus is on an element, as somebody without a mouse does."""
-    for _ in range(most):
-        page.keyboard.press("Tab")
-        if page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
-            return
-    raise AssertionError(f"Tab does not reach {selector}")
 
 
 def answered(page):
@@ -112,7 +104,7 @@ def test_the_keyboard_alone_asks_and_draws_a_box(app, photos):
         south, west, north, east = map(float, box.split(","))
         assert -90 <= south < north <= 90
         assert west < east
-        tab_to(page, "#ask", most=60)
+        tab_to(page, "#ask")
         page.keyboard.press("Enter")
         page.wait_for_selector("iframe.answer, .toast-body")
 

@@ -18,8 +18,9 @@ from geocells.sphere import distance_km
 from tests.browser import LAND, OCEAN, evaluate_on_base_map, needs_chromium, screenshot, share_near
 from tests.test_viz_web_page import assert_refers_to_no_network
 from viz.base_map.drawing import draw_ground, draw_names
-from viz.base_map.make import again, coast_and_borders, make_base_map, name_place
+from viz.base_map.make import again, coast_and_borders, make_base_map
 from viz.base_map.packing import STEP_DEG, BaseMap, base_map, pack, shipped_bytes, unpack
+from viz.base_map.shapes import name_place
 from viz.config import BaseMapConfig
 from viz.web.page import MERCATOR, PLAIN, WEB, Page, base_map_data, map_page
 

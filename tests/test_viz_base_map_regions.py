@@ -3,18 +3,14 @@ import pytest
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
 
 from tests.browser import evaluate_on_base_map, needs_chromium
+from viz.base_map.drawing import draw_lines, draw_names
+from viz.base_map.make_regions import inner_borders, make_regions
 from viz.base_map.packing import unpack
-from viz.base_map.regions import (
-    MOST_BYTES,
-    MOST_WIDE_DEG,
-    SHIPPED,
-    inner_borders,
-    make_regions,
-    regions_of,
-    shipped_regions,
-)
+from viz.base_map.regions import MOST_BYTES, MOST_WIDE_DEG, SHIPPED, regions_of, shipped_regions
 from viz.web.page import MERCATOR, Page, map_page
 
 AUSTRALIA = (-32.0, 120.0, -18.0, 142.0)
@@ -73,3 +69,19 @@ def test_regions_are_named_where_an_area_is_near_and_not_from_far(tmp_path):
 
     assert "South Australia" in shown(5)
     assert "South Australia" not in shown(2)
+
+
+def test_pictures_of_a_small_area_draw_its_regions_as_pages_do():
+    def drawn(south, west, north, east):
+        axes = Figure((5, 4)).add_axes((0, 0, 1, 1), xlim=(west, east), ylim=(south, north))
+        draw_lines(axes, (0,))
+        draw_names(axes, (0,))
+        lines = [collection for collection in axes.collections if isinstance(collection, LineCollection)]
+        return [len(collection.get_segments()) for collection in lines], {text.get_text() for text in axes.texts}
+
+    (_, _, inner), names = drawn(*AUSTRALIA)
+    assert 3 <= inner < len(unpack(regions_of(AUSTRALIA)).borders), "those in sight"
+    assert {"South Australia", "Northern Territory"} <= names
+    lines, names = drawn(-60.0, 60.0, 10.0, 180.0)
+    assert len(lines) == 2
+    assert "South Australia" not in names

@@ -21,6 +21,7 @@ from tests.browser import (
     open_page,
     screenshots,
     serious_faults,
+    tab_to,
     written,
 )
 from tests.test_viz_maps_survey import searched
@@ -229,35 +230,28 @@ def test_keys_alone_find_a_cell_choose_a_level_a_split_and_a_bar_and_read_the_ma
     with open_html(html_of(), tmp_path) as page:
         ready(page)
 
-        def tab_to(expression):
-            for _ in range(60):
-                page.keyboard.press("Tab")
-                if page.evaluate(f"document.activeElement.matches({json.dumps(expression)})"):
-                    return
-            raise AssertionError(f"the tab key does not reach {expression}")
-
-        tab_to(".folium-map")
+        tab_to(page, ".folium-map")
         page.keyboard.press("ArrowRight")
         page.wait_for_timeout(600)
         assert page.locator(".leaflet-tooltip").inner_text()
         page.keyboard.press("Enter")
         lat, lng = center(page)
         assert grid.format_id(int(grid.encode((lat, lng), 8)), 8) in page.inner_text("#cell")
-        tab_to("#place")
+        tab_to(page, "#place")
         page.keyboard.type(grid.format_id(int(grid.encode(PARIS, 8)), 8))
         page.keyboard.press("Enter")
         assert "5 photographs" in page.inner_text("#cell")
-        tab_to("input[name=level]")
+        tab_to(page, "input[name=level]")
         page.keyboard.press("ArrowLeft")
         assert page.evaluate("view.level") == 7
-        tab_to("input[name=split]")
+        tab_to(page, "input[name=split]")
         page.keyboard.press("ArrowRight")
         assert page.evaluate("view.split") == "train"
-        tab_to("#bars button")
+        tab_to(page, "#bars button")
         page.keyboard.press("Enter")
         assert page.evaluate("view.bucket") == 0
         assert page.evaluate("document.activeElement.dataset.bucket") == "0"
-        tab_to("#countries tbody button")
+        tab_to(page, "#countries tbody button")
         page.keyboard.press("Enter")
         assert page.evaluate("data.countries[view.country]") == "France"
 

@@ -1,14 +1,23 @@
 """The index of many answers as people use it: sort, filter, scroll, read the map; with a mouse and with keys alone."""
 
-import json
-
 import numpy as np
 import pytest
 from PIL import Image
 
 from geocells.sphere import distance_km
 from infer.overview import Overview
-from tests.browser import DESKTOP, PHONE, THEMES, needs_axe, needs_chromium, open_page, screenshots, serious_faults
+from tests.browser import (
+    DESKTOP,
+    PHONE,
+    THEMES,
+    needs_axe,
+    needs_chromium,
+    open_page,
+    screenshots,
+    serious_faults,
+    tab_to,
+    wait_until,
+)
 from tests.test_viz_web_page import assert_refers_to_no_network
 from viz.maps.index import index_html
 
@@ -189,37 +198,29 @@ def test_ten_thousand_rows_scroll_within_a_frame_with_a_few_dozen_in_the_page(tm
 def test_keys_alone_sort_filter_scroll_and_open_a_page(tmp_path):
     found = overview(200)
     with open_page(written(found, tmp_path)) as page:
-
-        def tab_to(expression):
-            for _ in range(30):
-                page.keyboard.press("Tab")
-                if page.evaluate(f"document.activeElement.matches({json.dumps(expression)})"):
-                    return
-            raise AssertionError(f"the tab key does not reach {expression}")
-
-        tab_to("#filter")
+        tab_to(page, "#filter")
         page.keyboard.type("fiji")
         assert page.inner_text("#count").startswith("50 of 200")
-        tab_to("input[name=level]")
+        tab_to(page, "input[name=level]")
         page.keyboard.press("ArrowRight")
-        tab_to("#scroll")
+        tab_to(page, "#scroll")
         page.keyboard.press("PageDown")
-        page.wait_for_function("document.getElementById('scroll').scrollTop > 100")
+        wait_until(page, "document.getElementById('scroll').scrollTop > 100")
         page.keyboard.press("Home")
-        tab_to("th.name button")
+        tab_to(page, "th.name button")
         page.keyboard.press("Enter")
         page.keyboard.press("Enter")
         assert page.locator("#rows th.name").first.get_attribute("aria-sort") == "descending"
         assert page.evaluate("document.activeElement.textContent") == "Photograph"
         # The tab key goes on through rows that were not in the page before.
         for _ in range(6):
-            tab_to("tbody th a")
+            tab_to(page, "tbody th a")
         assert page.evaluate("document.activeElement.textContent") == "photo-00179.jpg"
         for _ in range(20):
-            tab_to("tbody th a")
+            tab_to(page, "tbody th a")
         assert page.evaluate("document.activeElement.textContent") == "photo-00099.jpg"
         assert "photo-00099.jpg" in page.inner_text("#card")
-        tab_to("tbody td.answer button")
+        tab_to(page, "tbody td.answer button")
         page.keyboard.press("Enter")
         assert page.evaluate("[map_1.getCenter().lat, map_1.getCenter().lng]") == pytest.approx(
             found.points_deg[99].tolist(), abs=0.01

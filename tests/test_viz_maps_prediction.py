@@ -12,6 +12,7 @@ import zlib
 import numpy as np
 import pytest
 import shapely
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from geocells import grid
@@ -32,7 +33,7 @@ from infer.prediction import (
 from tests.browser import OCEAN, share_of
 from tests.test_viz_web_page import HOSTILE, assert_refers_to_no_network, loads
 from viz.maps.cells import cell_strength, rank_colour
-from viz.maps.png import prediction_png, shown_lines
+from viz.maps.png import prediction_figure, prediction_png, shown_lines
 from viz.maps.prediction import prediction_html
 from viz.maps.scene import Scene
 
@@ -385,3 +386,15 @@ def test_a_file_that_is_named_like_a_formula_or_in_letters_without_a_font_is_wri
 def test_page_and_picture_can_be_drawn_at_the_poles(point):
     assert prediction_html(prediction_at(point)).endswith("</html>")
     assert prediction_png(prediction_at(point)).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("fusion", ["chain", "greedy"])
+def test_nothing_that_is_written_below_the_maps_of_a_picture_touches_another(fusion):
+    made = dataclasses.replace(prediction_at(FIJI).provenance, fusion=fusion)
+    wide, narrow = region((170, -25, 180, -10), (-180, -22, -170, -12)), region((177, -19, 179, -17), coverage=0.5)
+    figure = prediction_figure(prediction_at(FIJI, provenance=made, regions={0.9: wide, 0.5: narrow}))
+    FigureCanvasAgg(figure).draw()
+    texts, (legend,) = ([drawn.get_window_extent() for drawn in kind] for kind in (figure.texts, figure.legends))
+    assert legend.x1 <= figure.bbox.x1
+    for k, box in enumerate(texts):
+        assert not any(box.overlaps(other) for other in [*texts[:k], legend])

@@ -10,11 +10,14 @@ from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
-from viz.base_map.packing import BaseMap, base_map
+from viz.base_map.packing import BaseMap, base_map, unpack
+from viz.base_map.regions import regions_of
 from viz.web.page import Theme, colours
 
 SEAM_DEG, POLE_DEG = 179.99, -89.9
 """Land is cut here; nothing ends."""
+COUNTRY, REGION, CITY = "country", "region", "city"
+"""Kinds of names."""
 
 
 def draw_ground(axes: Axes, turns: Sequence[int], theme: Theme = "light") -> None:
@@ -39,13 +42,23 @@ def draw_land(axes: Axes, turns: Sequence[int], theme: Theme = "light") -> None:
 
 
 def draw_lines(axes: Axes, turns: Sequence[int], theme: Theme = "light") -> None:
-    """Draw coast and borders, as `draw_ground` does."""
+    """Draw coast, borders, and the first-level regions of a small area, as `draw_ground` does."""
     colour = colours(theme)
     for turn in turns:
         rings, borders = _seen(axes, base_map().coast, turn), _seen(axes, base_map().borders, turn)
         coast = [part for ring in rings for part in _without_cuts(ring)]
         axes.add_collection(LineCollection(coast, colors=colour["coast"], linewidths=0.5, zorder=1), autolim=False)
         axes.add_collection(LineCollection(borders, colors=colour["border"], linewidths=0.6, zorder=1), autolim=False)
+        if (regions := _regions(axes)) is not None:
+            inner = _seen(axes, regions.borders, turn)
+            axes.add_collection(LineCollection(inner, colors=colour["border"], linewidths=0.3, zorder=1), autolim=False)
+
+
+def _regions(axes: Axes) -> BaseMap | None:
+    """Return the first-level regions that a page of the same view shows."""
+    (west, east), (south, north) = axes.get_xlim(), axes.get_ylim()
+    packed = regions_of((south, west, north, east))
+    return None if packed is None else unpack(packed)
 
 
 def _seen(axes: Axes, lines: Sequence[NDArray[np.float64]], turn: int) -> list[NDArray[np.float64]]:
@@ -78,30 +91,40 @@ def draw_names(axes: Axes, turns: Sequence[int], countries_pt: float = 6.5, citi
 
     The limits of the axes must be set: they say which names are of the scale and have room.
     """
-    world, frame = base_map(), axes.get_window_extent()
     west, east = axes.get_xlim()
+    scale = axes.get_window_extent().width / (east - west)
     taken: list[Bbox] = []
-    for k in np.flatnonzero(world.from_scale <= frame.width / (east - west)).tolist():
+    world, regions = base_map(), _regions(axes)
+    names = [(world, k, COUNTRY if k < len(world.countries) else CITY) for k in range(len(world.from_scale))]
+    if regions is not None:
+        names += [(regions, k, REGION) for k in range(len(regions.from_scale))]
+    size_pt = {COUNTRY: countries_pt, REGION: countries_pt, CITY: cities_pt}
+    for source, k, kind in names:
+        if source.from_scale[k] > scale:
+            continue
+        text = [*source.countries, *source.cities][k]
         for turn in turns:
-            _name(axes, world, k, turn, (countries_pt, cities_pt), taken)
+            lat, lon = source.points_deg[k].tolist()
+            _name(axes, text, (lat, lon + turn), kind, size_pt[kind], taken)
 
 
-def _name(axes: Axes, world: BaseMap, k: int, turn: int, sizes_pt: tuple[float, float], taken: list[Bbox]) -> None:
-    (lat, lon), city = world.points_deg[k], k - len(world.countries)
+def _name(axes: Axes, text: str, place_deg: tuple[float, float], kind: str, size_pt: float, taken: list[Bbox]) -> None:
+    (lat, lon), city = place_deg, kind == CITY
     (west, east), (south, north) = axes.get_xlim(), axes.get_ylim()
-    if not (west < lon + turn < east and south < lat < north):
+    if not (west < lon < east and south < lat < north):
         return
-    text = world.countries[k] if city < 0 else world.cities[city]
+    ink = colours()["country-name" if kind == COUNTRY else "city-name"]
     named = axes.annotate(
         text,
-        (lon + turn, lat),
-        xytext=(0, 0) if city < 0 else (3, 0),
+        (lon, lat),
+        xytext=(3, 0) if city else (0, 0),
         textcoords="offset points",
-        ha="center" if city < 0 else "left",
+        ha="left" if city else "center",
         va="center",
-        size=sizes_pt[city >= 0],
-        weight="bold" if city < 0 else "normal",
-        color=colours()["country-name" if city < 0 else "city-name"],
+        size=size_pt,
+        weight="bold" if kind == COUNTRY else "normal",
+        style="italic" if kind == REGION else "normal",
+        color=ink,
         path_effects=[withStroke(linewidth=1.5, foreground="#ffffffcc")],
         parse_math=False,
         zorder=2.7,
@@ -113,14 +136,5 @@ def _name(axes: Axes, world: BaseMap, k: int, turn: int, sizes_pt: tuple[float, 
         named.remove()
         return
     taken.append(box)
-    if city >= 0:
-        axes.plot(
-            lon + turn,
-            lat,
-            "o",
-            color=colours()["city-name"],
-            markeredgecolor="white",
-            markeredgewidth=0.5,
-            markersize=3,
-            zorder=2.7,
-        )
+    if city:
+        axes.plot(lon, lat, "o", color=ink, markeredgecolor="white", markeredgewidth=0.5, markersize=3, zorder=2.7)

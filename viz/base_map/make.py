@@ -19,25 +19,17 @@ from geocells.natural_earth import read_polygons
 from geocells.outlines import area_km2, polygonal
 from geocells.sphere import unit_vectors
 from plumbing.files import atomic_path
+from viz.base_map.make_regions import make_regions
 from viz.base_map.packing import STEP_DEG, BaseMap, on_grid, pack
+from viz.base_map.regions import SHIPPED
+from viz.base_map.shapes import KM_A_DEGREE, LETTER_PX, MOST_SCALE, ROOM, edges_of, name_place
 from viz.config import BaseMapConfig
 
 log = logging.getLogger(__name__)
 
-REGIONS = "natural_earth_10m_regions.npz"
-
-KM_A_DEGREE = 111.2
-LETTER_PX = 6.5
-"""Width of a letter of a country's name, on average."""
-ROOM = 1.6
-"""A name may be so much longer than the root of its country's area."""
-MOST_SCALE = 40.0
-"""Pixels a degree at which even the smallest country has its name."""
 AGAIN = ((9.5, 36.0, 18.0), (38.0, 10.0, 6.0))
 """From how many pixels a degree a country is named again, in boxes of which width and height: one name of a large country is
 soon out of sight."""
-CITY_ROOM = 0.35
-"""Of the radius of the room that a country has for its name: so far above or below a city it stands."""
 SPACED_AS, LEAST_APART_DEG = 1e5, 0.3
 """Cities of more people than this may lie nearer together, but parts of a city are none of their own."""
 LARGEST_CITY, LARGEST_FROM, FADING = 1e7, 6.0, 0.62
@@ -68,9 +60,7 @@ def make_base_map(config: BaseMapConfig) -> int:
     what = f"{len(world.coast):,} coasts, {len(borders):,} borders, {len(names)} names of countries, {len(cities):,} cities"
     log.info("%s: %s, %d bytes", config.out, what, len(packed))
     if config.regions is not None:
-        from viz.base_map.regions import make_regions
-
-        out = config.out.with_name(REGIONS)
+        out = config.out.with_name(SHIPPED.name)
         regions = make_regions(config.regions, config.tolerance_deg, out)
         what = f"{len(regions.lines):,} lines between first-level regions, {len(regions.names):,} names"
         log.info("%s: %s, %d bytes", out, what, out.stat().st_size)
@@ -93,18 +83,6 @@ def coast_and_borders(
     borders = shapely.get_parts(shapely.line_merge(shapely.multilinestrings(shared)))
     lines = [shapely.get_coordinates(border)[:, ::-1] for border in borders]
     return [_ring(ring) for ring in rings], [line for line in lines if len(on_grid(line)) > 1]
-
-
-def edges_of(areas: NDArray[np.object_]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return the (N, 4) edges of areas, each from its lower end, alike for both neighbours, and (N,) whose they are."""
-    parts, owner = shapely.get_parts(areas, return_index=True)
-    rings, part = shapely.get_rings(parts, return_index=True)
-    points, ring = shapely.get_coordinates(rings, return_index=True)
-    same = ring[1:] == ring[:-1]
-    one, other = points[:-1][same], points[1:][same]
-    swapped = (one[:, 0] > other[:, 0]) | ((one[:, 0] == other[:, 0]) & (one[:, 1] > other[:, 1]))
-    edges = np.where(swapped[:, None], np.hstack([other, one]), np.hstack([one, other]))
-    return edges, owner[part[ring[:-1][same]]]
 
 
 def _ring(ring: shapely.LinearRing) -> NDArray[np.float64]:
@@ -159,28 +137,6 @@ def again(
     common = shapely.intersection(boxes[box], areas[area])
     half = (shapely.area(common) > width * height / 2) & ~shapely.contains(boxes[box], named[area])
     return [(int(area[k]), name_place(common[k], np.empty((0, 2)))) for k in np.flatnonzero(half).tolist()]
-
-
-def name_place(area: shapely.Geometry, cities_deg: NDArray[np.float64]) -> tuple[float, float]:
-    """Return latitude and longitude of the place of a name: amid the most room in the largest part, with room in width first.
-
-    Args:
-        area: the country.
-        cities_deg: (N, 2) cities, above or below which the name stands.
-    """
-    parts = shapely.get_parts(area)
-    largest = parts[int(np.argmax(area_km2(parts)))]
-    south, north = largest.bounds[1], largest.bounds[3]
-    # Names are wide and low: what is wide counts half, so that a wide room is preferred to a high one.
-    squeeze = np.array([0.5 * np.cos(np.radians((south + north) / 2)), 1.0])
-    squeezed = shapely.transform(largest, lambda points: points * squeeze)
-    circle = shapely.maximum_inscribed_circle(squeezed, 0.02)
-    (lon, lat), room = shapely.get_coordinates(circle)[0] / squeeze, CITY_ROOM * shapely.length(circle)
-    away = np.abs((cities_deg[:, ::-1] - (lon, lat)) * squeeze).max(axis=1, initial=0)
-    if len(away) and away.min() < room:
-        city = cities_deg[int(np.argmin(away)), 0]
-        lat = city + (room if lat > city else -room)
-    return float(lat), float(lon)
 
 
 def _cities(least_population: int, apart_deg: float) -> list[dict[str, Any]]:

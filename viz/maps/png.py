@@ -60,6 +60,13 @@ def prediction_png(prediction: Prediction) -> bytes:
         >>> prediction_png(Prediction.example())[:4]
         b'\x89PNG'
     """
+    content = io.BytesIO()
+    FigureCanvasAgg(prediction_figure(prediction)).print_png(content, metadata={"Software": None})
+    return content.getvalue()
+
+
+def prediction_figure(prediction: Prediction) -> Figure:
+    """Return the picture of an answer before it is painted."""
     scene, lines = Scene.of(prediction), shown_lines(prediction)
     head = EDGE_INCH + sum(_line_inch(size) for _, size, _, _ in lines) + 0.1
     height = head + MAP_INCH + FOOT_INCH
@@ -70,10 +77,9 @@ def prediction_png(prediction: Prediction) -> bytes:
     _write(figure, lines)
     figure.legend(handles=_legend(scene), loc="lower left", bbox_to_anchor=(0.025, 0.0), ncols=8, frameon=False)
     figure.text(0.59, (FOOT_INCH - 0.06) / height, CREDIT, size=6.5, color=SOFT, ha="right", va="top")
-    figure.text(0.97, 0.21 / height, NOTICE, size=11, weight="bold", color=INK, ha="right", va="center")
-    content = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(content, metadata={"Software": None})
-    return content.getvalue()
+    # The whole width below is the legend's.
+    figure.text(0.03, (FOOT_INCH - 0.08) / height, NOTICE, size=11, weight="bold", color=INK, va="top")
+    return figure
 
 
 def shown_lines(prediction: Prediction) -> list[Line]:

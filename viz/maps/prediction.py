@@ -25,9 +25,8 @@ __all__ = ["prediction_html", "prediction_png"]
 
 MERCATOR_VIEW_DEG = 80
 """Beyond, Web Mercator stretches more than five times and soon ends; plain degrees reach the pole."""
-
-
 WHOLE_RANKS = 20
+"""Cells whose probability a page keeps whole; that of the others has three digits."""
 
 
 def prediction_html(prediction: Prediction, tiles: str | None = None) -> str:
