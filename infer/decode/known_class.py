@@ -73,30 +73,26 @@ def know_class(prior: Prior | None, hierarchy: Hierarchy, texts: Sequence[str]) 
     for _ in range(hierarchy.depth - 1 - int(hierarchy.level[known[0]])):
         above = hierarchy.parent[above]
     own = np.isin(above, known)
-    whole = shapely.union_all(cell_areas(hierarchy, leaves[own]))
-    shared = (
-        whole if prior is None else polygonal(np.array([shapely.intersection(whole, prior.geometry)], dtype=object))[0]
-    )
-    land = shared if prior is None else polygonal(np.array([shapely.intersection(whole, prior.land)], dtype=object))[0]
-    words = f"known to be {' or '.join(texts)}"
-    leaf = own.astype(np.float64) if prior is None else np.where(own, prior.leaf, 0)
-    if not np.any(leaf > 0):
-        raise ValueError(
-            f"{'' if prior is None else prior.words} {words}: nothing is left of both; leave one of them out".lstrip()
-        )
-    table = cells_inside(cell_boxes(np.arange(4**TABLE_LEVEL), TABLE_LEVEL), shared)
-    core = shrunk(land)
-    shapely.prepare([shared, land])
     if prior is None:
-        prior = Prior("", leaf, table, center_deg=hierarchy.center_deg[rows].copy())
+        prior = Prior("", np.ones(len(own)), np.ones(4**TABLE_LEVEL), center_deg=hierarchy.center_deg[rows].copy())
+    words = f"{prior.words} known to be {' or '.join(texts)}".lstrip()
+    leaf = np.where(own, prior.leaf, 0)
+    if not np.any(leaf > 0):
+        raise ValueError(f"{words}: nothing is left of both; leave one of them out")
+    whole = shapely.union_all(cell_areas(hierarchy, leaves[own]))
+    left = np.array([shapely.intersection(whole, part) for part in (prior.geometry, prior.land)], dtype=object)
+    geometry, land = polygonal(left)
+    shapely.prepare([geometry, land])
+    core = shrunk(land)
+    table = cells_inside(cell_boxes(np.arange(4**TABLE_LEVEL), TABLE_LEVEL), geometry)
     return replace(
         prior,
-        words=f"{prior.words} {words}".lstrip(),
+        words=words,
         leaf=leaf,
-        table=table if not prior.words else np.minimum(table, prior.table),
-        geometry=shared,
+        table=np.minimum(table, prior.table),
+        geometry=geometry,
         land=land,
         core=land if shapely.is_empty(core) else core,
-        within=Area(tuple(texts), (), land, land, shared),
+        within=Area(tuple(texts), (), land, land, geometry),
         exclude=None,
     )
