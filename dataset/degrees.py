@@ -8,13 +8,10 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-
-Axis = Literal["latitude", "longitude"]
 
 NOTHING = frozenset({
     "", "nan", "na", "n/a", "#n/a", "<na>", "null", "none", "nil", "nat", "-", "--", "—", "–", "?", ".", "unknown", "undefined",

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from geocells import grid
 from plumbing.files import atomic_path
+from plumbing.inside import LEADING_OUT, is_relative
 from plumbing.parquet import read_columns
 
 MANIFEST = "manifest.parquet"
@@ -60,9 +61,6 @@ SCHEMA = pa.schema(
 `modification` is what was changed of the picture, as its licence may ask;
 `dhash` is the 64-bit difference hash; `shard`, `offset`, `size` say where the picture lies once packed."""
 
-LEADING_OUT = r"(^|[/\\])\.\.([/\\]|$)|^[/\\]|^[A-Za-z]:|\x00|^$"
-"""What a name of a file inside of a dataset never has."""
-
 ADDED_LATER = ("country", "label", "modification")
 """Columns that older manifests lack; they are read as null."""
 
@@ -91,6 +89,11 @@ def image_path(photo_id: str, latlon_deg: NDArray[np.float64], stated: str | Non
         return f"images/{folder}/{photo_id}.jpg"
     cell = grid.encode(latlon_deg, grid.TABLE_LEVEL)
     return f"images/{grid.format_id(int(cell), grid.TABLE_LEVEL)}/{photo_id}.jpg"
+
+
+def is_image_path(name: object) -> bool:
+    """Say whether a dataset may keep a picture under a name: it leads to something below `images`."""
+    return isinstance(name, str) and is_relative(name) and PurePosixPath(name).parts[0] == "images"
 
 
 def write_manifest(data: Path, photos: pd.DataFrame) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
-from dataset.degrees import NOTHING, Column, is_missing, read_degrees
+from dataset.degrees import Column, is_missing, read_degrees
 
 log = logging.getLogger(__name__)
 
@@ -31,17 +31,20 @@ _SIDED = (
 _WGS84 = frozenset({0, 4326, 4979})
 
 
+class UnknownOrderError(ValueError):
+    """Places whose two numbers could each be the latitude."""
+
+
 def could_be_places(values: pd.Series) -> bool:
     """Say whether a column could hold places: one of its first values does."""
-    given = values[
-        values.map(_as_text if values.dtype == object else str).map(lambda text: text.casefold() not in NOTHING)
-    ].head(20)
+    given = values[~is_missing(values.map(_as_text).astype(object))].head(20)
     for number in range(len(given)):
         try:
             read_pairs(given.iloc[number : number + 1], False, np.arange(1))
-        except ValueError as error:
-            if "comes first" not in str(error):
-                continue
+        except UnknownOrderError:
+            return True
+        except ValueError:
+            continue
         return True
     return not len(given) and len(values) > 0
 
@@ -98,10 +101,14 @@ def _of_points(
     wrong = ~missing & (kinds != shapely.GeometryType.POINT) & ~single
     if wrong.any():
         raise ValueError(unread_words("geometries (points are needed)", values, wrong, rows))
-    reference = set(np.unique(shapely.get_srid(points[~missing])).tolist()) - _WGS84
-    if reference:
-        raise ValueError(f"the points are in EPSG:{min(reference)}: convert them to WGS 84 (EPSG:4326)")
+    _check_reference(set(np.unique(shapely.get_srid(points[~missing])).tolist()))
     return np.column_stack([shapely.get_y(points), shapely.get_x(points)]), missing
+
+
+def _check_reference(systems: set[int]) -> None:
+    """Refuse points of other reference systems than WGS 84, by their EPSG codes."""
+    if others := systems - _WGS84:
+        raise ValueError(f"the points are in EPSG:{min(others)}: convert them to WGS 84 (EPSG:4326)")
 
 
 def _of_wkt(texts: pd.Series, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
@@ -114,9 +121,7 @@ def _of_wkt(texts: pd.Series, rows: NDArray[np.int64]) -> NDArray[np.float64] | 
     unread |= shapely.is_missing(points)
     if unread.any():
         raise ValueError(unread_words("points", texts, unread, rows))
-    reference = {int(match[1]) for match in matches if match and match[1]} - _WGS84
-    if reference:
-        raise ValueError(f"the points are in EPSG:{min(reference)}: convert them to WGS 84 (EPSG:4326)")
+    _check_reference({int(match[1]) for match in matches if match and match[1]})
     return _of_points(points, texts, rows)[0]
 
 
@@ -195,11 +200,10 @@ def _halves(texts: pd.Series, strict: bool = True) -> Iterator[tuple[Column, Col
 
 def _ordered(pairs: NDArray[np.float64], longitude_first: bool, square: bool, texts: pd.Series) -> NDArray[np.float64]:
     """Return pairs with the latitude first, by the heading or by what the rows tell."""
+    if longitude_first:
+        pairs = pairs[:, ::-1]
     swapped, right = tells_swapped(pairs)
     if longitude_first:
-        swapped, right = right, swapped
-        pairs = pairs[:, ::-1]
-        swapped, right = tells_swapped(pairs)
         if swapped.any() and not right.any():
             raise ValueError(
                 f"longitude and latitude are swapped, as in {texts[swapped].iloc[0]!r}: call the column latlon"
@@ -209,7 +213,7 @@ def _ordered(pairs: NDArray[np.float64], longitude_first: bool, square: bool, te
         log.info(f"the longitude comes first in {texts[swapped].iloc[0]!r}, so it does in all rows")
         return pairs[:, ::-1]
     if square and not right.any():
-        raise ValueError(
+        raise UnknownOrderError(
             f"no row tells whether latitude or longitude comes first in {texts.iloc[0]!r}: call the column latlon or lonlat"
         )
     return pairs

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
@@ -22,16 +22,16 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from dataset.manifest import SCHEMA, image_path, write_manifest
+from dataset.manifest import SCHEMA, image_path, is_image_path, write_manifest
 from fetch.config import IngestConfig
 from fetch.dataset_counts import counts_report
 from fetch.quality import measure
-from fetch.rejected import Rejection, summary, write_rejected
+from fetch.rejected import UNREADABLE, Rejection, summary, write_rejected
 from fetch.splits import assign_splits
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, read_json_lines, write_json
 from plumbing.images import open_rgb, upright_rgb
-from plumbing.inside import is_relative, remove_inside
+from plumbing.inside import remove_inside
 from plumbing.parquet import read_columns
 from plumbing.progress import progress
 
@@ -195,7 +195,7 @@ def _stored(
     try:
         fingerprint = _fingerprint(candidate.known_by or candidate.picture, path, config.max_side)
     except OSError as error:
-        return Rejection(candidate.id, "unreadable", str(error))
+        return Rejection(candidate.id, UNREADABLE, str(error))
     same = before.get(fingerprint)
     if same and (out / same["path"]).is_file():
         return same if same["path"] == path else _moved(out, same, photo_id, path)
@@ -203,7 +203,7 @@ def _stored(
         picture, encoded, measures = _decoded(candidate.picture, config.max_side)
     # What a hostile or torn picture makes a decoder or an encoder raise is not a closed list.
     except Exception as error:
-        return Rejection(candidate.id, "unreadable", str(error) or type(error).__name__)
+        return Rejection(candidate.id, UNREADABLE, str(error) or type(error).__name__)
     with atomic_path(out / path) as partial:
         partial.write_bytes(encoded)
     return {
@@ -339,13 +339,10 @@ def _known(out: Path) -> dict[str, dict[str, Any]]:
 
 def _is_stored(row: Mapping[str, Any]) -> bool:
     """Say whether a row of the journal or of the measures is one of a picture inside `images` of its dataset."""
-    path = row.get("path")
     return (
         row.keys() == STORED
         and all(isinstance(row[name], kind) for name, kind in STORED_KINDS.items())
-        and isinstance(path, str)
-        and is_relative(path)
-        and PurePosixPath(path).parts[0] == "images"
+        and is_image_path(row["path"])
     )
 
 

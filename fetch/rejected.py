@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from dataset.picture_finder import MISSING
 from plumbing.files import atomic_path
 
 REJECTED = "rejected.csv"
-MISSING, UNREADABLE = "missing", "unreadable"
+UNREADABLE = "unreadable"
 SHOWN = 200
 """Letters of an example."""
 

@@ -27,7 +27,6 @@ MOST_BYTES, MOST_VERTICES = 1_000_000_000, 10_000_000
 SHAPEFILE, SQLITE, ZIP = b"\x00\x00\x27\x0a", b"SQLite format 3\x00", b"PK\x03\x04"
 SHAPEFILE_PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
 KINDS = "GeoJSON, KML, WKT, GeoPackage or a (zipped) shapefile"
-POLYGONS = ("Polygon", "MultiPolygon")
 WKT = re.compile(r"(SRID=\d+;)?\s*(MULTI)?POLYGON\b", re.IGNORECASE)
 DEGREES = re.compile(r"CRS84|EPSG:+(\d*:)?4326", re.IGNORECASE)
 ENVELOPES = (0, 32, 48, 48, 64)

@@ -22,7 +22,7 @@ from geocells.hierarchy import Hierarchy
 from geocells.partitions import Partition, partition_of
 from plumbing.damage import one_line
 from plumbing.files import atomic_path, read_json, write_json
-from plumbing.inside import is_relative
+from plumbing.inside import is_plain
 
 FOLDER = "label_maps"
 ARRAYS = "partition.npz"
@@ -159,11 +159,6 @@ def _level_names(path: Path) -> tuple[str, ...]:
     if not isinstance(names, list) or not names or not all(isinstance(name, str) and is_plain(name) for name in names):
         raise ValueError(f"{path} does not name its levels: {AGAIN}")
     return tuple(names)
-
-
-def is_plain(name: str) -> bool:
-    """Say whether a name of a level can be part of the names of files."""
-    return is_relative(name) and "/" not in name and "\\" not in name
 
 
 def _read_level(path: Path, level_name: str, names: tuple[str, ...]) -> _Level:

@@ -1,6 +1,10 @@
 """Names of files that come out of files: they stay inside their folder, or are refused."""
 
-from pathlib import Path, PureWindowsPath
+import re
+from pathlib import Path
+
+LEADING_OUT = r"(^|[/\\])\.\.([/\\]|$)|^[/\\]|^[A-Za-z]:|\x00|^(\.?[/\\])*\.?$"
+"""What a name of a file inside of a folder never has, on any system; an expression of Python and of Arrow."""
 
 
 def inside(folder: Path, name: object) -> Path:
@@ -16,11 +20,12 @@ def inside(folder: Path, name: object) -> Path:
 
 def is_relative(name: str) -> bool:
     """Say whether a name leads to something below, on any system."""
-    if not name or "\0" in name:
-        return False
-    windows = PureWindowsPath(name)
-    parts = [part for part in windows.parts if part != "."]
-    return bool(parts) and not windows.drive and not windows.root and ".." not in parts
+    return re.search(LEADING_OUT, name) is None
+
+
+def is_plain(name: str) -> bool:
+    """Say whether a name is that of a file, or a part of one, without folders."""
+    return is_relative(name) and "/" not in name and "\\" not in name
 
 
 def remove_inside(folder: Path, name: object) -> bool:

@@ -24,10 +24,9 @@ def to_terminal() -> None:
         # Names of files may hold what the terminal's encoding has not.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    for handler in logging.getLogger().handlers:
-        if handler.formatter is not None and handler.formatter._fmt == "%(message)s":
-            handler.setFormatter(_Printable("%(message)s"))
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Printable("%(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 class _Printable(logging.Formatter):

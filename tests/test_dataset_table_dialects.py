@@ -231,6 +231,7 @@ def test_no_heading_stands_for_two_columns():
         ("a.json", b"[" * 100_000, "damaged JSON|nested too deeply"),
         ("a.jsonl", b'{"path": "a.jpg"}\n{"path": \n', "line 2"),
         ("a.kml", b"<!DOCTYPE x [<!ENTITY a 'b'>]><kml></kml>", "declares entities"),
+        ("a.kml", "<!DOCTYPE x [<!ENTITY a 'b'>]><kml></kml>".encode("utf-16-le"), "declares entities"),
         ("a.kml", b"<kml><Placemark>", "damaged KML"),
         ("a.parquet", b"PAR1xxxx", "cannot be read as Parquet"),
         ("a.csv", bytes(range(1, 255)) * 4, "UTF-8"),

@@ -1,10 +1,14 @@
 """Names of files that come out of files stay inside their folder."""
 
+from pathlib import PureWindowsPath
+
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plumbing.inside import inside, is_relative, remove_inside
+from plumbing.inside import LEADING_OUT, inside, is_relative, remove_inside
 
 OUTSIDE = [
     "../a",
@@ -25,6 +29,19 @@ OUTSIDE = [
 def test_names_that_lead_out_on_any_system_are_refused(tmp_path, name):
     with pytest.raises(ValueError, match="is not the name of a file inside"):
         inside(tmp_path, name)
+
+
+@given(st.text(alphabet="ab./\\", max_size=12), st.sampled_from(["", "images/", "C:", "\\\\"]))
+def test_a_name_is_accepted_just_where_no_system_reads_a_drive_a_root_or_a_way_out_in_it(name, folder):
+    read = PureWindowsPath(folder + name)
+    parts = [part for part in read.parts if part != "."]
+    assert is_relative(folder + name) == (bool(parts) and not read.anchor and ".." not in parts)
+
+
+@given(st.lists(st.text(alphabet="ab./\\:\0é", max_size=12), min_size=1))
+def test_arrow_reads_the_rule_as_python_does(names):
+    found = pc.match_substring_regex(pa.array(names), LEADING_OUT)
+    assert found.to_pylist() == [not is_relative(name) for name in names]
 
 
 @given(st.text(alphabet="ab./\\:", max_size=12))

@@ -38,4 +38,4 @@ def test_log_lines_show_what_a_name_holds(capsys, monkeypatch):
     to_terminal()
     logging.getLogger("test").warning("left out: %s", ESCAPE)
     monkeypatch.setattr(sys, "stderr", sys.__stderr__)
-    assert "\x1b" not in capsys.readouterr().err
+    assert capsys.readouterr().err == f"left out: {printable(ESCAPE)}\n"

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataset.tables.headings import is_known, known_headings
+from dataset.tables.headings import is_known, known_count, known_headings
 from dataset.tables.text import TITLE_LINES
 
 log = logging.getLogger(__name__)
@@ -158,7 +158,7 @@ def _best(sheets: dict[str, pd.DataFrame], asked: list[str | None]) -> tuple[int
 def _headings(rows: pd.DataFrame, asked: list[str | None]) -> tuple[int, int]:
     """Return how many headings are known in the line of a sheet that has the most, and which it is."""
     lines = [[value for value in rows.iloc[line] if not pd.isna(value)] for line in range(min(TITLE_LINES, len(rows)))]
-    known = [len(set(known_headings(line))) + sum(value in asked for value in line) for line in lines]
+    known = [known_count(line, asked) for line in lines]
     return max(((count, line) for line, count in enumerate(known)), key=lambda one: (one[0], -one[1]), default=(0, 0))
 
 

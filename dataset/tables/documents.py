@@ -143,7 +143,8 @@ def read_kml(content: bytes, path: Path) -> pd.DataFrame:
     Raises:
         ValueError: it is damaged, or something else than KML.
     """
-    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
+    text = content.replace(b"\0", b"")  # It may be UTF-16.
+    if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
         raise ValueError(f"{path} declares entities, which tables of photographs have no use for: export it again")
     try:
         placemarks = list(_placemarks(content))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from dataset.degrees import NOTHING
+from dataset.degrees import is_missing
 from dataset.tables.times import utc_times
 
 FIELDS = ("sequence_id", "creator", "captured_at_utc", "compass_angle", "is_pano", "licence", "url", "source")
@@ -16,7 +16,7 @@ def manifest_fields(photos: pd.DataFrame) -> Sequence[dict[str, object]]:
     """Return, for each row of a table, what goes into the manifest as it is, in the manifest's types."""
     fields = photos[[name for name in FIELDS if name in photos]].copy()
     for name in fields:
-        fields[name] = fields[name].where(~fields[name].str.casefold().isin(NOTHING), None)
+        fields[name] = fields[name].where(~is_missing(fields[name]), None)
     if "captured_at_utc" in fields:
         fields["captured_at_utc"] = utc_times(fields["captured_at_utc"])
     if "compass_angle" in fields:

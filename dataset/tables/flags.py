@@ -1,8 +1,12 @@
 """Endings of tables, and the flags that name their columns. Nothing here imports pandas, so that --help is instant."""
 
+import bz2
+import gzip
+import lzma
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from plumbing.flags import Groups
 
@@ -12,7 +16,8 @@ TABLE_SUFFIXES = (
 )  # fmt: skip
 """Endings of tables, before `.gz`, `.bz2` or `.xz` where they are compressed."""
 
-PACKED_SUFFIXES = (".gz", ".bz2", ".xz")
+PACKED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+"""How compressed tables are opened, by ending."""
 
 COLUMN_FLAGS = {
     "lat_column": "latitude",
@@ -31,7 +36,7 @@ COLUMN_FLAGS = {
 def suffix_of(path: Path) -> str:
     """Return the ending of a file, before that of its compression."""
     suffix = path.suffix.lower()
-    return Path(path.stem).suffix.lower() if suffix in PACKED_SUFFIXES else suffix
+    return Path(path.stem).suffix.lower() if suffix in PACKED else suffix
 
 
 def is_table_name(path: Path) -> bool:

@@ -129,6 +129,12 @@ def known_headings(headings: Iterable[object]) -> list[str]:
     return [_rank()[name][0] for name in map(_folded_part, headings) if name in _rank()]
 
 
+def known_count(headings: Iterable[object], asked: Iterable[str | None]) -> int:
+    """Return how many of our columns some headings stand for, and how many of them are asked for as they are written."""
+    headings, given = list(headings), set(asked)
+    return len(set(known_headings(headings))) + sum(str(heading).strip() in given for heading in headings)
+
+
 def _folded_part(heading: object) -> str:
     """Return a heading folded, or the last part of one such as `location.lat` where that alone is known."""
     whole = folded(heading)

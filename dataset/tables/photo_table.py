@@ -60,7 +60,13 @@ class PhotoTable:
     @property
     def used(self) -> str:
         """Return which columns are used and which are not, in words."""
-        return _used(self.columns, self.headings)
+        words = ", ".join(
+            f"{ours.replace('_', ' ')} from {' '.join(heading.split())}" for ours, heading in self.headings.items()
+        )
+        taken = {name for heading in self.headings.values() for name in (heading, *heading.split(", "))}
+        rest = [heading for heading in self.columns if heading not in taken]
+        more = " ..." if len(rest) > 20 else ""
+        return f"{words}; not used: {', '.join(rest[:20]) or 'none'}{more}"
 
     @property
     def has_places(self) -> bool:
@@ -86,31 +92,36 @@ def read_table(path: Path, asked: Mapping[str, str | None] | None = None) -> Pho
     return as_photos(table, path, asked, pictures)
 
 
+def other_file(path: Path, suffix: str) -> str:
+    """Return what a file with an ending is that is no table, and what to do with it; empty where that is not known."""
+    return OTHER_FILES.get(suffix, "").replace("FILE", path.name)
+
+
 def _read(path: Path, asked: Mapping[str, str | None]) -> tuple[pd.DataFrame, EmbeddedPictures | None]:
     suffix, names = suffix_of(path), list(asked.values())
     with path.open("rb") as file:
         start = file.read(8)
     if start.startswith(b"PAR1") or suffix in (".parquet", ".geoparquet", ".pq"):
         return read_parquet(path, names)
-    if suffix in OTHER_FILES:
-        raise ValueError(f"{path} {OTHER_FILES[suffix].replace('FILE', path.name)}")
+    if what := other_file(path, suffix):
+        raise ValueError(f"{path} {what}")
     content = content_of(path)
     begins = content[:4000].lstrip(b"\xef\xbb\xbf \t\r\n")
     if content.startswith(b"PK\x03\x04"):
         if b"[Content_Types].xml" not in content[:4000] and suffix not in (".xlsx", ".xlsm", ".xlsb", ".ods"):
-            raise ValueError(f"{path} {OTHER_FILES['.zip']}")
+            raise ValueError(f"{path} {other_file(path, '.zip')}")
         return read_workbook(content, path, names), None
     if content.startswith(b"\xd0\xcf\x11\xe0"):
         return read_workbook(content, path, names), None
     if content.startswith(b"SQLite format 3"):
-        raise ValueError(f"{path} {OTHER_FILES['.gpkg'].replace('FILE', path.name)}")
+        raise ValueError(f"{path} {other_file(path, '.gpkg')}")
     if begins.startswith((b"{", b"[")) and not (suffix in (".csv", ".tsv") and begins.startswith(b"[")):
         return read_json(content, path), None
     if begins.startswith(b"<"):
         if b"<kml" in begins or suffix == ".kml":
             return read_kml(content, path), None
         kind = (
-            OTHER_FILES[".gpx"]
+            other_file(path, ".gpx")
             if b"<gpx" in begins
             else "is a web page or another kind of XML: save the table as CSV in UTF-8"
         )
@@ -261,12 +272,3 @@ def check_places(table: PhotoTable, path: Path) -> None:
     raise ValueError(
         f"{path} has no column of the {missing} ({names}): name it with --{FLAGS[missing]}-column; {_its_columns(table.columns)}"
     )
-
-
-def _used(headings: Sequence[object], used: Mapping[str, str]) -> str:
-    """Return which columns are used and which are not, in words."""
-    words = ", ".join(f"{ours.replace('_', ' ')} from {' '.join(heading.split())}" for ours, heading in used.items())
-    taken = {name for heading in used.values() for name in (heading, *heading.split(", "))}
-    rest = [str(heading) for heading in headings if str(heading) not in taken]
-    more = " ..." if len(rest) > 20 else ""
-    return f"{words}; not used: {', '.join(rest[:20]) or 'none'}{more}"

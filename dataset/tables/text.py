@@ -1,23 +1,21 @@
 """CSV and its relatives: any separator, encoding and title lines, with a line of headings or without one."""
 
-import bz2
 import codecs
 import csv
-import gzip
 import io
 import logging
 import lzma
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from dataset.degrees import read_degrees
-from dataset.tables.headings import is_known, known_headings
+from dataset.tables.flags import PACKED
+from dataset.tables.headings import known_count
 from plumbing.picture_kinds import PICTURE_SUFFIXES
 
 log = logging.getLogger(__name__)
@@ -26,8 +24,6 @@ SEPARATORS = "\t;,|"
 TITLE_LINES = 20
 """Headings are looked for in so many lines."""
 SAMPLE_BYTES = 1 << 16
-PACKED: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-"""How compressed tables are opened, by ending."""
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -120,9 +116,7 @@ def _layout(text: str, asked: Sequence[str]) -> tuple[str, int, bool]:
     for number, line in enumerate(lines[start : start + TITLE_LINES], start):
         for separator in separators:
             cells = _cells(line, separator)
-            known = len(set(known_headings(cells))) + sum(
-                is_known(cell, asked) for cell in cells if cell.strip() in asked
-            )
+            known = known_count(cells, asked)
             # Words of a title line may be headings too; those of a line with several cells are.
             if known and (len(cells) > 1 or len(lines) == start + 1 or _alone(line, lines, number)):
                 best = max(

@@ -9,7 +9,6 @@ import pandas as pd
 log = logging.getLogger(__name__)
 
 _EXIF = re.compile(r"^(\d{4})[:_](\d{2})[:_](\d{2})(?:[ T_](\d{2})[:_](\d{2})(?:[:_](\d{2})(?:[._](\d+))?)?)?")
-_TO_ISO = r"\1-\2-\3T\4:\5:\6.\7"
 _DIGITS = re.compile(r"^(?:\d{8}|(?:19|20)\d{12}|\d{8}[T_-]\d{4,6}Z?)$")
 _NUMERIC = r"^\s*(\d{1,2})[./-](\d{1,2})[./-](\d{4}|\d{2})\b"
 _WHOLE_DATE = (

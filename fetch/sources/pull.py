@@ -6,7 +6,6 @@ import logging
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import PurePosixPath
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -15,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataset.manifest import MANIFEST, SCHEMA, write_manifest
+from dataset.manifest import MANIFEST, SCHEMA, is_image_path, write_manifest
 from fetch.config import PullConfig
 from fetch.dataset_counts import counts_report
 from fetch.ingest import DATASET, FORMAT_VERSION, MEASURES, MEASURES_SCHEMA
@@ -164,7 +163,7 @@ def _rows(source: Source, subset: Subset, config: PullConfig) -> pd.DataFrame:
             f"such as {min(missing)}"
         )
     for path in photos["path"]:
-        if not isinstance(path, str) or not is_relative(path) or PurePosixPath(path).parts[0] != "images":
+        if not is_image_path(path):
             raise ValueError(f"--from {config.source}: its manifest names a file outside of images: {path!r}")
     for shard in photos["shard"].dropna().unique():
         if not isinstance(shard, str) or not is_relative(shard):

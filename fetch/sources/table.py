@@ -18,7 +18,7 @@ from dataset.tables.binary import EmbeddedPictures
 from dataset.tables.fields import manifest_fields
 from dataset.tables.flags import COLUMN_FLAGS, TABLE_SUFFIXES, is_table_name
 from dataset.tables.folders import with_folders
-from dataset.tables.photo_table import OTHER_FILES, PhotoTable, check_places, read_table
+from dataset.tables.photo_table import PhotoTable, check_places, other_file, read_table
 from fetch.config import ImportConfig
 from fetch.download_config import refuse_idle
 from fetch.ingest import Candidate, safe_id
@@ -121,9 +121,8 @@ def _read(config: ImportConfig) -> PhotoTable:
         if config.country_column is None and config.class_column is None:
             check_places(table, config.source)
     else:
-        what = OTHER_FILES.get(config.source.suffix.lower())
+        what = other_file(config.source, config.source.suffix.lower())
         what = f"it {what}" if what else f"tables end in {', '.join(TABLE_SUFFIXES)}"
-        what = what.replace("FILE", config.source.name)
         raise ValueError(f"{config.source} is neither a folder nor a table: {what}")
     return replace(table, photos=_wanted(config, table.photos))
 

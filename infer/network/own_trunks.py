@@ -22,7 +22,7 @@ from infer.network.weights import load_network
 from infer.run_files import OWN_REFINER, OWN_TRUNKS
 from label_maps.files import hierarchy_hash
 from plumbing.files import read_json, sha256, write_json
-from plumbing.inside import is_relative
+from plumbing.inside import is_plain
 
 EMBEDDING = "embedding"
 """Stem of the network that is told the cell."""
@@ -150,7 +150,7 @@ def load_own_trunks(
     try:
         spec = OwnTrunksSpec(**read_json(path))
         wanted = sorted(spec.networks)
-        if not all(is_relative(name) and "/" not in name for name in wanted):
+        if not all(is_plain(name) for name in wanted):
             raise TypeError("names of networks are names of files")
     except (TypeError, AttributeError):
         raise ValueError(f"{path} is damaged: {AGAIN}") from None
