@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from dataset.manifest import content_hash
 from geocells import grid
+from infer.evaluate.metrics import RADII_KM
 from plumbing.files import read_json
 
 log = logging.getLogger(__name__)
 
-STEPS_KM = (25.0, 200.0, 750.0, 2500.0, math.inf)
+STEPS_KM = (*RADII_KM[1:], math.inf)
 """Largest error of a class in kilometres: city, region, country and continent, as evaluations count them."""
 
 

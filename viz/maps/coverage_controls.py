@@ -69,7 +69,7 @@ def legend_html(
     dark = ", ".join(seen_over(colour) for colour in ramp_on_dark)
     style = f"--light:linear-gradient(90deg, {light});--dark:linear-gradient(90deg, {dark})"
     photographs = (
-        f'<div class="legend" id="legend-photographs"><span>photographs: 1<i class="ramp themed" style="{style}"></i>'
+        f'<div class="legend" id="legend-photographs"><span>photographs: 1<i class="ramp swatch" style="{style}"></i>'
         f'<b id="most"></b></span>{swatches([(BARE_LAND, bare_words(survey)), (OCEAN, "ocean")])}'
         f"{'' if survey is None else survey_legend(survey)}</div>"
     )

@@ -66,7 +66,7 @@ def _data(scene: Scene) -> dict[str, Any]:
     layers = [_layer(layer, view, scene) for layer, view in zip(scene.layers, views, strict=False)]
     return {
         "middle": scene.lon_deg,
-        "ramps": {"light": LIGHT, "dark": DARK},
+        "ramps": [LIGHT, DARK],
         "ranks": [[last, colour] for last, colour, _ in RANKS],
         "drawn": packed_json({"layers": layers, "regions": drawn_regions(prediction, scene.lon_deg)}),
         "files": packed_files(prediction),

@@ -33,6 +33,6 @@ def base64_text(content: bytes) -> str:
 
 
 def packed_json(value: Any) -> str:
-    """Return plain values as JSON, deflated, in base64 letters, as `unpacked` of `canvas.js` reads it."""
+    """Return plain values as JSON, deflated, in base64 letters, as `unpacked` of `answer_cells.js` reads it."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return base64_text(zlib.compress(text.encode(), 9))

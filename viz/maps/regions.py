@@ -11,8 +11,10 @@ from geocells.outlines import area_km2
 from infer.prediction import Prediction, Region
 from viz.maps.scene import region_parts
 from viz.maps.wording import area_words, region_line, region_name
+from viz.web.page import colours
 
-OUTLINE_COLOUR = "#14213d"
+OUTLINE_COLOUR = colours()["pin"]
+"""Of regions in a picture, as of those on a page."""
 SPECK = 1.5
 """A part of a region smaller than so many of its mean cells is a single cell."""
 

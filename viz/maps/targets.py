@@ -1,4 +1,4 @@
-"""Buttons that show a place or a cell on the map; `prediction.js` listens to them."""
+"""Buttons that show a place or a cell on the map; `answer_actions.js` listens to them."""
 
 from collections.abc import Sequence
 from html import escape

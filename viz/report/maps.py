@@ -25,7 +25,7 @@ from viz.base_map.drawing import draw_land, draw_lines
 from viz.maps.coverage import RAMP as COVERAGE_RAMP
 from viz.maps.raster import as_rows, base64_text
 from viz.report.files import RunFiles
-from viz.web.page import BARE_LAND, CELL_OPACITY, OCEAN, THEMES, Theme, colours, seen_over
+from viz.web.page import BARE_LAND, CELL_OPACITY, OCEAN, THEMES, Theme, colours, seen_over, swatch
 
 RAMP: Mapping[Theme, Sequence[str]] = {
     "light": COVERAGE_RAMP[1:],
@@ -223,8 +223,3 @@ def _legend(world: WorldMap) -> str:
     light, dark = (f"linear-gradient(90deg,{','.join(seen[theme])})" for theme in THEMES)
     least, most = map(escape, world.ends)
     return f'<span>{least}<i class="ramp swatch" style="--light:{light};--dark:{dark}"></i>{most}</span>{ground}'
-
-
-def swatch(light: str, dark: str, words: str) -> str:
-    """Return an entry of a legend as HTML, with a colour for each theme."""
-    return f'<span><i class="swatch" style="--light:{light};--dark:{dark}"></i>{escape(words)}</span>'

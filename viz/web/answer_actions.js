@@ -77,10 +77,10 @@ function startCells(map, cells) {
     cells.byRank = ranks.checked;
     document.querySelector(".by-probability").hidden = ranks.checked;
     document.querySelector(".by-rank").hidden = !ranks.checked;
-    ramp.style.background = `linear-gradient(to right, ${stops().join(", ")})`;
+    ramp.style.background = `linear-gradient(to right, ${themed(data.ramps).join(", ")})`;
     cells.paint();
   };
   ranks.addEventListener("change", repaint);
-  dark.addEventListener("change", repaint);
+  onDark.addEventListener("change", repaint);
   repaint();
 }

@@ -27,8 +27,6 @@ function cellsOf(layer) {
   return cells;
 }
 
-const dark = window.matchMedia("(prefers-color-scheme: dark)");
-
 // From 0.1% to 100% by the logarithm; the same for every level and every answer.
 function rampColour(probability, stops) {
   const share = (Math.log10(Math.min(Math.max(probability, 1e-3), 1)) + 3) / 3;
@@ -37,17 +35,13 @@ function rampColour(probability, stops) {
   return `rgb(${mixed.join(", ")})`;
 }
 
-function stops() {
-  return dark.matches ? data.ramps.dark : data.ramps.light;
-}
-
 function cellStyle(cell, best, byRank) {
   if (byRank) {
     const color = data.ranks.find(([last]) => last === null || cell.rank <= last)[1];
     const fillOpacity = 0.4 + 0.4 * Math.sqrt(cell.probability / best);
     return { color, fillColor: color, weight: cell.rank === 1 ? 3 : 1.5, opacity: 0.95, fillOpacity };
   }
-  const fillColor = rampColour(cell.probability, stops());
+  const fillColor = rampColour(cell.probability, themed(data.ramps));
   return cell.rank === 1
     ? { color: look("ink"), fillColor, weight: 2.5, opacity: 1, fillOpacity: 0.8 }
     : { color: fillColor, fillColor, weight: 1, opacity: 0.95, fillOpacity: 0.75 };
@@ -56,8 +50,7 @@ function cellStyle(cell, best, byRank) {
 function cellText(cell) {
   const counts = cell.photographs === null ? "" : `, ${cell.photographs.toLocaleString("en")} training photographs`;
   const name = cell.place === cell.id ? "" : `cell ${cell.id}`;
-  const lines = [element("b", cell.place), element("br"), element("span", `probability ${percent(cell.probability)}${counts}`)];
-  return element("div", "", ...lines, ...(name ? [element("br"), element("span", name)] : []));
+  return wordLines(cell.place, `probability ${percent(cell.probability)}${counts}`, name);
 }
 
 // All levels of an answer, of which one is shown.

@@ -5,18 +5,8 @@ async function inflate(packed) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-// Numbers have 7 bits a byte, low bits first; the high bit says that more follow.
 function unpackBaseMap(content, step) {
-  let at = 0;
-  const next = () => {
-    let value = 0, shift = 0, byte;
-    do {
-      byte = content[at++];
-      value += (byte & 127) * 2 ** shift;
-      shift += 7;
-    } while (byte & 128);
-    return value;
-  };
+  const reader = { at: 0 }, next = varints(content, reader);
   const signed = () => {
     const value = next();
     return value % 2 ? -(value + 1) / 2 : value / 2;
@@ -35,7 +25,7 @@ function unpackBaseMap(content, step) {
   const lines = lengths.map((length) => worldLine(lat.subarray(start, start + length), lng.subarray(start, (start += length))));
   const names = countries + cities;
   const places = [series(names, signed), series(names, signed), series(names, next)];
-  const texts = new TextDecoder().decode(content.subarray(at)).split("\n");
+  const texts = new TextDecoder().decode(content.subarray(reader.at)).split("\n");
   return {
     coast: lines.slice(0, rings),
     borders: lines.slice(rings),
@@ -196,7 +186,7 @@ function addBaseMap(map) {
     for (const line of world.coast) line.ring = true;
     ground.setMap(world);
     const layer = new Names(world.names).addTo(map);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => [ground, layer].forEach((drawn) => drawn._update()));
+    onDark.addEventListener("change", () => [ground, layer].forEach((drawn) => drawn._update()));
     return { ...world, layer };
   });
 }

@@ -64,13 +64,12 @@ function cellLines(described, index, level) {
   const [[south, west], [north, east]] = cellBounds(index, level);
   const middle = place((south + north) / 2, (west + east) / 2);
   const lines = [described.splits, described.error, described.more, described.country, `cell ${described.id}`, `around ${middle}`];
-  return element("div", "", element("b", described.text), ...lines.filter(Boolean).flatMap((line) => [element("br"), element("span", line)]));
+  return wordLines(described.text, ...lines);
 }
 
 function startCoverage(map) {
   map.setMinZoom(-1);
-  map.getContainer().setAttribute("aria-label", "Map of the cells: arrow keys move it, plus and minus zoom, Enter chooses the cell in its middle");
-  map.getContainer().setAttribute("role", "region");
+  nameMap(map, "Map of the cells: arrow keys move it, plus and minus zoom, Enter chooses the cell in its middle");
   show(map, data.tiles ? INHABITED : WORLD);
   map.coverage = inflate(bytes(data.packed)).then((content) => {
     const coverage = new Coverage(content);

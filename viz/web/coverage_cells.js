@@ -1,22 +1,5 @@
 // What is known of each cell, by level and split. Cells are counted in rows from the north-west.
 
-// Numbers have 7 bits a byte, low bits first; the high bit says that more follow.
-function unpackSeries(content, start) {
-  let at = start;
-  return (count) => {
-    const values = new Uint32Array(count);
-    for (let i = 0; i < count; i++) {
-      let shift = 0, byte;
-      do {
-        byte = content[at++];
-        values[i] += (byte & 127) * 2 ** shift;
-        shift += 7;
-      } while (byte & 128);
-    }
-    return values;
-  };
-}
-
 const ALL = ""; // In the place of the name of a split.
 
 function sideOf(level) {
@@ -25,7 +8,8 @@ function sideOf(level) {
 
 class Coverage {
   constructor(content) {
-    const cells = 4 ** data.finest, series = unpackSeries(content, cells / 8);
+    const cells = 4 ** data.finest, next = varints(content, { at: cells / 8 });
+    const series = (count) => Uint32Array.from({ length: count }, next);
     this._land = Uint32Array.from({ length: cells }, (_, i) => (content[i >> 3] >> (7 - (i & 7))) & 1);
     this._country = series(cells);
     this._splits = Object.fromEntries(data.splits.map((split) => [split, series(cells)]));
@@ -34,11 +18,16 @@ class Coverage {
     this._known = {};
   }
 
+  // The cell of a level around one of the finest cells.
+  _around(level) {
+    const side = sideOf(level), finest = sideOf(data.finest), shift = data.finest - level;
+    return (i) => (Math.floor(i / finest) >> shift) * side + ((i % finest) >> shift);
+  }
+
   // Sums of the finest cells in each cell of a level.
   _sums(values, level) {
-    const side = sideOf(level), finest = sideOf(data.finest), shift = data.finest - level;
-    const sums = new Uint32Array(side * side);
-    values.forEach((value, i) => (sums[(Math.floor(i / finest) >> shift) * side + ((i % finest) >> shift)] += value));
+    const sums = new Uint32Array(4 ** level), around = this._around(level);
+    values.forEach((value, i) => (sums[around(i)] += value));
     return sums;
   }
 
@@ -65,10 +54,9 @@ class Coverage {
   countries(level) {
     if (level === data.finest) return this._country;
     return this._once(`countries ${level}`, () => {
-      const side = sideOf(level), finest = sideOf(data.finest), shift = data.finest - level;
-      const tally = Array.from({ length: side * side }, () => new Map());
+      const tally = Array.from({ length: 4 ** level }, () => new Map()), around = this._around(level);
       this._country.forEach((country, i) => {
-        const of = tally[(Math.floor(i / finest) >> shift) * side + ((i % finest) >> shift)];
+        const of = tally[around(i)];
         if (country) of.set(country, (of.get(country) ?? 0) + 1);
       });
       return Uint32Array.from(tally, (of) => [...of].reduce((best, one) => (one[1] > best[1] ? one : best), [0, 0])[0]);
@@ -93,7 +81,7 @@ class Coverage {
     if (!state[index]) return whole ? "never searched" : "";
     const on = days[day[index]], searched = `searched${on ? ` on ${on}` : ""}`;
     if (state[index] === empty) return `${searched}, nothing exists`;
-    const found = `the source has pictures in ${squares[index]} square${squares[index] === 1 ? "" : "s"}`;
+    const found = `the source has pictures in ${named(squares[index], "square")}`;
     const why = reasons[reason[index]];
     return `${on ? `${searched}: ` : ""}${found}${why ? `; ${why}` : ""}`;
   }

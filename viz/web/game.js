@@ -45,9 +45,9 @@ function drawScores(score) {
 
 function startGame(map) {
   const marks = L.layerGroup().addTo(map);
-  const world = () => map.fitBounds([[-55, -165], [72, 175]], { animate: false });
+  const world = [[-55, -165], [72, 175]];
   let state = null, chosen = null;
-  show(map, [[-55, -165], [72, 175]]);
+  show(map, world);
   const problem = (text) => (field("problem").textContent = text);
   const mark = (at, shape, text) => {
     const size = shape === "person" ? [22, 22] : [18, 18], anchor = shape === "person" ? [11, 26] : [9, 9];
@@ -84,14 +84,14 @@ function startGame(map) {
     }
     field("progress").textContent = `Photograph ${done + 1} of ${state.count}`;
     field("photo").src = `play/picture/${state.number}`;
-    world();
+    map.fitBounds(world, { animate: false });
     field("countries").focus({ preventScroll: true });
   }
 
   // Each place is drawn at the turn of the world that is nearest to the true one.
   function drawPlaces({ truth, person, network }) {
     const middle = (truth.at ?? person.at ?? [0, 0])[1];
-    const near = ([lat, lng]) => [lat, lng - 360 * Math.round((lng - middle) / 360)];
+    const near = ([lat, lng]) => [lat, nearTo(lng, middle)];
     const drawn = [];
     marks.clearLayers();
     for (const [who, shape, text] of [[network, "network", "the network"], [person, "person", "you"]]) {

@@ -73,8 +73,7 @@ function answerCell(index, toMap) {
 
 function startIndex(map) {
   map.setMinZoom(-1);
-  map.getContainer().setAttribute("role", "region");
-  map.getContainer().setAttribute("aria-label", "Map of all answers; the table has the same places");
+  nameMap(map, "Map of all answers; the table has the same places");
   const layer = new Points().addTo(map), scroll = document.getElementById("scroll"), table = document.getElementById("rows");
   let marked = null;
 
@@ -153,7 +152,7 @@ function ring(index) {
   if (!at) return group;
   L.circleMarker(at, { radius: 9, color: look("chosen"), weight: 3, fill: false, interactive: false }).addTo(group);
   if (!known) return group;
-  const lng = known[1] + 360 * Math.round((at[1] - known[1]) / 360);
+  const lng = nearTo(known[1], at[1]);
   L.polyline([at, [known[0], lng]], { color: look("found"), weight: 2.5, dashArray: "7 5", interactive: false }).addTo(group);
   L.circleMarker([known[0], lng], { radius: 6, color: look("halo"), weight: 2, fillColor: look("found"), fillOpacity: 1, interactive: false }).addTo(group);
   return group;
@@ -174,7 +173,7 @@ function connectPoints(map, layer, choose) {
     if (!found) return map.closeTooltip(readout);
     const { index } = found, share = confidence(index);
     const lines = [data.answer[index], share === null ? "" : `confidence at ${data.levels[chosen.level]} ${percent(share)}`, data.away[index] === null ? "" : `${rounded(data.away[index])} km from the known place`];
-    readout.setContent(element("div", "", element("b", data.name[index]), ...lines.filter(Boolean).flatMap((line) => [element("br"), element("span", line)])));
+    readout.setContent(wordLines(data.name[index], ...lines));
     return map.openTooltip(readout.setLatLng(latlng));
   });
   map.getContainer().addEventListener("mouseleave", () => map.closeTooltip(readout));

@@ -1,12 +1,5 @@
 // What lists and tables beside a map share.
 
-const onDark = window.matchMedia("(prefers-color-scheme: dark)");
-
-// Of colours over a light base map and over a dark one, those of the reader's theme.
-function themed([light, dark]) {
-  return onDark.matches ? dark : light;
-}
-
 function named(number, one) {
   return `${number.toLocaleString("en")} ${one}${number === 1 ? "" : "s"}`;
 }

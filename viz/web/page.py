@@ -207,3 +207,8 @@ def colours(theme: Theme = "light") -> dict[str, str]:
 def swatches(items: Sequence[tuple[str, str]]) -> str:
     """Return entries of a legend as HTML: colours and the words beside them."""
     return "".join(f'<span><i style="background:{colour}"></i>{escape(words)}</span>' for colour, words in items)
+
+
+def swatch(light: str, dark: str, words: str) -> str:
+    """Return an entry of a legend as HTML, with a colour for each theme."""
+    return f'<span><i class="swatch" style="--light:{light};--dark:{dark}"></i>{escape(words)}</span>'

@@ -4,16 +4,11 @@ function pickable(map, label, picked) {
   cross.className = "cross";
   cross.setAttribute("aria-hidden", "true");
   box.append(cross);
-  box.setAttribute("role", "application");
-  box.setAttribute("aria-label", label);
+  nameMap(map, label, "application");
   map.on("click", ({ latlng }) => picked(latlng));
   box.addEventListener("keydown", (event) => {
     if (event.target !== box || (event.key !== "Enter" && event.key !== " ")) return;
     event.preventDefault();
     picked(map.getCenter());
   });
-}
-
-function eastOf(lng) {
-  return ((((lng + 180) % 360) + 360) % 360) - 180;
 }

@@ -2,8 +2,7 @@
 
 function marker(map, at, shape, size, anchor, lines) {
   const icon = L.divIcon({ className: "mark", html: `<span class="${shape}"></span>`, iconSize: size, iconAnchor: anchor });
-  const text = element("div", "", ...lines.flatMap((line, i) => [element(i ? "span" : "b", line), element("br")]));
-  const made = L.marker(at, { icon, title: lines[0] }).bindPopup(text).addTo(map);
+  const made = L.marker(at, { icon, title: lines[0] }).bindPopup(wordLines(...lines)).addTo(map);
   // A mark is a button for who cannot see it.
   made.getElement().setAttribute("aria-label", lines.join(", "));
 }
@@ -38,9 +37,7 @@ function drawMarks(map) {
 }
 
 function startPrediction(map) {
-  const container = map.getContainer();
-  container.setAttribute("role", "region");
-  container.setAttribute("aria-label", "Map of the answer");
+  nameMap(map, "Map of the answer");
   map.setMaxBounds([[-90, data.middle - 200], [90, data.middle + 200]]);
   show(map, data.fit, beside(map));
   startActions(map);
