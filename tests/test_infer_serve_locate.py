@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from infer.prepared import Options
-from infer.serve.locate import changes_of
 from infer.serve.photographs import Photographs, named_areas, without_dashes
+from infer.serve.query import changes_of
 from tests.served import ROOT, comparable
 
 

@@ -83,6 +83,7 @@ def test_a_raw_file_that_is_tiff_by_content_is_not_answered_from_its_preview(tmp
         open_rgb(tmp_path / "a.NEF")
 
 
+@pytest.mark.filterwarnings("ignore:.* image format is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("kind", ["DDS", "SPIDER", "PCX", "TGA", "SGI", "IM", "PPM", "ICO"])
 def test_rare_formats_of_pillow_are_not_opened(kind):
     file = io.BytesIO()
