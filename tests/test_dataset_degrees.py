@@ -2,13 +2,14 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataset.degrees import read_degrees
-from dataset.pairs import could_be_places
+from dataset.pairs import could_be_places, tells_swapped
 from dataset.places import check_coordinates
 
 
@@ -251,3 +252,25 @@ def test_missing_values_are_missing_in_every_spelling():
     column = read_degrees(pd.Series(["", "nan", "N/A", "null", "-", "?", "1°"], dtype=object))
     assert column.missing.tolist() == [True] * 6 + [False]
     assert math.isnan(column.degrees[0])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "swapped", "right"),
+    [
+        (45, 80, False, False),
+        (90, 90, False, False),
+        (90.001, 90, True, False),
+        (-120, -90, True, False),
+        (360, 45, True, False),
+        (360.001, 45, False, False),
+        (90, 90.001, False, True),
+        (-90, -120, False, True),
+        (45, 360, False, True),
+        (45, 360.001, False, False),
+        (91, 91, False, False),
+        (math.nan, 120, False, False),
+        (120, math.nan, False, False),
+    ],
+)
+def test_a_row_tells_the_order_where_just_one_of_its_numbers_can_be_a_latitude(first, second, swapped, right):
+    assert [bool(told[0]) for told in tells_swapped(np.array([[first, second]], dtype=float))] == [swapped, right]

@@ -94,6 +94,83 @@ def test_what_version_0_1_0_wrote_is_read_and_its_guarantee_is_approximate(tmp_p
     assert known.guarantee == "approximate"
 
 
+def fitted(**changes):
+    """A conformal.json for weights abc and the chain rule, with changes to what it says."""
+    own = {
+        "photographs": 3,
+        "groups": 2,
+        "guarantee": "exact",
+        "density_weights": [1.0] + [0.0] * (COMPONENTS - 1),
+        "confidence": {"L1": {"a": 1.0, "b": 1.0, "c": 0.0, "d": 0.5}},
+        "conformity_scores": {"smooth": {"groups": 2, "scores": [0.2, 0.4, 0.6], "group_sizes": [2, 2, 1]}},
+    }
+    places = {"in-distribution": own | changes.pop("own", {})}
+    return {"model_hash": "abc", "fusion": "chain", "components": COMPONENTS, "places": places} | changes
+
+
+def read(folder, content, places="in-distribution"):
+    (folder / CONFORMAL).write_text(json.dumps(content))
+    return read_conformal(folder, "abc", "chain", places)
+
+
+def test_a_calibration_of_these_weights_and_this_fusion_is_read_without_a_warning(tmp_path, caplog):
+    found = read(tmp_path, fitted())
+    assert (found.photographs, found.groups, found.exact, found.fusion) == (3, 2, True, "chain")
+    assert not caplog.records
+
+
+def test_a_run_without_a_calibration_says_so(tmp_path, caplog):
+    assert read_conformal(tmp_path, "abc", "chain") is None
+    assert caplog.messages == [
+        f"{tmp_path} has no conformal calibration, so no regions: run `python -m train calibrate`"
+    ]
+
+
+@pytest.mark.parametrize("changes", [{"model_hash": "abd"}, {"components": COMPONENTS + 1}, {"model_hash": None}])
+def test_a_calibration_of_other_weights_or_another_density_is_ignored_with_a_warning(tmp_path, caplog, changes):
+    assert read(tmp_path, fitted(**changes)) is None
+    assert "conformal.json is ignored: fitted for different weights; run `python -m train calibrate`" in caplog.text
+
+
+@pytest.mark.parametrize("fusion", ["product", "finest"])
+def test_a_calibration_of_another_fusion_is_ignored_and_its_fusion_named(tmp_path, caplog, fusion):
+    assert read(tmp_path, fitted(fusion=fusion)) is None
+    assert f"calibrated for --fusion {fusion} only: answers by chain have none" in caplog.text
+
+
+def test_places_that_were_not_calibrated_are_refused_with_the_flag_that_calibrates_them(tmp_path):
+    with pytest.raises(ValueError, match=r"no calibration for --places unseen: .* 30 km .*--unseen DATASET"):
+        read(tmp_path, fitted(), "unseen")
+
+
+SMOOTH_SCORES = {"groups": 2, "scores": [0.2], "group_sizes": [1]}
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"conformity_scores": {"smooth": SMOOTH_SCORES | {"scores": [0.2, float("nan")], "group_sizes": [1, 1]}}},
+        {"conformity_scores": {"smooth": SMOOTH_SCORES | {"scores": [[0.2]]}}},
+        {"conformity_scores": {"smooth": SMOOTH_SCORES | {"group_sizes": [-1]}}},
+        {"conformity_scores": {"smooth": SMOOTH_SCORES | {"groups": -1}}},
+        {"class_scores": {"class": SMOOTH_SCORES | {"scores": [float("nan")]}}},
+        {"density_weights": [1.0, float("inf")]},
+        {"confidence": {"L1": {"a": float("nan"), "b": 1.0, "c": 0.0, "d": 0.5}}},
+        {"confidence": {"L1": {"a": 1.0}}},
+        {"density_weights": None},
+    ],
+)
+def test_numbers_that_no_calibration_has_are_damage_in_one_line(tmp_path, own):
+    with pytest.raises(ValueError, match=r"conformal\.json is .*damaged .*: run `python -m train calibrate` again"):
+        read(tmp_path, fitted(own=own))
+
+
+@pytest.mark.parametrize("content", [[], {"places": 3}, {"places": ["in-distribution"]}])
+def test_a_file_of_another_shape_is_damage(tmp_path, content):
+    with pytest.raises(ValueError, match=r"conformal\.json is damaged: run `python -m train calibrate` again"):
+        read(tmp_path, content)
+
+
 @pytest.mark.parametrize(("old", "now"), [("usual", "in-distribution"), ("elsewhere", "unseen")])
 @pytest.mark.parametrize("config", [InferConfig, EvaluateConfig])
 def test_the_words_of_version_0_1_0_for_places_are_refused_with_those_of_today(config, old, now):

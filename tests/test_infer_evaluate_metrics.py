@@ -189,6 +189,31 @@ def test_paired_differences_resample_groups_and_draw_the_same_for_both():
     assert list(exact.values()) == pytest.approx([-5, -5, -5])
 
 
+def test_paired_differences_are_ours_less_theirs_on_the_same_photographs():
+    ours, theirs = np.array([10.0, 20.0, 30.0, 700.0, 50.0]), np.array([40.0, 20.0, 90.0, 500.0, 60.0])
+    found = {name: figure["value"] for name, figure in paired_differences(ours, theirs, alone(5)).items()}
+    assert found == pytest.approx(
+        {
+            "geoscore": geoscore(ours).mean() - geoscore(theirs).mean(),
+            "mean_km": 162 - 142,
+            "nearer": 3 / 5,  # equally near is not nearer
+            "median_km": 30 - 60,
+        }
+    )
+    assert found["median_km"] == median_difference(ours, theirs, alone(5))["value"]
+
+
+@pytest.mark.parametrize(("shift_km", "nearer"), [(9, 1), (-9, 0)])
+def test_a_method_that_is_better_by_the_same_everywhere_is_better_in_every_resample(shift_km, nearer):
+    ours = np.random.default_rng(0).exponential(900, 60) + 10
+    found = paired_differences(ours, ours + shift_km, alone(60) // 3, scale_km=1e5)
+    assert list(found["mean_km"].values()) == pytest.approx([-shift_km] * 3)
+    assert list(found["median_km"].values()) == pytest.approx([-shift_km] * 3)
+    assert list(found["nearer"].values()) == [nearer] * 3
+    # So wide a scale is nearly a straight line: 0.05 points a kilometre.
+    assert list(found["geoscore"].values()) == pytest.approx([0.05 * shift_km] * 3, rel=0.1)
+
+
 def test_seeds_of_a_training_count_in_one_median_of_the_same_groups():
     rng = np.random.default_rng(0)
     one, group = rng.exponential(900, 60), alone(60) // 3
