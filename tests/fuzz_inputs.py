@@ -8,6 +8,7 @@ file outside of the case's own folder, more than 5 seconds or 2 GiB is a fault.
 """
 
 import argparse
+import gzip
 import io
 import json
 import logging
@@ -18,17 +19,22 @@ import sys
 import tarfile
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
+import pandas as pd
+import shapely
 import torch
 from PIL import Image
 
 from dataset.images import Pictures
 from dataset.manifest import MANIFEST, read_manifest
 from dataset.metadata_location import metadata_locations
+from dataset.tables.photo_table import read_table
 from fetch.config import ImportConfig
 from fetch.ingest import JOURNAL
 from fetch.pack import _read_shard
@@ -112,6 +118,62 @@ def pictures() -> list[bytes]:
     return found
 
 
+def tables() -> dict[str, Kind]:
+    """Return a small table of photographs in each kind of file that is read as one, the kinds of pictures' notes too."""
+    rows = pd.read_csv(io.BytesIO(TABLE))
+    points = gpd.GeoDataFrame(rows[["id"]], geometry=gpd.points_from_xy(rows["longitude"], rows["latitude"]), crs=4326)
+    written: dict[str, bytes] = {
+        "t.tsv": TABLE.replace(b",", b"\t").decode().encode("utf-16"),
+        "t.jsonl": rows.to_json(orient="records", lines=True).encode(),
+        "t.geojson": points.to_json().encode(),
+        "t.kml": b"<kml><Placemark><name>a</name><Point><coordinates>2.35,48.85</coordinates></Point></Placemark></kml>",
+        "t.csv.gz": gzip.compress(TABLE),
+    }
+    for name, write in (("t.xlsx", rows.to_excel), ("t.parquet", rows.to_parquet), ("t.geoparquet", points.to_parquet)):
+        file = io.BytesIO()
+        write(file)
+        written[name] = file.getvalue()
+    found = {f"table/{name}": Kind([content], _reader(name), name) for name, content in written.items()}
+    note = b'{"title": "a.jpg", "geoData": {"latitude": 48.85, "longitude": 2.35}, "photoTakenTime": {"timestamp": "1600000000"}}'
+    found["note"] = Kind([note], _beside(pictures()[0]), "a.jpg.supplemental-metadata.json")
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+    xmp += b'xmlns:exif="http://ns.adobe.com/exif/1.0/" exif:GPSLatitude="48,51.0N" exif:GPSLongitude="2,21.0E"/>'
+    xmp += b"</rdf:RDF></x:xmpmeta>"
+    return {**found, "xmp": Kind([xmp], _beside(pictures()[0]), "a.jpg.xmp")}
+
+
+def _reader(name: str) -> Callable[[Path], object]:
+    return lambda folder: read_table(folder / name)
+
+
+def _beside(picture: bytes) -> Callable[[Path], object]:
+    def read(folder: Path) -> object:
+        (folder / "a.jpg").write_bytes(picture)
+        return metadata_locations(folder / "a.jpg")
+
+    return read
+
+
+def areas() -> dict[str, Kind]:
+    """Return a polygon in each kind of file that is read as an area."""
+    square = gpd.GeoDataFrame({"n": ["a"]}, geometry=[shapely.box(5, 45, 15, 55)], crs=4326)
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        square.to_file(place / "a.gpkg", driver="GPKG")
+        square.to_file(place / "a.shp")
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            for path in sorted(place.glob("a.*")):
+                if path.suffix != ".gpkg":
+                    archive.write(path, path.name)
+        written = {"a.gpkg": (place / "a.gpkg").read_bytes(), "a.zip": packed.getvalue()}
+    return {f"area/{name}": Kind([content], _area(name), name) for name, content in written.items()}
+
+
+def _area(name: str) -> Callable[[Path], object]:
+    return lambda folder: read_polygons(folder / name)
+
+
 def kinds(data: Path, run: Path) -> dict[str, Kind]:
     """Return all kinds of inputs.
 
@@ -169,6 +231,8 @@ def kinds(data: Path, run: Path) -> dict[str, Kind]:
         "recipe": Kind([RECIPE], lambda folder: parse(JointConfig, "fuzz", [str(folder / "r.yaml")]), "r.yaml"),
         "table": Kind([TABLE], with_pictures, "t.csv"),
         "journal": Kind([json.dumps(measures).encode() + b"\n"], journal, JOURNAL),
+        **tables(),
+        **areas(),
         **{f"run/{name}": of_run(name) for name in own},
         **{f"map/{path.name}": of_map(path) for path in maps[:2]},
     }
@@ -241,6 +305,8 @@ def main() -> int:
     """Make a small dataset and run, fuzz, and print the faults."""
     from label_maps.build import main as make_label_maps
     from tests.tiny import joint_config, write_tiny
+    from train.calibrate import main as calibrate
+    from train.config import CalibrateConfig
     from train.tasks import train_joint
 
     flags = argparse.ArgumentParser()
@@ -253,6 +319,7 @@ def main() -> int:
         data, run = write_tiny(Path(folder) / "data"), Path(folder) / "run"
         make_label_maps(LabelMapsConfig(data, run))
         train_joint(joint_config(data, run))
+        calibrate(CalibrateConfig(data, run, workers=0, device="cpu"))
         first = asked.seed * 1_000_000 if asked.first is None else asked.first
         began = time.monotonic()
         faults = fuzz(data, run, asked.cases, first, tuple(asked.kinds))
