@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geocells import grid
+from plumbing.text import utf8
 
 
 def as_rows(by_cell: NDArray) -> NDArray:
@@ -35,4 +36,4 @@ def base64_text(content: bytes) -> str:
 def packed_json(value: Any) -> str:
     """Return plain values as JSON, deflated, in base64 letters, as `unpacked` of `answer_cells.js` reads it."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return base64_text(zlib.compress(text.encode(), 9))
+    return base64_text(zlib.compress(utf8(text).encode(), 9))
