@@ -2,6 +2,8 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,6 +44,17 @@ def test_every_known_layout_is_read(layout, tmp_path):
     row = table(tmp_path, text).iloc[0]
     assert (row["picture"], row["id"]) == (picture, photo_id)
     assert (float(row["latitude"]), float(row["longitude"])) == (48.85, 2.35)
+
+
+@pytest.mark.parametrize(
+    "noted", [b"{}", b"no JSON", b'{"index_columns": [{"kind": "range"}], "columns": [], "column_indexes": []}']
+)
+def test_what_pandas_noted_in_parquet_is_not_followed(noted, tmp_path):
+    frame = pd.DataFrame({"id": ["a"], "filename": ["a.jpg"], "latitude": [48.5], "longitude": [2.5]})
+    table = pa.Table.from_pandas(frame.set_index("id")).replace_schema_metadata({b"pandas": noted})
+    pq.write_table(table, tmp_path / "t.parquet")
+    read = read_table(tmp_path / "t.parquet").photos
+    assert read[["id", "latitude", "longitude"]].values.tolist() == [["a", 48.5, 2.5]]
 
 
 def test_tabs_and_parquet_are_read_alike(tmp_path):

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from dataset.tables.headings import is_known, known_count, known_headings
 from dataset.tables.text import TITLE_LINES
+from plumbing.parquet import plain
 
 log = logging.getLogger(__name__)
 
@@ -68,10 +69,11 @@ def read_parquet(path: Path, asked: Iterable[str | None]) -> tuple[pd.DataFrame,
         geometry = _geometry(schema)
         if geometry is not None and geometry in wanted:
             return _geo(path, wanted, schema), embedded
-        table = pq.read_table(path, columns=wanted)
-    except (pa.ArrowException, OSError, KeyError) as error:
-        raise ValueError(f"{path} cannot be read as Parquet ({str(error).splitlines()[0]})") from None
-    frame = table.to_pandas(integer_object_nulls=True)
+        # What pandas noted of an index would hide a column, and may be anything.
+        frame = plain(pq.read_table(path, columns=wanted)).to_pandas(integer_object_nulls=True)
+    # What damaged files make its readers raise is not a closed list.
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read as Parquet ({_first_line(error)})") from None
     if embedded is not None and embedded.nested and embedded.column in frame:
         frame[embedded.column] = [(value or {}).get("path") for value in frame[embedded.column]]
     # Columns that are not read still count for the message that lists them.
@@ -110,10 +112,14 @@ def _geo(path: Path, wanted: list[str], schema: pa.Schema) -> pd.DataFrame:
     try:
         frame = geopandas.read_parquet(path, columns=wanted)
         frame = frame if frame.crs is None or frame.crs.is_geographic else frame.to_crs(4326)
-    # What damaged metadata makes its readers raise is not a closed list.
+    # Nor is this one.
     except Exception as error:
-        raise ValueError(f"{path} cannot be read as GeoParquet ({str(error).splitlines()[0]})") from None
+        raise ValueError(f"{path} cannot be read as GeoParquet ({_first_line(error)})") from None
     return pd.DataFrame(frame.astype(object)).reindex(columns=schema.names)
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def read_workbook(content: bytes, path: Path, asked: Iterable[str | None]) -> pd.DataFrame:
