@@ -228,6 +228,8 @@ def test_no_heading_stands_for_two_columns():
         ("a.csv.gz", b"\x1f\x8bxxxx", "cannot be unpacked"),
         ("a.json", b'{"images": [', "damaged JSON"),
         ("a.json", b"[1, 2]", "list of something else than records"),
+        ("a.json", b'{"info": 1, "lists": []}', "no list of photographs: its parts are info, lists"),
+        ("a.json", b"{}", "no list of photographs: its parts are none"),
         ("a.json", b"[" * 100_000, "damaged JSON|nested too deeply"),
         ("a.jsonl", b'{"path": "a.jpg"}\n{"path": \n', "line 2"),
         ("a.kml", b"<!DOCTYPE x [<!ENTITY a 'b'>]><kml></kml>", "declares entities"),

@@ -243,6 +243,13 @@ def test_smoothing_falls_from_800_to_100_km_and_is_that_of_pigeon_alone():
     assert default_tau_km(1) == (75,)
 
 
+@pytest.mark.parametrize("tau_km", [(800.0, 400.0), (800.0, 400.0, 200.0, 100.0)])
+def test_smoothing_lengths_are_one_or_one_for_each_level(tau_km):
+    assert loss_of("haversine", tau_km=(300.0,)).tau_km == (300.0, 300.0, 300.0)
+    with pytest.raises(ValueError, match=f"--tau-km needs 1 or 3 numbers, got {len(tau_km)}"):
+        loss_of("haversine", tau_km=tau_km)
+
+
 def test_smoothing_shrinks_between_a_fifth_and_four_fifths_of_a_training():
     whole = objective("haversine", tau_end=0.25)
     for share, left in ((0.0, 1.0), (0.2, 1.0), (0.5, 0.5), (0.8, 0.25), (1.0, 0.25)):
