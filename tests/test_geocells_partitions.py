@@ -1,6 +1,7 @@
 """Every way to cut the world: each point has one class per level, parents hold children, read after write is the same."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from geocells.hierarchy import UNKNOWN, build_hierarchy
 from geocells.land import land_table
 from geocells.partitions import NO_CELL, Partition, QuadPartition, build_partition, partition_of
 from geocells.partitions.adaptive import AdaptivePartition, read_cell_table, split_by_density
-from geocells.partitions.admin import AdminPartition, read_areas
+from geocells.partitions.admin import AdminPartition, read_areas, remarks, shipped_countries
 from geocells.partitions.kmeans import _apart, cluster, default_sizes
 from geocells.partitions.macro import MACRO_REGIONS, MacroPartition, published_boxes, region_of_cells, widened
 from geocells.sphere import EARTH_AREA_KM2, distance_km, latlon_deg, unit_vectors
@@ -391,10 +392,27 @@ def test_points_with_a_country_lie_in_it(shared_data):
 # Macro regions
 
 
+def test_shipped_countries_say_how_many_they_are_and_how_rough():
+    shipped = shipped_countries()
+    here = len(np.unique(shipped.keys(land_points())[:, 0]))
+    assert remarks(shipped, np.zeros((0, 2)))[0].startswith(f"{here} countries by the shipped table of L8 cells")
+    assert remarks(shipped, np.zeros((0, 2)), countries=Path("countries.zip")) == []
+
+
+def land_points():
+    return grid.center_deg(np.flatnonzero(land_table().share > 0), grid.TABLE_LEVEL)
+
+
 def test_there_are_thirteen_macro_regions_and_no_country_is_in_two():
     codes = [code for _, listed, _ in MACRO_REGIONS for code in listed.split()]
     assert len(MACRO_REGIONS) == 13
     assert len(codes) == len(set(codes)) == 134
+
+
+def test_the_boxes_of_macro_regions_are_the_published_ones():
+    south, north, west, east = np.array([box for _, _, box in MACRO_REGIONS]).T
+    assert (south.sum(), north.sum(), west.sum(), east.sum()) == (5, 611, -66, 1080)
+    assert np.all((south < north) & (west < east))
 
 
 @pytest.mark.parametrize(

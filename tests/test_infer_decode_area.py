@@ -262,6 +262,15 @@ def test_a_point_and_a_radius_is_a_circle(text):
     assert distance_km((48.85, 2.35), edge) == pytest.approx(np.full(len(edge), 50), abs=0.1)
 
 
+@pytest.mark.parametrize("lat_deg", [-90, -80, -45, 0, 45, 80, 90])
+@pytest.mark.parametrize("lon_deg", [-180, -90, 0, 45, 90])
+def test_the_edge_of_a_circle_is_as_far_in_every_direction(lat_deg, lon_deg):
+    edge = shapely.get_coordinates(circle_around(lat_deg, lon_deg, 700))[:, ::-1]
+    on_edge = edge[(np.abs(edge[:, 1]) < 180 - 1e-6) & (np.abs(edge[:, 0]) < 90 - 1e-6)]
+    assert distance_km((lat_deg, lon_deg), on_edge) == pytest.approx(np.full(len(on_edge), 700), abs=0.7)
+    assert len(on_edge) > 20
+
+
 @given(st.floats(-90, 90), st.floats(-180, 180), st.floats(1, 5000))
 def test_a_circle_has_the_area_of_a_cap_wherever_it_lies(lat_deg, lon_deg, radius_km):
     cap = 2 * np.pi * EARTH_RADIUS_KM**2 * (1 - np.cos(radius_km / EARTH_RADIUS_KM))

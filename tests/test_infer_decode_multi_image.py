@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infer.decode.multi_image import agreement, fuse_photographs
+from infer.decode.multi_image import LIKELY, agreement, fuse_photographs
 
 
 def logs(*rows):
@@ -56,3 +56,18 @@ def test_of_two_that_disagree_both_are_named():
 
 def test_a_single_photograph_contradicts_nobody():
     assert agreement(logs([9, 0]), 1.0).contradicting == []
+
+
+@given(st.integers(0, 1000), st.sampled_from([0.5, 1.0, 2.0]))
+def test_a_photograph_shares_its_mass_in_the_fewest_cells_that_hold_most_of_what_the_others_say(seed, temperature):
+    rows = torch.log_softmax(2 * torch.randn(3, 12, generator=torch.Generator().manual_seed(seed)), dim=1)
+    shared = agreement(rows, temperature).shared
+    for row in range(3):
+        others = fuse_photographs(rows[[k for k in range(3) if k != row]], temperature).exp().tolist()
+        likely, held = [], 0.0
+        for cell in sorted(range(12), key=lambda cell: -others[cell]):
+            likely.append(cell)
+            held += others[cell]
+            if held >= LIKELY:
+                break
+        assert shared[row] == pytest.approx(float(rows[row, likely].exp().sum()), abs=1e-5)

@@ -239,3 +239,13 @@ def test_the_share_of_a_country_agrees_with_an_equal_area_projection(shared_data
     share = cells_inside(box_areas([47.0, 5.0, 56.0, 16.0]), germany.geometry.iloc[0])[0]
     assert share == pytest.approx(area_km2 / box_area_km2([47.0, 5.0, 56.0, 16.0]), rel=1e-6)
     assert corner_boxes("47,5,56,16")[0].covers(germany.geometry.iloc[0])
+
+
+def test_what_is_clipped_keeps_all_of_its_area_that_lies_inside_and_nothing_that_only_touches():
+    prior = make_prior(WORLD, ["40,0,50,10"], [])
+    boxes = np.array(
+        [shapely.box(5, 45, 15, 55), shapely.box(10, 40, 20, 50), shapely.box(30, 0, 40, 10)], dtype=object
+    )
+    clipped = prior.clip(boxes)
+    assert shapely.equals(clipped[0], shapely.box(5, 45, 10, 50))
+    assert shapely.is_empty(clipped).tolist() == [False, True, True]
