@@ -1,6 +1,7 @@
 """Whatever damaged or hostile content makes a reader raise becomes the one clear line."""
 
 import math
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,6 @@ def one_line(path: Path, again: str) -> Iterator[None]:
 
 def is_number(value: Any, low: float = -math.inf, high: float = math.inf) -> bool:
     """Say whether a value out of JSON is a finite number within limits."""
-    return (
-        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and low <= value <= high
-    )
+    # Whole numbers of JSON can be larger than any float.
+    finite = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+    return finite and low <= value <= high
