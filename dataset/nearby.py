@@ -1,7 +1,7 @@
 """Pairs of photographs that are near each other, in place or in looks, without trying all pairs."""
 
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +73,26 @@ def alike_pairs_between(a: NDArray[np.uint64], b: NDArray[np.uint64], bits: int)
             j = order[np.arange(len(i)) - np.repeat(np.cumsum(count) - count - start[block], count)]
             alike = hamming(a[i], b[j]) <= bits
             yield np.column_stack([i[alike], j[alike]])
+
+
+def alike_pairs_anywhere(dhash: NDArray[np.uint64], bits: int) -> Iterator[NDArray[np.int64]]:
+    """Yield (M, 2) rows of distinct hashes that differ in at most `bits`, in blocks of bounded size.
+
+    A pair may come more than once. Exact: of bits + 2 pieces of the hash at least two must be equal, so each two in
+    turn are the key of a sort.
+    """
+    for one, other in combinations(_pieces(dhash, bits + 1), 2):
+        # Shifted past the other piece, which has at most half of the bits.
+        key = (one << np.uint64(HASH_BITS // 2)) | other
+        order = np.argsort(key, kind="stable")
+        stop = np.searchsorted(key[order], key[order], "right")
+        count = stop - np.arange(1, len(order) + 1)
+        found = np.cumsum(count)
+        for block in np.split(np.arange(len(order)), np.flatnonzero(np.diff(found // PAIRS_AT_ONCE)) + 1):
+            i = np.repeat(block, count[block])
+            j = i + 1 + np.arange(len(i)) - np.repeat(np.cumsum(count[block]) - count[block], count[block])
+            pairs = np.column_stack([order[i], order[j]])
+            yield pairs[hamming(dhash[pairs[:, 0]], dhash[pairs[:, 1]]) <= bits]
 
 
 def _pieces(dhash: NDArray[np.uint64], bits: int) -> Iterator[NDArray[np.uint64]]:

@@ -27,7 +27,7 @@ from fetch.config import IngestConfig
 from fetch.dataset_counts import counts_report
 from fetch.quality import measure
 from fetch.rejected import UNREADABLE, Rejection, summary, write_rejected
-from fetch.splits import assign_splits
+from fetch.splits import join_splits
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, read_json_lines, write_json
 from plumbing.images import open_rgb, upright_rgb
@@ -295,12 +295,9 @@ def _finish(
 
 def _splits(photos: pd.DataFrame, config: IngestConfig) -> pd.Series:
     """Return the split of each photograph: the one its source gave, or one of those that the source gave to none."""
-    given = photos["split"].astype(object)
-    free = given.isna().to_numpy()
     shares = {"test": config.test_share, "calibration": config.calibration_share}
-    shares = {name: share for name, share in shares.items() if not (given == name).any()}
-    given[free] = assign_splits(photos[free], shares, config.split, config.seed)
-    return given
+    given = photos["split"].astype(object).to_numpy()
+    return pd.Series(join_splits(photos, given, shares, config.split, config.seed), index=photos.index)
 
 
 MEASURES_SCHEMA = pa.schema(

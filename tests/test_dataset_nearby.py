@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from dataset import nearby
-from dataset.nearby import alike_pairs, close_pairs, unique_rows
+from dataset.nearby import alike_pairs, alike_pairs_anywhere, close_pairs, unique_rows
 
 some_points = arrays(np.float64, st.tuples(st.integers(0, 40), st.just(2)), elements=st.integers(0, 6).map(float))
 
@@ -48,6 +48,18 @@ def test_alike_pairs_are_those_that_trying_all_finds(bits):
     )
     assert expected
     assert all_pairs(alike_pairs(dhash, place, 0.5, bits)) == expected
+
+
+@pytest.mark.parametrize("bits", [0, 1, 4, 12])
+def test_alike_pairs_anywhere_are_those_that_trying_all_finds(bits):
+    rng = np.random.default_rng(bits)
+    base = rng.integers(0, 2**64, 9, dtype=np.uint64)
+    flips = [sum(1 << int(b) for b in rng.choice(64, rng.integers(0, 4 + bits), replace=False)) for _ in range(90)]
+    dhash = np.unique(np.repeat(base, 10) ^ np.array(flips, dtype=np.uint64))
+    expected = by_trying(len(dhash), lambda i, j: (int(dhash[i]) ^ int(dhash[j])).bit_count() <= bits)
+    assert bool(expected) == (bits > 0)
+    found = [np.sort(block, axis=1) for block in alike_pairs_anywhere(dhash, bits)]
+    assert all_pairs(found) == expected
 
 
 @given(arrays(np.int64, st.integers(0, 30), elements=st.integers(0, 3)), st.data())

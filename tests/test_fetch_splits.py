@@ -1,5 +1,6 @@
 """Related photographs never stand on both sides of a split."""
 
+import hashlib
 import logging
 
 import numpy as np
@@ -8,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset.groups import leakage_groups, storage_cells
-from fetch.splits import assign_splits
+from dataset.groups import has_detail, leakage_groups, storage_cells
+from fetch.splits import assign_splits, join_splits
 from geocells import grid
 
 SHARES = {"calibration": 0.15, "test": 0.15}
@@ -129,6 +130,112 @@ def test_a_handful_of_places_fills_every_split(count):
 def test_a_share_of_nothing_stays_empty():
     split = assign_splits(world(300), {"calibration": 0.0, "test": 0.2}, "groups", 0)
     assert set(split) == {"train", "test"}
+
+
+@pytest.mark.parametrize(
+    ("hold_out", "count", "seed", "digest"),
+    [
+        ("groups", 30, 0, "1d37a9e21ee32d8f"),
+        ("groups", 300, 0, "df707699d35e5cff"),
+        ("groups", 300, 1, "71350a1ff3272451"),
+        ("groups", 4000, 3, "9c5e753484ae09b3"),
+        ("cell", 300, 0, "b884cec56e7666c6"),
+    ],
+)
+def test_datasets_whose_splits_were_all_filled_keep_them(hold_out, count, seed, digest):
+    split = assign_splits(world(count), SHARES, hold_out, seed)
+    assert hashlib.sha256(" ".join(split).encode()).hexdigest()[:16] == digest
+
+
+def sequences(*sizes: int) -> pd.DataFrame:
+    """Return sequences of so many photographs, 100 km apart."""
+    places = [(0.01 * n, float(number)) for number, size in enumerate(sizes) for n in range(size)]
+    return at(*places, sequence_id=[f"s{number}" for number, size in enumerate(sizes) for _ in range(size)])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "test", "calibration"),
+    [
+        ([100] * 10, 200, 100),
+        ([100] * 3, 100, 100),
+        ([800, 100, 100], 100, 100),
+        ([500, 300, 200, 150], 200, 150),
+        ([40] * 25, 160, 120),
+        ([100] * 2, 100, 0),
+    ],
+)
+def test_few_large_groups_still_fill_the_splits_and_stay_whole(sizes, test, calibration, caplog):
+    photos = sequences(*sizes)
+    split = pd.Series(assign_splits(photos, SHARES, "groups", 0))
+    assert split.groupby(photos["sequence_id"]).nunique().max() == 1
+    count = split.value_counts()
+    assert {count["test"], count.get("calibration", 0)} == {test, calibration}
+    assert count["train"] == max(count)
+    if calibration < 0.5 * 0.15 * sum(sizes) or test > 1.5 * 0.15 * sum(sizes):
+        assert f"test {count['test'] / sum(sizes):.1%} (15% asked for)" in caplog.text
+
+
+@given(
+    st.lists(st.integers(1, 60), min_size=3, max_size=12),
+    st.sampled_from([SHARES, {"test": 0.02, "calibration": 0.3}, {"test": 0.4, "calibration": 0.4}]),
+    st.integers(0, 3),
+)
+def test_three_groups_or_more_fill_every_split_whatever_their_sizes(sizes, shares, seed):
+    photos = sequences(*sizes)
+    split = pd.Series(assign_splits(photos, shares, "groups", seed))
+    assert set(split) == {"train", "calibration", "test"}
+    assert split.groupby(photos["sequence_id"]).nunique().max() == 1
+
+
+def test_one_group_of_many_places_is_said_to_be_divided_by_cells(caplog):
+    photos = at(*[(float(i), 0.0) for i in range(20)], sequence_id=["s"] * 20)
+    assert set(assign_splits(photos, SHARES, "groups", 0)) == {"train"}
+    assert "test is empty, too few places: 1 connected group to share out, and 3 splits" in caplog.text
+    assert "try --split cell, which has 20 L8 cells" in caplog.text
+    assert set(assign_splits(photos, SHARES, "cell", 0)) == {"train", "calibration", "test"}
+
+
+detailed = st.integers(0, 2**64 - 1).filter(lambda value: bool(has_detail(np.array([value], dtype=np.uint64))[0]))
+
+
+@pytest.mark.parametrize("hold_out", ["groups", "cell"])
+@given(
+    photographs=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40),
+    hashes=st.lists(detailed, min_size=4, max_size=4),
+    flips=st.lists(st.integers(0, 63), max_size=4),
+    seed=st.integers(0, 5),
+)
+def test_no_picture_is_in_two_splits_however_far_apart_its_copies_are(hold_out, photographs, hashes, flips, seed):
+    changed = sum(1 << bit for bit in set(flips))
+    photos = at(
+        *[(-60.0 + 3 * n, 9.0 * n - 170) for n in range(len(photographs))],
+        sha256=[f"file {file}" if file else f"file of {n}" for n, (file, _) in enumerate(photographs)],
+        dhash=np.array([hashes[look] ^ (changed * (n % 2)) for n, (_, look) in enumerate(photographs)], np.uint64),
+    )
+    photos["split"] = assign_splits(photos, SHARES, hold_out, seed)
+    assert photos.groupby("sha256")["split"].nunique().max() == 1
+    assert photos.groupby([look for _, look in photographs])["split"].nunique().max() == 1
+
+
+def test_skies_that_only_look_alike_are_not_one_picture():
+    sunset = int.from_bytes(bytes([0b11110000] * 8), "little")
+    photos = at(HERE, (-30.0, 150.0), sha256=["a", "b"], dhash=np.array([sunset] * 2, dtype=np.uint64))
+    assert not together(photos)
+    assert together(photos.assign(sha256="a"))
+
+
+def test_what_a_source_leaves_free_follows_its_group_into_the_split_that_the_source_gave(caplog):
+    photos = sequences(*[10] * 12)
+    given_splits = np.full(len(photos), None, dtype=object)
+    given_splits[[0, 10]] = ["test", "train"]
+    split = join_splits(photos, given_splits, SHARES, "groups", 0)
+    assert set(split[:10]) == {"test"}
+    assert set(split[10:20]) == {"train"}
+    assert set(split[20:]) == {"train", "calibration"}
+    assert "as the source gives them" not in caplog.text
+    given_splits[1] = "train"
+    assert set(join_splits(photos, given_splits, SHARES, "groups", 0)[2:10]) == {"test"}
+    assert "photographs that belong together are in more than one split, in 1 of their groups" in caplog.text
 
 
 def test_one_photograph_is_trained_on_and_none_is_no_error(caplog):

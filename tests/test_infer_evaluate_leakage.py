@@ -17,6 +17,8 @@ TRAIN = pd.DataFrame(
         "dhash": np.array([0, 2**63], dtype=np.uint64),
     }
 )
+DETAILED = 0x9D4B26D1A37C58E6
+"""A difference hash like those of streets: no row and no column repeats its neighbour."""
 CLEAN = {
     "id": "x",
     "latitude": 40.0,
@@ -32,6 +34,15 @@ def leaking(**planted):
     found = find_leaks(pd.DataFrame([CLEAN, {**CLEAN, "id": "y", **planted}]), TRAIN)
     assert not any(marks[0] for marks in found.values()), "the clean one is not accused"
     return {kind for kind, marks in found.items() if marks[1]}
+
+
+@pytest.mark.parametrize(("bits", "found"), [(4, True), (5, False)])
+def test_a_near_duplicate_with_detail_leaks_at_any_distance(bits, found):
+    hashes = (
+        pd.DataFrame([{**CLEAN, "dhash": np.uint64(DETAILED)}]),
+        TRAIN.assign(dhash=np.array([0, DETAILED ^ ((1 << bits) - 1)], dtype=np.uint64)),
+    )
+    assert find_leaks(*hashes)["near-duplicate"].tolist() == [found]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from dataset.features import FeatureCache, FeatureKind
-from dataset.groups import ALIKE_BITS, ALIKE_KM, SAME_PLACE_KM
+from dataset.groups import ALIKE_BITS, ALIKE_KM, SAME_PLACE_KM, has_detail
 from dataset.manifest import coordinates, has_coordinates
 from dataset.near_duplicates import UnitFeatures, has_alike
 from dataset.nearby import alike_pairs_between, hamming
@@ -129,7 +129,7 @@ def _near(test: pd.DataFrame, train: pd.DataFrame) -> NDArray[np.bool_]:
 
 
 def _alike(test: pd.DataFrame, train: pd.DataFrame) -> NDArray[np.bool_]:
-    """Mark near-duplicates: within 200 m, or anywhere where one of two has no coordinates."""
+    """Mark near-duplicates: within 200 m, or anywhere where both hashes have detail or one of two has no coordinates."""
     mark = np.zeros(len(test), dtype=bool)
     if "dhash" not in test or "dhash" not in train:
         return mark
@@ -141,7 +141,8 @@ def _alike(test: pd.DataFrame, train: pd.DataFrame) -> NDArray[np.bool_]:
     mark[ours[here]] = _alike_nearby(
         own[here], coordinates(test.iloc[ours[here]]), other[there], coordinates(train.iloc[theirs[there]])
     )
-    for some, others in ((~here, np.full(len(there), True)), (here, ~there)):
+    everywhere = (has_detail(own), has_detail(other))
+    for some, others in ((~here, np.full(len(there), True)), (here, ~there), everywhere):
         rows = ours[some]
         for pairs in alike_pairs_between(own[some], other[others], ALIKE_BITS):
             mark[rows[pairs[:, 0]]] = True
