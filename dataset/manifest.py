@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from geocells import grid
 from plumbing.files import atomic_path
 from plumbing.inside import LEADING_OUT, is_relative
+from plumbing.near_paths import did_you_mean
 from plumbing.parquet import read_columns
 
 MANIFEST = "manifest.parquet"
@@ -127,6 +128,8 @@ def read_manifest(data: Path, columns: list[str] | None = None) -> pd.DataFrame:
     """
     path = data / MANIFEST
     if not path.is_file():
+        if near := did_you_mean(data, MANIFEST):
+            raise ValueError(f"{data} is not a dataset, it has no {MANIFEST}{near}")
         raise ValueError(f"{data} is not a dataset, it has no {MANIFEST}: make one with `python -m fetch demo|import`")
     wanted = SCHEMA.names if columns is None else columns
     table = read_columns(path, columns, "make the dataset again with `python -m fetch`")

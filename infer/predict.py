@@ -16,7 +16,7 @@ from infer.export.strip import write_stripped
 from infer.export.tables import write_answers
 from infer.export.xmp import photographs_of, write_sidecars
 from infer.overview import INDEX, THUMBNAILS, Overview, write_thumbnail
-from infer.photo_files import files_of, find_photos, unique_names, unpacked
+from infer.photo_files import Photo, files_of, find_photos, unique_names, unpacked
 from infer.prediction import NOTICE, Prediction
 from infer.predictor import Predictor, load
 from infer.prepared import Options
@@ -78,7 +78,9 @@ def main(config: InferConfig, draw: Draw | None = None, draw_index: DrawIndex | 
             if several:
                 write_thumbnail(config.out, stem, prediction)
     if not predictions:
-        raise ValueError(f"none of {len(photos)} files could be read as a photograph")
+        gone = sum(not photo.path.is_file() for photo in photos)
+        missing = f"{len(photos)} files" + (f", of which {gone} are missing," if gone else "")
+        raise ValueError(f"none of {missing} could be read as a photograph")
     print(printable(_table(predictions, names)), flush=True)
     paths = write_all(config, predictions, names)
     indexed = several and config.maps and len(predictions) > 1
@@ -91,7 +93,8 @@ def main(config: InferConfig, draw: Draw | None = None, draw_index: DrawIndex | 
     answered = sum(len(photographs_of(prediction)) for prediction in predictions)
     pages = draw is not None and config.maps
     print(
-        f"{answered} of {len(photos)} answered{' together, as one place,' if config.same_place else ''} in {paths[0]}, .csv, "
+        f"{answered} of {len(photos)} answered{_unread_words(photos, answered)}"
+        f"{' together, as one place,' if config.same_place else ''} in {paths[0]}, .csv, "
         f".geojson{_pages_words(config) if pages else ''}{f'; {INDEX}.html lists them' if indexed else ''}"
     )
     if errors := error_line(predictions):
@@ -130,6 +133,14 @@ def _predictions(
         embedded=None if config.embeddings is None else embedded,
     ):
         yield prediction
+
+
+def _unread_words(photos: Sequence[Photo], answered: int) -> str:
+    """Return how many photographs could not be read, and how many of those are missing; empty where all could."""
+    if answered >= len(photos):
+        return ""
+    gone = sum(not photo.path.is_file() for photo in photos)
+    return f" ({len(photos) - answered} could not be read" + (f", {gone} of them missing)" if gone else ")")
 
 
 def write_pages(stem: Path, page: str, picture: bytes) -> None:
@@ -227,7 +238,8 @@ def _table(predictions: list[Prediction], names: dict[Path, str]) -> str:
     width = max(10, min(40, max(map(len, shown))))
     shared = [w for w in predictions[0].warnings if all(w in prediction.warnings for prediction in predictions)]
     inside = [prediction.prior.probability_inside for prediction in predictions if prediction.prior]
-    lines = [f"warning: {warning}" for warning in shared]
+    # That a run is not calibrated was said when it was read.
+    lines = [f"warning: {warning}" for warning in shared if not warning.startswith("not calibrated: ")]
     if inside:
         lines.insert(0, f"warning: {_inside(predictions[0], inside)}")
     levels = list(predictions[0].levels)

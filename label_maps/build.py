@@ -17,6 +17,7 @@ from label_maps.partitions import LABELLED, make_partition, remarks, settings_of
 from label_maps.run_folder import RUN, begin_run, read_run
 from label_maps.spread import QUANTILES, distances_from_centers
 from plumbing.files import read_json
+from plumbing.near_paths import did_you_mean
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,8 @@ def main(config: LabelMapsConfig) -> None:
         _check_same(config, hierarchy, content_hash(photos))
         log.info("%s has these label maps already, and networks trained on them", config.run)
     else:
+        if not config.run.exists() and (near := did_you_mean(config.run, RUN)):
+            log.warning("%s is a new run%s", config.run, near)
         write_hierarchy(config.run, hierarchy)
         settings = settings_of(config, partition)
         about = config.data / DATASET

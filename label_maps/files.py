@@ -23,7 +23,10 @@ from geocells.partitions import Partition, partition_of
 from plumbing.damage import one_line
 from plumbing.files import atomic_path, read_json, write_json
 from plumbing.inside import is_plain
+from plumbing.near_paths import did_you_mean
 
+RECORD = "run.json"
+"""The file by which a run folder is told."""
 FOLDER = "label_maps"
 ARRAYS = "partition.npz"
 AGAIN = "make the label maps again with `python -m label_maps`"
@@ -113,6 +116,8 @@ def read_hierarchy(run: Path) -> Hierarchy:
     """
     folder = run / FOLDER
     found = sorted(folder.glob("label_map_*.json")) if folder.is_dir() else []
+    if not found and not run.exists() and (near := did_you_mean(run, RECORD)):
+        raise ValueError(f"{run} does not exist{near}")
     if not found:
         raise ValueError(
             f"{run} has no label maps: make them with `python -m label_maps build --data DATASET --run {run}`"

@@ -7,12 +7,13 @@ import pandas as pd
 
 from dataset.manifest import content_hash
 from geocells.hierarchy import Hierarchy
-from label_maps.files import hierarchy_hash
+from label_maps.files import RECORD, hierarchy_hash
 from plumbing.files import atomic_path, read_json, write_json
+from plumbing.near_paths import did_you_mean
 from plumbing.parquet import read_columns
 from plumbing.version import VERSION, git_commit, now_utc
 
-RUN = "run.json"
+RUN = RECORD
 SPLIT = "split.parquet"
 NEEDED = frozenset({"name", "created_at_utc", "label_map_hash", "dataset_hash"})
 """What others read of a run's record, all texts."""
@@ -68,6 +69,8 @@ def read_run(run: Path) -> dict[str, Any]:
         ValueError: the folder is not a run.
     """
     if not (run / RUN).is_file():
+        if near := did_you_mean(run, RUN):
+            raise ValueError(f"{run} is not a run folder, it has no {RUN}{near}")
         raise ValueError(
             f"{run} is not a run folder, it has no {RUN}: check the path, or begin a run with "
             f"`python -m label_maps build --run {run}`"

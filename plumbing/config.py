@@ -22,10 +22,14 @@ import yaml
 from plumbing import logs
 from plumbing.flags import Flag, first_sentence, flags_of
 from plumbing.help import help_text, listing
+from plumbing.interrupt import Interrupted
 from plumbing.rules import check_rules
 from plumbing.text import printable
 
 Config = TypeVar("Config")
+
+INTERRUPTED = "finished work is kept; the same command continues it, a training with --resume added"
+"""What is said of an interrupted command whose config has no `INTERRUPTED` of its own."""
 
 EXIT_BAD_INPUT = 2
 """Exit code of every refusal, the one that argparse and shells use."""
@@ -53,7 +57,7 @@ def parse(config: type[Config], prog: str, argv: Sequence[str] | None = None) ->
         sys.exit(0)
     arguments: list[str] = []
     for word in words:
-        arguments += _yaml_flags(Path(word), config) if word.endswith((".yaml", ".yml")) else [word]
+        arguments += _yaml_flags(Path(word), config, prog) if word.endswith((".yaml", ".yml")) else [word]
     _check_words(config, prog, arguments)
     said = io.StringIO()
     try:
@@ -155,6 +159,7 @@ def command(config: type[Config], prog: str, action: str, argv: Sequence[str] | 
     """
     logs.to_terminal()
     handler: logging.Handler | None = None
+    words: list[str] = []
     try:
         words, path = logs.without_log_file(sys.argv[1:] if argv is None else argv)
         parsed = parse(config, prog, words)
@@ -163,9 +168,10 @@ def command(config: type[Config], prog: str, action: str, argv: Sequence[str] | 
         code = getattr(importlib.import_module(module), function)(parsed)
         logs.end(handler, "ended" if not code else f"ended with exit code {code}")
         sys.exit(code)
-    except KeyboardInterrupt:
-        logs.end(handler, "interrupted", logging.WARNING)
-        sys.exit("interrupted: finished work is kept; the same command continues it, a training with --resume added")
+    except KeyboardInterrupt as stop:
+        said = _interrupted_words(stop, config, [*prog.split(), *words])
+        logs.end(handler, said, logging.WARNING)
+        sys.exit(printable(said))
     except (ValueError, OSError) as refusal:
         logs.end(handler, f"error: {_reason(refusal)}", logging.ERROR)
         if os.environ.get("DEBUG"):
@@ -175,6 +181,15 @@ def command(config: type[Config], prog: str, action: str, argv: Sequence[str] | 
     except Exception:
         logs.end(handler, traceback.format_exc(), logging.ERROR)
         raise
+
+
+def _interrupted_words(stop: KeyboardInterrupt, config: type, words: Sequence[str]) -> str:
+    """Return what to say of an interruption: what was kept, and the command that goes on."""
+    if not isinstance(stop, Interrupted):
+        return f"interrupted: {getattr(config, 'INTERRUPTED', INTERRUPTED)}"
+    kept = [word for word in words if not word.endswith("overwrite")]
+    again = shlex.join([*kept, *(flag for flag in stop.flags if flag not in kept)])
+    return f"interrupted: {stop.kept}; `{again}` continues"
 
 
 def _reason(refusal: ValueError | OSError) -> str:
@@ -243,17 +258,29 @@ def as_plain(config: Any) -> Any:
     return str(config) if isinstance(config, Path) else config
 
 
-def _yaml_flags(path: Path, config: type) -> list[str]:
+def _yaml_flags(path: Path, config: type, prog: str) -> list[str]:
     """Return the flags that a YAML file stands for."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        values = yaml.safe_load(text)
     # Dates that are none, endless numbers and nesting raise what Python raises of them.
     except (OSError, ValueError, RecursionError, TypeError, yaml.YAMLError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
         raise ValueError(f"cannot read the recipe {path}: {reason}") from None
     if not isinstance(values, Mapping):
         raise ValueError(f"{path} holds no `flag: value` lines")
-    return _flags(values, config, path)
+    try:
+        return _flags(values, config, path)
+    except ValueError as refusal:
+        raise ValueError(f"{refusal}{_written_for(path, text, prog)}") from None
+
+
+def _written_for(path: Path, text: str, prog: str) -> str:
+    """Return which commands the comments of a recipe give it to; empty where they name none, or this one."""
+    named = re.findall(rf"^#.*(python -m \w+ \w+) \S*{re.escape(path.name)}\b", text, re.MULTILINE)
+    if not named or any(prog.startswith(command) for command in named):
+        return ""
+    return f"; the recipe is for {' and '.join(f'`{command}`' for command in dict.fromkeys(named))}"
 
 
 def _flags(values: Mapping[str, Any], config: type, path: Path, prefix: str = "") -> list[str]:

@@ -23,7 +23,7 @@ from fetch.mapillary.plan import plan
 from fetch.mapillary.sdk import image_address
 from fetch.mapillary.state import State
 from fetch.mapillary.survey import survey
-from fetch.mapillary.transport import Transport, scrub
+from fetch.mapillary.transport import WINDOW, Transport, circuit_pauses, scrub
 from tests.mapillary_kills import flags, run_with_kills
 from tests.mapillary_stub import HTML, TOKEN, Stub, World, _error
 
@@ -140,6 +140,55 @@ def test_where_most_requests_fail_the_run_ends(world):
         with pytest.raises(CircuitOpen, match="more than half of the requests fail"):
             ask_often(stub, transport)
     assert 300 < stub.count() < 700
+
+
+def test_pauses_begin_with_seconds_and_double_up_to_the_longest():
+    assert circuit_pauses() == [5, 10, 20, 40, 80, 160, 300, 300]
+    assert circuit_pauses(0.01) == [0.01, 0.01]
+
+
+def test_each_pause_is_said_in_the_log_and_on_the_progress_line(world, monkeypatch, caplog):
+    monkeypatch.setattr("fetch.mapillary.transport.FIRST_PAUSE_S", 0.01)
+    told: list[str] = []
+    with Stub(world, fault_share=1.0, faults=("500",)) as stub:
+        transport = Transport(service(stub, backoff_s=0.0), TOKEN, circuit_pause_s=0.04)
+        stub.scripted = [""]
+        ask(stub, transport, present(world))
+        with transport.telling(told.append), pytest.raises(CircuitOpen):
+            ask_often(stub, transport)
+    seconds = [text.split("paused for ")[1] for text in told]
+    assert seconds == ["0.01 s", "0.02 s", "0.04 s", "0.04 s"]
+    assert told[0].startswith("more than half of the requests fail, the last: HTTP 500 (")
+    assert [r.getMessage().split("for ")[-1] for r in caplog.records if "nothing is asked" in r.getMessage()] == seconds
+
+
+def test_a_service_that_is_well_again_is_paused_for_seconds_the_next_time(world):
+    with Stub(world) as stub:
+        transport = Transport(service(stub), TOKEN)
+        transport._worked("graph")
+        for openings in (1, 2):
+            for _ in range(WINDOW):
+                transport._failed("graph", Retry("HTTP 500"))
+            assert transport._openings == openings
+        for _ in range(WINDOW):
+            transport._worked("graph")
+        assert transport._openings == 0
+
+
+def test_a_long_pause_that_the_service_asks_for_is_said_and_its_end_too(world, monkeypatch, caplog):
+    monkeypatch.setattr("fetch.mapillary.transport.SAID_PAUSE_S", 0.5)
+    told: list[str] = []
+    with Stub(world) as stub:
+        transport = Transport(service(stub), TOKEN)
+        with transport.telling(told.append):
+            for _ in range(3):
+                transport._failed("tiles", Retry("too many requests", 0.5, slow_down=True))
+            transport._worked("graph")
+            assert told == ["the service is asked too often (tiles), paused for 0.5 s"]
+            time.sleep(0.6)
+            transport._worked("tiles")
+    assert told[1:] == [""]
+    assert caplog.text.count("nothing is asked for 0.5 s") == 1
 
 
 def test_a_batch_that_is_too_much_is_halved(world):

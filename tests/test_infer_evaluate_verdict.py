@@ -42,6 +42,26 @@ def test_the_paired_difference_decides_where_it_was_measured():
     assert "No better" in verdict(report(2000, 1000, over_one_place=across)).headline
 
 
+@pytest.mark.parametrize(("groups", "better"), [(1, None), (2, None), (9, None), (10, True)])
+def test_two_photographs_or_few_groups_make_no_run_better_whatever_their_interval(groups, better):
+    paired = {"value": 1000.0, "low": 900.0, "high": 1100.0}
+    found = verdict(report(2000, 1000, over_one_place=paired) | {"groups": groups})
+    assert found.better is better
+    assert ("No better" in found.headline) == (better is None)
+    assert ("So few tell nothing: 10 groups are needed." in found.basis) == (better is None)
+    classes = {"top_1": figure(0.6), "largest_class": {"name": "TH", **figure(0.2)}}
+    assert verdict({"photographs": groups, "level": "country", "classes": classes}).better is better
+
+
+def test_within_one_city_the_verdict_says_how_to_tell_answers_apart():
+    paired = {"value": 1.0, "low": 0.5, "high": 1.5}
+    of_city = report(4999, 4998, over_one_place=paired)
+    of_city["answers"]["one place"]["median_km"] = figure(0.42)
+    found = verdict(of_city)
+    assert found.headline == "Barely better than one fixed answer"
+    assert "GeoScore hardly tells answers apart: measure again with --geoscore-scale-km 0.4." in found.basis
+
+
 def test_the_basis_has_both_scores_with_their_intervals_and_the_count():
     assert verdict(report(2000, 1000)).basis == (
         "GeoScore 2,000 [1,800, 2,200], where the best single place for all photographs has 1,000 [900, 1,100]; median error "

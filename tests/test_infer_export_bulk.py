@@ -116,6 +116,33 @@ def test_a_table_of_paths_is_answered_and_an_unreadable_file_keeps_its_row_and_r
     assert pd.isna(table.loc[str(tmp_path / "broken.jpg"), "latitude"])
 
 
+def test_missing_and_broken_files_are_counted_by_kind_also_when_their_rows_are_there_already(
+    tiny, tiny_run, tmp_path, caplog
+) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    photo = str(next(tiny.rglob("*.jpg")))
+    pd.DataFrame({"file": [photo, "gone.jpg", "broken.jpg", "lost.jpg"]}).to_csv(tmp_path / "p.csv", index=False)
+    for again in ("", "; rows of 4 were there already"):
+        caplog.clear()
+        answered(tmp_path / "p.csv", tiny_run, tmp_path / "out")
+        (last,) = [found.getMessage() for found in caplog.records if "photographs answered" in found.getMessage()]
+        assert "out: 1 of 4 photographs answered; 3 could not be read (column problem): 2 missing (first: " in last
+        assert "gone.jpg: no such file), 1 not a picture (" in last
+        assert last.count(again or "already") == (1 if again else 0)
+
+
+def test_a_table_of_missing_files_is_refused_and_leaves_nothing(tiny, tiny_run, tmp_path) -> None:
+    pd.DataFrame({"file": ["gone.jpg", "lost.jpg"]}).to_csv(tmp_path / "photos.csv", index=False)
+    with pytest.raises(
+        ValueError, match=r"none of 2 photographs could be read, .*: 2 missing \(first: .*gone.jpg: no such file"
+    ):
+        answered(tmp_path / "photos.csv", tiny_run, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    for name in ("gone.jpg", "lost.jpg"):
+        shutil.copy(next(tiny.rglob("*.jpg")), tmp_path / name)
+    assert len(answered(tmp_path / "photos.csv", tiny_run, tmp_path / "out")) == 2
+
+
 def test_a_table_without_paths_is_refused(tiny_run, tmp_path) -> None:
     pd.DataFrame({"what": ["a.jpg"]}).to_csv(tmp_path / "photos.csv", index=False)
     with pytest.raises(ValueError, match="has no column that names pictures"):

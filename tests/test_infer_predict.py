@@ -241,7 +241,7 @@ def test_each_file_that_cannot_be_read_is_one_line(photo, tiny_run, tmp_path, ca
     for path, line in zip(bad, lines, strict=True):
         assert str(path) in line
         assert "\n" not in line
-    assert "1 of 4 answered" in capsys.readouterr().out
+    assert "1 of 4 answered (3 could not be read" in capsys.readouterr().out
 
 
 def test_when_nothing_can_be_read_nothing_is_written(tiny_run, tmp_path):

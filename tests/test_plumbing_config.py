@@ -140,6 +140,15 @@ def test_what_a_recipe_cannot_set_is_refused_by_name(tmp_path, capsys, values, s
     assert error.count("\n") == 1
 
 
+def test_a_recipe_given_to_another_command_names_the_one_that_it_is_for(tmp_path):
+    path = tmp_path / "experts.yaml"
+    path.write_text("# About it.\n#   python -m train refine train/recipes/experts.yaml --data d\nexperts_at: L1\n")
+    with pytest.raises(ValueError, match=r"sets experts_at, which .*; the recipe is for `python -m train refine`$"):
+        parse(Config, "python -m train level", [str(path)])
+    with pytest.raises(ValueError, match=r"it has: [^`]*$"):
+        parse(Config, "python -m train refine", [str(path)])
+
+
 @pytest.mark.parametrize("content", [b"level: [1", b"- 1\n- 2\n", b"", b"\x00", b"level: \xff\xfe"])
 def test_a_recipe_that_is_no_mapping_is_refused_by_name(tmp_path, capsys, content):
     path = tmp_path / "broken.yaml"

@@ -141,14 +141,40 @@ def test_what_is_fitted_is_written_printed_and_used(tiny, run, capsys):
         assert record["nll"][fusion]["after"] <= record["nll"][fusion]["before"] + 1e-4
     printed = capsys.readouterr().out
     assert "fitted on 12 photographs in " in printed
-    assert f"this run answers by --fusion {record['fusion']} --point {record['point']} from now on" in printed
+    assert f"this run answers by --fusion {record['fusion']} --point {record['point']} as before: " in printed
 
 
-def test_the_way_of_answering_that_scores_best_is_chosen_and_never_the_published_rule(tiny, run):
+def test_few_groups_fit_temperatures_but_choose_no_way_of_answering(tiny, run, monkeypatch, capsys):
+    # The other way scores better on the twelve photographs, and would be chosen on thirty.
+    for better in [("product", "top"), ("chain", "mean")]:
+        scores = {f: {p: float((f, p) == better) for p in ("geoscore", "mean", "top")} for f in FUSIONS}
+        monkeypatch.setattr("train.calibrate._scores", lambda *given, found=scores: found)
+        record = calibrate(tiny, run)
+        assert (record["fusion"], record["point"], record["chosen"]) == ("chain", "geoscore", False)
+    assert f"{record['groups']} groups are too few to choose by, 30 are enough" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("size", [6, 12])
+def test_two_photographs_or_one_sequence_of_many_decide_nothing_and_leave_the_run_as_it_is(
+    tiny, run, monkeypatch, caplog, size
+):
+    monkeypatch.setattr("train.calibrate.leakage_groups", lambda photos: np.arange(len(photos)) // size)
+    main(CalibrateConfig(tiny, run, workers=0, device="cpu"))
+    assert f"12 photographs in {12 // size} groups of the calibration split decide nothing" in caplog.text
+    assert "answers by --fusion chain --point geoscore as before: at least 10 groups are needed" in caplog.text
+    assert not (run / TEMPERATURES).exists()
+    assert not (run / CONFORMAL).exists()
+    assert not load_model(run, CPU).calibrated
+
+
+def test_the_way_of_answering_that_scores_best_is_chosen_and_never_the_published_rule(tiny, run, monkeypatch, capsys):
+    monkeypatch.setattr("train.calibrate.CHOICE_GROUPS", 10)
     record = calibrate(tiny, run)
     scores = {(f, p): s for f in ("chain", "product") for p, s in record["geoscore"][f].items()}
     assert record["geoscore"][record["fusion"]][record["point"]] == max(scores.values())
     assert set(record["geoscore"]) == set(FUSIONS)
+    way = f"--fusion {record['fusion']} --point {record['point']}"
+    assert f"this run answers by {way} from now on" in capsys.readouterr().out
 
 
 def test_calibrating_twice_is_calibrating_once(tiny, run):

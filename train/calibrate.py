@@ -39,6 +39,10 @@ log = logging.getLogger(__name__)
 
 CHOSEN_FROM = ("chain", "product")
 """Fusions that may become a run's default; the published rule is there to compare with."""
+CHOICE_GROUPS = LEAST
+"""Leakage groups from which on the scores of ways of answering decide which one a run answers by."""
+FIT_GROUPS = 10
+"""Leakage groups from which on temperatures, confidence and regions are fitted at all: each has a parameter or more a level."""
 LOGITS_BYTES = 4_000_000_000
 """Logits of more photographs than fit into this are not kept: a run with a class for each of 100,000 places has many."""
 LIMITS = (0.05, 20.0)
@@ -57,20 +61,26 @@ def main(config: CalibrateConfig) -> None:
             f"none of {len(data.classes)} photographs of the {config.split} split has a cell or class that {config.run} knows: "
             "split the dataset again, or train on more places"
         )
+    groups = len(np.unique(data.group))
+    if groups < FIT_GROUPS:
+        log.warning("%s", _too_few(config, model, len(data.group), groups))
+        return
     fitted = {fusion: fit_temperatures(model, data, fusion) for fusion in FUSIONS}
     nll = {fusion: _nll_before_after(model, data, fusion, fitted[fusion]) for fusion in FUSIONS}
     scores = _scores(model, data.located(), fitted)
-    fusion, point = _best_way(model, scores, nll)
+    chosen = groups >= CHOICE_GROUPS
+    fusion, point = _best_way(model, scores, nll) if chosen else (model.fusion, model.point)
     record = {
         "model_hash": model.hash,
         "precision": model.precision,
         "split": config.split,
         "photographs": len(data.latlon_deg),
         "located": int(data.here.sum()),
-        "groups": len(np.unique(data.group)),
+        "groups": groups,
         "created_at_utc": now_utc(),
         "fusion": fusion,
         "point": point,
+        "chosen": chosen,
         "temperatures": {f: dict(zip(model.hierarchy.level_names, t, strict=True)) for f, t in fitted.items()},
         "temperature_limits": list(LIMITS),
         "nll": nll,
@@ -88,6 +98,16 @@ def main(config: CalibrateConfig) -> None:
         calibration = from_json(own, fusion)
         what = "regions" if calibration.scores else f"sets of {' and '.join(calibration.class_scores)}"
         print(f"{what} for {places} photographs; coverage guarantee: {calibration.guarantee}")
+
+
+def _too_few(config: CalibrateConfig, model: Model, photographs: int, groups: int) -> str:
+    """Return why nothing is fitted, and what helps."""
+    point = f" --point {model.point}" if model.answers_points else ""
+    return (
+        f"{photographs} photographs in {groups} groups of the {config.split} split decide nothing, so {config.run} stays "
+        f"uncalibrated and answers by --fusion {model.fusion}{point} as before: at least {FIT_GROUPS} groups are needed to fit "
+        f"and {CHOICE_GROUPS} to choose; add photographs of other places, or give calibration more with `python -m fetch split`"
+    )
 
 
 def _scores(model: Model, data: Calibration, fitted: dict[str, tuple[float, ...]]) -> dict[str, dict[str, float]]:
@@ -272,5 +292,10 @@ def _table(record: dict[str, Any]) -> str:
             + "".join(f"{scores[point]:>10,.0f}" for point in points)
         )
     point = f" --point {record['point']}" if points else ""
-    lines.append(f"this run answers by --fusion {record['fusion']}{point} from now on")
+    way = f"--fusion {record['fusion']}{point}"
+    lines.append(
+        f"this run answers by {way} from now on"
+        if record["chosen"]
+        else f"this run answers by {way} as before: {record['groups']} groups are too few to choose by, {CHOICE_GROUPS} are enough"
+    )
     return "\n".join(lines)

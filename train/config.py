@@ -289,6 +289,8 @@ class RegressConfig(TrainConfig):
 class CalibrateConfig:
     """Fit a temperature for each level on the calibration split, and choose how the run answers."""
 
+    INTERRUPTED: ClassVar[str] = "the same command begins the calibration again"
+
     data: Path
     """Dataset folder."""
     run: Path

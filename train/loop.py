@@ -18,6 +18,7 @@ from infer.network.network import NetworkSpec
 from infer.network.weights import save_network
 from plumbing.config import as_plain
 from plumbing.files import write_json
+from plumbing.interrupt import Interrupted, Interruption, interruptible
 from plumbing.progress import progress
 from plumbing.version import git_commit, now_utc
 from plumbing.world import World
@@ -35,6 +36,9 @@ log = logging.getLogger(__name__)
 
 CHECK_STEPS = 25
 """How often the loss is read back from the device, to show it and to stop if it is NaN or infinite."""
+
+FEWEST_JUDGES = 10
+"""Photographs of the calibration split from which on it decides which network is kept, and when to stop."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +85,11 @@ class Training:
         """Return the file of the network that is best on the calibration split."""
         return self.checkpoint(f"best_{self.config.keep}.safetensors")
 
+    @property
+    def judged(self) -> bool:
+        """Return whether the calibration split is large enough to say which epoch is the best."""
+        return len(self.validation.photos) >= FEWEST_JUDGES
+
     def autocast(self) -> torch.autocast:
         """Return the context in which the network computes."""
         return autocast(self.device, self.spec.precision)
@@ -117,16 +126,43 @@ def fit(training: Training, trainee: Trainee) -> None:
         best = ("best_loss.safetensors", "best_accuracy.safetensors")
         for kind in ("last.pt", *best, "readout.safetensors", "readout.last.pt", *(f"readout.{name}" for name in best)):
             training.checkpoint(kind).unlink(missing_ok=True)
+    if training.world.first and not training.judged:
+        log.warning(
+            "%d photographs of the calibration split decide nothing (%d do): the network of the last epoch is kept, and "
+            "--patience has no effect",
+            *(len(training.validation.photos), FEWEST_JUDGES),
+        )
     if training.world.first:
         about = {"config": as_plain(config), **training.settings}
         about |= {"git_commit": git_commit(), "started_at_utc": now_utc()}
         write_json(training.checkpoint("json"), about)
-    while state.epoch < config.epochs and not (config.patience and state.stale >= config.patience):
-        pace = _train_epoch(training, trainee)
-        _end_epoch(training, trainee, pace)
+    with interruptible() as interruption:
+        try:
+            while state.epoch < config.epochs and not (config.patience and state.stale >= config.patience):
+                pace = _train_epoch(training, trainee, interruption)
+                _end_epoch(training, trainee, pace, interruption)
+        # Processes that decode, or train together with this one, are stopped too, which a RuntimeError says.
+        except (KeyboardInterrupt, RuntimeError):
+            if not interruption.pending:
+                raise
+            raise _interrupted(training, trainee, interruption) from None
 
 
-def _train_epoch(training: Training, trainee: Trainee) -> Pace:
+def _interrupted(training: Training, trainee: Trainee, interruption: Interruption) -> Interrupted:
+    """Save where an interrupted training is, and return the interruption that says so."""
+    state = trainee.progress
+    at = f"in epoch {state.epoch + 1} of {training.config.epochs} after {state.done:,} of {len(training.photos):,} photographs"
+    path = training.checkpoint("last.pt")
+    if state.step and not interruption.torn:
+        if training.world.first:
+            save_checkpoint(path, trainee, training.settings)
+        return Interrupted(f"wrote {path}, {at}", ("--resume",))
+    if path.is_file():
+        return Interrupted(f"{path} is the last checkpoint", ("--resume",))
+    return Interrupted("no step of the training was done, so nothing was written")
+
+
+def _train_epoch(training: Training, trainee: Trainee, interruption: Interruption) -> Pace:
     """Learn from what is left of an epoch's photographs."""
     config, state, pace = training.config, trainee.progress, Pace()
     to_train(trainee.network, config.frozen_parts, config.optim.frozen_norm)
@@ -135,16 +171,22 @@ def _train_epoch(training: Training, trainee: Trainee) -> Pace:
     loader = _loader(training, state)
     title = f"{training.name} epoch {state.epoch + 1}/{config.epochs}"
     bar = progress(readable(loader), title, "step", len(loader), quiet=not training.world.first)
-    for index, pixels in bar:
-        running += _step(training, trainee, index, pixels)
-        state.done += len(index) * training.world.size
-        pace.tick(len(index) * training.world.size)
-        due = time.monotonic() - saved_at > 60 * config.checkpoint_minutes
-        if due or state.step % CHECK_STEPS == 0:
-            running = _read_loss(state, running, bar)
-        if due and training.world.first:
-            save_checkpoint(training.checkpoint("last.pt"), trainee, training.settings)
-            saved_at = time.monotonic()
+    try:
+        for index, pixels in bar:
+            with interruption.whole():
+                running += _step(training, trainee, index, pixels)
+                state.done += len(index) * training.world.size
+                pace.tick(len(index) * training.world.size)
+                due = time.monotonic() - saved_at > 60 * config.checkpoint_minutes
+                if due or state.step % CHECK_STEPS == 0:
+                    running = _read_loss(state, running, bar)
+                if due and training.world.first:
+                    save_checkpoint(training.checkpoint("last.pt"), trainee, training.settings)
+                    saved_at = time.monotonic()
+    except (KeyboardInterrupt, RuntimeError):
+        if interruption.pending:
+            _read_loss(state, running, bar)
+        raise
     _read_loss(state, running, bar)
     return pace
 
@@ -211,11 +253,17 @@ def _read_loss(state: Progress, running: Tensor, bar: "tqdm[Any]") -> Tensor:
     return torch.zeros_like(running)
 
 
-def _end_epoch(training: Training, trainee: Trainee, pace: Pace) -> None:
+def _end_epoch(training: Training, trainee: Trainee, pace: Pace, interruption: Interruption) -> None:
     """Validate, record, keep what is best, and save to resume from."""
-    state = trainee.progress
     metrics = validate(trainee.answering, training.validation, training.device, training.autocast(), training.world)
-    metrics = {"train/loss": _mean_loss(state, training.world), **metrics}
+    metrics = {"train/loss": _mean_loss(trainee.progress, training.world), **metrics}
+    with interruption.whole():
+        _keep(training, trainee, metrics, pace)
+
+
+def _keep(training: Training, trainee: Trainee, metrics: dict[str, float], pace: Pace) -> None:
+    """Record an epoch, keep its network where it is the best, and save to resume from."""
+    state = trainee.progress
     state.epoch += 1
     state.stale += 1
     names = training.validation.level_names
@@ -224,6 +272,8 @@ def _end_epoch(training: Training, trainee: Trainee, pace: Pace) -> None:
     state.best_accuracy = max(state.best_accuracy, accuracy)
     if better["best_loss"]:
         state.best_loss, state.stale = metrics["val/loss"], 0
+    if not training.judged:
+        better, state.stale = dict.fromkeys(better, True), 0
     after_epoch(trainee.schedule, metrics["val/loss"])
     if training.world.first:
         _record(training, trainee, metrics, pace)

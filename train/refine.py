@@ -30,6 +30,7 @@ from plumbing.progress import progress
 from plumbing.world import World
 from train.coordinates import difference, great_circle_rad
 from train.data import LabelledPhotos
+from train.loop import FEWEST_JUDGES
 from train.optim import after_epoch, after_step, build_schedule, optimizer_of
 from train.own_trunks import train_own_trunks
 from train.refine_config import RefineConfig
@@ -81,6 +82,11 @@ def main(config: RefineConfig) -> None:
     training, validation = (
         examples(network, network_spec, photos[split], level, config, device) for split in SPLITS_USED
     )
+    if len(validation) < FEWEST_JUDGES:
+        raise ValueError(
+            f"{len(validation)} photographs of the calibration split lie in a known cell, which cannot say whether refining is "
+            f"better than centres of cells: at least {FEWEST_JUDGES} are needed; add photographs of other places"
+        )
     spec = RefinerSpec(
         kind=config.kind,
         level=hierarchy.level_names[level],

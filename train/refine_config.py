@@ -27,6 +27,9 @@ class RefineConfig(TrainConfig):
     """
 
     GROUPS: ClassVar[Groups] = {"refiner": "kind experts_at own_trunk coordinate_loss"}
+    INTERRUPTED: ClassVar[str] = (
+        "features are kept; the same command begins the head again, and continues networks of --own-trunk with --resume added"
+    )
     FIXED: ClassVar[tuple[str, ...]] = ("image_size", "resize", "freeze_trunk", "views")
     """Pictures are those that the run's networks see."""
 

@@ -140,12 +140,16 @@ def run_plan(
 def _publish(training: Training, plan: Plan) -> None:
     """Leave in the run folder what it answers with."""
     best = training.best()
-    if plan.readout_epochs:
+    # Heads that replace others need a calibration split that can say which are better.
+    if plan.readout_epochs and training.judged:
         best = read_out(training, plan.readout_epochs) or best
     finished = training.config.run / f"{plan.name}.safetensors"
     with atomic_path(finished) as partial:
         partial.write_bytes(best.read_bytes())
-    log.info("wrote %s, the best by %s of the calibration split", finished, training.config.keep)
+    which = (
+        f"best by {training.config.keep} of the calibration split" if training.judged else "network of the last epoch"
+    )
+    log.info("wrote %s, the %s", finished, which)
 
 
 def _network(
@@ -299,10 +303,21 @@ def labelled_splits(
     rows = {split: photos[photos["split"] == split] for split in SPLITS_USED}
     kept = {split: LabelledPhotos.of(data, found, hierarchy, levels, keyed) for split, found in rows.items()}
     for split, found in kept.items():
-        if len(found) < 2:
-            raise ValueError(f"the {split} split of {data} holds {len(found)} photographs: at least 2 are needed")
+        if len(found) < FEWEST[split]:
+            raise ValueError(
+                f"the {split} split of {data} holds {len(found)} photographs that can be used, of {len(photos)} in all: "
+                f"{FEWEST[split]} or more are needed; {TO_FILL[split].format(data=data)}"
+            )
     return kept
 
 
+FEWEST = {"train": 2, "calibration": 1}
+"""Photographs that a split holds at least: shared normalisation takes two, and validation something to validate."""
+TO_FILL = {
+    "train": "add photographs of other places or sequences",
+    "calibration": "add photographs of other places or sequences, or leave out the test with `python -m fetch split --data {data} "
+    "--test-share 0`",
+}
+"""What fills a split."""
 SPLITS_USED = ("train", "calibration")
 """What is learned from, and what early stopping and the choice of the best checkpoint look at; never the test split."""

@@ -16,6 +16,7 @@ from label_maps import files
 from label_maps.run_folder import RUN, SPLIT, read_run
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, write_text
+from plumbing.interrupt import Interrupted
 from plumbing.world import World
 from train.chance import chance_loss
 from train.config import JointConfig, LevelConfig
@@ -80,7 +81,11 @@ def main(config: SweepConfig) -> None:
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
     ended = {_tried(trial) for trial in _ended(study)}
     for tried in (tried for tried in _all_tried(grid, config.training.seed) if tried not in ended):
-        study.optimize(partial(_try, config, folder, tried, judgement), n_trials=1)
+        try:
+            study.optimize(partial(_try, config, folder, tried, judgement), n_trials=1)
+        except Interrupted as stop:
+            # A sweep goes on by itself, and its trials with it.
+            raise Interrupted(stop.kept) from None
     _write(config, study, folder, judgement)
 
 

@@ -103,7 +103,8 @@ class Run:
             jobs = {pool.submit(self._fill, group, phase): len(group) for group in groups}
             left = set(jobs)
             try:
-                with progress(cells, f"colour {phase % COLOURS + 1} of {COLOURS}", "cell") as bar:
+                title = f"colour {phase % COLOURS + 1} of {COLOURS}"
+                with progress(cells, title, "cell") as bar, self.transport.telling(bar.set_postfix_str):
                     while left:
                         done, left = wait(left, return_when=FIRST_COMPLETED)
                         for job in done:

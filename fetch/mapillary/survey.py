@@ -91,14 +91,15 @@ def fetch_tiles(
     with ThreadPoolExecutor(config.threads) as pool:
         jobs = {pool.submit(one, tile): tile for tile in tiles}
         try:
-            for job in progress(
-                as_completed(jobs), f"tiles of zoom {tiles[0][0]}" if tiles else "tiles", "tile", len(jobs)
-            ):
-                try:
-                    job.result()
-                except Exhausted as error:
-                    log.warning(f"tile {'/'.join(map(str, jobs[job]))} did not come: {error}")
-                    failed.append(jobs[job])
+            title = f"tiles of zoom {tiles[0][0]}" if tiles else "tiles"
+            bar = progress(as_completed(jobs), title, "tile", len(jobs))
+            with transport.telling(bar.set_postfix_str):
+                for job in bar:
+                    try:
+                        job.result()
+                    except Exhausted as error:
+                        log.warning(f"tile {'/'.join(map(str, jobs[job]))} did not come: {error}")
+                        failed.append(jobs[job])
         except BaseException:
             transport.stop.set()
             pool.shutdown(cancel_futures=True)

@@ -1,10 +1,13 @@
 """Requests to Mapillary: the one client, with the token in a header and nowhere else, counters and a circuit breaker."""
 
 import logging
+import math
 import re
 import threading
+import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -23,8 +26,13 @@ LONGEST_SLOW_DOWN_S = 60.0
 LONGEST_PAUSE_S = 3600.0
 WINDOW = 200
 """Tries over which the share of failures is taken."""
+FIRST_PAUSE_S = 5.0
+"""The first pause where too many requests fail; each further one is twice as long, up to `CIRCUIT_PAUSE_S`."""
 CIRCUIT_PAUSE_S = 300.0
 CIRCUIT_OPENINGS = 3
+"""The run ends where the longest pause would be made for this time."""
+SAID_PAUSE_S = 5.0
+"""Shorter pauses that a server asks for are not said."""
 NEVER_ANSWERED = 12
 """Failed tries after which a service that never answered counts as out of reach."""
 
@@ -77,6 +85,8 @@ class Transport:
         self._lock = threading.Lock()
         self._outcomes: deque[bool] = deque(maxlen=WINDOW)
         self._openings = 0
+        self._tell: Callable[[str], None] | None = None
+        self._said_until = 0.0
         self._slowed: Counter[str] = Counter()
         self._answered: set[str] = set()
         self.requests: Counter[str] = Counter()
@@ -119,6 +129,15 @@ class Transport:
         self._check(surface, url)
         return self._send(surface, url, params)
 
+    @contextmanager
+    def telling(self, tell: Callable[[str], None]) -> Iterator[None]:
+        """Tell of pauses meanwhile, and with an empty text of their end, on a progress line say; the log has them anyway."""
+        self._tell = tell
+        try:
+            yield
+        finally:
+            self._tell = None
+
     def close(self) -> None:
         """Close all connections."""
         self._client.close()
@@ -147,26 +166,56 @@ class Transport:
             self._outcomes.append(True)
             self._answered.add(surface)
             self._slowed[surface] = 0
+            if len(self._outcomes) == WINDOW and sum(self._outcomes) > WINDOW / 2:
+                # The service is well again: what comes later is another failure.
+                self._openings = 0
+            over = 0 < self._said_until <= time.monotonic()
+            self._said_until = 0.0 if over else self._said_until
+        if over and self._tell is not None:
+            self._tell("")
+
+    def _say(self, text: str, pause_s: float) -> None:
+        """Say why nothing is asked for a while, once for each pause."""
+        with self._lock:
+            if time.monotonic() < self._said_until:
+                return
+            self._said_until = time.monotonic() + pause_s
+        log.warning(f"{text}: nothing is asked for {pause_s:,.3g} s")
+        if self._tell is not None:
+            self._tell(f"{text}, paused for {pause_s:,.3g} s")
 
     def _failed(self, surface: str, failure: Retry) -> None:
         """Count a failure; where they are too many, stop asking for a while, and in the end for good."""
+        asked_s = 0.0
         with self._lock:
             if failure.slow_down:
                 self._slowed[surface] += 1
                 pause_s = min(LONGEST_SLOW_DOWN_S, self._config.backoff_s * 2 ** min(self._slowed[surface], 10))
                 said_s = failure.pause_s
-                self._paces[surface].pause(pause_s if said_s is None else min(LONGEST_PAUSE_S, said_s))
+                asked_s = pause_s if said_s is None else min(LONGEST_PAUSE_S, said_s)
+                self._paces[surface].pause(asked_s)
             self._outcomes.append(not failure.unhealthy)
             failures = len(self._outcomes) - sum(self._outcomes)
             if not self._answered and failures >= NEVER_ANSWERED:
                 raise CircuitOpen(f"the service cannot be reached: {scrub(str(failure))}")
-            if len(self._outcomes) < WINDOW or failures <= WINDOW / 2:
-                return
-            self._outcomes.clear()
-            self._openings += 1
+            opens = len(self._outcomes) == WINDOW and failures > WINDOW / 2
+            if opens:
+                self._outcomes.clear()
+                self._openings += 1
             openings = self._openings
-        if openings >= CIRCUIT_OPENINGS:
+        if not opens:
+            if asked_s >= SAID_PAUSE_S:
+                self._say(f"the service is asked too often ({surface})", asked_s)
+            return
+        pauses = circuit_pauses(self._circuit_pause_s)
+        if openings > len(pauses):
             raise CircuitOpen(f"more than half of the requests fail, the last: {scrub(str(failure))}")
-        log.warning(f"more than half of the requests fail: nothing is asked for {self._circuit_pause_s:g} s")
         for paused in self._paces.values():
-            paused.pause(self._circuit_pause_s)
+            paused.pause(pauses[openings - 1])
+        self._say(f"more than half of the requests fail, the last: {scrub(str(failure))}", pauses[openings - 1])
+
+
+def circuit_pauses(longest_s: float = CIRCUIT_PAUSE_S) -> list[float]:
+    """Return the pauses in seconds that a service which keeps failing gets, before the run ends."""
+    doublings = max(0, math.ceil(math.log2(longest_s / FIRST_PAUSE_S)))
+    return [FIRST_PAUSE_S * 2**k for k in range(doublings)] + [longest_s] * (CIRCUIT_OPENINGS - 1)

@@ -13,6 +13,11 @@ BARELY = 1.05
 NUMBERS = {2: "Twice", 3: "Three times", 4: "Four times", 5: "Five times", 6: "Six times", 7: "Seven times"}
 ROUND = 0.025
 """Ratios so near to a whole number, as a share of it, are told as that number."""
+FEWEST_GROUPS = 10
+"""Of fewer groups no interval says which of two is better: resamples of two photographs are those two."""
+HIGHEST_SCORE = 5000.0
+SATURATED = 0.98
+"""Where one fixed answer reaches this share of the highest GeoScore, it hardly tells answers apart."""
 ONE_PLACE = "one fixed answer"
 OTHERS = {
     "neighbour": "the place of the most similar training photograph",
@@ -39,8 +44,8 @@ class Verdict:
 def verdict(report: Report) -> Verdict | None:
     """Return the verdict on an evaluation; None where it has no baseline.
 
-    A run is better where the 95 % interval of the paired difference lies above zero. Evaluations of earlier versions have no
-    paired difference: there the two intervals must not overlap, which asks for more.
+    Fewer than `FEWEST_GROUPS` groups cannot tell. A run is better where the 95 % interval of the paired difference lies above
+    zero. Evaluations of earlier versions have no paired difference: there the two intervals must not overlap, which asks for more.
     """
     if "classes" in report:
         return _of_classes(report)
@@ -48,7 +53,7 @@ def verdict(report: Report) -> Verdict | None:
     if "one place" not in answers:
         return None
     own, fixed = (answers[name]["geoscore"] for name in ("model", "one place"))
-    better = _better(own, fixed, report.get("over_one_place"))
+    better = None if _too_few(report) else _better(own, fixed, report.get("over_one_place"))
     ours, theirs = (answers[name]["median_km"]["value"] for name in ("model", "one place"))
     basis = (
         f"GeoScore {_scored(own)}, where the best single place for all photographs has {_scored(fixed)}; median error "
@@ -57,15 +62,20 @@ def verdict(report: Report) -> Verdict | None:
     more = "".join(
         f" It is {'worse' if beaten is False else 'no better'} than {words}: GeoScore {_scored(answers[name]['geoscore'])}."
         for name, words in OTHERS.items()
-        if name in answers and not (beaten := _better(own, answers[name]["geoscore"], None))
+        if name in answers and not _too_few(report) and not (beaten := _better(own, answers[name]["geoscore"], None))
     )
+    if fixed["value"] > SATURATED * HIGHEST_SCORE:
+        more += (
+            " The photographs lie so near each other that GeoScore hardly tells answers apart: measure again with "
+            f"--geoscore-scale-km {max(theirs, 0.001):.1g}."
+        )
     return Verdict(better, _headline(better, own["value"], fixed["value"], ONE_PLACE), basis + more + _counted(report))
 
 
 def _of_classes(report: Report) -> Verdict | None:
     figures = report["classes"]
     own, largest = figures["top_1"], figures["largest_class"]
-    better = _better(own, largest, report.get("over_largest_class"))
+    better = None if _too_few(report) else _better(own, largest, report.get("over_largest_class"))
     level = str(report.get("level", "class"))
     name = class_words(str(largest.get("name", "")), level)
     basis = (
@@ -74,6 +84,11 @@ def _of_classes(report: Report) -> Verdict | None:
     )
     headline = _headline(better, own["value"], largest["value"], f"always answering {name}")
     return Verdict(better, headline, basis + _counted(report))
+
+
+def _too_few(report: Report) -> bool:
+    """Say whether an evaluation has too few groups, or photographs where it does not say its groups, to compare with others."""
+    return int(report.get("groups", report["photographs"])) < FEWEST_GROUPS
 
 
 def _better(own: Report, other: Report, paired: Report | None) -> bool | None:
@@ -109,4 +124,5 @@ def _share(figure: Report) -> str:
 
 def _counted(report: Report) -> str:
     groups = f" in {report['groups']:,} groups" if "groups" in report else ""
-    return f" Measured on {report['photographs']:,} photographs{groups}; in brackets, 95 % intervals."
+    few = f" So few tell nothing: {FEWEST_GROUPS} groups are needed." if _too_few(report) else ""
+    return f" Measured on {report['photographs']:,} photographs{groups}; in brackets, 95 % intervals.{few}"

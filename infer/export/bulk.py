@@ -7,7 +7,7 @@ row for each photograph, unreadable ones with their reason.
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from dataset.images import Pictures
 from dataset.manifest import MANIFEST, coordinates
 from geocells.sphere import distance_km
 from infer.config import InferConfig
+from infer.export.problems import problem_words
 from infer.images import network_outputs
 from infer.model import NetworkOutput
 from infer.overview import BULK_INDEX, Overview
@@ -120,7 +121,7 @@ def run(config: InferConfig, draw_index: Callable[[Overview, str | None], str] |
         draw_index: makes that page; without it none is written.
 
     Raises:
-        ValueError: the folder holds parts of other photographs or another model.
+        ValueError: the folder holds parts of other photographs or another model, or no photograph could be read.
     """
     world = World.from_env()
     if not world.first:
@@ -137,27 +138,49 @@ def run(config: InferConfig, draw_index: Callable[[Overview, str | None], str] |
     left = [number for number in own if not files[number].is_file()]
     photographs = sum(len(parts[number]) for number in left)
     bar = progress(range(photographs), "answering", "photograph", photographs, quiet=not world.first)
-    unread = 0
     answered = _answered(prepared, bulk, [parts[number] for number in left], config)
     for number, answers in zip(left, answered, strict=True):
         with atomic_path(files[number]) as partial:
             pq.write_table(_table(prepared, bulk, parts[number], answers), partial, compression="zstd")
-        unread += len(answers.problems)
         bar.update(len(parts[number]))
     bar.close()
     before = sum(len(parts[number]) for number in own) - photographs
+    _refuse_nothing(config, files, count)
+    problems = _problems(files[number] for number in own)
     if draw_index is not None and all(file.is_file() for file in files):
         write_text(config.out / BULK_INDEX, draw_index(Overview.of_bulk(files, prepared.model.name), None))
     if published := prepared.model.record.get("published"):
         log.info("Licence of the model: %s", published["licence"])
     log.info(
-        "%s: %s photographs answered%s%s. %s",
+        "%s: %s of %s photographs answered%s%s. %s",
         config.out,
-        f"{photographs - unread:,}",
-        f", {unread:,} could not be read (column problem)" if unread else "",
-        f", {before:,} were there already" if before else "",
+        f"{photographs + before - len(problems):,}",
+        f"{photographs + before:,}",
+        f"; {len(problems):,} could not be read (column problem): {problem_words(problems)}" if problems else "",
+        f"; rows of {before:,} were there already" if before else "",
         NOTICE,
     )
+
+
+def _problems(files: Iterable[Path]) -> list[str]:
+    """Return why photographs of some parts could not be read."""
+    columns = (pq.read_table(file, columns=["problem"]).column("problem") for file in files)
+    return [reason for column in columns for reason in column.drop_null().to_pylist()]
+
+
+def _refuse_nothing(config: InferConfig, files: list[Path], count: int) -> None:
+    """Refuse, once all parts are there, to call it done where none of the photographs could be read; nothing is left behind.
+
+    Raises:
+        ValueError: none could.
+    """
+    if not all(file.is_file() for file in files) or len(problems := _problems(files)) < count:
+        return
+    for file in [*files, config.out / RECORD]:
+        file.unlink(missing_ok=True)
+    if not any(config.out.iterdir()):
+        config.out.rmdir()
+    raise ValueError(f"none of {count:,} photographs could be read, so there are no answers: {problem_words(problems)}")
 
 
 def _device(name: str, world: World) -> str:
