@@ -153,17 +153,18 @@ def _report(
     more = "add photographs of other places" + (" and sequences" if hold_out == "groups" else "")
     if hold_out == "groups" and cells > max(2, len(size)):
         more += f", or try --split cell, which has {cells:,} L8 cells to share out"
-    if size.max() > 0.5 * size.sum() and size.sum() > 1:
+    asked = {"train": 1 - sum(shares.values()), **{name: share for name, share in shares.items() if share > 0}}
+    count = {name: int((split == name).sum()) for name in asked}
+    whole = f"{len(size):,} {what}{'s' * (len(size) != 1)}"
+    if empty := [name for name in SPLITS if count.get(name) == 0]:
+        log.warning(
+            f"splits: {' and '.join(empty)} {'is' if len(empty) == 1 else 'are'} empty, for {whole} cannot fill {len(asked)} "
+            f"splits: {more}"
+        )
+    elif size.max() > 0.5 * size.sum():
         log.warning(
             f"splits: one {what} holds {size.max():,} of {size.sum():,} photographs and is trained on, so the splits "
             f"cannot have the shares asked for: {more}"
-        )
-    asked = {"train": 1 - sum(shares.values()), **{name: share for name, share in shares.items() if share > 0}}
-    count = {name: int((split == name).sum()) for name in asked}
-    for name in (name for name in SPLITS if count.get(name) == 0):
-        log.warning(
-            f"splits: {name} is empty, too few places: {len(size)} {what}{'s' * (len(size) != 1)} to share out, "
-            f"and {len(asked)} splits: {more}"
         )
     if any(
         abs(count[name] - share * len(split)) > FAR_FROM_ASKED * share * len(split) for name, share in asked.items()
@@ -171,4 +172,4 @@ def _report(
         reached = ", ".join(
             f"{name} {count[name] / len(split):.1%} ({asked[name]:.0%} asked for)" for name in SPLITS if name in asked
         )
-        log.warning(f"splits: {reached}, for the {len(size):,} {what}{'s' * (len(size) != 1)} stay whole")
+        log.warning(f"splits: {reached}, because {whole} {'stay' if len(size) != 1 else 'stays'} whole")

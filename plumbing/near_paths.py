@@ -24,18 +24,18 @@ def did_you_mean(path: Path, mark: str) -> str:
     return f"; did you mean {' or '.join(map(str, found[:SHOWN]))}?" if found else ""
 
 
-def _near(base: Path, parts: tuple[str, ...]) -> Iterator[Path]:
+def _near(base: Path, parts: tuple[str, ...], corrected: bool = False) -> Iterator[Path]:
     """Yield folders below `base` whose parts are those given, or names like them, the most similar first."""
     if not parts:
         yield base
         return
     name, rest = parts[0], parts[1:]
-    # What is there is right, unless it is the last part, which then lacks the mark.
-    if rest and (base / name).is_dir():
-        yield from _near(base / name, rest)
+    # What is there is right, unless it is the last part of what was typed, which then lacks the mark.
+    if (rest or corrected) and (base / name).is_dir():
+        yield from _near(base / name, rest, corrected)
         return
     for near in difflib.get_close_matches(name, _folders(base), n=SHOWN, cutoff=LIKE):
-        yield from _near(base / near, rest)
+        yield from _near(base / near, rest, True)
 
 
 def _folders(base: Path) -> list[str]:

@@ -52,14 +52,13 @@ class ProgressLines(tqdm):
             delay=every_s,
         )
 
-    def display(self, msg: str | None = None, pos: int | None = None) -> bool:
+    def display(self, msg: str | None = None, pos: int | None = None) -> None:
         """Write a line, unless the last one said as much."""
         if self.n != self.said_n:
             log.info("%s", str(self))
             self.said_n = self.n
-        return True
 
-    def set_postfix(self, ordered_dict: Any = None, refresh: bool = True, **values: Any) -> None:
+    def set_postfix(self, ordered_dict: Any = None, refresh: bool | None = True, **values: Any) -> None:
         """Show values in the next line."""
         super().set_postfix(ordered_dict, refresh=False, **values)
 

@@ -190,7 +190,7 @@ def test_three_groups_or_more_fill_every_split_whatever_their_sizes(sizes, share
 def test_one_group_of_many_places_is_said_to_be_divided_by_cells(caplog):
     photos = at(*[(float(i), 0.0) for i in range(20)], sequence_id=["s"] * 20)
     assert set(assign_splits(photos, SHARES, "groups", 0)) == {"train"}
-    assert "test is empty, too few places: 1 connected group to share out, and 3 splits" in caplog.text
+    assert "calibration and test are empty, for 1 connected group cannot fill 3 splits: add" in caplog.text
     assert "try --split cell, which has 20 L8 cells" in caplog.text
     assert set(assign_splits(photos, SHARES, "cell", 0)) == {"train", "calibration", "test"}
 
@@ -240,7 +240,7 @@ def test_what_a_source_leaves_free_follows_its_group_into_the_split_that_the_sou
 
 def test_one_photograph_is_trained_on_and_none_is_no_error(caplog):
     assert assign_splits(at(HERE), SHARES, "groups", 0).tolist() == ["train"]
-    assert "test is empty" in caplog.text
+    assert "calibration and test are empty" in caplog.text
     assert assign_splits(at(HERE).iloc[:0], SHARES, "groups", 0).tolist() == []
 
 

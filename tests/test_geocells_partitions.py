@@ -317,6 +317,22 @@ def test_more_clusters_than_places_are_refused():
         cluster([(1, 2), (1, 2), (3, 4)], (4,))
 
 
+@pytest.mark.parametrize("kilometres", [0.3, 1.0, 20.0])
+@pytest.mark.parametrize("center_deg", [(48.85, 2.35), (-33.9, 179.999)])
+def test_photographs_of_one_city_are_clustered_and_their_cells_hold_them(kilometres, center_deg):
+    away = np.random.default_rng(0).uniform(-0.5, 0.5, (300, 2)) * kilometres / 111
+    places = np.array(center_deg) + away
+    found = cluster(places, (2, 6))
+    assert found.areas_km2[0].sum() == pytest.approx(EARTH_AREA_KM2, rel=1e-5)
+    lon_deg = (places[:, 1] + 180) % 360 - 180
+    outlines = [found.outline(key, 1).buffer(1e-6) for key in range(6)]
+    inside = [
+        shapely.contains_xy(outlines[key], lon, lat)
+        for key, lon, lat in zip(found.keys(places)[:, 1], lon_deg, places[:, 0], strict=True)
+    ]
+    assert np.mean(inside) > 0.99
+
+
 def test_clusters_on_a_line_do_not_cut_the_sphere():
     with pytest.raises(ValueError, match="do not cut the sphere"):
         cluster([(0, lon) for lon in range(0, 60, 10)], (4,))

@@ -1,3 +1,4 @@
+import logging
 import os
 import shutil
 import subprocess
@@ -122,6 +123,7 @@ def test_missing_and_broken_files_are_counted_by_kind_also_when_their_rows_are_t
     (tmp_path / "broken.jpg").write_bytes(b"no picture")
     photo = str(next(tiny.rglob("*.jpg")))
     pd.DataFrame({"file": [photo, "gone.jpg", "broken.jpg", "lost.jpg"]}).to_csv(tmp_path / "p.csv", index=False)
+    caplog.set_level(logging.INFO)
     for again in ("", "; rows of 4 were there already"):
         caplog.clear()
         answered(tmp_path / "p.csv", tiny_run, tmp_path / "out")

@@ -27,7 +27,7 @@ def test_in_a_file_a_line_comes_every_so_often_and_one_at_the_end(lines):
     assert 3 <= len(said) < 100
     assert said[0].startswith("joint epoch 1/3: ")
     assert " of 200 steps, " in said[0]
-    assert said[-1].startswith("joint epoch 1/3: 200 of 200 steps, 100 %, 00:00")
+    assert said[-1].startswith("joint epoch 1/3: 200 of 200 steps, 100 %, 00:")
     assert said[-1].endswith(", loss=0.10")
 
 
@@ -40,7 +40,7 @@ def test_what_ends_before_the_first_line_is_due_writes_none(lines, monkeypatch):
 def test_without_a_total_a_line_says_how_many_are_done(lines):
     for _ in progress(iter(range(4)), "checking", "file"):
         time.sleep(0.015)
-    assert lines()[-1].startswith("checking: 4 files, 00:00")
+    assert lines()[-1].startswith("checking: 4 files, 00:")
 
 
 def test_updates_by_hand_are_lines_too(lines):

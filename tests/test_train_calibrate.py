@@ -307,6 +307,7 @@ def test_whole_groups_are_held_out_where_both_parts_have_enough_and_none_elsewhe
 
 def test_held_out_photographs_change_conformity_scores_and_nothing_that_they_depend_on(tiny, run, monkeypatch):
     monkeypatch.setattr("train.conformal.LEAST", 2)
+    monkeypatch.setattr("train.calibrate.FIT_GROUPS", 2)
     calibrate(tiny, run)
     one, temperatures = (json.loads((run / name).read_text()) for name in (CONFORMAL, TEMPERATURES))
     own = one["places"]["in-distribution"]
@@ -377,7 +378,8 @@ def test_photographs_that_were_trained_on_are_refused_and_nothing_is_written(tin
     assert not (run / TEMPERATURES).exists()
 
 
-def test_at_most_so_many_photographs_are_used_drawn_evenly(tiny, run):
+def test_at_most_so_many_photographs_are_used_drawn_evenly(tiny, run, monkeypatch):
+    monkeypatch.setattr("train.calibrate.FIT_GROUPS", 2)
     assert calibrate(tiny, run, max_photos=5)["photographs"] == 5
 
 

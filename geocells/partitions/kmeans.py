@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import shapely
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial import KDTree, SphericalVoronoi
+from scipy.spatial import KDTree, QhullError, SphericalVoronoi
 
 from geocells.outlines import boxes_deg, span_deg, sphere_polygon
 from geocells.partitions.base import check_keys
@@ -133,11 +133,13 @@ def voronoi(centroids: NDArray[np.float64]) -> SphericalVoronoi:
         ValueError: there are fewer than 4, or they lie so near to each other that their cells cannot be told apart.
     """
     try:
-        cells = SphericalVoronoi(centroids)
-    except ValueError as error:
+        # The threshold is for checks alone; the usual one refuses centroids that all lie within a few kilometres.
+        cells = SphericalVoronoi(centroids, threshold=1e-13)
+    except (ValueError, QhullError) as error:
+        reason = str(error).splitlines()[0]
         raise ValueError(
-            f"--clusters: {len(centroids)} centroids do not cut the sphere ({error}): ask for others, at least 4, "
-            "or take photographs from further apart"
+            f"--clusters: {len(centroids)} centroids do not cut the sphere ({reason}): ask for others, at least 4, add photographs "
+            "beside the line on which these lie, or build with --partition quad"
         ) from None
     cells.sort_vertices_of_regions()
     return cells
@@ -167,7 +169,10 @@ def cluster(latlon_deg: ArrayLike, sizes: tuple[int, ...] | None = None, seed: i
     first, count = np.unique(points.round(7), axis=0, return_index=True, return_counts=True)[1:]
     sizes = sizes or default_sizes(len(points), len(first))
     if len(first) < sizes[-1]:
-        raise ValueError(f"--clusters {sizes[-1]} is more than the {len(first)} places that have training photographs")
+        raise ValueError(
+            f"--clusters {sizes[-1]} is more than the {len(first)} places that have training photographs: add photographs of other "
+            "places, or build with --partition quad, which takes any"
+        )
     places, photographs = points[first], count.astype(np.float64)
     centroids, label = _kmeans(places, photographs, sizes[-1], seed)
     return nested(centroids, np.bincount(label, photographs, len(centroids)).astype(np.float64), sizes[:-1], seed)
