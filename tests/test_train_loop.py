@@ -230,15 +230,37 @@ def test_photographs_that_changed_since_the_run_began_are_refused(tiny, run, tmp
         train_joint(joint_config(data, run))
 
 
-@pytest.mark.parametrize("split", ["train", "calibration"])
-def test_a_split_of_one_photograph_is_refused(tiny, tmp_path, split):
+def of_few(tiny, folder, split, count):
+    """Return a copy of the tiny dataset of which a split has so many photographs, and a run begun with it."""
     table = read_manifest(tiny)
-    few = table[(table["split"] != split) | ~table["split"].duplicated()]
-    data = shutil.copytree(tiny, tmp_path / "data")
-    write_manifest(data, few)
-    make_label_maps(LabelMapsConfig(data, tmp_path / "run"))
-    with pytest.raises(ValueError, match=f"the {split} split of .* holds 1 photographs: at least 2 are needed"):
-        train_joint(joint_config(data, tmp_path / "run"))
+    data, run = shutil.copytree(tiny, folder / "data"), folder / "run"
+    write_manifest(data, table[(table["split"] != split) | (table.groupby("split").cumcount() < count)])
+    make_label_maps(LabelMapsConfig(data, run))
+    return data, run
+
+
+@pytest.mark.parametrize(
+    ("split", "count", "helps"),
+    [("train", 1, "add photographs"), ("calibration", 0, "or leave out the test with `python -m fetch split --data ")],
+)
+def test_a_split_of_too_few_photographs_is_refused_and_told_how_to_fill(tiny, tmp_path, split, count, helps):
+    data, run = of_few(tiny, tmp_path, split, count)
+    least = {"train": 2, "calibration": 1}[split]
+    with pytest.raises(
+        ValueError, match=f"the {split} split of .* holds {count} photographs .*: {least} or more are needed; .*{helps}"
+    ):
+        train_joint(joint_config(data, run))
+
+
+def test_one_photograph_of_the_calibration_split_chooses_no_epoch(tiny, tmp_path, monkeypatch, caplog):
+    data, run = of_few(tiny, tmp_path, "calibration", 1)
+    # The first epoch looks best by far, and all others stale.
+    with_validation_losses(monkeypatch, [1, 2, 3, 4], [0.9, 0.3, 0.2, 0.1])
+    train_joint(joint_config(data, run, epochs=4, patience=1, readout_epochs=2))
+    with safe_open(run / "joint.safetensors", "pt") as file:
+        assert json.loads(file.metadata()["trained"])["epochs"] == 4
+    assert "1 photographs of the calibration split decide nothing (10 do): the network of the last epoch" in caplog.text
+    assert not list((run / "checkpoints").glob("joint.readout*"))
 
 
 def test_a_loss_that_is_no_number_stops_in_one_line_and_keeps_the_last_checkpoint(tiny, run, monkeypatch):
