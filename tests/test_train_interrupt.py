@@ -88,7 +88,7 @@ VERBS = {
     "level": (["level", "--level", "L3"], "L3 epoch", "--resume` continues"),
     "frozen": (["joint", "--freeze-trunk"], "joint epoch", "--resume` continues"),
     "own trunks": (["refine", "--own-trunk", "--kind", "embedding"], "epoch", "--resume` continues"),
-    "sweep": (["sweep", "joint"], "joint epoch", "` continues"),
+    "sweep": (["sweep"], "joint epoch", "` continues"),
 }
 
 
