@@ -63,6 +63,29 @@ def test_the_sheet_has_a_row_for_each_photograph_and_a_column_for_each_variant(t
     np.testing.assert_array_equal(first, InputTransform(64).pixels(tiny / path).numpy().transpose(1, 2, 0))
 
 
+def test_a_recipe_of_a_refiner_is_drawn_as_the_run_sees_pictures(tiny, tiny_run, tmp_path):
+    recipe = tmp_path / "experts.yaml"
+    recipe.write_text("kind: experts\nown_trunk: true\naugment:\n  rotation_deg: 20\n")
+    words = [
+        recipe,
+        "--data",
+        tiny,
+        "--run",
+        tiny_run,
+        "--out",
+        tmp_path / "s.png",
+        "--photographs",
+        2,
+        "--variants",
+        3,
+    ]
+    config = parse(AugmentationsConfig, "x", [str(word) for word in words])
+    main(config)
+    # The run sees 32 pixels, which are drawn four times as large.
+    with Image.open(tmp_path / "s.png") as sheet:
+        assert 4 * 128 <= sheet.width < 5 * 128
+
+
 def test_the_report_of_a_run_shows_its_sheet(tiny, tiny_run, tmp_path):
     run = shutil.copytree(tiny_run, tmp_path / "run")
     write_report(ReportConfig(run, tmp_path / "before.html"))

@@ -12,11 +12,17 @@ from torchvision.transforms import v2
 
 from dataset.images import Pictures
 from dataset.manifest import read_manifest
+from infer.network.transform import InputTransform
 from infer.network.trunks import choose_trunk
+from infer.network.weights import load_network
+from infer.run_files import network_files
+from label_maps.files import read_hierarchy
 from plumbing.evenly import evenly
 from plumbing.files import atomic_path
+from train.config import TrainConfig
 from train.data import LabelledPhotos, PixelSource, augmentation
 from train.parts_config import AugmentConfig
+from train.refine_config import RefineConfig
 from train.sheet_config import AUGMENTATIONS, AugmentationsConfig
 
 log = logging.getLogger(__name__)
@@ -36,21 +42,28 @@ def main(config: AugmentationsConfig) -> None:
         raise ValueError(
             f"{out.parent} is not a folder: name a run folder that `python -m label_maps build` made, or --out"
         )
-    trunk = choose_trunk(training.arch, training.weights, training.image_size, training.resize)
-    change = augmentation(training.augment, trunk.transform.size)
+    transform = _transform(training)
+    change = augmentation(training.augment, transform.size)
     if change is None:
         raise ValueError("these flags change no picture at random: every --augment flag is at nothing")
     photos = read_manifest(training.data)
     photos = photos[photos["split"] == "train"].reset_index(drop=True)
     if not len(photos):
         raise ValueError(f"{training.data} has no training photographs")
-    source = PixelSource(_unlabelled(training.data, photos), trunk.transform, training.seed)
+    source = PixelSource(_unlabelled(training.data, photos), transform, training.seed)
     rows = evenly(list(range(len(photos))), config.sheet.photographs)
     cells = variants(source, change, rows, config.sheet.variants)
     sheet = drawn(cells, [_credit(photos.iloc[row]) for row in rows], caption(training.augment))
     with atomic_path(out) as partial:
         sheet.save(partial, "PNG" if out.suffix.lower() == ".png" else "JPEG", quality=90, optimize=True)
     log.info("%s shows %d training photographs in %d variants each", out, len(rows), config.sheet.variants)
+
+
+def _transform(training: TrainConfig) -> InputTransform:
+    """Return how the network that is trained sees pictures; a refiner sees them as the run's own network does."""
+    if isinstance(training, RefineConfig):
+        return load_network(network_files(training.run, read_hierarchy(training.run))[-1])[1].transform
+    return choose_trunk(training.arch, training.weights, training.image_size, training.resize).transform
 
 
 def variants(source: PixelSource, change: v2.Transform, rows: list[int], count: int) -> NDArray[np.uint8]:

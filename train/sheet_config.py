@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from plumbing.config import parse
 from train.config import JointConfig, LevelConfig
-from train.sweep_config import dealt, names_level
+from train.refine_config import RefineConfig
+from train.sweep_config import dealt, names_flag
 
 AUGMENTATIONS = "augmentations.jpg"
 """The sheet in a run folder, which the run's report shows."""
@@ -17,7 +18,8 @@ AUGMENTATIONS = "augmentations.jpg"
 class SheetConfig:
     """Draw training pictures as the network sees them, unchanged and changed at random, by the code that training uses.
 
-    Beside the flags below it takes all flags of `train joint`, or, with --level, of `train level`; a recipe stands for flags.
+    Beside the flags below it takes all flags of `train joint`, with --level of `train level`, or with --own-trunk of `train
+    refine`; a recipe stands for flags.
     Each row is a photograph: first as it is validated, then as epochs 1, 2 and so on would learn it.
     """
 
@@ -42,12 +44,12 @@ class SheetConfig:
 class AugmentationsConfig:
     """Draw training pictures as the network sees them, unchanged and changed at random."""
 
-    training: JointConfig | LevelConfig
+    training: JointConfig | LevelConfig | RefineConfig
     """Whose pictures are changed, and how."""
     sheet: SheetConfig = field(default_factory=SheetConfig)
     """What is drawn."""
 
-    PARTS: ClassVar[tuple[type, ...]] = (SheetConfig, JointConfig, LevelConfig)
+    PARTS: ClassVar[tuple[type, ...]] = (SheetConfig, JointConfig, LevelConfig, RefineConfig)
     """Whose flags it takes."""
 
     @classmethod
@@ -65,5 +67,11 @@ class AugmentationsConfig:
             if sheet.out is None:
                 raise ValueError("name a picture to write by --out NAME.png, or a run folder by --run")
             of_training = [*of_training, "--run", str(sheet.out.parent)]
-        kind: type[JointConfig | LevelConfig] = LevelConfig if names_level(of_training) else JointConfig
-        return cls(parse(kind, prog, of_training), sheet)
+        return cls(parse(_kind(of_training), prog, of_training), sheet)
+
+
+def _kind(words: Sequence[str]) -> type[JointConfig | LevelConfig | RefineConfig]:
+    """Return the flags of which training some words are."""
+    if names_flag(words, "own_trunk"):
+        return RefineConfig
+    return LevelConfig if names_flag(words, "level") else JointConfig

@@ -88,7 +88,7 @@ class SweepConfig:
         for flag, instead in (("--optim.lr", "--lrs"), ("--optim.weight-decay", "--weight-decays")):
             if any(word.split("=")[0].replace("_", "-") == flag for word in of_training):
                 raise ValueError(f"{flag} is what a sweep varies: give the values to try by {instead}")
-        kind: type[JointConfig | LevelConfig] = LevelConfig if names_level(of_training) else JointConfig
+        kind: type[JointConfig | LevelConfig] = LevelConfig if names_flag(of_training, "level") else JointConfig
         return cls(parse(kind, prog, of_training), parse(GridConfig, prog, of_grid))
 
 
@@ -106,10 +106,10 @@ def dealt(argv: Sequence[str], flags: set[str]) -> tuple[list[str], list[str]]:
     return chosen, rest
 
 
-def names_level(argv: Sequence[str]) -> bool:
-    """Return whether the words, or a recipe among them, name a level."""
+def names_flag(argv: Sequence[str], flag: str) -> bool:
+    """Return whether the words, or a recipe among them, name a flag such as `level`."""
     recipes = [Path(word) for word in argv if word.endswith((".yaml", ".yml"))]
     content = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in recipes if path.is_file()]
-    return any("level" in values for values in content if isinstance(values, dict)) or any(
-        word.split("=")[0] == "--level" for word in argv
+    return any(flag in values for values in content if isinstance(values, dict)) or any(
+        word.split("=")[0] == f"--{flag.replace('_', '-')}" for word in argv
     )
