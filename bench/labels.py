@@ -137,7 +137,7 @@ def _private_mb(pid: int) -> float:
     path = Path(f"/proc/{pid}/smaps_rollup")
     if not path.is_file():
         return float("nan")
-    lines = [line.split() for line in path.read_text().splitlines()]
+    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
     return sum(int(line[1]) for line in lines if line[0] in ("Private_Dirty:", "Private_Clean:")) / 1024
 
 

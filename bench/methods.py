@@ -212,7 +212,9 @@ def train_step(given: argparse.Namespace, step: Step, seed: int, data: str, targ
 
 def scaled_refiner(work: Path) -> Path:
     """Return a recipe of the same settings for refiners, which see pictures as the run's network does."""
-    recipe = {key: value for key, value in yaml.safe_load(SCALED.read_text()).items() if key not in OF_RUNS}
+    recipe = {
+        key: value for key, value in yaml.safe_load(SCALED.read_text(encoding="utf-8")).items() if key not in OF_RUNS
+    }
     write_text(work / "refiner.yaml", yaml.safe_dump(recipe))
     return work / "refiner.yaml"
 

@@ -39,7 +39,11 @@ def command() -> str:
 
 def _cpu() -> str:
     info = Path("/proc/cpuinfo")
-    names = [line for line in info.read_text().splitlines() if "model name" in line] if info.is_file() else []
+    names = (
+        [line for line in info.read_text(encoding="utf-8").splitlines() if "model name" in line]
+        if info.is_file()
+        else []
+    )
     return names[0].split(":", 1)[1].strip() if names else platform.processor() or platform.machine()
 
 

@@ -8,6 +8,7 @@ import errno
 import os
 import stat
 import tarfile
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,6 +28,8 @@ MOST_BYTES = 1 << 30
 """A picture in a shard is smaller than this."""
 OPEN_SHARDS = 64
 """A process keeps at most so many shards open."""
+HOW = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_CLOEXEC", "O_NONBLOCK", "O_BINARY"))
+"""How they are opened, by what the system knows: a pipe is not waited for, and bytes are not taken for lines."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,18 +169,26 @@ def _read(address: str, offset: int, size: int) -> bytes:
         system, path = fsspec.core.url_to_fs(address)
         content: bytes = system.cat_file(path, start=offset, end=offset + size)
         return content
-    # pread has no position, so threads and forked workers may share one open file.
-    opened = _opened(address)
-    return os.pread(opened.number, size, offset)
+    return _opened(address).read(offset, size)
 
 
 class _Opened:
     """An open file, closed when nobody uses it any more: another thread may still read what the cache has dropped."""
 
     def __init__(self, path: str) -> None:
-        self.number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        self._lock = threading.Lock()
+        self.number = os.open(path, HOW)
         if not stat.S_ISREG(os.fstat(self.number).st_mode):
             raise OSError(errno.EINVAL, "it is not a file", path)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return what lies at an offset, to many threads and forked workers."""
+        if hasattr(os, "pread"):
+            return os.pread(self.number, size, offset)
+        # A file has one position on Windows, where threads alone share it.
+        with self._lock:
+            os.lseek(self.number, offset, os.SEEK_SET)
+            return os.read(self.number, size)
 
     def __del__(self) -> None:
         # An open that failed left no number.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from geocells import grid
 from plumbing.files import atomic_path
-from plumbing.inside import LEADING_OUT, is_relative
+from plumbing.inside import LEADING_OUT, is_relative, unreserved
 from plumbing.near_paths import did_you_mean
 from plumbing.parquet import read_columns
 
@@ -87,7 +87,7 @@ def image_path(photo_id: str, latlon_deg: NDArray[np.float64], stated: str | Non
     """Return where a dataset keeps a picture, relative to its folder: browsable by cell, or by country or label without one."""
     if np.isnan(latlon_deg).any():
         folder = re.sub(r"[^\w.-]+", "_", str(stated), flags=re.ASCII).strip("._") or "_"
-        return f"images/{folder}/{photo_id}.jpg"
+        return f"images/{unreserved(folder)}/{photo_id}.jpg"
     cell = grid.encode(latlon_deg, grid.TABLE_LEVEL)
     return f"images/{grid.format_id(int(cell), grid.TABLE_LEVEL)}/{photo_id}.jpg"
 

@@ -31,7 +31,7 @@ from fetch.splits import join_splits
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, read_json_lines, write_json
 from plumbing.images import open_rgb, upright_rgb
-from plumbing.inside import remove_inside
+from plumbing.inside import remove_inside, unreserved
 from plumbing.parquet import read_columns
 from plumbing.progress import progress
 
@@ -155,8 +155,7 @@ def safe_id(name: str) -> str:
     safe = re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII).strip("._") or "photo"
     if len(safe) > 100:
         safe = f"{safe[:87]}-{hashlib.blake2b(name.encode(), digest_size=6).hexdigest()}"
-    reserved = re.fullmatch(r"(con|prn|aux|nul|(com|lpt)\d)(\..*)?", safe, flags=re.IGNORECASE)
-    return f"_{safe}" if reserved else safe
+    return unreserved(safe)
 
 
 def _in_order(

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable
@@ -17,11 +18,15 @@ from label_maps.config import FoldersConfig
 from label_maps.files import read_hierarchy
 from label_maps.labels import questions, truth_of
 from plumbing.files import atomic_path
+from plumbing.inside import unreserved
 from plumbing.progress import progress
 
 log = logging.getLogger(__name__)
 
 COLUMNS = ["id", "path", "latitude", "longitude", "country", "label", "split", "shard", "offset", "size"]
+
+REFUSED = r'[\x00-\x1f:*?"<>|]'
+"""Characters that no name of Windows has; `/` and `\\` part folders."""
 
 
 def main(config: FoldersConfig) -> None:
@@ -46,7 +51,8 @@ def main(config: FoldersConfig) -> None:
 
 def folder_name(name: str) -> str:
     """Return the name of a class as that of one folder: `0/1/2` becomes `0_1_2`."""
-    return "_".join(part.strip(". ") or "_" for part in name.replace("\\", "/").split("/"))
+    parts = re.sub(REFUSED, "_", name.replace("\\", "/")).split("/")
+    return unreserved("_".join(part.strip(". ") or "_" for part in parts))
 
 
 def file_names(ids: Iterable[str], paths: Iterable[str]) -> list[str]:
@@ -70,7 +76,7 @@ def file_names(ids: Iterable[str], paths: Iterable[str]) -> list[str]:
 
 
 def _safe_name(photo_id: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_.," else "_" for c in photo_id).strip(".") or "_"
+    return unreserved("".join(c if c.isalnum() or c in "-_.," else "_" for c in photo_id).strip(".") or "_")
 
 
 def _place(pictures: Pictures, row: int, config: FoldersConfig, target: Path) -> None:
@@ -87,4 +93,12 @@ def _place(pictures: Pictures, row: int, config: FoldersConfig, target: Path) ->
         with atomic_path(target) as partial:
             shutil.copyfile(source, partial)
     else:
+        _link(target, source)
+
+
+def _link(target: Path, source: Path) -> None:
+    try:
         target.symlink_to(os.path.relpath(source.resolve(), target.parent.resolve()))
+    # Windows asks for a privilege or its developer mode; from one drive to another there is no relative path.
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{target} cannot be a link to {source} ({error}): pass --copy") from None

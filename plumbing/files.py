@@ -39,7 +39,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.{HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}.partial")
     try:
         yield partial
-        with partial.open("rb") as written:
+        # To be written, for Windows brings no other file to the disk.
+        with partial.open("r+b") as written:
             os.fsync(written.fileno())
         os.replace(partial, path)
     except OSError as error:
@@ -92,7 +93,8 @@ def _is_running(process: int) -> bool:
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all; what is no letter of UTF-8, as in names of old disks, as its escape."""
     with atomic_path(path) as partial:
-        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
+        # Lines end alike on every system, so that hashes are alike.
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:

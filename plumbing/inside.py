@@ -6,6 +6,9 @@ from pathlib import Path
 LEADING_OUT = r"(^|[/\\])\.\.([/\\]|$)|^[/\\]|^[A-Za-z]:|\x00|^(\.?[/\\])*\.?$"
 """What a name of a file inside of a folder never has, on any system; an expression of Python and of Arrow."""
 
+DEVICES = r"(con|prn|aux|nul|(com|lpt)\d)(\..*)?"
+"""Names that no file of Windows has, in any case."""
+
 
 def inside(folder: Path, name: object) -> Path:
     """Return a file of a folder by its relative name.
@@ -26,6 +29,15 @@ def is_relative(name: str) -> bool:
 def is_plain(name: str) -> bool:
     """Say whether a name is that of a file, or a part of one, without folders."""
     return is_relative(name) and "/" not in name and "\\" not in name
+
+
+def unreserved(name: str) -> str:
+    """Return the name of a file with `_` before it where Windows keeps it for a device.
+
+    >>> unreserved("Aux.jpg"), unreserved("auxiliary.jpg")
+    ('_Aux.jpg', 'auxiliary.jpg')
+    """
+    return f"_{name}" if re.fullmatch(DEVICES, name, flags=re.IGNORECASE) else name
 
 
 def remove_inside(folder: Path, name: object) -> bool:

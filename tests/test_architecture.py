@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("geocells", "dataset", "label_maps", "fetch", "infer", "train", "viz", "plumbing", "bench", "tests")
+FOLDERS = ("geocells", "dataset", "label_maps", "fetch", "infer", "train", "viz", "plumbing", "bench", "tests", "tools")
 HEAVY = ("torch", "torchvision", "pandas", "geopandas", "sklearn", "matplotlib", "requests", "gradio")
 MODULES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 CONFIGS = sorted(path.parent.name for path in ROOT.glob("*/config.py") if path.parent.name in FOLDERS)
@@ -63,7 +63,7 @@ def test_the_parser_imports_nothing_heavy_so_that_help_is_instant():
     assert python(f"import sys, plumbing.config; print(*(set(sys.modules) & set({heavy})))") == ""
 
 
-@pytest.mark.parametrize("folder", [folder for folder in FOLDERS if folder not in ("tests", "bench")])
+@pytest.mark.parametrize("folder", [folder for folder in FOLDERS if folder not in ("tests", "bench", "tools")])
 def test_importing_a_folder_prints_and_loads_nothing(folder):
     assert python(f"import sys, {folder}; print(*(set(sys.modules) & set({HEAVY})))") == ""
 

@@ -36,6 +36,14 @@ def in_shards(folder: Path, contents: list[bytes], shards: int) -> Pictures:
     return Pictures.of_dataset(folder, table.assign(path="images/none.jpg"))
 
 
+def test_many_threads_read_one_shard_where_no_read_has_a_position(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "pread")
+    contents = [bytes([k]) * (k + 1) for k in range(200)]
+    pictures = in_shards(tmp_path, contents, 1)
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(pictures.source, range(200))) == contents
+
+
 @given(st.lists(st.binary(min_size=1, max_size=50), min_size=1, max_size=20), st.integers(1, 4), st.data())
 def test_every_picture_is_its_own_bytes_in_whatever_shard_and_order(tmp_path_factory, contents, shards, data):
     pictures = in_shards(tmp_path_factory.mktemp("shards"), contents, min(shards, len(contents)))

@@ -27,7 +27,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 FOLDERS = ("geocells", "fetch", "label_maps", "train", "infer", "viz")
 WANTED = (
-    "alternatives", "architecture", "beware", "clusters", "coming-from", "extending", "figures", "formats", "glossary",
+    "alternatives", "architecture", "beware", "clusters", "coming-from", "desks", "extending", "figures", "formats", "glossary",
     "mapillary", "methods", "real-model",
 )  # fmt: skip
 KINDS = ("python", "sh", "text", "yaml")

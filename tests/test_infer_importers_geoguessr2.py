@@ -73,7 +73,7 @@ def write_pth(path: Path, content) -> None:
 
 
 def write_photos(path: Path) -> None:
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["filename", "lat", "lon", "grid_label"])
         for k, (lat, lon) in enumerate(PLACES):

@@ -128,7 +128,7 @@ def test_a_generator_of_ten_thousand_images_is_answered_in_constant_memory(model
     for number, _ in enumerate(model.predict(images, coverage=(), batch_size=64), start=1):
         if number % 1_000 == 0:
             gc.collect()
-            pages.append(int(memory.read_text().split()[1]))
+            pages.append(int(memory.read_text(encoding="utf-8").split()[1]))
     assert number == 10_000
     # Ten thousand answers that are kept take more than 100 MB.
     assert (pages[-1] - pages[0]) * os.sysconf("SC_PAGE_SIZE") < 30e6

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from torchvision.datasets import ImageFolder
@@ -74,6 +75,9 @@ def test_names_of_folders_and_files_stay_inside():
     assert folder_name("0/1/2") == "0_1_2"
     assert folder_name("../x") == "__x"
     assert folder_name("FR/Côtes-d'Armor") == "FR_Côtes-d'Armor"
+    assert folder_name('a:b/"c"?*') == "a_b__c___"
+    assert [folder_name("Aux"), folder_name("con.x"), folder_name("Console")] == ["_Aux", "_con.x", "Console"]
+    assert file_names(["nul", "com1"], ["a.jpg", "b.jpg"]) == ["_nul.jpg", "_com1.jpg"]
     assert file_names(["../../etc/passwd", "..."], ["images/a.jpg", "a.png"]) == ["_.._etc_passwd.jpg", "_.png"]
 
 
@@ -94,3 +98,12 @@ def test_names_of_files_are_unique_also_where_case_does_not_count():
     assert len({name.casefold() for name in names}) == 4
     assert (names[0], names[3]) == ("A.jpg", "b.jpg")
     assert file_names(["b", "a?"], ["x.jpg"] * 2) == ["b.jpg", "a_.jpg"]
+
+
+def test_a_system_that_makes_no_links_is_told_of_copies(tiny, run, tmp_path, monkeypatch):
+    def refused(self, target):
+        raise OSError(22, "A required privilege is not held by the client")
+
+    monkeypatch.setattr(Path, "symlink_to", refused)
+    with pytest.raises(ValueError, match=r"cannot be a link to .*privilege is not held.*: pass --copy"):
+        main(FoldersConfig(data=tiny, run=run, level="L3", out=tmp_path / "out"))

@@ -70,7 +70,7 @@ def outcome(capsys, config, prog, action, argv):
 )
 def test_infer_refuses_with_one_line_and_exit_code_2(tiny_run, tmp_path, monkeypatch, capsys, argv, complaint):
     monkeypatch.chdir(tmp_path)
-    Path("text.jpg").write_text("a letter")
+    Path("text.jpg").write_text("a letter", encoding="utf-8")
     run = [] if "--run" in argv else ["--run", tiny_run]
     code, said = outcome(capsys, InferConfig, "python -m infer", "infer.predict:main", [*argv, *run])
     assert code == 2

@@ -100,7 +100,7 @@ TINY_REFINER = "--arch resnet18 --weights none --epochs 1 --batch-size 16 --work
 
 def said_commands(recipe: Path) -> list[tuple[str, list[str]]]:
     """Return the commands in the first lines of a recipe: module and verb, and the arguments."""
-    text = recipe.read_text().replace("\\\n#", "")
+    text = recipe.read_text(encoding="utf-8").replace("\\\n#", "")
     lines = re.findall(r"^#   python -m (.+)$", text, flags=re.MULTILINE)
     words = [shlex.split(line, comments=True) for line in lines]
     return [(f"{module} {verb}", argv) for module, verb, *argv in words]

@@ -1,7 +1,6 @@
 """What is known so far, in one SQLite file: tiles, cells, candidates, pictures, requests of the day."""
 
 import contextlib
-import fcntl
 import json
 import sqlite3
 import threading
@@ -11,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from filelock import BaseFileLock, FileLock, Timeout
 
 from fetch.mapillary.errors import QuotaSpent
 from fetch.mapillary.facts import Facts
@@ -55,14 +56,14 @@ class State:
         self.path = out / STATE
         self._clock = clock
         self._lock = threading.RLock()
-        self._flock = self._only_one(out)
+        self._owned = self._only_one(out)
         try:
             self._db = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None)
             self._db.execute("pragma journal_mode=wal")
             self._db.execute("pragma synchronous=normal")
             self._db.executescript(TABLES)
         except sqlite3.Error as error:
-            self._flock.close()
+            self._owned.release()
             raise ValueError(f"{self.path} cannot be used ({error})") from None
         try:
             if self.meta("version", VERSION) != VERSION:
@@ -72,14 +73,14 @@ class State:
             self.close()
             raise
 
-    def _only_one(self, out: Path) -> Any:
-        file = (out / f".{STATE}.lock").open("w")
+    def _only_one(self, out: Path) -> BaseFileLock:
+        # Threads of one process share it: any of them may close the state.
+        lock = FileLock(out / f".{STATE}.lock", timeout=0, thread_local=False)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.close()
+            lock.acquire()
+        except Timeout:
             raise ValueError(f"another process works on {out}: wait for it, or stop it") from None
-        return file
+        return lock
 
     def _check_clock(self) -> None:
         today, last = self.today(), self.meta("last_day", FIRST_DAY)
@@ -94,7 +95,7 @@ class State:
         """Close the file; its side files vanish."""
         with self._lock:
             self._db.close()
-            self._flock.close()
+            self._owned.release()
 
     def now_utc(self) -> datetime:
         """Return the time."""

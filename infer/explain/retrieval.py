@@ -218,6 +218,8 @@ def make_index(
         if features is None:
             raise ValueError(f"none of {len(photos)} training photographs of {data} could be read")
         features.flush()
+        # Windows moves no file that is mapped.
+        del features
     ids = pa.table({"id": pa.array(photos["id"].iloc[read], pa.string())})
     with atomic_path(run / PHOTOGRAPHS) as partial:
         pq.write_table(ids.replace_schema_metadata({"about": json.dumps(about)}), partial)
