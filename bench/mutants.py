@@ -311,7 +311,7 @@ def _be_pytest(tree: Path, tests: Sequence[str], limit_s: float, keep_bytecode: 
 
 def read_outcomes(path: Path) -> list[Outcome]:
     """Return the outcomes of an earlier call."""
-    found = json.loads(path.read_text()) if path.is_file() else []
+    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
     return [Outcome(**{**outcome, "mutant": Mutant(**outcome["mutant"])}) for outcome in found]
 
 
