@@ -10,6 +10,7 @@ from dataset.exif import read_metadata
 from dataset.file_names import latlon_of_name
 from dataset.side_cars import ESTIMATED, takeout_note, xmp_side_car
 from plumbing.picture_kinds import open_picture
+from plumbing.videos import is_video, video_latlon_deg
 
 LatLon = tuple[float, float]
 
@@ -24,8 +25,8 @@ def metadata_locations(source: Path | bytes) -> dict[str, LatLon]:
     """Return latitude and longitude by where they are stated, the most reliable first; never raises.
 
     The keys are `EXIF`, `XMP`, `Mapillary` (what mapillary_tools writes into the ImageDescription), `side-car` (XMP beside the
-    file), `Takeout` (the JSON of Google Takeout), `file name` and `comment`. Side-cars with an estimate of this project count
-    for nothing.
+    file), `Takeout` (the JSON of Google Takeout), `video` (the tag of phones), `file name` and `comment`. Side-cars with an
+    estimate of this project count for nothing.
     """
     metadata = read_metadata(source)
     found = {"EXIF": metadata.latlon_deg}
@@ -35,6 +36,7 @@ def metadata_locations(source: Path | bytes) -> dict[str, LatLon]:
         return {}
     found |= {"XMP": _in_packet(content), "Mapillary": _in_description(metadata.description)}
     if isinstance(source, Path):
+        found |= {"video": video_latlon_deg(source) if is_video(source) else None}
         found |= {"side-car": _in_packet(xmp_side_car(source)), "Takeout": takeout_note(source).latlon_deg}
         found |= {"file name": latlon_of_name(source.name)}
     found |= {"comment": _in_text(_comment(content))}

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from tyro.conf import Positional, arg
 
+from dataset.panorama_flag import PanoramaFlag
 from dataset.tables.flags import PhotoColumns
 from fetch.download_config import DownloadConfig, refuse_idle
 from plumbing.addresses import check_address
@@ -45,7 +46,7 @@ class IngestConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImportConfig(PhotoColumns, DownloadConfig, IngestConfig):
+class ImportConfig(PhotoColumns, PanoramaFlag, DownloadConfig, IngestConfig):
     """Make a dataset from a table of photographs, or from a folder of photographs with GPS in their EXIF.
 
     Tables are CSV in any dialect, workbooks, JSON, GeoJSON, KML or Parquet, with pictures and coordinates under usual

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -44,6 +44,8 @@ JOURNAL = ".ingest.jsonl"
 FORMAT_VERSION = 1
 JPEG_QUALITY = 92
 
+Offered: TypeAlias = Image.Image | Path | bytes | Callable[[int], Image.Image]
+
 log = logging.getLogger(__name__)
 
 
@@ -54,7 +56,8 @@ class Candidate:
     Attributes:
         id: its name at the source; made safe for file names and unique when stored.
         latlon_deg: latitude and longitude in degrees; None where `fields` have a `country` or a `label` and no more is known.
-        picture: a decoded picture, a file, or the bytes of one.
+        picture: a decoded picture, a file, the bytes of one, or what makes a picture whose longer side has at most so many
+            pixels; that goes with `known_by`.
         fields: further columns of the manifest, by name. Where some rows have a `split`, it stays, and the others
             are shared out among the rest.
         known_by: by what it is known again instead of its bytes, such as the address that it was downloaded from;
@@ -63,7 +66,7 @@ class Candidate:
 
     id: str
     latlon_deg: tuple[float, float] | None
-    picture: Image.Image | Path | bytes
+    picture: Offered
     fields: Mapping[str, Any] = field(default_factory=dict)
     known_by: str = ""
 
@@ -216,10 +219,12 @@ def _stored(
     }
 
 
-def _decoded(offered: Image.Image | Path | bytes, max_side: int) -> tuple[Image.Image, bytes, dict[str, Any]]:
+def _decoded(offered: Offered, max_side: int) -> tuple[Image.Image, bytes, dict[str, Any]]:
     """Return a picture upright and small enough, the JPEG of it, and its measures."""
-    to_rgb: Callable[..., Image.Image] = upright_rgb if isinstance(offered, Image.Image) else open_rgb
-    picture = to_rgb(offered, max_side)
+    if isinstance(offered, Path | bytes):
+        picture = open_rgb(offered, max_side)
+    else:
+        picture = upright_rgb(offered, max_side) if isinstance(offered, Image.Image) else offered(max_side)
     encoded = io.BytesIO()
     picture.save(encoded, "JPEG", quality=JPEG_QUALITY)
     return picture, encoded.getvalue(), asdict(measure(picture))
@@ -232,7 +237,7 @@ def _moved(out: Path, same: dict[str, Any], photo_id: str, path: str) -> dict[st
     return {**same, "id": photo_id, "path": path}
 
 
-def _fingerprint(picture: Image.Image | Path | bytes | str, path: str, max_side: int) -> str:
+def _fingerprint(picture: Offered | str, path: str, max_side: int) -> str:
     """Return by what a stored picture is known to be the one offered again; by an address it is so in any place."""
     place = "" if isinstance(picture, str) else path
     digest = hashlib.blake2b(f"{place} {max_side} {JPEG_QUALITY} ".encode(), digest_size=8)
@@ -241,8 +246,11 @@ def _fingerprint(picture: Image.Image | Path | bytes | str, path: str, max_side:
         digest.update(f"{stat.st_size} {stat.st_mtime_ns}".encode())
     elif isinstance(picture, str):
         digest.update(picture.encode())
+    elif isinstance(picture, bytes):
+        digest.update(picture)
     else:
-        digest.update(picture if isinstance(picture, bytes) else picture.tobytes())
+        assert isinstance(picture, Image.Image), "what is made is known by an address"
+        digest.update(picture.tobytes())
     return digest.hexdigest()
 
 

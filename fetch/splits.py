@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dataset.groups import joined_groups, leakage_groups, same_pictures, storage_cells
+from dataset.groups import codes, joined_groups, leakage_groups, same_pictures, storage_cells
 from dataset.manifest import SPLITS, has_coordinates
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,8 @@ def assign_splits(
         photos: `id`, `latitude`, `longitude` and, where known, `sequence_id`, `creator`, `sha256`, `dhash`.
         shares: wanted shares of `calibration` and `test`, met as well as whole groups allow; the rest is `train`.
         hold_out: `groups`, see `leakage_groups`; or `cell`, whole L8 cells, and those together that hold the same pictures
-            (a sequence may then be cut at the border of a cell; country-only photographs are then held out one by one).
+            (a sequence may then be cut at the border of a cell; country-only photographs are then held out by sequence, or
+            one by one without).
         seed: same seed, same splits.
         alike: blocks of (M, 2) pairs of rows that belong to one group, besides those that `leakage_groups` finds.
     """
@@ -88,8 +89,9 @@ def _groups(photos: pd.DataFrame, hold_out: str, alike: Iterable[NDArray[np.int6
     """Return the number of what no split divides, for each photograph."""
     if hold_out == "groups":
         return leakage_groups(photos, alike)
-    one_by_one = np.where(has_coordinates(photos), storage_cells(photos), -1 - np.arange(len(photos)))
-    return joined_groups(one_by_one, same_pictures(photos))
+    sequence, rows = codes(photos, "sequence_id"), np.arange(len(photos))
+    nowhere = -1 - np.where(sequence < 0, rows, len(photos) + sequence)
+    return joined_groups(np.where(has_coordinates(photos), storage_cells(photos), nowhere), same_pictures(photos))
 
 
 def _shared_out(size: NDArray[np.int64], held_out: list[float], shuffled: NDArray[np.uint64]) -> NDArray[np.str_]:

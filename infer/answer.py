@@ -35,8 +35,10 @@ from infer.prediction import (
     Provenance,
     Region,
     SimilarPhotograph,
+    View,
 )
 from infer.prepared import Answered, Prepared
+from infer.views import views_warnings
 from infer.wording import abstention_headline, class_words, headline, percent
 from plumbing.config import as_plain
 from plumbing.version import VERSION, git_commit, now_utc
@@ -56,6 +58,7 @@ class Extras:
         heat: (H, W) over the whole photograph, in nats.
         similar: training photographs.
         similar_jpeg: their pictures, small.
+        views: of a panorama or a video.
     """
 
     truth_deg: tuple[float, float] | None = None
@@ -64,6 +67,7 @@ class Extras:
     heat: NDArray[np.float64] | None = None
     similar: tuple[SimilarPhotograph, ...] = ()
     similar_jpeg: Sequence[bytes | None] = field(default=())
+    views: tuple[View, ...] = ()
 
 
 def one_prediction(
@@ -97,7 +101,11 @@ def one_prediction(
     if prepared.prior is not None and answered.inside is not None:
         inside = float(f"{float(answered.inside[0]):.4g}")
         prior = AreaPrior(prepared.prior.words, inside, prepared.prior.sentence(inside))
-    warnings = [*prepared.warnings(), *_few(kept[-1], model), *_contradictions(photographs, extras.agreement)]
+    warnings = [*prepared.warnings(bool(extras.views)), *_few(kept[-1], model)]
+    warnings += [
+        *_contradictions(photographs, extras.agreement),
+        *views_warnings(extras.views, prepared.options.every_s),
+    ]
     warnings += _compared(metadata)
     return Prediction(
         input=first.name,
@@ -122,6 +130,7 @@ def one_prediction(
         warnings=tuple(dict.fromkeys(warnings)),
         provenance=provenance(prepared),
         sets=prediction_sets(prepared, posterior),
+        views=extras.views,
         drawing=Drawing(
             first.source,
             model.hierarchy,

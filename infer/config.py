@@ -1,11 +1,13 @@
 """Flags of the commands that answer. Nothing here imports torch, so that --help is instant."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from tyro.conf import Positional, arg
 
+from dataset.panorama_flag import PanoramaFlag, views_wanted
 from dataset.tables.flags import PlaceColumns, is_table_name
 from infer.decode.greedy_rule import PUBLISHED_K, PUBLISHED_THRESHOLDS, GreedyRule
 from plumbing.addresses import check_tiles
@@ -98,6 +100,9 @@ NEEDS_GREEDY = needs("greedy_thresholds greedy_k", "fusion", "greedy")
 """The numbers of the greedy rule have an effect on that rule alone."""
 
 
+EVERY_S = 2.0
+"""Seconds between frames of a video, by default."""
+SECONDS = re.compile(r"(\d+(?:\.\d+)?) ?s?")
 BULK_WITHOUT = (
     "coverage places confidence coarsest same_place same_place_temperature explain data formats embeddings sidecars strip mass top "
     "maps tiles"
@@ -106,12 +111,13 @@ BULK_WITHOUT = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class InferConfig(PlaceColumns, GreedyConfig, AnswerConfig):
+class InferConfig(PlaceColumns, PanoramaFlag, GreedyConfig, AnswerConfig):
     """Say where photographs were taken: a probability for every cell, a point, a map. A hypothesis, not proof."""
 
     GROUPS: ClassVar[Groups] = {
         "photographs and run": "photos run split limit",
         "columns of a table": "",
+        "panoramas and videos": "panorama every",
         "what is answered": "fusion greedy_thresholds greedy_k point same_place same_place_temperature mass top",
         "prior knowledge": "",
         "files written": "out maps tiles formats embeddings sidecars strip bulk",
@@ -139,6 +145,9 @@ class InferConfig(PlaceColumns, GreedyConfig, AnswerConfig):
     """Take at most this many photographs, evenly from all. Left out, all."""
     out: Folder = Path("predictions")
     """Folder for predictions.json, .csv, .geojson, and a page and a picture for each photograph."""
+    every: Annotated[str, arg(metavar="SECONDS")] | None = None
+    """Take a frame of a video every so many seconds, such as 2s, and answer all of them as one place; those below folders are
+    taken too. Left out, videos that are named themselves have a frame every 2 s. Needs PyAV (`pip install av`)."""
     fusion: Fusion | None = None
     """How levels are combined: chain (chain rule down the tree), product (of the levels' own posteriors), greedy (the
     published rule). Left out, the one that scored best on the calibration split."""
@@ -207,12 +216,26 @@ class InferConfig(PlaceColumns, GreedyConfig, AnswerConfig):
             check_tiles("--tiles", self.tiles)
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"--limit must be 1 or more, got {self.limit}")
+        views_wanted(self.panorama)
         _check_speed(self.batch_size, self.workers)
         check_listing(self.mass, self.top)
         self._check_split()
+        _ = self.every_s
         if self.given_columns and not any(is_table_name(photo) for photo in self.photos):
             flag = "--" + self.given_columns[0].replace("_", "-")
             raise ValueError(f"{flag} names a column of a table, and none is given: leave {flag} out")
+
+    @property
+    def every_s(self) -> float:
+        """Return how many seconds lie between the frames of a video.
+
+        Raises:
+            ValueError: `--every` is not such a number.
+        """
+        match = SECONDS.fullmatch(self.every) if self.every is not None else None
+        if self.every is not None and (match is None or not 0 < float(match[1]) <= 86400):
+            raise ValueError(f"--every takes seconds above 0, such as 2s or 0.5s, got {self.every}")
+        return float(match[1]) if match else EVERY_S
 
     def _check_split(self) -> None:
         """Refuse a split where no dataset is asked for one."""

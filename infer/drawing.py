@@ -13,10 +13,13 @@ from PIL import Image
 from geocells.hierarchy import Hierarchy
 from infer.decode.region import cell_outline
 from plumbing.images import open_rgb
+from plumbing.videos import frames_of, is_video
 
 THUMBNAIL_SIDE = 480
 SEVERAL_SIDE = 240
 """Of each of several photographs of one place."""
+FRAMES_SHOWN = 6
+"""Frames of a video on the page of its answer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +48,16 @@ class Drawing:
         """Return each of several photographs of one place, like `thumbnail_jpeg`."""
         return [_jpeg_or_none(source, side) for source in self.sources]
 
+    def frames_jpeg(self, side: int = SEVERAL_SIDE, most: int = FRAMES_SHOWN) -> list[tuple[float, bytes]]:
+        """Return frames of a video evenly over it as small JPEGs, with their seconds; none of a picture, or of what is gone."""
+        if not is_video(self.source):
+            return []
+        try:
+            # Of its whole length, however long that is.
+            return [(frame.at_s, small_jpeg(frame.picture, side)) for frame in frames_of(self.source, 0.5, most)]
+        except ValueError:
+            return []
+
     def outlines(self, level_name: str, cells: Sequence[str]) -> list[shapely.Geometry | None]:
         """Return the outline of each cell of a level, (longitude, latitude); None for one that is its box."""
         depth = self.hierarchy.level_index(level_name)
@@ -56,6 +69,9 @@ class Drawing:
 
 def _jpeg_or_none(source: Path | bytes | Image.Image, side: int) -> bytes | None:
     try:
+        if is_video(source):
+            frames = list(frames_of(source, 0.5, 3))
+            return small_jpeg(frames[len(frames) // 2].picture, side)
         return small_jpeg(source, side)
     except ValueError:
         return None

@@ -1,11 +1,12 @@
 """Photographs to batches of pixels and to network outputs; those that cannot be read are named and left out."""
 
+import contextlib
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, TypeGuard
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeGuard
 
 import numpy as np
 import torch
@@ -15,8 +16,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from dataset.metadata_location import metadata_locations
+from infer.cutter import Cutter
 from infer.model import Model, NetworkOutput
 from infer.network.transform import InputTransform
+from infer.parts import View
 from plumbing.files import sha256
 
 log = logging.getLogger(__name__)
@@ -143,17 +146,26 @@ class PhotoBatch:
     """Photographs read together.
 
     Attributes:
-        index: (B,) which of the given paths were read.
+        index: (B,) which of the given paths were read; that of a file that was cut stands once for each view.
         pixels: (B, 3, size, size) uint8.
         unreadable: for each path that was not read, its index and why.
+        views: of each file that was cut, by its index.
     """
 
     index: Tensor
     pixels: Tensor
     unreadable: list[tuple[int, str]]
+    views: dict[int, tuple[View, ...]]
 
 
-class PhotoFiles(Dataset[tuple[int, Tensor | str]]):
+class Cut(NamedTuple):
+    """(V, 3, size, size) pixels of the V views of a file."""
+
+    pixels: Tensor
+    views: tuple[View, ...]
+
+
+class PhotoFiles(Dataset[tuple[int, Tensor | Cut | str]]):
     """Each photograph's pixels, or the reason why there are none."""
 
     def __init__(
@@ -162,23 +174,38 @@ class PhotoFiles(Dataset[tuple[int, Tensor | str]]):
         transform: InputTransform,
         change: Callable[[int, Tensor], Tensor] | None = None,
         prepared: "Prepared | None" = None,
+        cutter: Cutter | None = None,
     ) -> None:
         self.pictures = pictures
         self.transform = transform
         self.change = change
         self.prepared = prepared
+        self.cutter = cutter
 
     def __len__(self) -> int:
         """Return how many photographs there are."""
         return len(self.pictures)
 
-    def __getitem__(self, index: int) -> tuple[int, Tensor | str]:
+    def __getitem__(self, index: int) -> tuple[int, Tensor | Cut | str]:
         """Return the index with pixels, or with the reason."""
         try:
+            if self.cutter is not None and (found := self._cut(self.cutter, index)) is not None:
+                return index, found
             pixels = read_pixels(self.pictures, index, self.transform, self.prepared)
             return index, pixels if self.change is None else self.change(index, pixels)
         except ValueError as error:
             return index, str(error)
+
+    def _cut(self, cutter: Cutter, index: int) -> Cut | None:
+        """Return the views of a file that is cut; None of an ordinary photograph."""
+        source = self.pictures.source(index)
+        with _named(source, self.pictures.name(index)):
+            found = cutter.pictures(source, self.transform.view_side)
+            if found is None:
+                return None
+            return Cut(
+                torch.stack([self.transform.from_picture(picture) for picture, _ in found]), tuple(v for _, v in found)
+            )
 
 
 class Prepared(Protocol):
@@ -198,12 +225,19 @@ def read_pixels(pictures: Readable, index: int, transform: InputTransform, prepa
     if prepared is not None and (found := prepared.pixels(index)) is not None:
         return found
     source = pictures.source(index)
-    try:
+    with _named(source, "" if isinstance(source, Path) else pictures.name(index)):
         return transform.pixels(source)
+
+
+@contextlib.contextmanager
+def _named(source: Path | bytes | Image.Image, name: str) -> Iterator[None]:
+    """Let a refusal of a picture that has no path begin with its name."""
+    try:
+        yield
     except ValueError as error:
         if isinstance(source, Path):
             raise
-        raise ValueError(f"{pictures.name(index)}{str(error).removeprefix('picture')}") from None
+        raise ValueError(f"{name}{str(error).removeprefix('picture')}") from None
 
 
 def photo_batches(
@@ -214,12 +248,14 @@ def photo_batches(
     batches: Sequence[Any] | None = None,
     change: Callable[[int, Tensor], Tensor] | None = None,
     prepared: Prepared | None = None,
+    cutter: Cutter | None = None,
 ) -> Iterator[PhotoBatch]:
     """Yield photographs in order, in batches; or in the `batches` given, each the indices of one.
 
-    `change` is applied to the pixels of each photograph, by its index; `prepared` ones are not decoded again.
+    `change` is applied to the pixels of each photograph, by its index; `prepared` ones are not decoded again. Of a file that the
+    `cutter` cuts, each view is read.
     """
-    dataset = PhotoFiles(pictures, transform, change, prepared)
+    dataset = PhotoFiles(pictures, transform, change, prepared, cutter)
     workers = workers if len(dataset) >= FEW else 0
     if batches is None:
         yield from DataLoader(dataset, batch_size, num_workers=workers, collate_fn=_collate)
@@ -237,8 +273,12 @@ def network_outputs(
     unreadable: Callable[[int, str], None] | None = None,
     batches: Sequence[Any] | None = None,
     prepared: Prepared | None = None,
+    cutter: Cutter | None = None,
+    views: dict[int, tuple[View, ...]] | None = None,
 ) -> Iterator[tuple[NDArray[np.int64], NetworkOutput]]:
     """Yield the numbers of the photographs of each batch that can be read, with what the networks say of them.
+
+    The number of a file that was cut stands once for each of its views.
 
     Args:
         model: what answers.
@@ -249,11 +289,14 @@ def network_outputs(
         unreadable: is told the number of each that cannot be read, and why; a log line where None.
         batches: the numbers of the photographs of each batch, where they are not simply in order.
         prepared: pixels that were decoded before.
+        cutter: what cuts panoramas and videos; without it each file is one picture.
+        views: is given the views of each file that was cut, by its number.
 
     Raises:
         ValueError: with `refuse`, a photograph cannot be read.
     """
-    for batch in photo_batches(pictures, model.transform, batch_size, workers, batches, prepared=prepared):
+    found = photo_batches(pictures, model.transform, batch_size, workers, batches, prepared=prepared, cutter=cutter)
+    for batch in found:
         for index, reason in batch.unreadable:
             if refuse:
                 raise ValueError(reason)
@@ -261,12 +304,23 @@ def network_outputs(
                 log.warning("left out: %s", reason)
             else:
                 unreadable(index, reason)
+        if views is not None:
+            views |= batch.views
         if len(batch.index):
-            yield batch.index.numpy(), model.outputs(batch.pixels)
+            # A batch of videos has many times the pixels of one of photographs.
+            parts = [model.outputs(pixels) for pixels in batch.pixels.split(max(1, batch_size))]
+            yield batch.index.numpy(), parts[0] if len(parts) == 1 else NetworkOutput.joined(parts)
 
 
-def _collate(items: list[tuple[int, Tensor | str]]) -> PhotoBatch:
-    read = [(index, content) for index, content in items if isinstance(content, Tensor)]
-    pixels = torch.stack([content for _, content in read]) if read else torch.empty(0, 3, 1, 1, dtype=torch.uint8)
+def _collate(items: list[tuple[int, Tensor | Cut | str]]) -> PhotoBatch:
+    cut = {index: content.views for index, content in items if isinstance(content, Cut)}
+    # What is cut has one row for each view.
+    read = [
+        (i, content.pixels if isinstance(content, Cut) else content[None])
+        for i, content in items
+        if not isinstance(content, str)
+    ]
+    pixels = torch.cat([content for _, content in read]) if read else torch.empty(0, 3, 1, 1, dtype=torch.uint8)
+    rows = [index for index, content in read for _ in range(len(content))]
     unreadable = [(index, content) for index, content in items if isinstance(content, str)]
-    return PhotoBatch(torch.tensor([index for index, _ in read], dtype=torch.long), pixels, unreadable)
+    return PhotoBatch(torch.tensor(rows, dtype=torch.long), pixels, unreadable, cut)

@@ -66,6 +66,11 @@ class NetworkOutput:
         """Return what is said of some of the photographs."""
         return self._each(lambda found: found[rows])
 
+    def at(self, positions: NDArray[np.int64]) -> "NetworkOutput":
+        """Return what is said of the photographs at some positions."""
+        chosen = torch.from_numpy(positions).to(self.features.device)
+        return self.rows(chosen)
+
     def one_place(self) -> "NetworkOutput":
         """Return what is said, on the mean, of photographs of one place, as of one."""
         mean = self._each(lambda found: found.float().mean(dim=0, keepdim=True))

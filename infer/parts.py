@@ -1,6 +1,6 @@
 """What a `Prediction` is made of: cells, levels, regions, places, and where the answer comes from. All of it is frozen."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -213,6 +213,39 @@ class Photograph:
     located: bool
     agreement: float | None
     contradicts: bool
+
+
+PANORAMA, VIDEO = "panorama", "video"
+"""What a file is of which several pictures are answered as one place."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One of several pictures that were cut from a file and answered together, as one place.
+
+    Attributes:
+        kind: `panorama`, of which this is a direction, or `video`, of which this is a frame.
+        input: name of the file.
+        yaw_deg: direction of the middle of the view, clockwise from the middle of the panorama; None of a frame.
+        at_s: seconds from the beginning of the video; None of a view.
+        agreement: probability that it puts where the others of the file think likely; None of a single one.
+        contradicts: whether it disagrees with the others.
+    """
+
+    kind: str
+    input: str = ""
+    yaw_deg: float | None = None
+    at_s: float | None = None
+    agreement: float | None = None
+    contradicts: bool = False
+
+
+def views_words(views: Sequence[View]) -> str:
+    """Return what a file was read as: `a panorama, cut into 4 views`, `a video, of which 12 frames are taken`."""
+    count = len(views)
+    if views[0].kind == PANORAMA:
+        return f"a panorama, cut into {count} view{'' if count == 1 else 's'}"
+    return f"a video, of which {count} frame{' is' if count == 1 else 's are'} taken"
 
 
 @dataclass(frozen=True)

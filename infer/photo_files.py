@@ -1,7 +1,7 @@
 """Which photographs a command is asked about: files, folders, tables, splits of datasets; and names for what is written of them."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
@@ -17,7 +17,11 @@ from dataset.tables.flags import is_table_name
 from dataset.tables.folders import with_folders
 from dataset.tables.photo_table import PhotoTable, read_table
 from plumbing.files import atomic_path
-from plumbing.picture_kinds import PICTURE_SUFFIXES
+from plumbing.picture_kinds import ADVICE, PICTURE_SUFFIXES, VIDEO
+from plumbing.videos import is_video
+
+FRAMES = "add --every 2s to answer their frames, or name one itself"
+"""What to do with videos below a folder."""
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +46,7 @@ def find_photos(
     split: str = "all",
     out: Path | None = None,
     columns: Mapping[str, str | None] | None = None,
+    every: str | None = None,
 ) -> list[Photo]:
     """Return files as given, all pictures below folders in order of their names, and a split of dataset folders.
 
@@ -50,6 +55,7 @@ def find_photos(
         split: which photographs of a dataset folder, or `all`.
         out: a folder of answers, whose maps are no photographs where it lies inside a folder that is searched.
         columns: headings of tables by our column, as `dataset.tables.flags` names them.
+        every: the flag of that name; with it, videos below folders are taken too.
 
     Raises:
         ValueError: a path does not exist, or a folder holds no pictures.
@@ -61,7 +67,7 @@ def find_photos(
         elif is_table_name(path) and path.is_file():
             photos = _of_table(path, out, columns or {})
         elif path.is_dir():
-            photos = [Photo(p) for p in _pictures_below(path, out)]
+            photos = [Photo(p) for p in _pictures_below(path, out, videos=every is not None)]
         elif path.exists():
             photos = [Photo(path)]
         else:
@@ -72,9 +78,25 @@ def find_photos(
     return list(found.values())
 
 
-def _pictures_below(folder: Path, out: Path | None) -> list[Path]:
+def check_every(every: str | None, photos: Iterable[Path]) -> None:
+    """Refuse `--every` where no video is given.
+
+    Raises:
+        ValueError: it is given, and none of the files is a video.
+    """
+    if every is not None and not any(map(is_video, photos)):
+        raise ValueError(f"--every {every} takes frames of videos, and no video is given: leave it out")
+
+
+def _pictures_below(folder: Path, out: Path | None, videos: bool) -> list[Path]:
     found = PictureFolder.of(folder, out)
-    words, advice = found.passed_words(), found.advice()
+    if videos and (taken := [path for path, kind in found.unread.items() if kind == VIDEO and is_video(path)]):
+        found = replace(
+            found,
+            pictures=sorted([*found.pictures, *taken]),
+            unread={path: kind for path, kind in found.unread.items() if path not in taken},
+        )
+    words, advice = found.passed_words(), found.advice().replace(ADVICE[VIDEO], FRAMES)
     advice = f"; {advice}" if advice else ""
     if words and not found.pictures:
         raise ValueError(f"{folder} holds no photographs that can be read, but {words}{advice}")

@@ -16,7 +16,7 @@ from infer.export.strip import write_stripped
 from infer.export.tables import write_answers
 from infer.export.xmp import photographs_of, write_sidecars
 from infer.overview import INDEX, THUMBNAILS, Overview, write_thumbnail
-from infer.photo_files import Photo, files_of, find_photos, unique_names, unpacked
+from infer.photo_files import Photo, check_every, files_of, find_photos, unique_names, unpacked
 from infer.prediction import NOTICE, Prediction
 from infer.predictor import Predictor, load
 from infer.prepared import Options
@@ -26,6 +26,7 @@ from plumbing.evenly import evenly
 from plumbing.files import atomic_path, write_text
 from plumbing.progress import progress
 from plumbing.text import printable
+from plumbing.videos import is_video
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,8 @@ def main(config: InferConfig, draw: Draw | None = None, draw_index: DrawIndex | 
         return
     if config.out.is_file():
         raise ValueError(f"--out {config.out} is a file: name a folder for the answers")
-    given = find_photos(config.photos, config.split, config.out, config.asked_columns)
+    given = find_photos(config.photos, config.split, config.out, config.asked_columns, config.every)
+    check_every(config.every, (photo.path for photo in given))
     photos = evenly(given, config.limit)
     files = files_of(photos, config.out / "photographs")
     names = unique_names(files, (INDEX,))
@@ -202,6 +204,9 @@ def write_all(config: InferConfig, predictions: list[Prediction], names: dict[Pa
         log.info("%d of %d photographs have a side-car in %s", len(written), len(photos), config.out / "sidecars")
     if config.strip:
         for photo in photos:
+            if is_video(photo):
+                log.warning("--strip: %s is a video and has no stripped copy", photo)
+                continue
             write_stripped(photo, config.out / "stripped", names[photo])
     return paths
 

@@ -24,6 +24,7 @@ from infer.parts import (
     Region,
     SetMember,
     SimilarPhotograph,
+    View,
 )
 
 if TYPE_CHECKING:
@@ -46,12 +47,13 @@ __all__ = [
     "Region",
     "SetMember",
     "SimilarPhotograph",
+    "View",
 ]
 
 FORMAT = 2
 """Of predictions.json. Files of version 0.1.0 have no number and are refused with a line."""
 NOTICE = "A hypothesis, not proof."
-KNOWN_FROM = ("dataset", "EXIF", "XMP", "Mapillary", "side-car", "Takeout", "file name", "comment")
+KNOWN_FROM = ("dataset", "EXIF", "XMP", "Mapillary", "side-car", "Takeout", "video", "file name", "comment")
 """Who says where a photograph was taken, the most reliable first. The network sees none of it."""
 
 
@@ -118,6 +120,7 @@ class Prediction:
         warnings: what to know before relying on the answer.
         provenance: what gave it.
         sets: conformal prediction sets of countries or labels by coverage, where the run has a level of them.
+        views: what was cut from a panorama or a video and answered as one place; empty of ordinary photographs.
         drawing: what its pages are drawn from beside all this; not stored and not compared.
 
     Example:
@@ -150,6 +153,7 @@ class Prediction:
     warnings: tuple[str, ...]
     provenance: Provenance
     sets: Mapping[float, ClassSet] = field(default_factory=dict)
+    views: tuple[View, ...] = ()
     drawing: Drawing | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -305,8 +309,8 @@ def _plain(value: Any) -> Any:
 
 
 def _values(content: Mapping[str, Any]) -> dict[str, Any]:
-    values = {f.name: content[f.name] for f in fields(Prediction) if f.name not in ("drawing", "sets")}
-    # Answers from before conformal sets of classes have none.
+    values = {f.name: content[f.name] for f in fields(Prediction) if f.name not in ("drawing", "sets", "views")}
+    # Answers from before conformal sets of classes have none, nor those from before panoramas were cut.
     sets = [ClassSet(**{**found, "classes": _each(SetMember, found["classes"])}) for found in content.get("sets", ())]
     levels = [_level(level) for level in content["levels"]]
     regions = [_region(region) for region in content["regions"]]
@@ -317,6 +321,7 @@ def _values(content: Mapping[str, Any]) -> dict[str, Any]:
         "levels": {level.level: level for level in levels},
         "regions": {region.coverage: region for region in regions},
         "sets": {found.coverage: found for found in sets},
+        "views": _each(View, content.get("views", ())),
         "metadata": _each(MetadataLocation, content["metadata"]),
         "prior": _optional(AreaPrior, content["prior"]),
         "photographs": _each(Photograph, content["photographs"]),

@@ -4,7 +4,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -15,13 +15,11 @@ import torch
 from numpy.typing import NDArray
 
 from infer.answer import Extras, one_prediction
-from infer.config import IN_DISTRIBUTION, Precision
+from infer.config import EVERY_S, IN_DISTRIBUTION, Precision
 from infer.decode.conformal import read_conformal
 from infer.decode.countries import LeafCountries
 from infer.decode.greedy_rule import PUBLISHED_K, PUBLISHED_THRESHOLDS
 from infer.decode.known_class import know_class
-from infer.decode.multi_image import agreement, fuse_photographs
-from infer.decode.posterior import sum_up
 from infer.decode.prior import make_prior
 from infer.decode.region_finder import RegionFinder
 from infer.explain.evidence import explained
@@ -30,14 +28,35 @@ from infer.images import IMAGE_KINDS, ImageLike, Images, network_outputs, with_a
 from infer.model import Model, NetworkOutput, load_model
 from infer.network.devices import pick_device
 from infer.network.sphere import vectors_of
+from infer.parts import View, views_words
 from infer.prediction import Prediction
 from infer.predictions import Predictions
 from infer.prepared import Options, Prepared
+from infer.views import answers_of_files, by_file, file_posterior, judged, together_as_one
 
 log = logging.getLogger(__name__)
 
 PREPARED = 8
 """Sets of options that a predictor keeps ready."""
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """One photograph of several of one place.
+
+    Attributes:
+        images: among which it lies.
+        index: which of them it is.
+        number: which of all.
+        output: what the networks say of it, a row for each of its views.
+        views: of a panorama or a video.
+    """
+
+    images: Images
+    index: int
+    number: int
+    output: NetworkOutput
+    views: tuple[View, ...]
 
 
 class Predictor:
@@ -87,6 +106,8 @@ class Predictor:
         same_place_temperature: float = 2.0,
         mass: float = 0.9,
         top: int = 100,
+        panorama: str | int = "auto",
+        every_s: float = EVERY_S,
         batch_size: int = 32,
         workers: int = 0,
         on_error: Literal["raise", "skip"] = "raise",
@@ -110,6 +131,8 @@ class Predictor:
             same_place_temperature: 1 takes them as independent, their number takes them as one.
             mass: per level, the fewest cells that hold this share of the probability are listed.
             top: at most so many cells a level are listed.
+            panorama: `auto`, `off`, or the number of views that are cut from a panorama and answered as one place.
+            every_s: seconds between the frames of a video that are answered as one place.
             batch_size: images in a step of the network.
             workers: processes that decode pictures beside this one, where a list holds many files; not from several threads at
                 once, nor without `if __name__ == "__main__"` where processes are spawned.
@@ -138,6 +161,8 @@ class Predictor:
             same_place_temperature=same_place_temperature,
             mass=mass,
             top=top,
+            panorama=str(panorama),
+            every_s=every_s,
         )
         if on_error not in ("raise", "skip"):
             raise ValueError(f"on_error is 'raise' or 'skip', got {on_error!r}")
@@ -236,46 +261,73 @@ class Predictor:
         Raises:
             ValueError: with `refuse`, an image cannot be read.
         """
-        together: list[tuple[Images, int, int, NetworkOutput]] = []
+        together: list[Seen] = []
+        views: dict[int, tuple[View, ...]] = {}
+        cutter = prepared.options.cutter
         for chunk, first in _chunks(images, batch_size):
             # Processes that decode are started for files alone: for each chunk of a stream they would cost more than they save.
             decoding = workers if chunk.are_files else 0
-            for rows, output in network_outputs(self.model, chunk, batch_size, decoding, refuse=refuse):
+            for rows, output in network_outputs(
+                self.model, chunk, batch_size, decoding, refuse=refuse, cutter=cutter, views=views
+            ):
                 if embedded is not None:
+                    # Of what was cut, the mean of its views.
                     embedded |= {
-                        first + int(i): row for i, row in zip(rows, output.features.cpu().numpy(), strict=True)
+                        first + int(rows[at[0]]): output.at(at).features.mean(dim=0).cpu().numpy()
+                        for at in by_file(rows)
                     }
                 if prepared.options.same_place:
                     # Kept small: the images themselves are let go where they are no files.
                     together += [
-                        (chunk, int(i), first + int(i), output.rows(slice(k, k + 1))) for k, i in enumerate(rows)
+                        Seen(
+                            chunk,
+                            int(rows[at[0]]),
+                            first + int(rows[at[0]]),
+                            output.at(at),
+                            views.pop(int(rows[at[0]]), ()),
+                        )
+                        for at in by_file(rows)
                     ]
                     continue
-                answered = prepared.answer(output)
-                for k, i in enumerate(rows.tolist()):
-                    truth = None if truths_deg is None else truths_deg[first + i]
-                    extras = Extras(truth)
-                    if explain:
-                        extras = explained(chunk, i, answered.row(k), prepared.model, neighbours, truth)
-                    yield first + i, one_prediction(prepared, [chunk.described(i, first + i)], answered.row(k), extras)
+                found: dict[int, Prediction] = {}
+                for numbers, answered, agrees in answers_of_files(prepared, rows, output):
+                    for k, i in enumerate(numbers.tolist()):
+                        truth = None if truths_deg is None else truths_deg[first + i]
+                        described = chunk.described(i, first + i)
+                        cut = judged(views.pop(i, ()), agrees, described.name)
+                        extras = Extras(truth, views=cut)
+                        if explain and not cut:
+                            extras = explained(chunk, i, answered.row(k), prepared.model, neighbours, truth)
+                        elif explain:
+                            log.warning("%s is %s: --explain has no effect on it", described.name, views_words(cut))
+                        found[first + i] = one_prediction(prepared, [described], answered.row(k), extras)
+                yield from sorted(found.items())
         if together:
-            yield together[0][2], self._one_place(prepared, together)
+            yield together[0].number, self._one_place(prepared, together)
 
-    def _one_place(self, prepared: Prepared, seen: list[tuple[Images, int, int, NetworkOutput]]) -> Prediction:
+    def _one_place(self, prepared: Prepared, seen: list[Seen]) -> Prediction:
         """Return the one prediction of several photographs of one place."""
-        described = [images.described(i, number) for images, i, number, _ in seen]
+        described = [photo.images.described(photo.index, photo.number) for photo in seen]
         # A photograph that is given twice says no more than once.
         _, kept, of = np.unique([photo.sha256 for photo in described], return_index=True, return_inverse=True)
         if len(kept) < len(seen):
             log.warning("%d of %d photographs are identical to others and count once", len(seen) - len(kept), len(seen))
         # At their number photographs count as one, which is the most that they can repeat each other.
         model, temperature = prepared.model, min(prepared.options.same_place_temperature, len(kept))
-        output = NetworkOutput.joined([seen[k][3] for k in kept])
-        posterior = model.posterior(output.logits)
-        agrees = agreement(posterior[max(0, len(posterior) - 2)], temperature).of_each(of)
-        together = fuse_photographs(posterior[-1], temperature)[None]
-        answered = prepared.answer(output.one_place(), sum_up(model.tree, together))
-        return one_prediction(prepared, described, answered.row(0), Extras(agreement=agrees))
+        outputs = [seen[k].output for k in kept]
+        output = NetworkOutput.joined(outputs)
+        if len(output.features) == len(kept):
+            posterior = model.posterior(output.logits)
+        else:
+            # A panorama or a video among them is one photograph.
+            each = [file_posterior(prepared, own)[0] for own in outputs]
+            posterior = [torch.cat(level) for level in zip(*each, strict=True)]
+        fused, agrees = together_as_one(prepared, posterior, temperature)
+        answered = prepared.answer(output.one_place(), fused)
+        views = tuple(
+            view for photo, about in zip(seen, described, strict=True) for view in judged(photo.views, None, about.name)
+        )
+        return one_prediction(prepared, described, answered.row(0), Extras(agreement=agrees.of_each(of), views=views))
 
     def embeddings(
         self, images: ImageLike | Iterable[ImageLike], batch_size: int = 32, workers: int = 2

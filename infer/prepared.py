@@ -1,5 +1,6 @@
 """A model with options, ready for photographs: from network output to posterior, point, regions and confidence, as arrays."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
@@ -8,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dataset.panorama_flag import PanoramaFlag, views_wanted
 from infer.config import NEEDS_GREEDY, UNSEEN, AnswerConfig, Fusion, GreedyConfig, Point
+from infer.cutter import Cutter
 from infer.decode.conformal import ConformalCalibration
 from infer.decode.countries import LeafCountries
 from infer.decode.posterior import likeliest
@@ -24,7 +27,7 @@ FEW_CELLS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(GreedyConfig, AnswerConfig):
+class Options(PanoramaFlag, GreedyConfig, AnswerConfig):
     """What is asked of each photograph; the fields are those of the flags of `python -m infer predict`."""
 
     RULES: ClassVar[tuple[Rule, ...]] = (*AnswerConfig.RULES, NEEDS_GREEDY)
@@ -35,11 +38,20 @@ class Options(GreedyConfig, AnswerConfig):
     same_place_temperature: float = 2.0
     mass: float = 0.9
     top: int = 100
+    every_s: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         super().__post_init__()
         _ = self.greedy
+        views_wanted(self.panorama)
+        if self.every_s is not None and not 0 < self.every_s < math.inf:
+            raise ValueError(f"--every takes seconds above 0, such as 2s, got {self.every_s:g}")
+
+    @property
+    def cutter(self) -> Cutter:
+        """Return what makes several pictures of panoramas and videos."""
+        return Cutter(self.panorama, self.every_s)
 
     @classmethod
     def of(cls, config: Any) -> "Options":
@@ -154,8 +166,8 @@ class Prepared:
         said = self._without_region()
         return [c for c in self.options.coverage if c not in said and self.conformal.choose_set(c) is None]
 
-    def warnings(self) -> list[str]:
-        """Return what is to be known of every answer of this model with these options."""
+    def warnings(self, cut: bool = False) -> list[str]:
+        """Return what is to be known of every answer of this model with these options; `cut` of a panorama or a video."""
         found = []
         if self.model.record.get("synthetic"):
             found.append("trained on the synthetic demo planet: its answers about real photographs mean nothing")
@@ -186,6 +198,7 @@ class Prepared:
                 "confidence and coverage to be relied on"
             )
         without = ["several photographs of one place"] if self.options.same_place else []
+        without += ["several views of one file"] if cut else []
         without += ["knowledge of an area"] if self.prior is not None else []
         without += [] if self.model.greedy.published else ["changed numbers of the greedy rule"]
         if without and self.conformal is not None:

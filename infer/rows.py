@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from infer.parts import views_words
 from infer.review import google_maps_url, openstreetmap_url
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def row_of(prediction: Prediction, notice: str) -> dict[str, Any]:
     point = prediction.point
     row["google_maps"] = None if point is None else google_maps_url(*point)
     row["openstreetmap"] = None if point is None else openstreetmap_url(*point)
+    row["read_as"] = views_words(prediction.views) if prediction.views else None
     row |= {"warnings": "; ".join((notice.rstrip("."), *prediction.caveats)), "sha256": prediction.sha256}
     row["model_hash"] = made.model_hash
     return {**row, "licence": made.licence} if made.licence else row

@@ -15,6 +15,7 @@ from dataset.tables.documents import read_json, read_kml
 from dataset.tables.flags import suffix_of
 from dataset.tables.headings import HEADINGS, SCALED, columns_of, folded
 from dataset.tables.text import content_of, read_text
+from plumbing.picture_kinds import VIDEO_SUFFIXES
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,11 @@ OTHER_FILES = {
     ".pdf": "is a PDF: the table that it was made from is needed",
 }
 """What to do with files of other kinds."""
+
+VIDEO_FILE = (
+    "is a video: take photographs out of it with their places (`mapillary_tools video_process`), or without (`ffmpeg -i FILE "
+    "-r 1 frames/%04d.jpg`, then `exiftool -geotag`), then import their folder"
+)
 
 PART_ENDINGS = (("deg", "degrees", "d"), ("min", "minutes", "m"), ("sec", "seconds", "s"))
 """Endings of headings where degrees, minutes and seconds have columns of their own, such as lat_deg, lat_min, lat_sec."""
@@ -94,7 +100,8 @@ def read_table(path: Path, asked: Mapping[str, str | None] | None = None) -> Pho
 
 def other_file(path: Path, suffix: str) -> str:
     """Return what a file with an ending is that is no table, and what to do with it; empty where that is not known."""
-    return OTHER_FILES.get(suffix, "").replace("FILE", path.name)
+    what = VIDEO_FILE if suffix in VIDEO_SUFFIXES else OTHER_FILES.get(suffix, "")
+    return what.replace("FILE", path.name)
 
 
 def _read(path: Path, asked: Mapping[str, str | None]) -> tuple[pd.DataFrame, EmbeddedPictures | None]:

@@ -3,10 +3,12 @@
 import logging
 from pathlib import Path
 
+from dataset.panorama_flag import views_wanted
 from dataset.tables.flags import COLUMN_FLAGS
 from fetch.config import ImportConfig
 from fetch.download_config import refuse_idle
 from fetch.ingest import DATASET, JOURNAL, ingest
+from fetch.panoramas import Panoramas
 from fetch.rejected import Rejection
 from fetch.sources.downloads import DOWNLOADS
 from fetch.sources.folder import find_pictures, folder_candidates
@@ -29,6 +31,7 @@ def run(config: ImportConfig) -> int:
     """
     _check_out(config)
     _check_flags(config)
+    views_wanted(config.panorama)
     excluded = _excluded(config.exclude)
     rejected: list[Rejection] = []
     remote = None
@@ -42,7 +45,10 @@ def run(config: ImportConfig) -> int:
         candidates, total, remote = table_candidates(config, excluded, rejected)
     else:
         raise ValueError(f"{config.source} does not exist: name a table or a folder of photographs")
-    taken = ingest(config.out, candidates, config, total, rejected)
+    cut = Panoramas(config.panorama, stated_first=config.source.is_file())
+    taken = ingest(config.out, cut.cut(candidates), config, total, rejected)
+    if cut.count:
+        log.info(f"{cut.count:,} panoramas were cut into {cut.views:,} views (--panorama off stores them as they are)")
     if config.exclude:
         left = sum(rejection.reason == "excluded" for rejection in taken.rejected)
         log.info(f"--exclude {config.exclude}: {left:,} photographs left out; the file names {len(excluded):,} ids")

@@ -26,10 +26,12 @@ from infer.export.problems import problem_words
 from infer.images import network_outputs
 from infer.model import NetworkOutput
 from infer.overview import BULK_INDEX, Overview
-from infer.photo_files import dataset_rows, find_photos
+from infer.parts import View, views_words
+from infer.photo_files import check_every, dataset_rows, find_photos
 from infer.prediction import NOTICE
 from infer.predictor import load
-from infer.prepared import Options, Prepared
+from infer.prepared import Answered, Options, Prepared
+from infer.views import answers_of_files
 from plumbing.evenly import evenly
 from plumbing.files import atomic_path, read_json, write_json, write_text
 from plumbing.progress import progress
@@ -77,6 +79,7 @@ class Bulk:
             pa.chunked_array([chunk for one in each for chunk in one.ids.chunks], pa.large_string()),
             np.concatenate([one.known_deg for one in each]),
         )
+        check_every(config.every, (Path(name) for chunk in found.names.chunks for name in chunk.to_pylist()))
         if config.limit is None or config.limit >= len(found.pictures):
             return found
         kept = evenly(list(range(len(found.pictures))), config.limit)
@@ -101,7 +104,7 @@ def _of_dataset(data: Path, split: str) -> Bulk:
 
 
 def _of_files(given: Path, config: InferConfig) -> Bulk:
-    photos = find_photos([given], out=config.out, columns=config.asked_columns)
+    photos = find_photos([given], out=config.out, columns=config.asked_columns, every=config.every)
     paths = [str(photo.path) for photo in photos]
     known_deg = [photo.truth_deg or (np.nan, np.nan) for photo in photos]
     ids = pa.nulls(len(paths), pa.large_string())
@@ -207,6 +210,8 @@ def _begin(config: InferConfig, prepared: Prepared, bulk: Bulk, world: World) ->
         "part": PART,
     }
     about |= {"greedy": model.greedy.to_dict()} if model.fusion == "greedy" and not model.greedy.published else {}
+    about |= {"panorama": prepared.options.panorama} if prepared.options.panorama != "auto" else {}
+    about |= {"every_s": prepared.options.every_s} if config.every is not None else {}
     about |= {"published": model.record["published"]} if "published" in model.record else {}
     path = config.out / RECORD
     if path.is_file():
@@ -225,6 +230,7 @@ class _Answers:
     confidence: NDArray[np.float64]
     inside: NDArray[np.float64]
     problems: dict[int, str] = field(default_factory=dict)
+    views: dict[int, tuple[View, ...]] = field(default_factory=dict)
 
     @classmethod
     def empty(cls, photographs: int, levels: int) -> "_Answers":
@@ -244,19 +250,33 @@ def _answered(prepared: Prepared, bulk: Bulk, parts: list[range], config: InferC
         part = next(part for part in left if index in part)
         answers[part].problems[index - part.start] = utf8(reason)
 
+    views: dict[int, tuple[View, ...]] = {}
     outputs = network_outputs(
-        prepared.model, bulk.pictures, config.batch_size, config.workers, unreadable=unreadable, batches=batches
+        prepared.model,
+        bulk.pictures,
+        config.batch_size,
+        config.workers,
+        unreadable=unreadable,
+        batches=batches,
+        cutter=prepared.options.cutter,
+        views=views,
     )
     for rows, output in outputs:
         while rows[0] not in left[0]:
             yield answers.pop(left.pop(0))
-        _fill(answers[left[0]], rows - left[0].start, output, prepared)
+        start = left[0].start
+        _fill(answers[left[0]], rows - start, output, prepared)
+        answers[left[0]].views.update({row - start: views.pop(row) for row in list(views)})
     while left:
         yield answers.pop(left.pop(0))
 
 
 def _fill(answers: _Answers, rows: NDArray[np.int64], output: NetworkOutput, prepared: Prepared) -> None:
-    found = prepared.answer(output, regions=False)
+    for numbers, found, _ in answers_of_files(prepared, rows, output, regions=False):
+        _fill_answered(answers, numbers, found, prepared)
+
+
+def _fill_answered(answers: _Answers, rows: NDArray[np.int64], found: Answered, prepared: Prepared) -> None:
     answers.points_deg[rows] = found.points_deg
     # One reading from the device for each level, not for each photograph.
     for depth, level in enumerate(found.posterior):
@@ -285,8 +305,11 @@ def _table(prepared: Prepared, bulk: Bulk, part: range, answers: _Answers) -> pa
         columns[f"{name}_confidence"] = pa.array(confidence, mask=np.isnan(confidence))
     columns |= _known(bulk.known_deg[part.start : part.stop], answers.points_deg, unplaced)
     columns["problem"] = pa.array([answers.problems.get(row) for row in range(len(part))], pa.string())
-    warnings = [NOTICE.rstrip("."), *prepared.warnings()]
-    columns["warnings"] = pa.array(["; ".join([*warnings, *_inside(prepared, p)]) for p in answers.inside], pa.string())
+    cut = [answers.views.get(row, ()) for row in range(len(part))]
+    columns["read_as"] = pa.array([views_words(views) if views else None for views in cut], pa.string())
+    said = {of_views: [NOTICE.rstrip("."), *prepared.warnings(of_views)] for of_views in (False, True)}
+    inside = zip(cut, answers.inside, strict=True)
+    columns["warnings"] = pa.array(["; ".join([*said[bool(v)], *_inside(prepared, p)]) for v, p in inside], pa.string())
     return pa.table(columns)
 
 

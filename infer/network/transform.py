@@ -89,6 +89,11 @@ class InputTransform:
         """Return the transform as far as it decides pixels: without the mean and the standard deviation of the colours."""
         return replace(self, mean=IMAGENET_MEAN, std=IMAGENET_STD)
 
+    @property
+    def view_side(self) -> int:
+        """Return of how many pixels a side a picture is enough, where it is made and not read."""
+        return 2 * max(self.size, self.scaled)
+
     def pixels(self, source: Path | bytes | Image.Image) -> Tensor:
         """Return a (3, size, size) uint8 tensor of an image file, its bytes, or an opened picture.
 

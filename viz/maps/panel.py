@@ -11,7 +11,7 @@ from viz.maps.doubts import doubts_html
 from viz.maps.downloads import downloads_html
 from viz.maps.explanation import picture_html, similar_html
 from viz.maps.geodesic import great_circle_deg
-from viz.maps.photographs import photographs_html
+from viz.maps.photographs import photographs_html, views_html
 from viz.maps.regions import regions_html
 from viz.maps.scene import Scene
 from viz.maps.sets import sets_html, sets_say_all
@@ -32,7 +32,7 @@ def panel_html(scene: Scene) -> str:
     prediction = scene.prediction
     parts = [
         _head(scene),
-        photographs_html(prediction) or picture_html(prediction),
+        photographs_html(prediction) or views_html(prediction) or picture_html(prediction),
         doubts_html(prediction),
         _places(scene),
         alternatives_html(scene),

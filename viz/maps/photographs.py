@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from html import escape
 
+from infer.parts import views_words
 from infer.prediction import Photograph, Prediction
+from viz.maps.explanation import picture_html
 from viz.maps.raster import base64_text
 from viz.maps.wording import percent
 
@@ -17,6 +19,25 @@ def photographs_html(prediction: Prediction) -> str:
     shown = jpegs if len(jpegs) == len(photographs) else [None] * len(photographs)
     figures = "".join(_figure(photograph, jpeg) for photograph, jpeg in zip(photographs, shown, strict=True))
     return f'<section class="several"><p>{escape(verdict(photographs))}</p><div>{figures}</div></section>'
+
+
+def views_html(prediction: Prediction) -> str:
+    """Return what a file was read as and its pictures: the whole panorama, or frames of a video; empty of a photograph."""
+    if not prediction.views:
+        return ""
+    said = f"<p>Read as {escape(views_words(prediction.views))}, answered together as one place.</p>"
+    drawing = prediction.drawing
+    jpegs = [] if drawing is None else drawing.frames_jpeg()
+    if not jpegs:
+        return f'<section class="several">{said}{picture_html(prediction)}</section>'
+    figures = "".join(_frame(prediction.input, at_s, jpeg) for at_s, jpeg in jpegs)
+    return f'<section class="several">{said}<div>{figures}</div></section>'
+
+
+def _frame(name: str, at_s: float, jpeg: bytes) -> str:
+    at = f"{at_s:g} s"
+    picture = f'<img alt="{escape(name)} at {at}" src="data:image/jpeg;base64,{base64_text(jpeg)}">'
+    return f"<figure>{picture}<figcaption>{at}</figcaption></figure>"
 
 
 def verdict(photographs: Sequence[Photograph]) -> str:

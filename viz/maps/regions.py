@@ -105,7 +105,7 @@ def coverage_words(prediction: Prediction) -> str:
     if not prediction.regions:
         return ""
     share = f"{widest_first(prediction)[0].coverage * 100:.10g}%"
-    if prediction.prior is not None or prediction.photographs:
+    if prediction.prior is not None or prediction.photographs or prediction.views:
         return (
             f"The {share} is approximate here: it was measured for single photographs and without knowledge of an area."
         )

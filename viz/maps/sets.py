@@ -42,7 +42,7 @@ def sets_html(prediction: Prediction) -> str:
     share = f"{sets[-1].coverage * 100:.10g}%"
     what = "country" if sets[-1].level == "country" else "class"
     meaning = f"Of photographs like those that the run was calibrated with, about {share} have their {what} in their {share} set."
-    if prediction.prior is not None or prediction.photographs:
+    if prediction.prior is not None or prediction.photographs or prediction.views:
         meaning = (
             f"The {share} is approximate here: it was measured for single photographs and without other knowledge."
         )

@@ -9,6 +9,7 @@ from infer.wording import class_words
 
 NOT_CALIBRATED = "not calibrated"
 SOURCES = {
+    "video": "the video",
     "dataset": "the dataset",
     "comment": "a comment in the file",
     "Mapillary": "the description by mapillary_tools",

@@ -1,0 +1,154 @@
+"""Panoramas cut into the views that an ordinary camera would have taken from their middle."""
+
+import io
+import math
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import map_coordinates
+
+from dataset.panorama_flag import views_wanted
+from dataset.spheres import Sphere, could_be_whole, looks_whole, stated_sphere
+from plumbing.images import open_rgb, upright_rgb
+from plumbing.picture_kinds import open_picture
+
+VIEW_DEG = 90.0
+"""Field of view of a view, across and down: four of them are a whole circle."""
+LOWEST_DEG = 15.0
+"""A panorama that shows less around the horizon is left as it is."""
+
+
+def find_sphere(source: Path | bytes | Image.Image, panorama: str = "auto", stated: bool = False) -> Sphere | None:
+    """Return what a panorama shows of the sphere; None of an ordinary picture, and of one that cannot be read.
+
+    Of most pictures only the beginning is read.
+
+    Args:
+        source: a file, the bytes of one, or an opened picture.
+        panorama: as the flag.
+        stated: whether something else says that it is a panorama, such as the column of a table; then its shape suffices.
+    """
+    if (count := views_wanted(panorama)) == 0:
+        return None
+    try:
+        width, height, xmp = _about(source)
+        if (found := stated_sphere(xmp, width, height)) is not None:
+            return found if _band_deg(found) is not None else None
+        if not could_be_whole(width, height):
+            return None
+        return Sphere() if stated or count is not None or looks_whole(_opened(source, 1024)) else None
+    # What a hostile or torn picture makes a decoder raise is not a closed list; whoever reads it whole will say so.
+    except Exception:
+        return None
+
+
+def _about(source: Path | bytes | Image.Image) -> tuple[int, int, str]:
+    """Return width and height, upright, and the XMP packet of a picture, without decoding it."""
+    if isinstance(source, Image.Image):
+        return _about_opened(source)
+    with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as file, open_picture(file, "it") as it:
+        return _about_opened(it)
+
+
+def _about_opened(picture: Image.Image) -> tuple[int, int, str]:
+    # A sphere is never stored on its side: what EXIF turns is another kind of picture.
+    turned = Image.Image.getexif(picture).get(0x0112, 1) != 1
+    return (1, 1, "") if turned else (*picture.size, _xmp(picture))
+
+
+def _xmp(picture: Image.Image) -> str:
+    packet = picture.info.get("xmp") or picture.info.get("XML:com.adobe.xmp") or b""
+    return packet.decode("utf-8", "replace") if isinstance(packet, bytes) else str(packet)
+
+
+def _opened(source: Path | bytes | Image.Image, max_side: int) -> Image.Image:
+    if isinstance(source, Image.Image):
+        return upright_rgb(source.copy(), max_side)
+    return open_rgb(source, max_side, draft_side=max_side)
+
+
+def view_yaws(sphere: Sphere, panorama: str = "auto") -> list[float]:
+    """Return the directions of views, clockwise from the middle of the sphere in degrees, in [-180, 180).
+
+    Views of a whole circle begin straight ahead; those of a part of one are spread evenly over it, each within it.
+    """
+    count = views_wanted(panorama)
+    if sphere.closed:
+        return [_wrapped(k * 360 / (count or 4)) for k in range(count or 4)]
+    across = min(VIEW_DEG, sphere.width_deg)
+    count = count or math.ceil(sphere.width_deg / VIEW_DEG - 1e-6)
+    first, last = sphere.left_deg + across / 2, sphere.left_deg + sphere.width_deg - across / 2
+    return [_wrapped(float(yaw)) for yaw in (np.linspace(first, last, count) if count > 1 else [(first + last) / 2])]
+
+
+def _wrapped(yaw_deg: float) -> float:
+    return (yaw_deg + 180) % 360 - 180
+
+
+def _band_deg(sphere: Sphere) -> tuple[float, float] | None:
+    """Return the highest and the lowest elevation of the views of a sphere; None where too little is around the horizon."""
+    top, bottom = (
+        min(sphere.top_deg, VIEW_DEG / 2),
+        max(sphere.top_deg - sphere.height_deg, -VIEW_DEG / 2),
+    )
+    return (top, bottom) if top - bottom >= LOWEST_DEG and sphere.width_deg >= LOWEST_DEG else None
+
+
+def cut_views(
+    source: Path | bytes | Image.Image, sphere: Sphere, yaws_deg: list[float], side: int
+) -> list[Image.Image]:
+    """Return the views of a panorama in some directions.
+
+    Args:
+        source: a file, the bytes of one, or an opened picture.
+        sphere: what it shows.
+        yaws_deg: directions, as of `view_yaws`.
+        side: pixels of a view of 90 degrees; less where the panorama has no more detail to give.
+
+    Raises:
+        ValueError: it cannot be decoded.
+    """
+    # So wide a panorama has as many pixels a degree as the middle of a view; more would be passed over, not seen.
+    share = sphere.width_deg / 360
+    width = max(2, round(math.pi * side * share))
+    whole = _opened(source, max(width, round(width * sphere.height_deg / sphere.width_deg)))
+    side = min(side, max(16, round(whole.width / share / math.pi)))
+    return [perspective(whole, sphere, yaw_deg, (side, side)) for yaw_deg in yaws_deg]
+
+
+def perspective(panorama: Image.Image, sphere: Sphere, yaw_deg: float, size: tuple[int, int]) -> Image.Image:
+    """Return what a level camera in the middle of a sphere sees (gnomonic projection), without rows that the sphere lacks.
+
+    Args:
+        panorama: RGB.
+        sphere: what it shows.
+        yaw_deg: where the camera looks, clockwise from the middle of the sphere.
+        size: width and height of a view of `VIEW_DEG` across, in pixels.
+    """
+    width, height = size
+    focal = width / 2 / math.tan(math.radians(VIEW_DEG / 2))
+    across = min(VIEW_DEG, sphere.width_deg)
+    columns = np.arange(width) - (width - 1) / 2
+    columns = columns[np.abs(columns) <= focal * math.tan(math.radians(across / 2))]
+    rows = np.arange(height) - (height - 1) / 2
+    top, bottom = _band_deg(sphere) or (VIEW_DEG / 2, -VIEW_DEG / 2)
+    rows = rows[(rows >= -focal * math.tan(math.radians(top))) & (rows <= focal * math.tan(math.radians(-bottom)))]
+    right, down = np.meshgrid(columns, rows)
+    azimuth_deg = np.degrees(np.arctan2(right, focal)) + yaw_deg
+    elevation_deg = np.degrees(np.arctan2(-down, np.hypot(right, focal)))
+    beyond_left = (azimuth_deg - sphere.left_deg) % 360
+    if not sphere.closed:
+        # Half a pixel left of the left edge is not the right edge.
+        beyond_left = np.where(beyond_left > (sphere.width_deg + 360) / 2, 0, beyond_left)
+    pixels = np.asarray(panorama)
+    column = beyond_left / sphere.width_deg * panorama.width - 0.5
+    row = (sphere.top_deg - elevation_deg) / sphere.height_deg * panorama.height - 0.5
+    if sphere.closed:
+        pixels = np.concatenate([pixels[:, -1:], pixels, pixels[:, :1]], axis=1)
+        column = column + 1
+    bands = [
+        map_coordinates(pixels[..., band], [row, column], output=np.float32, order=1, mode="nearest")
+        for band in range(3)
+    ]
+    return Image.fromarray(np.stack(bands, axis=-1).round().clip(0, 255).astype(np.uint8))

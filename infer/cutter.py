@@ -1,0 +1,42 @@
+"""Files that are several pictures of one place: panoramas, which are cut into views, and videos, of which frames are taken."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from dataset.panoramas import cut_views, find_sphere, view_yaws
+from infer.parts import PANORAMA, VIDEO, View
+from plumbing.videos import frames_of, is_video
+
+
+@dataclass(frozen=True)
+class Cutter:
+    """What is made of panoramas and videos.
+
+    Attributes:
+        panorama: `auto`, `off` or a number of views.
+        every_s: seconds between frames of a video; None reads no videos.
+    """
+
+    panorama: str = "auto"
+    every_s: float | None = None
+
+    def pictures(self, source: Path | bytes | Image.Image, side: int) -> list[tuple[Image.Image, View]] | None:
+        """Return the views of a file as RGB pictures; None of an ordinary photograph, and of what cannot be read.
+
+        Args:
+            source: a file, the bytes of one, or an opened picture.
+            side: enough pixels of a view.
+
+        Raises:
+            ValueError: it is a panorama or a video that cannot be decoded.
+        """
+        if self.every_s is not None and is_video(source):
+            return [(frame.picture, View(VIDEO, at_s=frame.at_s)) for frame in frames_of(source, self.every_s)]
+        sphere = find_sphere(source, self.panorama)
+        if sphere is None:
+            return None
+        yaws = view_yaws(sphere, self.panorama)
+        views = [View(PANORAMA, yaw_deg=round(yaw, 1)) for yaw in yaws]
+        return list(zip(cut_views(source, sphere, yaws, side), views, strict=True))
