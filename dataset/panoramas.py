@@ -52,9 +52,12 @@ def _about(source: Path | bytes | Image.Image) -> tuple[int, int, str]:
 
 
 def _about_opened(picture: Image.Image) -> tuple[int, int, str]:
-    # A sphere is never stored on its side: what EXIF turns is another kind of picture.
-    turned = Image.Image.getexif(picture).get(0x0112, 1) != 1
-    return (1, 1, "") if turned else (*picture.size, _xmp(picture))
+    xmp = _xmp(picture)
+    # A sphere is never stored on its side: what EXIF turns is another kind of picture. Few pictures are worth that question.
+    if "GPano" in xmp or could_be_whole(*picture.size):
+        turned = Image.Image.getexif(picture).get(0x0112, 1) != 1
+        return (1, 1, "") if turned else (*picture.size, xmp)
+    return (*picture.size, "")
 
 
 def _xmp(picture: Image.Image) -> str:

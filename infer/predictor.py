@@ -332,7 +332,7 @@ class Predictor:
     def embeddings(
         self, images: ImageLike | Iterable[ImageLike], batch_size: int = 32, workers: int = 2
     ) -> NDArray[np.float32]:
-        """Return (N, width) features of images, those that the heads of the finest level read.
+        """Return (N, width) features of images as they are, uncut, those that the heads of the finest level read.
 
         Raises:
             ValueError: an image cannot be read, or there is none.

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import map_coordinates
 
 from dataset.manifest import image_path
+from dataset.panoramas import VIEW_DEG, perspective
+from dataset.spheres import Sphere
 from fetch.client import Answer, Damaged, Exhausted
 from fetch.ingest import JPEG_QUALITY
 from fetch.mapillary.api import Graph
@@ -29,8 +30,7 @@ NEW_ADDRESSES = 3
 """So often a picture's address may have expired before it counts as a failure."""
 
 CROP_SIZE = (1024, 768)
-CROP_DEG = 90.0
-"""Width and height, and horizontal field of view, of what is cut from a panorama."""
+"""Width and height of what is cut from a panorama."""
 
 
 class Album:
@@ -111,7 +111,7 @@ class Album:
     def _enter(self, facts: Facts, path: str, body: bytes, picture: Image.Image) -> dict[str, Any]:
         """Measure a stored picture and enter it into the state."""
         measures = asdict(measure(picture))
-        crop = f"view of {CROP_DEG:g} degrees cut from a panorama" if facts.is_pano else ""
+        crop = f"view of {VIEW_DEG:g} degrees cut from a panorama" if facts.is_pano else ""
         self._state.store(
             {
                 "id": facts.image,
@@ -148,13 +148,4 @@ def _decoded(answer: Answer) -> tuple[bytes, Image.Image]:
 
 def forward_view(panorama: Image.Image) -> Image.Image:
     """Return what a camera in the middle of an equirectangular panorama sees straight ahead (gnomonic)."""
-    width, height = CROP_SIZE
-    focal = width / 2 / np.tan(np.radians(CROP_DEG / 2))
-    right, down = np.meshgrid(np.arange(width) - (width - 1) / 2, np.arange(height) - (height - 1) / 2)
-    lon = np.arctan2(right, focal)
-    lat = np.arctan2(-down, np.hypot(right, focal))
-    col = (lon / (2 * np.pi) + 0.5) * panorama.width - 0.5
-    row = (0.5 - lat / np.pi) * panorama.height - 0.5
-    source = np.asarray(panorama, dtype=np.float32)
-    bands = [map_coordinates(source[..., band], [row, col], order=1, mode="nearest") for band in range(3)]
-    return Image.fromarray(np.stack(bands, axis=-1).round().clip(0, 255).astype(np.uint8))
+    return perspective(panorama, Sphere(), 0.0, CROP_SIZE)

@@ -48,7 +48,8 @@ def run(config: ImportConfig) -> int:
     cut = Panoramas(config.panorama, stated_first=config.source.is_file())
     taken = ingest(config.out, cut.cut(candidates), config, total, rejected)
     if cut.count:
-        log.info(f"{cut.count:,} panoramas were cut into {cut.views:,} views (--panorama off stores them as they are)")
+        what = "panorama was" if cut.count == 1 else "panoramas were"
+        log.info(f"{cut.count:,} {what} cut into {cut.views:,} views (--panorama off stores them as they are)")
     if config.exclude:
         left = sum(rejection.reason == "excluded" for rejection in taken.rejected)
         log.info(f"--exclude {config.exclude}: {left:,} photographs left out; the file names {len(excluded):,} ids")

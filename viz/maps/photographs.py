@@ -29,7 +29,7 @@ def views_html(prediction: Prediction) -> str:
     drawing = prediction.drawing
     jpegs = [] if drawing is None else drawing.frames_jpeg()
     if not jpegs:
-        return f'<section class="several">{said}{picture_html(prediction)}</section>'
+        return f"<section>{said}{picture_html(prediction)}</section>"
     figures = "".join(_frame(prediction.input, at_s, jpeg) for at_s, jpeg in jpegs)
     return f'<section class="several">{said}<div>{figures}</div></section>'
 
