@@ -33,6 +33,7 @@ WANTED = (
 KINDS = ("python", "sh", "text", "yaml")
 """Kinds of code blocks that are checked here; any other is an error."""
 OPTIONAL = {
+    "av",
     "cosmic-ray",
     "gradio",
     "gradio[mcp]",
