@@ -6,6 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 from dataset.panoramas import cut_views, find_sphere, view_yaws
+from infer.config import EVERY_S
 from infer.parts import PANORAMA, VIDEO, View
 from plumbing.videos import frames_of, is_video
 
@@ -16,11 +17,11 @@ class Cutter:
 
     Attributes:
         panorama: `auto`, `off` or a number of views.
-        every_s: seconds between frames of a video; None reads no videos.
+        every_s: seconds between frames of a video.
     """
 
     panorama: str = "auto"
-    every_s: float | None = None
+    every_s: float = EVERY_S
 
     def pictures(self, source: Path | bytes | Image.Image, side: int) -> list[tuple[Image.Image, View]] | None:
         """Return the views of a file as RGB pictures; None of an ordinary photograph, and of what cannot be read.
@@ -32,7 +33,7 @@ class Cutter:
         Raises:
             ValueError: it is a panorama or a video that cannot be decoded.
         """
-        if self.every_s is not None and is_video(source):
+        if is_video(source):
             return [(frame.picture, View(VIDEO, at_s=frame.at_s)) for frame in frames_of(source, self.every_s)]
         sphere = find_sphere(source, self.panorama)
         if sphere is None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dataset.panorama_flag import PanoramaFlag, views_wanted
-from infer.config import NEEDS_GREEDY, UNSEEN, AnswerConfig, Fusion, GreedyConfig, Point
+from infer.config import EVERY_S, NEEDS_GREEDY, UNSEEN, AnswerConfig, Fusion, GreedyConfig, Point
 from infer.cutter import Cutter
 from infer.decode.conformal import ConformalCalibration
 from infer.decode.countries import LeafCountries
@@ -38,14 +38,14 @@ class Options(PanoramaFlag, GreedyConfig, AnswerConfig):
     same_place_temperature: float = 2.0
     mass: float = 0.9
     top: int = 100
-    every_s: float | None = None
+    every_s: float = EVERY_S
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         super().__post_init__()
         _ = self.greedy
         views_wanted(self.panorama)
-        if self.every_s is not None and not 0 < self.every_s < math.inf:
+        if not 0 < self.every_s < math.inf:
             raise ValueError(f"--every takes seconds above 0, such as 2s, got {self.every_s:g}")
 
     @property

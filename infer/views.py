@@ -83,7 +83,7 @@ def judged(views: Sequence[View], agrees: Agreement | None, name: str) -> tuple[
     )
 
 
-def views_warnings(views: Sequence[View], every_s: float | None) -> list[str]:
+def views_warnings(views: Sequence[View], every_s: float) -> list[str]:
     """Return what to know of frames of a video: that some contradict the others, that there are fewer than were asked for.
 
     Views of a panorama look at other things, and need not agree.
@@ -95,7 +95,7 @@ def views_warnings(views: Sequence[View], every_s: float | None) -> list[str]:
         warnings.append(
             f"{len(odd)} of {len(frames)} frames contradict the others: at {at}; does the clip show several places?"
         )
-    if len(frames) == MOST_FRAMES and every_s is not None and (step_s := frames[1].at_s or 0.0) > 1.01 * every_s:
+    if len(frames) == MOST_FRAMES and (step_s := frames[1].at_s or 0.0) > 1.01 * every_s:
         warnings.append(
             f"at most {MOST_FRAMES} frames of a video are taken: one every {step_s:g} s, not every {every_s:g} s"
         )

@@ -57,7 +57,7 @@ def test_the_answer_says_that_it_was_a_video_in_every_file_and_on_its_page(calib
     html = prediction_html(infer.load(calibrated, device="cpu").predict(folder / "clip.mp4", every_s=1))
     assert "Read as a video, of which 5 frames are taken" in html
     assert html.count('alt="clip.mp4 at ') == 6
-    assert "The video says 48.8577, 2.2950" in html
+    assert "The video says 48.8577° N, 2.2950° E" in html
 
 
 def test_videos_of_a_folder_are_named_and_taken_when_asked_for(calibrated, folder, tmp_path, caplog):

@@ -13,6 +13,7 @@ from infer.decode.area import AREA_SUFFIXES
 from infer.prediction import Prediction
 from infer.predictor import Predictor
 from infer.prepared import Options
+from plumbing.videos import is_video
 
 AT_ONCE = 2
 """Requests that are computed at the same time; the others wait."""
@@ -71,6 +72,7 @@ class Photographs:
         groups = [photos] if options.same_place else [[photo] for photo in photos]
         for group in groups:
             try:
+                _refuse_videos(group)
                 with self._slots:
                     stream = self.predictor.stream(
                         group, self.predictor.prepared(options), workers=0, refuse=True, explain=explain
@@ -79,6 +81,18 @@ class Photographs:
             except ValueError as refusal:
                 raise ValueError(_unreadable(str(refusal), group)) from None
             yield from found
+
+
+def _refuse_videos(photos: Sequence[Path | bytes]) -> None:
+    """Refuse videos: what visitors hand in reaches no decoder of videos.
+
+    Raises:
+        ValueError: one is a video.
+    """
+    for photo in photos:
+        if is_video(photo):
+            name = f"{photo}: " if isinstance(photo, Path) else ""
+            raise ValueError(f"{name}a video, which is not read here: `python -m infer predict` does")
 
 
 def _unreadable(said: str, photos: Sequence[Path | bytes]) -> str:
