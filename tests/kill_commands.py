@@ -41,7 +41,7 @@ TIMES = {
 }
 """Keys of JSON and of metadata that say when something was done, or how fast."""
 MOST_S = 600.0
-IMAGES = 240
+IMAGES = 120
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Command:
 
 
 NETWORK = "--arch resnet18 --weights none --image-size 32"
-TRAIN = f"{NETWORK} --epochs 3 --batch-size 16 --workers 1 --device cpu --checkpoint-minutes 0.005"
+TRAIN = f"{NETWORK} --epochs 2 --batch-size 16 --workers 1 --device cpu --checkpoint-minutes 0.005"
 LABELLED = ("fetch demo", "label_maps build")
 TRAINED = (*LABELLED, "train joint", "train calibrate")
 COMMANDS = [
@@ -72,7 +72,7 @@ COMMANDS = [
     Command("fetch pack", "fetch pack --data data --shard-mb 1", LABELLED[:1]),
     Command("label_maps build", "label_maps build --data data --run run --partition kmeans", LABELLED[:1]),
     Command("train features", f"train features --data data {NETWORK} --workers 1 --batch-size 8", LABELLED[:1]),
-    Command("train joint", f"train joint --data data --run run {TRAIN} --readout-epochs 2", LABELLED, "--resume"),
+    Command("train joint", f"train joint --data data --run run {TRAIN} --readout-epochs 1", LABELLED, "--resume"),
     Command("train level", f"train level --data data --run run --level L1 {TRAIN}", LABELLED, "--resume"),
     Command("train calibrate", "train calibrate --data data --run run", TRAINED[:3]),
     Command("infer evaluate", "infer evaluate --data data --run run --split test", TRAINED),
