@@ -36,6 +36,8 @@ class Bands:
         raise AssertionError("a partition of one level has no parents")
 
     def names(self, keys: NDArray[np.int64], depth: int) -> list[str]:
+        for key in set(keys.tolist()) - set(range(6)):
+            raise ValueError(f"bands has no cell {key}")
         return [f"{60 - 30 * key} to {90 - 30 * key}" for key in keys.tolist()]
 
     def bounds_deg(self, keys: NDArray[np.int64], depth: int) -> NDArray[np.float64]:
