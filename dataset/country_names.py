@@ -216,14 +216,28 @@ def _names() -> dict[str, str]:
     return {name: code for name, code in (names | further).items() if name not in AMBIGUOUS}
 
 
+_WAYS = {
+    "code": "by code",
+    "name": "by name",
+    "like": "by a name that is alike",
+    "ambiguous": "ambiguous",
+    "unknown": "unknown",
+    "empty": "empty",
+}
+
+
 def report(matches: dict[str, Match], count: Counter[str]) -> str:
     """Return how many rows were matched in which way, and each text that was not taken literally."""
     by_way: Counter[str] = Counter()
     for text, match in matches.items():
         by_way[match.how] += count[text]
-    lines = [f"{sum(count.values()):,} rows: " + ", ".join(f"{n:,} by {how}" for how, n in by_way.most_common())]
+    ways = ", ".join(f"{n:,} {_WAYS[how]}" for how, n in by_way.most_common())
+    lines = [f"{sum(count.values()):,} rows: {ways}"]
     for match in matches.values():
         if match.how in ("like", "ambiguous", "unknown"):
-            said = match.alpha2 or f"left out; could be {' or '.join(match.candidates) or 'anything'}"
-            lines.append(f"  {match.text!r} ({count[match.text]:,} rows) is {match.how}: {said}")
+            could = f"is {match.how} and left out; could be {' or '.join(match.candidates) or 'anything'}"
+            name = country_name(match.alpha2) if match.alpha2 else ""
+            alike = f"is taken as {name} ({match.alpha2}), whose name is alike"
+            rows = "1 row" if count[match.text] == 1 else f"{count[match.text]:,} rows"
+            lines.append(f"  {match.text!r} ({rows}) {alike if match.alpha2 else could}")
     return "\n".join(lines)

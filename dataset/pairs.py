@@ -18,6 +18,8 @@ LATITUDE_KEYS = ("latitude", "lat")
 LONGITUDE_KEYS = ("longitude", "lon", "lng", "long")
 FEW = 3
 """So many values are shown in a message."""
+TO_COPY = 100
+"""So many numbers of rows are shown in a message, to be copied."""
 
 _WKT = re.compile(r"(?:SRID\s*=\s*(\d+)\s*;\s*)?(\s*(?:MULTI)?POINT\b.*)", re.IGNORECASE | re.DOTALL)
 _HEX = re.compile(r"(?:0x|\\x)?(0[01][0-9a-f]{40,})", re.IGNORECASE)
@@ -264,7 +266,7 @@ def unread_words(what: str, values: pd.Series, unread: NDArray[np.bool_], rows: 
     """Return the refusal of values that cannot be read, with some of them and the numbers of their rows."""
     shown = [f"{str(value)[:60]!r} (row {row})" for value, row in zip(values[unread][:FEW], rows[unread], strict=False)]
     more = ", ..." if unread.sum() > FEW else ""
-    numbers = " ".join(map(str, rows[unread][:10])) + (" ..." if unread.sum() > 10 else "")
+    numbers = " ".join(map(str, rows[unread][:TO_COPY])) + (" ..." if unread.sum() > TO_COPY else "")
     return (
         f"{int(unread.sum()):,} of {len(values):,} {what} cannot be read as degrees: {', '.join(shown)}{more}: correct or empty "
         f"them, or leave their rows out (--exclude-rows {numbers}, counted from 0 below the headings)"

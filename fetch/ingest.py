@@ -26,7 +26,7 @@ from dataset.manifest import SCHEMA, image_path, is_image_path, write_manifest
 from fetch.config import IngestConfig
 from fetch.dataset_counts import counts_report
 from fetch.quality import measure
-from fetch.rejected import UNREADABLE, Rejection, summary, write_rejected
+from fetch.rejected import REJECTED, UNREADABLE, Rejection, summary, write_rejected
 from fetch.splits import join_splits
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, read_json_lines, write_json
@@ -135,7 +135,8 @@ def ingest(
     photos = _finish(out, rows, rejections, config, about or {})
     _remove_stale(out, known, set(photos["path"]))
     log.info(f"{out}: took {len(photos):,} photographs" + (f", {reused:,} of them stored before" if reused else ""))
-    log.info(summary(rejections, len(photos) + len(rejections)))
+    listed = f"; {out / REJECTED} lists each" if rejections else ""
+    log.info(summary(rejections, len(photos) + len(rejections)) + listed)
     log.info(counts_report(photos))
     return IngestReport(photos, rejections, reused)
 

@@ -1,6 +1,7 @@
 """`python -m fetch thin`: leave out pictures by their looks and by how crowded they lie; pictures are kept on disk."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,13 +18,21 @@ from dataset.nearby import alike_pairs, close_pairs, hamming, unique_rows
 from fetch.config import LooksConfig, ThinConfig
 from fetch.dataset_counts import counts_report
 from fetch.ingest import DATASET, MEASURES, MEASURES_SCHEMA, UNTHINNED
-from fetch.rejected import Rejection, read_rejected, summary, write_rejected
+from fetch.rejected import REJECTED, Rejection, read_rejected, summary, write_rejected
 from geocells.sphere import chord, distance_km, unit_vectors
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, read_json, write_json
 from plumbing.parquet import read_columns
 
 STAGE = "thin"
+LOOKS_FLAGS = {
+    "too dark": "--min-luma",
+    "too bright": "--max-luma",
+    "black or white in most places": "--max-extreme-share",
+    "without contrast": "--min-luma-std",
+    "without colour": "--min-colourfulness",
+    "blurred": "--min-sharpness",
+}
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +46,8 @@ def run(config: ThinConfig) -> None:
     photos = _all_photos(config.data)
     kept, rejections = thin(photos, _measures(config.data, photos), config)
     if not kept.any():
-        raise ValueError(f"no photograph would be left; {summary(rejections, len(photos))}: loosen the thresholds")
+        flags = ", ".join(_flags(rejections))
+        raise ValueError(f"no photograph would be left; {summary(rejections, len(photos))}: loosen {flags}")
     _write_unthinned(config.data, photos)
     write_rejected(config.data, [r for r in read_rejected(config.data) if r.stage != STAGE] + rejections)
     if (config.data / DATASET).is_file():
@@ -45,7 +55,7 @@ def run(config: ThinConfig) -> None:
         write_json(config.data / DATASET, {**dataset, "photographs": int(kept.sum()), "thinned": as_plain(config)})
     write_manifest(config.data, photos[kept])
     log.info(f"{config.data}: kept {int(kept.sum()):,} of {len(photos):,} photographs")
-    log.info(summary(rejections, len(photos)))
+    log.info(summary(rejections, len(photos)) + (f"; {config.data / REJECTED} lists each" if rejections else ""))
     log.info(counts_report(photos[kept]))
 
 
@@ -112,6 +122,12 @@ def looks(config: LooksConfig) -> list[tuple[str, str, float, float]]:
         ("colourfulness", "without colour", colourfulness, np.inf),
         ("sharpness", "blurred", config.min_sharpness, np.inf),
     ]
+
+
+def _flags(rejections: list[Rejection]) -> list[str]:
+    """Return the flags of the looks that left out photographs, the most of them first, or a word for all."""
+    counts = Counter(rejection.reason for rejection in rejections)
+    return [LOOKS_FLAGS[reason] for reason, _ in counts.most_common() if reason in LOOKS_FLAGS] or ["the thresholds"]
 
 
 def greedy(rank: NDArray[np.int64], pairs: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -28,6 +28,9 @@ from plumbing.progress import progress
 from plumbing.text import printable
 from plumbing.videos import is_video
 
+FEW_DISTANCES = 10
+"""Of fewer distances than this, percentiles say less than the median and the ends."""
+
 log = logging.getLogger(__name__)
 
 Draw = Callable[[Prediction, str | None], tuple[str, bytes]]
@@ -212,11 +215,16 @@ def write_all(config: InferConfig, predictions: list[Prediction], names: dict[Pa
 
 
 def error_line(predictions: Sequence[Prediction]) -> str:
-    """Return the percentiles of the distances from known places, of those photographs that have one; empty without any."""
+    """Return the percentiles of the distances from known places, of few the median and the ends; empty without any."""
     known = [found.distance_km for prediction in predictions if (found := prediction.known) is not None]
     away = [distance for distance in known if distance is not None]
     if not away:
         return ""
+    if len(away) == 1:
+        return f"distance from the known place: {away[0]:,.0f} km"
+    if len(away) < FEW_DISTANCES:
+        ends = f"from {min(away):,.0f} to {max(away):,.0f} km"
+        return f"distance from the known place, of {len(away)} answers: median {np.median(away):,.0f} km, {ends}"
     parts = [f"{p} % {km:,.0f} km" for p, km in zip(PERCENTILES, np.percentile(away, PERCENTILES), strict=True)]
     return f"distance from the known place, of {len(away):,} answers: {', '.join(parts)}"
 

@@ -87,11 +87,11 @@ def test_the_command_lists_what_is_in_doubt(tmp_path, capsys):
     (tmp_path / "t.csv").write_text("id,country\n1,NA\n2,Kazakstan\n3,Congo\n4,Congo\n5,Utah\n6,\n")
     main(CountriesConfig(table=tmp_path / "t.csv", out=tmp_path / "out.csv"))
     said = capsys.readouterr().out.splitlines()
-    assert said[0] == "6 rows: 2 by ambiguous, 1 by code, 1 by like, 1 by unknown, 1 by empty"
+    assert said[0] == "6 rows: 2 ambiguous, 1 by code, 1 by a name that is alike, 1 unknown, 1 empty"
     assert said[1:] == [
-        "  'Kazakstan' (1 rows) is like: KZ",
-        "  'Congo' (2 rows) is ambiguous: left out; could be CD or CG",
-        "  'Utah' (1 rows) is unknown: left out; could be anything",
+        "  'Kazakstan' (1 row) is taken as Kazakhstan (KZ), whose name is alike",
+        "  'Congo' (2 rows) is ambiguous and left out; could be CD or CG",
+        "  'Utah' (1 row) is unknown and left out; could be anything",
     ]
     with (tmp_path / "out.csv").open(newline="") as file:
         assert [row["alpha2"] for row in csv.DictReader(file)] == ["NA", "KZ", "", "", ""]

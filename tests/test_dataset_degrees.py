@@ -188,6 +188,14 @@ def test_what_is_no_angle_is_refused_with_its_value_and_its_row(text):
     assert repr(text) in str(refusal.value)
 
 
+def test_the_rows_to_leave_out_can_be_copied_from_the_refusal():
+    texts = ["north" if row % 3 == 0 else "1" for row in range(180)]
+    photos = pd.DataFrame({"latitude": texts, "longitude": ["2"] * 180}, dtype=object)
+    with pytest.raises(ValueError, match="60 of 180 latitudes") as refusal:
+        check_coordinates(photos)
+    assert f"--exclude-rows {' '.join(map(str, range(0, 180, 3)))}, counted" in str(refusal.value)
+
+
 def test_rows_that_are_left_out_prevent_nothing():
     photos = pd.DataFrame({"latitude": ["1", "north"], "longitude": ["2", "2"]}, dtype=object)
     latlon_deg, reasons = check_coordinates(photos, pd.Series([False, True]).to_numpy())

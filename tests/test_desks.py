@@ -17,7 +17,7 @@ MODULES = sorted(
     for path in (ROOT / folder).rglob("*.py")
     if path.stem != "__main__"
 )
-OPTIONAL = ("gradio", "timm", "transformers", "geoclip", "onnxruntime", "faiss", "av", "wandb")
+OPTIONAL = ("gradio", "fastapi", "timm", "transformers", "geoclip", "onnxruntime", "faiss", "av", "wandb")
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="what a process has open is read from /proc")
 
 
@@ -46,7 +46,7 @@ for name in {MODULES}:
     try:
         importlib.import_module(name)
     except ModuleNotFoundError as error:
-        assert error.name.split(".")[0] in {OPTIONAL}, error
+        assert error.name and error.name.split(".")[0] in {OPTIONAL}, error
 import fetch.mapillary.state, infer.serve.server
 for module in (fetch.mapillary.state, infer.serve.server):
     assert not hasattr(getattr(module, "os", None), "fork")

@@ -156,7 +156,7 @@ def test_what_cannot_be_read_is_listed_and_the_rest_is_taken(tmp_path, caplog):
         ("gone", "unreadable"),
     ]
     assert "left out 3 of 5: 2 unreadable (the first: picture: not a picture that can be read" in caplog.text
-    assert "), 1 without coordinates" in caplog.text
+    assert f"), 1 without coordinates; {tmp_path / 'd' / 'rejected.csv'} lists each" in caplog.text
 
 
 def test_without_any_usable_photograph_nothing_is_written(tmp_path):

@@ -1,6 +1,7 @@
 """Thinning leaves out what it says, keeps the better picture, and can be undone."""
 
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,11 @@ from PIL import Image, ImageFilter
 from scipy.spatial import cKDTree
 
 from dataset.manifest import read_manifest
-from fetch.config import IngestConfig, ThinConfig
+from fetch.config import IngestConfig, LooksConfig, ThinConfig
 from fetch.ingest import Candidate, ingest
 from fetch.rejected import Rejection, read_rejected
-from fetch.thin import beyond_cap, crowded, greedy, near_duplicates, run
+from fetch.thin import LOOKS_FLAGS, beyond_cap, crowded, greedy, near_duplicates, run
+from fetch.thin import looks as bounds_of_looks
 from geocells.sphere import EARTH_RADIUS_KM, chord, unit_vectors
 
 LOOKS_OFF = {
@@ -112,9 +114,15 @@ def test_what_the_import_left_out_stays_listed(looks):
 
 def test_leaving_nothing_is_refused_and_changes_nothing(looks):
     before = contents(looks)
-    with pytest.raises(ValueError, match="no photograph would be left; left out 7 of 7"):
+    with pytest.raises(ValueError, match=r"no photograph would be left; left out 7 of 7: .*: loosen --min-luma$"):
         run(ThinConfig(data=looks, min_luma=255))
     assert contents(looks) == before
+
+
+def test_each_look_has_the_flag_that_loosens_it():
+    flags = {f"--{field.name.replace('_', '-')}" for field in fields(LooksConfig)}
+    assert list(LOOKS_FLAGS) == [reason for _, reason, _, _ in bounds_of_looks(ThinConfig(data=Path("d")))]
+    assert set(LOOKS_FLAGS.values()) <= flags
 
 
 def test_importing_again_brings_back_what_was_thinned(tmp_path):

@@ -48,7 +48,7 @@ function showCountries(coverage, split, chosen, choose) {
   const body = rows.map((row) => {
     const name = element("th", "", button(row.name, chosen === row.number, () => choose(chosen === row.number ? null : row.number)));
     name.scope = "row";
-    const covered = row.land ? `${row.covered.toLocaleString("en")} of ${row.land.toLocaleString("en")}` : row.covered.toLocaleString("en");
+    const covered = row.land && row.number ? `${row.covered.toLocaleString("en")} of ${row.land.toLocaleString("en")}` : row.covered.toLocaleString("en");
     return element("tr", "", name, element("td", row.photographs.toLocaleString("en")), element("td", covered));
   });
   refill(document.getElementById("countries"), [element("thead", "", head), element("tbody", "", ...body)]);
@@ -79,7 +79,7 @@ function showUneven(coverage, level, go) {
     element("p", `Equal shares at L${level} keep ${kept.toLocaleString("en")} of ${named(total, "photograph")}, at most ${each.toLocaleString("en")} of a cell:`),
     command(`python -m fetch balance --data ${data.balance.data} --target cell${level === data.finest ? "" : ` --level ${level}`} --out subset.txt`),
     cellList(`Over-filled: ${more(totals[0], over)}`, "", over.map(([i, have, gone]) => [i, `has ${have.toLocaleString("en")}, ${gone.toLocaleString("en")} too many`]), words, go),
-    cellList(`Under-filled: ${more(totals[1], under)}`, "", under.map(([i, have, lacks]) => [i, `has ${have.toLocaleString("en")}, lacks ${lacks.toLocaleString("en")}`]), words, go),
+    cellList(`Under-filled: ${more(totals[1], under)}`, "Those that lack least come first.", under.map(([i, have, lacks]) => [i, `has ${have.toLocaleString("en")}, lacks ${lacks.toLocaleString("en")}`]), words, go),
     ...(under.length && data.balance.mapillary ? [element("p", "More photographs for these, from Mapillary:"), command(`python -m fetch mapillary --out ${data.balance.data} --cells ${ids}`)] : []),
   ]);
 }
