@@ -30,9 +30,9 @@ LEVELS = ("L1", "L3", "L5", "L8")
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """A demo planet of 120 pictures, thinned."""
+    """A demo planet of 400 pictures, thinned: enough groups for a calibration."""
     folder = tmp_path_factory.mktemp("planet") / "data"
-    make_demo(DemoConfig(out=folder, images=120))
+    make_demo(DemoConfig(out=folder, images=400))
     thin(ThinConfig(data=folder))
     return folder
 

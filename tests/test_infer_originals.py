@@ -111,7 +111,7 @@ def test_a_group_is_counted_by_its_photographs(tiny_run, tmp_path, capsys):
     photos = squares(tmp_path, "a.jpg", "b.jpg")
     (tmp_path / "torn.jpg").write_bytes(b"")
     run_infer([*photos, tmp_path / "torn.jpg"], tiny_run, tmp_path / "out", same_place=True)
-    assert "2 of 3 answered together, as one place, in " in capsys.readouterr().out
+    assert "2 of 3 answered (1 could not be read) together, as one place, in " in capsys.readouterr().out
 
 
 @pytest.fixture
