@@ -254,7 +254,7 @@ def test_a_table_of_countries_is_imported_and_what_is_in_doubt_is_listed(table, 
         "nothing": ("without coordinates and country", ""),
         "null": ("at (0, 0)", "0, 0"),
     }
-    assert "'Congo' (1 rows) is ambiguous: left out; could be CD or CG" in caplog.text
+    assert "'Congo' (1 row) is ambiguous and left out; could be CD or CG" in caplog.text
 
 
 def test_without_the_flag_they_are_left_out_as_before(table, tmp_path):
