@@ -9,18 +9,17 @@ ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PIP_NO_CACHE_DIR=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
-    MPLCONFIGDIR=/tmp/matplotlib \
-    GRADIO_TEMP_DIR=/tmp/app
+    MPLCONFIGDIR=/tmp/matplotlib
 
 WORKDIR /app
 COPY requirements.lock ./
-RUN cp requirements.lock /tmp/rest.lock \
+RUN cp requirements.lock rest.lock \
     && if [ -n "$TORCH_INDEX" ]; then \
         pip install --index-url "$TORCH_INDEX" $(sed -n 's/^\(torch[a-z]*==[0-9.]*\).*/\1/p' requirements.lock) \
-        && awk '/^[a-z]/ { keep = !/^(torch|nvidia|cuda|triton)/ } keep' requirements.lock > /tmp/rest.lock; \
+        && awk '/^[a-z]/ { keep = !/^(torch|nvidia|cuda|triton)/ } keep' requirements.lock > rest.lock; \
     fi \
-    && pip install --require-hashes -r /tmp/rest.lock \
-    && rm /tmp/rest.lock
+    && pip install --require-hashes -r rest.lock \
+    && rm rest.lock
 
 COPY . .
 RUN useradd --uid 1000 --create-home geo && mkdir -p data runs predictions && chown geo data runs predictions

@@ -14,6 +14,7 @@ from dataset.spheres import Sphere
 from fetch.ingest import Candidate
 
 MODIFICATION = f"view of {VIEW_DEG:g} degrees cut from a panorama"
+"""What the manifest says was changed of a picture that is such a view."""
 
 
 class Panoramas:

@@ -167,6 +167,15 @@ def test_two_photographs_or_one_sequence_of_many_decide_nothing_and_leave_the_ru
     assert not load_model(run, CPU).calibrated
 
 
+def test_an_earlier_calibration_stays_where_too_few_photographs_are_left(tiny, run, monkeypatch, caplog):
+    before = calibrate(tiny, run)
+    monkeypatch.setattr("train.calibrate.leakage_groups", lambda photos: np.arange(len(photos)) // 6)
+    main(CalibrateConfig(tiny, run, workers=0, device="cpu"))
+    assert f"{run} keeps its earlier calibration: at least 10 groups" in caplog.text
+    assert json.loads((run / TEMPERATURES).read_text()) == before
+    assert load_model(run, CPU).calibrated
+
+
 def test_the_way_of_answering_that_scores_best_is_chosen_and_never_the_published_rule(tiny, run, monkeypatch, capsys):
     monkeypatch.setattr("train.calibrate.CHOICE_GROUPS", 10)
     record = calibrate(tiny, run)

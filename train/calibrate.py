@@ -103,9 +103,12 @@ def main(config: CalibrateConfig) -> None:
 def _too_few(config: CalibrateConfig, model: Model, photographs: int, groups: int) -> str:
     """Return why nothing is fitted, and what helps."""
     point = f" --point {model.point}" if model.answers_points else ""
+    state = f"stays uncalibrated and answers by --fusion {model.fusion}{point} as before"
+    if (config.run / TEMPERATURES).is_file():
+        state = "keeps its earlier calibration"
     return (
-        f"{photographs} photographs in {groups} groups of the {config.split} split decide nothing, so {config.run} stays "
-        f"uncalibrated and answers by --fusion {model.fusion}{point} as before: at least {FIT_GROUPS} groups are needed to fit "
+        f"{photographs} photographs in {groups} groups of the {config.split} split decide nothing, so {config.run} {state}: at "
+        f"least {FIT_GROUPS} groups are needed to fit "
         f"and {CHOICE_GROUPS} to choose; add photographs of other places, or give calibration more with `python -m fetch split`"
     )
 

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from dataset.manifest import image_path
-from dataset.panoramas import VIEW_DEG, perspective
+from dataset.panoramas import perspective
 from dataset.spheres import Sphere
 from fetch.client import Answer, Damaged, Exhausted
 from fetch.ingest import JPEG_QUALITY
@@ -23,6 +23,7 @@ from fetch.mapillary.errors import Expired, Gone
 from fetch.mapillary.facts import Facts
 from fetch.mapillary.state import PARTIAL, State
 from fetch.mapillary.transport import Transport
+from fetch.panoramas import MODIFICATION
 from fetch.quality import measure
 from plumbing.images import open_rgb
 
@@ -111,7 +112,7 @@ class Album:
     def _enter(self, facts: Facts, path: str, body: bytes, picture: Image.Image) -> dict[str, Any]:
         """Measure a stored picture and enter it into the state."""
         measures = asdict(measure(picture))
-        crop = f"view of {VIEW_DEG:g} degrees cut from a panorama" if facts.is_pano else ""
+        crop = MODIFICATION if facts.is_pano else ""
         self._state.store(
             {
                 "id": facts.image,
