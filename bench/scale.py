@@ -107,6 +107,7 @@ def of_surveys(work: Path, given: argparse.Namespace) -> Iterator[dict[str, Any]
     drawn = work / f"demo-{max(given.pictures)}"
     with tempfile.TemporaryDirectory(dir=work) as folder:
         out = Path(folder) / "out"
+        out.mkdir()
         took = watch("viz coverage", "--data", str(drawn), "--out", str(out / "coverage.html"))
         yield row("viz coverage, 65,536 cells", max(given.pictures), took, out)
 
