@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from bench.report import write_results
-from fetch.config import DemoConfig
+from fetch.demo.config import DemoConfig
 from fetch.demo.dataset import make_planet, photograph
 from fetch.ingest import JPEG_QUALITY
 

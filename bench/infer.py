@@ -20,7 +20,7 @@ import torchvision
 
 from bench.report import write_results
 from dataset.manifest import write_manifest
-from fetch.config import DemoConfig
+from fetch.demo.config import DemoConfig
 from fetch.demo.dataset import make_planet, photograph
 from geocells import grid
 from geocells.hierarchy import Hierarchy

@@ -15,7 +15,8 @@ from pathlib import Path
 import torch
 
 from bench.report import write_results
-from fetch.config import DemoConfig, PackConfig
+from fetch.config import PackConfig
+from fetch.demo.config import DemoConfig
 from fetch.demo.dataset import run as make_demo
 from fetch.pack import run as pack
 from infer.network.devices import activation_dtype, autocast, pick_device

@@ -1,18 +1,9 @@
 """`python -m fetch VERB`: from the world to a dataset folder."""
 
-from fetch.config import (
-    BalanceConfig,
-    DemoConfig,
-    ImportConfig,
-    Osv5mConfig,
-    PackConfig,
-    PullConfig,
-    SplitConfig,
-    StatusConfig,
-    ThinConfig,
-    VerifyConfig,
-)
+from fetch.config import BalanceConfig, PackConfig, SplitConfig, StatusConfig, ThinConfig, VerifyConfig
+from fetch.demo.config import DemoConfig
 from fetch.mapillary.config import MapillaryConfig, RecheckConfig
+from fetch.sources.config import ImportConfig, Osv5mConfig, PullConfig
 from plumbing.config import Commands, dispatch
 
 COMMANDS: Commands = {

@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dataset.manifest import SCHEMA, image_path, is_image_path, write_manifest
-from fetch.config import IngestConfig
 from fetch.dataset_counts import counts_report
 from fetch.quality import measure
 from fetch.rejected import REJECTED, UNREADABLE, Rejection, summary, write_rejected
+from fetch.sources.config import IngestConfig
 from fetch.splits import join_splits
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, read_json_lines, write_json

@@ -1,10 +1,10 @@
 """Where a photograph was taken: from a run folder and pixels to a `Prediction`.
 
 Read `prediction` (the answer, made of `parts`), `predictor` (images to predictions), `prepared` and `answer` (from network
-output to an answer), `model` (a run folder: pixels to a posterior), `images` and `photo_files`; then `network/` (trunks, heads,
-weights), `decode/` (posterior, point, region, prior), `evaluate/` (how good a run is), `explain/` (what an answer rests on),
-`export/` (files of answers), `importers/` (runs of other projects' files), `play/` (people beside a network)
-and `serve/` (the app). `predict` is the command for files.
+output to an answer), `one_place` (several photographs, one answer), `model` (a run folder: pixels to a posterior), `images`
+and `photo_files`; then `network/` (trunks, heads, weights), `decode/` (posterior, point, region, prior), `evaluate/` (how
+good a run is), `explain/` (what an answer rests on), `export/` (files of answers), `importers/` (runs of other projects'
+files), `play/` (people beside a network) and `serve/` (the app). `predict` is the command for files.
 """
 
 from __future__ import annotations

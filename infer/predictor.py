@@ -4,7 +4,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -25,38 +25,20 @@ from infer.decode.region_finder import RegionFinder
 from infer.explain.evidence import explained
 from infer.explain.retrieval import Neighbours, open_neighbours
 from infer.images import IMAGE_KINDS, ImageLike, Images, network_outputs, with_article
-from infer.model import Model, NetworkOutput, load_model
+from infer.model import Model, load_model
 from infer.network.devices import pick_device
 from infer.network.sphere import vectors_of
+from infer.one_place import Seen, one_place
 from infer.parts import View, views_words
 from infer.prediction import Prediction
 from infer.predictions import Predictions
 from infer.prepared import Options, Prepared
-from infer.views import answers_of_files, by_file, file_posterior, judged, together_as_one
+from infer.views import answers_of_files, by_file, judged
 
 log = logging.getLogger(__name__)
 
 PREPARED = 8
 """Sets of options that a predictor keeps ready."""
-
-
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """One photograph of several of one place.
-
-    Attributes:
-        images: among which it lies.
-        index: which of them it is.
-        number: which of all.
-        output: what the networks say of it, a row for each of its views.
-        views: of a panorama or a video.
-    """
-
-    images: Images
-    index: int
-    number: int
-    output: NetworkOutput
-    views: tuple[View, ...]
 
 
 class Predictor:
@@ -303,31 +285,7 @@ class Predictor:
                         found[first + i] = one_prediction(prepared, [described], answered.row(k), extras)
                 yield from sorted(found.items())
         if together:
-            yield together[0].number, self._one_place(prepared, together)
-
-    def _one_place(self, prepared: Prepared, seen: list[Seen]) -> Prediction:
-        """Return the one prediction of several photographs of one place."""
-        described = [photo.images.described(photo.index, photo.number) for photo in seen]
-        # A photograph that is given twice says no more than once.
-        _, kept, of = np.unique([photo.sha256 for photo in described], return_index=True, return_inverse=True)
-        if len(kept) < len(seen):
-            log.warning("%d of %d photographs are identical to others and count once", len(seen) - len(kept), len(seen))
-        # At their number photographs count as one, which is the most that they can repeat each other.
-        model, temperature = prepared.model, min(prepared.options.same_place_temperature, len(kept))
-        outputs = [seen[k].output for k in kept]
-        output = NetworkOutput.joined(outputs)
-        if len(output.features) == len(kept):
-            posterior = model.posterior(output.logits)
-        else:
-            # A panorama or a video among them is one photograph.
-            each = [file_posterior(prepared, own)[0] for own in outputs]
-            posterior = [torch.cat(level) for level in zip(*each, strict=True)]
-        fused, agrees = together_as_one(prepared, posterior, temperature)
-        answered = prepared.answer(output.one_place(), fused)
-        views = tuple(
-            view for photo, about in zip(seen, described, strict=True) for view in judged(photo.views, None, about.name)
-        )
-        return one_prediction(prepared, described, answered.row(0), Extras(agreement=agrees.of_each(of), views=views))
+            yield together[0].number, one_place(prepared, together)
 
     def embeddings(
         self, images: ImageLike | Iterable[ImageLike], batch_size: int = 32, workers: int = 2

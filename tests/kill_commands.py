@@ -10,6 +10,7 @@ starts at the first sign of it, a line that is printed or a file that is made.
 
 import argparse
 import contextlib
+import faulthandler
 import hashlib
 import json
 import os
@@ -31,6 +32,7 @@ from safetensors import safe_open
 ROOT = Path(__file__).parents[1]
 TIMES = {
     "created_at_utc",
+    "started_at_utc",
     "evaluated_at_utc",
     "calibrated_at_utc",
     "trained_at_utc",
@@ -38,9 +40,10 @@ TIMES = {
     "seconds",
     "epoch_s",
     "time_s",
+    "resume",
 }
-"""Keys of JSON and of metadata that say when something was done, or how fast."""
-MOST_S = 600.0
+"""Keys of JSON and of metadata that say when something was done, how fast, or whether it was continued."""
+MOST_S = 120.0
 IMAGES = 120
 
 
@@ -185,7 +188,9 @@ class Kills:
                     os.waitpid(process, 0)
                     return None
                 if now - began > MOST_S:
-                    raise RuntimeError(f"{words} takes longer than {MOST_S:g} s")
+                    raise RuntimeError(
+                        f"{words} takes longer than {MOST_S:g} s:\n{said.read_text(errors='replace')[-3000:]}"
+                    )
                 time.sleep(0.003)
         except BaseException:
             with contextlib.suppress(ProcessLookupError):
@@ -207,6 +212,8 @@ def _become(work: Path, words: str, said: Path) -> None:
         for stream in (1, 2):
             os.dup2(number, stream)
         sys.stdout, sys.stderr = (os.fdopen(stream, "w", buffering=1) for stream in (1, 2))
+        # Says where a command hangs, before it is given up.
+        faulthandler.dump_traceback_later(MOST_S - 5, file=number)
         sys.argv = words.split()
         try:
             runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
@@ -260,7 +267,7 @@ def _json_lines(path: Path) -> bytes:
 
 
 def _dumped(value: Any) -> bytes:
-    return json.dumps(_timeless(value)).encode()
+    return json.dumps(_timeless(value), sort_keys=True).encode()
 
 
 def _timeless(value: Any) -> Any:
@@ -283,10 +290,30 @@ def _tensors(path: Path) -> bytes:
     return _dumped(about) + content[8 + int.from_bytes(content[:8], "little") :]
 
 
+def _checkpoint(path: Path) -> bytes:
+    import torch
+
+    digest = hashlib.sha256()
+
+    def read(value: Any, at: str) -> None:
+        if isinstance(value, torch.Tensor):
+            digest.update(f"{at} {value.dtype} {tuple(value.shape)} ".encode() + value.numpy().tobytes())
+        elif isinstance(value, dict | list | tuple):
+            for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+                if key not in TIMES:
+                    read(inner, f"{at}/{key}")
+        else:
+            digest.update(f"{at} {value!r} ".encode())
+
+    read(torch.load(path, weights_only=True), "")
+    return digest.digest()
+
+
 READERS: dict[str, Callable[[Path], bytes]] = {
     ".json": _json,
     ".jsonl": _json_lines,
     ".parquet": _parquet,
+    ".pt": _checkpoint,
     ".safetensors": _tensors,
 }
 

@@ -25,7 +25,7 @@ import mapbox_vector_tile
 import numpy as np
 from PIL import Image, ImageFilter
 
-from fetch.config import DemoConfig
+from fetch.demo.config import DemoConfig
 from fetch.demo.dataset import make_planet, photograph
 from geocells import grid
 

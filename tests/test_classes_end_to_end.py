@@ -11,7 +11,7 @@ import pytest
 
 import infer
 from dataset.manifest import has_coordinates, read_manifest, write_manifest
-from fetch.config import ImportConfig
+from fetch.sources.config import ImportConfig
 from fetch.sources.imports import run as do_import
 from infer.__main__ import predict as with_pages
 from infer.config import EvaluateConfig, InferConfig

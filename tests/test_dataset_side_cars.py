@@ -10,8 +10,8 @@ from dataset.file_names import latlon_of_name
 from dataset.manifest import read_manifest
 from dataset.metadata_location import metadata_locations, place_for_import
 from dataset.side_cars import takeout_note
-from fetch.config import ImportConfig
 from fetch.rejected import read_rejected
+from fetch.sources.config import ImportConfig
 from fetch.sources.imports import run
 
 XMP = (

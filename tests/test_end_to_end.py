@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from dataset.manifest import read_manifest
-from fetch.config import DemoConfig, ThinConfig
+from fetch.config import ThinConfig
+from fetch.demo.config import DemoConfig
 from fetch.demo.dataset import run as make_demo
 from fetch.thin import run as thin
 from infer.__main__ import predict as infer

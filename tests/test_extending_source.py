@@ -8,9 +8,9 @@ from PIL import Image
 
 from dataset.images import Pictures
 from dataset.manifest import read_located, read_manifest
-from fetch.config import IngestConfig
 from fetch.ingest import Candidate, ingest
 from fetch.rejected import Rejection, read_rejected
+from fetch.sources.config import IngestConfig
 from plumbing.images import open_rgb
 
 WEBCAMS = {"zermatt": (46.02, 7.75), "ushuaia": (-54.81, -68.31), "apia": (-13.83, -171.76), "nowhere": None}

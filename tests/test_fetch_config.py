@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from fetch.config import BalanceConfig, ImportConfig, IngestConfig, Osv5mConfig, PullConfig
+from fetch.config import BalanceConfig
 from fetch.mapillary.config import MapillaryConfig, RecheckConfig
+from fetch.sources.config import ImportConfig, IngestConfig, Osv5mConfig, PullConfig
 from fetch.sources.imports import run as do_import
 from geocells.config import LandConfig
 

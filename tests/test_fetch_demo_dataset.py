@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from dataset.manifest import CLUES, SPLITS, content_hash, read_manifest
-from fetch.config import DemoConfig
+from fetch.demo.config import DemoConfig
 from fetch.demo.dataset import LICENCE, SOURCE, make_planet, photo_id, photograph, run
 from fetch.demo.planet import CLUES as PLANET_CLUES
 from fetch.demo.planet import NAMES, clue_fields, regional_clues

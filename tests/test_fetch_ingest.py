@@ -16,11 +16,11 @@ from PIL import Image
 
 from dataset.manifest import SCHEMA, read_manifest
 from fetch import ingest as ingest_module
-from fetch.config import IngestConfig
 from fetch.dataset_counts import counts_report, gini
 from fetch.ingest import JOURNAL, Candidate, ingest, safe_id
 from fetch.quality import measure
 from fetch.rejected import Rejection, read_rejected, summary
+from fetch.sources.config import IngestConfig
 from plumbing.files import read_json, sha256
 
 CONFIG = IngestConfig()

@@ -7,8 +7,8 @@ import pytest
 from PIL import ExifTags, Image
 
 from dataset.manifest import read_manifest
-from fetch.config import ImportConfig
 from fetch.rejected import read_rejected
+from fetch.sources.config import ImportConfig
 from fetch.sources.imports import run
 from tests.spheres import colours, gpano, panorama
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from dataset.manifest import content_hash, has_coordinates, read_manifest
-from fetch.config import ImportConfig, StatusConfig
+from fetch.config import StatusConfig
 from fetch.rejected import read_rejected
+from fetch.sources.config import ImportConfig
 from fetch.sources.imports import run as do_import
 from fetch.verify import status
 from label_maps.build import main as make_label_maps

@@ -10,8 +10,8 @@ from PIL import Image
 
 from dataset.manifest import read_manifest
 from dataset.tables.photo_table import read_table
-from fetch.config import ImportConfig
 from fetch.rejected import read_rejected
+from fetch.sources.config import ImportConfig
 from fetch.sources.downloads import DOWNLOADS, NOT_YET, secure
 from fetch.sources.imports import PENDING, run
 from fetch.sources.yfcc import LONG, SHORT, is_yfcc, read_yfcc

@@ -13,8 +13,8 @@ from PIL import Image
 
 from dataset.manifest import read_manifest
 from dataset.picture_finder import PictureFinder
-from fetch.config import ImportConfig
 from fetch.rejected import read_rejected
+from fetch.sources.config import ImportConfig
 from fetch.sources.imports import run
 
 ROOT = Path(__file__).parent.parent

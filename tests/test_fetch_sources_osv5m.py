@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from dataset.manifest import read_manifest
-from fetch.config import Osv5mConfig
 from fetch.rejected import read_rejected
 from fetch.sources import hub as hub_module
+from fetch.sources.config import Osv5mConfig
 from fetch.sources.hub import HubFile
 from fetch.sources.osv5m import STORE, part_name, run, side_of
 from plumbing.files import read_json

@@ -12,8 +12,9 @@ import pytest
 
 from dataset.manifest import MANIFEST, SCHEMA, read_manifest, write_manifest
 from fetch.balance import run as balance
-from fetch.config import BalanceConfig, PullConfig, VerifyConfig
+from fetch.config import BalanceConfig, VerifyConfig
 from fetch.ingest import DATASET, MEASURES
+from fetch.sources.config import PullConfig
 from fetch.sources.pull import open_source, run
 from fetch.subset import Subset, pictures_hash, read_subset, write_subset
 from fetch.verify import run as verify

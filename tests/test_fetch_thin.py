@@ -13,9 +13,10 @@ from PIL import Image, ImageFilter
 from scipy.spatial import cKDTree
 
 from dataset.manifest import read_manifest
-from fetch.config import IngestConfig, LooksConfig, ThinConfig
+from fetch.config import LooksConfig, ThinConfig
 from fetch.ingest import Candidate, ingest
 from fetch.rejected import Rejection, read_rejected
+from fetch.sources.config import IngestConfig
 from fetch.thin import LOOKS_FLAGS, beyond_cap, crowded, greedy, near_duplicates, run
 from fetch.thin import looks as bounds_of_looks
 from geocells.sphere import EARTH_RADIUS_KM, chord, unit_vectors

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from dataset.manifest import read_manifest, write_manifest
-from fetch.config import DemoConfig, PackConfig, StatusConfig, VerifyConfig
+from fetch.config import PackConfig, StatusConfig, VerifyConfig
+from fetch.demo.config import DemoConfig
 from fetch.demo.dataset import run as demo
 from fetch.pack import run as pack
 from fetch.verify import BAD, run, status

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from dataset.manifest import read_manifest
-from fetch.config import ImportConfig
+from fetch.sources.config import ImportConfig
 from fetch.sources.imports import run as import_pictures
 from infer.__main__ import predict
 from infer.config import InferConfig

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from fetch.__main__ import COMMANDS as FETCH
 from infer.__main__ import COMMANDS as INFER
@@ -47,6 +48,19 @@ def test_only_recorded_times_may_differ(tmp_path):
     assert differences(before, contents(tmp_path)) == [
         "b.txt is missing", ".b.txt.partial is left over", "a.json differs",
     ]  # fmt: skip
+
+
+def test_checkpoints_differ_by_a_weight_and_not_by_when_they_began_or_how_they_are_stored(tmp_path):
+    def stored(folder, **changed):
+        (tmp_path / folder).mkdir()
+        content = {"network": {"w": torch.ones(2)}, "settings": {"seed": 1}, "started_at_utc": folder}
+        torch.save(content | changed, tmp_path / folder / "last.pt", _use_new_zipfile_serialization=folder != "b")
+        return contents(tmp_path / folder)
+
+    first = stored("a")
+    assert differences(first, stored("b")) == []
+    assert differences(first, stored("c", network={"w": torch.tensor([1.0, 2.0])})) == ["last.pt differs"]
+    assert differences(first, stored("d", settings={"seed": 2})) == ["last.pt differs"]
 
 
 @pytest.mark.slow

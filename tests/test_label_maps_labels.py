@@ -12,9 +12,10 @@ import torch
 
 from dataset.groups import leakage_groups
 from dataset.manifest import content_hash, coordinates, has_coordinates, read_located, read_manifest, write_manifest
-from fetch.config import ImportConfig, PackConfig, StatusConfig, ThinConfig, VerifyConfig
+from fetch.config import PackConfig, StatusConfig, ThinConfig, VerifyConfig
 from fetch.pack import run as pack
 from fetch.rejected import read_rejected
+from fetch.sources.config import ImportConfig
 from fetch.sources.imports import run as do_import
 from fetch.splits import assign_splits
 from fetch.thin import run as thin

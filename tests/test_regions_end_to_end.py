@@ -10,7 +10,7 @@ import shapely
 
 import infer
 from dataset.manifest import coordinates, read_manifest
-from fetch.config import ImportConfig
+from fetch.sources.config import ImportConfig
 from fetch.sources.imports import run as do_import
 from geocells.hierarchy import UNKNOWN
 from geocells.sphere import distance_km, group_means

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dataset.manifest import read_manifest
-from fetch.config import DemoConfig
+from fetch.demo.config import DemoConfig
 from fetch.demo.dataset import run as make_demo
 from infer.config import EvaluateConfig, InferConfig
 from infer.predict import main as infer

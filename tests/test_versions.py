@@ -11,7 +11,7 @@ import torch
 
 import infer
 from dataset.manifest import read_manifest
-from fetch.config import ImportConfig
+from fetch.sources.config import ImportConfig
 from fetch.sources.imports import run as import_table
 from infer.config import EvaluateConfig
 from infer.decode.conformal import read_conformal

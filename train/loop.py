@@ -167,27 +167,27 @@ def _train_epoch(training: Training, trainee: Trainee, interruption: Interruptio
     config, state, pace = training.config, trainee.progress, Pace()
     to_train(trainee.network, config.frozen_parts, config.optim.frozen_norm)
     saved_at = time.monotonic()
-    running = torch.zeros((), device=training.device)
+    losses: list[Tensor] = []
     loader = _loader(training, state)
     title = f"{training.name} epoch {state.epoch + 1}/{config.epochs}"
     bar = progress(readable(loader), title, "step", len(loader), quiet=not training.world.first)
     try:
         for index, pixels in bar:
             with interruption.whole():
-                running += _step(training, trainee, index, pixels)
+                losses.append(_step(training, trainee, index, pixels))
                 state.done += len(index) * training.world.size
                 pace.tick(len(index) * training.world.size)
                 due = time.monotonic() - saved_at > 60 * config.checkpoint_minutes
                 if due or state.step % CHECK_STEPS == 0:
-                    running = _read_loss(state, running, bar)
+                    _read_losses(state, losses, bar)
                 if due and training.world.first:
                     save_checkpoint(training.checkpoint("last.pt"), trainee, training.settings)
                     saved_at = time.monotonic()
     except (KeyboardInterrupt, RuntimeError):
         if interruption.pending:
-            _read_loss(state, running, bar)
+            _read_losses(state, losses, bar)
         raise
-    _read_loss(state, running, bar)
+    _read_losses(state, losses, bar)
     return pace
 
 
@@ -244,13 +244,16 @@ def _backward(training: Training, trainee: Trainee, index: Tensor, pixels: Tenso
     return loss.detach()
 
 
-def _read_loss(state: Progress, running: Tensor, bar: "tqdm[Any]") -> Tensor:
+def _read_losses(state: Progress, losses: list[Tensor], bar: "tqdm[Any]") -> None:
     """Add the losses since the last reading to the epoch's, show the mean, and stop if it is NaN or infinite."""
-    state.loss_sum += running.item()
+    if losses:
+        # One after the other, so that the sum depends on no moment at which it was saved.
+        for loss in torch.stack(losses).tolist():
+            state.loss_sum += loss
+        losses.clear()
     if not math.isfinite(state.loss_sum):
         raise ValueError(f"the loss is NaN or infinite at step {state.step}: {DIVERGED}")
     bar.set_postfix(loss=f"{state.loss_sum / max(1, state.loss_steps):.4f}")
-    return torch.zeros_like(running)
 
 
 def _end_epoch(training: Training, trainee: Trainee, pace: Pace, interruption: Interruption) -> None:

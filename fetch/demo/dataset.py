@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dataset import manifest
-from fetch.config import DemoConfig
 from fetch.demo import scenes
+from fetch.demo.config import DemoConfig
 from fetch.demo.planet import CLUES, NAMES, Places, clue_fields, draw_places, regional_clues, shown_clues
 from fetch.ingest import DATASET, Candidate, ingest
 from geocells.land import land_table

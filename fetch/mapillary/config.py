@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from tyro.conf import Positional
 
-from fetch.config import IngestConfig, LooksConfig, ThinConfig
+from fetch.config import LooksConfig, ThinConfig
+from fetch.sources.config import IngestConfig
 from plumbing.addresses import is_loopback
 from plumbing.flags import Groups
 from plumbing.rules import Rule, check_rules, needs

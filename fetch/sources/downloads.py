@@ -13,10 +13,10 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 from fetch.client import Answer, BadAddress, Client, Damaged, Exhausted, Pace, Retry, Stopping, TooLarge
-from fetch.config import ImportConfig
 from fetch.download_config import DownloadConfig
 from fetch.ingest import stored_addresses
 from fetch.rejected import Rejection
+from fetch.sources.config import ImportConfig
 from plumbing.addresses import is_allowed, is_loopback
 from plumbing.files import atomic_path, read_json_lines
 from plumbing.images import open_rgb

@@ -13,9 +13,9 @@ from dataset.exif import read_metadata
 from dataset.metadata_location import place_for_import
 from dataset.picture_folder import PictureFolder, kind_words
 from dataset.side_cars import takeout_note
-from fetch.config import ImportConfig
 from fetch.ingest import Candidate, safe_id
 from fetch.rejected import Rejection
+from fetch.sources.config import ImportConfig
 from plumbing.picture_kinds import ADVICE
 from plumbing.text import utf8
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from dataset.panorama_flag import views_wanted
 from dataset.tables.flags import COLUMN_FLAGS
-from fetch.config import ImportConfig
 from fetch.download_config import refuse_idle
 from fetch.ingest import DATASET, JOURNAL, ingest
 from fetch.panoramas import Panoramas
 from fetch.rejected import Rejection
+from fetch.sources.config import ImportConfig
 from fetch.sources.downloads import DOWNLOADS
 from fetch.sources.folder import find_pictures, folder_candidates
 from fetch.sources.table import table_candidates

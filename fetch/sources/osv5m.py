@@ -17,9 +17,9 @@ from dataset.places import check_coordinates
 from dataset.tables.fields import manifest_fields
 from dataset.tables.headings import is_known
 from dataset.tables.photo_table import as_photos
-from fetch.config import Osv5mConfig
 from fetch.ingest import DATASET, JOURNAL, Candidate, ingest
 from fetch.rejected import Rejection
+from fetch.sources.config import Osv5mConfig
 from fetch.sources.hub import Hub, HubFile
 from plumbing.files import read_json
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fetch.config import ImportConfig
+from fetch.sources.config import ImportConfig
 
 log = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataset.manifest import MANIFEST, SCHEMA, is_image_path, write_manifest
-from fetch.config import PullConfig
 from fetch.dataset_counts import counts_report
 from fetch.ingest import DATASET, FORMAT_VERSION, MEASURES, MEASURES_SCHEMA
+from fetch.sources.config import PullConfig
 from fetch.sources.downloads import Downloader, GoneError, PendingError
 from fetch.subset import Subset, ids_hash, pictures_hash, read_subset
 from plumbing.addresses import check_address, check_store

@@ -19,10 +19,10 @@ from dataset.tables.fields import manifest_fields
 from dataset.tables.flags import COLUMN_FLAGS, TABLE_SUFFIXES, is_table_name
 from dataset.tables.folders import with_folders
 from dataset.tables.photo_table import PhotoTable, check_places, other_file, read_table
-from fetch.config import ImportConfig
 from fetch.download_config import refuse_idle
 from fetch.ingest import Candidate, safe_id
 from fetch.rejected import Rejection
+from fetch.sources.config import ImportConfig
 from fetch.sources.downloads import Remote, secure
 from fetch.sources.outliers import without_outliers
 from fetch.sources.yfcc import is_yfcc, read_yfcc
