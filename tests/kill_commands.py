@@ -76,7 +76,7 @@ COMMANDS = [
     Command("label_maps build", "label_maps build --data data --run run --partition kmeans", LABELLED[:1]),
     Command("train features", f"train features --data data {NETWORK} --workers 1 --batch-size 8", LABELLED[:1]),
     Command("train joint", f"train joint --data data --run run {TRAIN} --readout-epochs 1", LABELLED, "--resume"),
-    Command("train level", f"train level --data data --run run --level L1 {TRAIN}", LABELLED, "--resume"),
+    Command("train level", f"train level --data data --run run --level K1 {TRAIN}", LABELLED, "--resume"),
     Command("train calibrate", "train calibrate --data data --run run", TRAINED[:3]),
     Command("infer evaluate", "infer evaluate --data data --run run --split test", TRAINED),
     Command("infer predict", "infer predict data --split test --limit 12 --run run --out answers --workers 1", TRAINED),

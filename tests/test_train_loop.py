@@ -132,6 +132,23 @@ def test_interrupted_in_the_middle_of_an_epoch_and_resumed_is_the_same_run(tiny,
     assert (one["train/loss"], one["val/loss"]) == (other["train/loss"], other["val/loss"])
 
 
+def test_killed_between_the_line_of_an_epoch_and_its_checkpoint_and_resumed_says_that_epoch_once(
+    tiny, run, monkeypatch
+):
+    config = joint_config(tiny, run, checkpoint_minutes=0)
+
+    def killed(*_):
+        raise OSError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fit, "save_network", killed)
+        with pytest.raises(OSError, match="killed"):
+            train_joint(config)
+    assert [line["epoch"] for line in metrics(run)] == [1]
+    train_joint(replace(config, resume=True))
+    assert [line["epoch"] for line in metrics(run)] == [1, 2]
+
+
 @pytest.mark.parametrize("coordinate_weight", [0.0, 0.5])
 def test_smoothing_shrinks_from_step_to_step_and_what_is_compared_between_epochs_does_not(
     tiny, run, monkeypatch, coordinate_weight

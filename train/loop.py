@@ -17,7 +17,7 @@ from infer.network.devices import autocast
 from infer.network.network import NetworkSpec
 from infer.network.weights import save_network
 from plumbing.config import as_plain
-from plumbing.files import write_json
+from plumbing.files import read_json_lines, write_json
 from plumbing.interrupt import Interrupted, Interruption, interruptible
 from plumbing.progress import progress
 from plumbing.version import git_commit, now_utc
@@ -299,9 +299,18 @@ def _record(training: Training, trainee: Trainee, metrics: dict[str, float], pac
     state = trainee.progress
     rate = trainee.optimizer.param_groups[0]["lr"]
     record = {"name": training.name, "epoch": state.epoch, "step": state.step, **metrics, "lr": rate}
-    with (training.config.run / "metrics.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps({**record, "photos_per_second": pace.photos_per_second()}) + "\n")
+    path = training.config.run / "metrics.jsonl"
+    # Killed between this line and its checkpoint, a training comes here again with the same epoch.
+    if not (training.config.resume and _is_last_line(path, record)):
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({**record, "photos_per_second": pace.photos_per_second()}) + "\n")
     for tracker in training.trackers:
         tracker.log({**metrics, "lr": rate}, state.step)
     shown = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
     log.info("epoch %d of %d: %s", state.epoch, training.config.epochs, shown)
+
+
+def _is_last_line(path: Path, record: dict[str, Any]) -> bool:
+    """Say whether the last line of a network in metrics.jsonl says what a record does."""
+    lines = [line for line in read_json_lines(path) if line.get("name") == record["name"]]
+    return bool(lines) and record.items() <= lines[-1].items()
