@@ -19,8 +19,7 @@ from infer.decode.prior import Prior
 from infer.decode.region import outline
 from infer.drawing import Drawing
 from infer.images import Described
-from infer.model import Model
-from infer.network.refiner import HYBRID
+from infer.notes import border_note, contradictions, few_photographs, location_notes, point_note
 from infer.place_names import nearest_places
 from infer.prediction import (
     AreaPrior,
@@ -39,12 +38,9 @@ from infer.prediction import (
 )
 from infer.prepared import Answered, Prepared
 from infer.views import views_warnings
-from infer.wording import abstention_headline, class_words, headline, percent
+from infer.wording import abstention_headline, headline
 from plumbing.config import as_plain
 from plumbing.version import VERSION, git_commit, now_utc
-
-FEW = 5
-"""A cell with fewer training photographs may have been learned from a single journey, which the answer then says."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,24 +97,27 @@ def one_prediction(
     if prepared.prior is not None and answered.inside is not None:
         inside = float(f"{float(answered.inside[0]):.4g}")
         prior = AreaPrior(prepared.prior.words, inside, prepared.prior.sentence(inside))
-    warnings = [*prepared.warnings(bool(extras.views)), *_few(kept[-1], model)]
+    warnings = [*prepared.warnings(bool(extras.views)), *few_photographs(kept[-1], model)]
     warnings += [
-        *_contradictions(photographs, extras.agreement),
+        *contradictions(photographs, extras.agreement),
         *views_warnings(extras.views, prepared.options.every_s),
     ]
-    warnings += _compared(metadata)
+    warnings += location_notes(metadata)
+    place = _place(point, prepared.prior) if finest else None
+    likely = regions[min(regions)].countries if regions else countries
+    warnings += border_note(likely, place)
     return Prediction(
         input=first.name,
         path=first.path,
         sha256=first.sha256,
-        headline=_headline(prepared, depth, levels, countries, regions),
+        headline=_headline(prepared, depth, levels, likely, countries, regions),
         answer_level=None if depth is None else levels[depth].level,
         confidence=None if depth is None else levels[depth].confidence,
         latitude=latitude if finest else None,
         longitude=longitude if finest else None,
         point_method=model.point,
-        point_note=_point_note(prepared, levels[-1], point) if finest else "",
-        place=_place(point, prepared.prior) if finest else None,
+        point_note=point_note(prepared, levels[-1], point) if finest else "",
+        place=place,
         countries=countries,
         levels={level.level: level for level in levels},
         regions=regions,
@@ -159,14 +158,14 @@ def _headline(
     prepared: Prepared,
     depth: int | None,
     levels: Sequence[LevelPrediction],
+    likely: Sequence[Country],
     countries: Sequence[Country],
     regions: dict[float, Region],
 ) -> str:
     if not prepared.model.hierarchy.placed:
         return label_headline(levels[-1].cells, depth is not None)
     if depth == len(levels) - 1:
-        narrowest = regions[min(regions)].countries if regions else countries
-        shares = [(country.code, country.share) for country in narrowest]
+        shares = [(country.code, country.share) for country in likely]
         return headline(shares, parts_of(shares, regions[min(regions)].geometry) if regions else {})
     widest = regions[max(regions)].countries if regions else countries
     return abstention_headline([(country.code, country.share) for country in widest])
@@ -235,58 +234,6 @@ def _metadata(
     )
 
 
-def _compared(metadata: Sequence[MetadataLocation]) -> list[str]:
-    """Return a line for each location in the metadata that the largest region does not hold."""
-    return [
-        f"{f'{place.input}: ' if place.input else ''}{place.source} says {place.latitude:.4f}, {place.longitude:.4f}; the "
-        f"{place.region_coverage:.0%} region does not contain it"
-        + (f"; {place.distance_km:,.0f} km from the point" if place.distance_km is not None else "")
-        for place in metadata
-        if place.in_region is False and place.source != "dataset"
-    ]
-
-
-def _few(finest: KeptCells, model: Model) -> list[str]:
-    """Return a line where the most probable finest cell was learned from next to nothing."""
-    if "published" in model.record:
-        # Nobody here knows what it was trained on.
-        return []
-    level, best = model.hierarchy.depth - 1, int(finest.classes[0])
-    count = int(model.hierarchy.learned(level, best))
-    if count >= FEW:
-        return []
-    kind = model.hierarchy.level_names[-1]
-    name = f"{kind} {class_words(model.hierarchy.name[model.hierarchy.rows(level).start + best], kind)}"
-    return [f"the most probable cell {name} had {count} training photograph{'' if count == 1 else 's'}"]
-
-
-def _point_note(prepared: Prepared, finest: LevelPrediction, point: tuple[float, float]) -> str:
-    """Return why the point is not in the best cell; nothing where it is."""
-    hierarchy = prepared.model.hierarchy
-    level = hierarchy.depth - 1
-    names = hierarchy.name[hierarchy.rows(level)]
-    own = int(hierarchy.classes(np.array([point]))[0, level])
-    if own >= 0 and names[own] == finest.best.id:
-        return ""
-    whys = {
-        "top": "it is the mean of the places of that cell's training photographs",
-        "mean": "it is the mean of all cells by their probability",
-        "median": "it has the smallest expected distance from all cells by their probability",
-        "geoscore": "it weighs all cells by probability and distance (highest expected GeoScore), and so may lie between several "
-        "probable ones",
-        "regressed": "a part of the network of its own predicts coordinates",
-        "refined": "it weighs coordinates inside several cells by probability and distance (highest expected GeoScore)",
-        "expert": "what answers for that cell answers in a box around it",
-    }
-    refiner = prepared.model.refiner
-    if prepared.model.point in ("refined", "expert") and refiner and refiner[1].kind == HYBRID:
-        why = "the offsets of that cell lead out of it"
-    else:
-        why = whys[prepared.model.point]
-    held = "; it is held inside the area that is known" if prepared.prior is not None else ""
-    return f"The point does not lie in the most probable cell {class_words(finest.best.id, finest.level)}: {why}{held}."
-
-
 def _place(point: tuple[float, float], prior: Prior | None) -> Place | None:
     town = nearest_places(np.array([point]), prior)[0]
     return None if town is None else Place(**town)
@@ -306,16 +253,6 @@ def _photographs(photographs: Sequence[Described], agrees: Agreement | None) -> 
         )
         for k, (photo, share) in enumerate(zip(photographs, agrees.shared.tolist(), strict=True))
     )
-
-
-def _contradictions(photographs: Sequence[Described], agrees: Agreement | None) -> list[str]:
-    if agrees is None:
-        return []
-    return [
-        f"{photographs[row].name} contradicts the other photographs: it puts {percent(float(agrees.shared[row]))} where they "
-        "think likely"
-        for row in agrees.contradicting
-    ]
 
 
 def provenance(prepared: Prepared) -> Provenance:

@@ -49,6 +49,20 @@ def named_places(countries: Sequence[tuple[str, float]], cover: float = COVER) -
     return CONTINENTS, []
 
 
+def names_country(countries: Sequence[tuple[str, float]], code: str, cover: float = LIKELY) -> bool:
+    """Say whether the words for a region name a country, or a larger place that holds it.
+
+    >>> names_country([("DE", 0.4), ("PL", 0.3), ("FR", 0.1)], "FR")
+    False
+    >>> names_country([("BR", 0.4), ("PE", 0.2), ("CO", 0.2), ("AR", 0.2)], "CL", cover=0.9)
+    True
+    """
+    kind, named = named_places(countries, cover)
+    if not named or code not in regions():
+        return True
+    return dict(NAMINGS)[kind](code) in named
+
+
 def trail(countries: Sequence[tuple[str, float]], cover: float = LIKELY) -> list[str]:
     """Return the way down to the first place that the words for a region name: continent, subregion, code of a country.
 

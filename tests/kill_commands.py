@@ -129,12 +129,16 @@ class Kills:
             # Up to four kills on the way to one end, fewer when few are left.
             planned = min(self.dice.randint(1, 4), kills - found.kills)
             words = command.words
-            while planned and self._run(work, words, self.dice.uniform(0, seconds)) is None:
+            whole_s: float | None = None
+            while planned and (whole_s := self._run(work, words, self.dice.uniform(0, found.undisturbed_s))) is None:
                 found.kills += 1
                 planned -= 1
                 words = f"{command.words} {command.again}"
-            if planned == 0:
+            if whole_s is None:
                 self._run(work, words, None)
+            elif words == command.words:
+                # Other work of the machine made it slow the first time, and a kill would come when all is done.
+                found.undisturbed_s = min(found.undisturbed_s, whole_s)
             found.ended += 1
             found.different += differences(wanted, contents(work))
             shutil.rmtree(work)
