@@ -21,7 +21,7 @@ FEW = 3
 TO_COPY = 100
 """So many numbers of rows are shown in a message, to be copied."""
 
-_WKT = re.compile(r"(?:SRID\s*=\s*(\d+)\s*;\s*)?(\s*(?:MULTI)?POINT\b.*)", re.IGNORECASE | re.DOTALL)
+_WKT = re.compile(r"(?:SRID\s*=\s*(\d+)\s*;\s*)?(\s*(?:MULTI)?POINT(?:ZM?|M)?\b.*)", re.IGNORECASE | re.DOTALL)
 _HEX = re.compile(r"(?:0x|\\x)?(0[01][0-9a-f]{40,})", re.IGNORECASE)
 _ISO_6709 = re.compile(r"([+-]\d+(?:\.\d+)?)([+-]\d+(?:\.\d+)?)(?:[+-]\d+(?:\.\d+)?)?(?:CRS\w*)?/?")
 _SIDED = (
@@ -30,6 +30,21 @@ _SIDED = (
     re.compile(r"(.*[EWO])[\s,;/]*([^EWO]*[NS])", re.IGNORECASE),
     re.compile(r"([EWO].*?)[\s,;/]*([NS].*)", re.IGNORECASE),
 )
+_NUMBER = r"(-?\d{1,3}(?:\.\d+)?)"
+_LINKS = (
+    re.compile(rf"!3d{_NUMBER}!4d{_NUMBER}"),
+    re.compile(
+        rf"[?&](?:q|ll|query|loc|center|cbll|viewpoint|destination)=(?:loc:)?{_NUMBER}(?:,|%2C)\+?{_NUMBER}(?![\d.])",
+        re.I,
+    ),
+    re.compile(rf"[?&]mlat={_NUMBER}&mlon={_NUMBER}"),
+    re.compile(rf"#map=[\d.]+/{_NUMBER}/{_NUMBER}"),
+    re.compile(rf"/(?:@|place/|search/){_NUMBER},\+?{_NUMBER}(?![\d.])"),
+)
+"""Where links of web maps have a place, the latitude first; the pin before the middle of the map."""
+_GEO = re.compile(r"geo:([^,;]+),([^,;]+)(?:,[^,;]*)?(?:;.*)?", re.IGNORECASE)
+"""RFC 5870, with or without a height."""
+
 _WGS84 = frozenset({0, 4326, 4979})
 
 
@@ -72,7 +87,7 @@ def read_pairs(
     given = texts[~missing]
     if not len(given):
         return np.full((len(values), 2), np.nan), missing
-    for read in (_of_wkt, _of_wkb, _of_json):
+    for read in (_of_wkt, _of_wkb, _of_json, _of_links):
         if (found := read(given, rows[~missing])) is not None:
             break
     else:
@@ -150,6 +165,17 @@ def _of_json(texts: pd.Series, rows: NDArray[np.int64]) -> NDArray[np.float64] |
     return np.array(places, dtype=np.float64)
 
 
+def _of_links(texts: pd.Series, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    """Return places of links of web maps; None where the column is something else."""
+    if not texts.str.match(r"https?://", case=False).any():
+        return None
+    found = [next((m for pattern in _LINKS if (m := pattern.search(text))), None) for text in texts]
+    unread = np.array([match is None for match in found])
+    if unread.any():
+        raise ValueError(unread_words("links", texts, unread, rows))
+    return np.array([[float(match[1]), float(match[2])] for match in found if match])
+
+
 def _place_of_object(text: str) -> tuple[float, float] | None:
     try:
         content = json.loads(text if '"' in text else text.replace("'", '"'))
@@ -166,7 +192,8 @@ def _place_of_object(text: str) -> tuple[float, float] | None:
 def _of_written(texts: pd.Series, longitude_first: bool, rows: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return places of texts such as `48.85, 2.35`; which number is the latitude the rows or the heading tell."""
     square = texts.str.startswith("[").any()
-    bare = texts.str.replace(r"^\s*(?:geo:)?[\[({<]*|[\])}>]*(?:;[a-z].*)?\s*$", "", regex=True, case=False)
+    bare = texts.str.replace(_GEO, r"\1,\2", regex=True)
+    bare = bare.str.replace(r"^\s*(?:geo:)?[\[({<]*|[\])}>]*(?:;[a-z].*)?\s*$", "", regex=True, case=False)
     for columns in _halves(bare):
         if any(column.unreadable.any() or column.missing.any() for column in columns):
             continue
@@ -266,11 +293,15 @@ def unread_words(what: str, values: pd.Series, unread: NDArray[np.bool_], rows: 
     """Return the refusal of values that cannot be read, with some of them and the numbers of their rows."""
     shown = [f"{str(value)[:60]!r} (row {row})" for value, row in zip(values[unread][:FEW], rows[unread], strict=False)]
     more = ", ..." if unread.sum() > FEW else ""
-    numbers = " ".join(map(str, rows[unread][:TO_COPY])) + (" ..." if unread.sum() > TO_COPY else "")
     return (
         f"{int(unread.sum()):,} of {len(values):,} {what} cannot be read as degrees: {', '.join(shown)}{more}: correct or empty "
-        f"them, or leave their rows out (--exclude-rows {numbers}, counted from 0 below the headings)"
+        f"them, or leave their rows out (--exclude-rows {numbers_of(rows[unread])}, counted from 0 below the headings)"
     )
+
+
+def numbers_of(rows: NDArray[np.int64]) -> str:
+    """Return the numbers of rows, to be copied behind a flag."""
+    return " ".join(map(str, rows[:TO_COPY])) + (" ..." if len(rows) > TO_COPY else "")
 
 
 def tells_swapped(latlon_deg: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -12,7 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dataset.degrees import Column, read_degrees
-from dataset.pairs import read_pairs, tells_swapped, unread_words
+from dataset.pairs import FEW, numbers_of, read_pairs, tells_swapped, unread_words
+from dataset.units import check_unit, stands_for_nothing
 
 log = logging.getLogger(__name__)
 
@@ -27,10 +28,10 @@ def check_coordinates(
     Args:
         photos: `latitude` and `longitude`, or `latlon` or `lonlat` with both in one column; `row` with the numbers of rows.
         ignored: (N,) rows whose values are passed over, whatever they are.
-        known_columns: the columns are those of a published table and cannot be swapped.
+        known_columns: the columns are those of a published table: they cannot be swapped, and what is out of range is a slip.
 
     Raises:
-        ValueError: values cannot be read, or the columns are evidently swapped.
+        ValueError: values cannot be read or cannot be degrees, or the columns are evidently swapped.
     """
     rows = photos["row"].to_numpy() if "row" in photos else np.arange(len(photos))
     both = next((name for name in ("latlon", "lonlat") if name in photos), None)
@@ -48,7 +49,11 @@ def check_coordinates(
         for name, column in zip(("latitude", "longitude"), columns, strict=True):
             if column.notes:
                 log.info(f"the {name}s have {' and '.join(column.notes)}")
-    latlon_deg = _turned(_checked_unit(latlon_deg, rows), rows)
+    missing |= stands_for_nothing(latlon_deg)
+    latlon_deg = np.where(missing[:, None], np.nan, latlon_deg)
+    if not known_columns:
+        latlon_deg = _turned(check_unit(latlon_deg, rows), rows)
+        _check_range(latlon_deg, missing, rows)
     lat, lon = latlon_deg.T
     reasons = np.select(
         [missing, ~((np.abs(lat) <= 90) & (np.abs(lon) <= 180)), (lat == 0) & (lon == 0)],
@@ -126,17 +131,37 @@ def _checked_order(latlon_deg: NDArray[np.float64], rows: NDArray[np.int64]) -> 
     return latlon_deg
 
 
-def _checked_unit(latlon_deg: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Refuse metres of a projection and numbers that have lost their decimal point."""
-    numbers = np.isfinite(latlon_deg).all(axis=1)
-    beyond = numbers & (np.abs(latlon_deg) > 1000).any(axis=1)
-    if beyond.sum() * 2 > numbers.sum():
-        lat, lon = latlon_deg[beyond][0]
+def _check_range(latlon_deg: NDArray[np.float64], missing: NDArray[np.bool_], rows: NDArray[np.int64]) -> None:
+    """Refuse coordinates that are none on Earth.
+
+    Raises:
+        ValueError: there are such rows; the message shows some.
+    """
+    beyond = ~missing & ~((np.abs(latlon_deg) <= (90, 180)).all(axis=1))
+    if not beyond.any():
+        return
+    swapped, right = tells_swapped(latlon_deg)
+    if swapped.any() and not right.any():
+        row = int(np.flatnonzero(swapped)[0])
         raise ValueError(
-            f"{int(beyond.sum()):,} of {int(numbers.sum()):,} coordinates are not degrees (the first are {lat:.12g}, {lon:.12g} in "
-            f"row {rows[beyond][0]}): convert metres of a projection to WGS 84 (EPSG:4326), or export the decimal point again"
+            f"{int(swapped.sum()):,} of {len(rows):,} points have a latitude beyond 90 degrees (the first is "
+            f"{latlon_deg[row, 0]:g} in row {rows[row]}) while no longitude is: they were written with "
+            "the latitude first; write the longitude first, as "
+            "GeoJSON, KML and WKT have it"
         )
-    return latlon_deg
+    exchanged = ", exchanged as other rows show" if (swapped & (abs(latlon_deg[:, 0]) > 100))[beyond].all() else ""
+    shown = ", ".join(
+        f"{_shown(place)} (row {row})" for place, row in zip(latlon_deg[beyond][:FEW], rows[beyond], strict=False)
+    )
+    raise ValueError(
+        f"{int(beyond.sum()):,} of {len(rows):,} places are out of range (latitude -90 to 90, longitude -180 to 180, or 0 to 360 "
+        f"in all rows): {shown}{', ...' if beyond.sum() > FEW else ''}{exchanged}: correct or empty them, or leave their rows out "
+        f"(--exclude-rows {numbers_of(rows[beyond])}, counted from 0 below the headings)"
+    )
+
+
+def _shown(place: NDArray[np.float64]) -> str:
+    return ", ".join(f"{number:.10g}" for number in place)
 
 
 def _turned(latlon_deg: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float64]:

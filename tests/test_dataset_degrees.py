@@ -209,9 +209,85 @@ def both(lat: list[str], lon: list[str]) -> list[list[float]]:
 
 def test_longitudes_from_0_to_360_are_turned_where_none_is_negative():
     assert both(["1", "2", "3"], ["10", "181", "359.5"]) == [[1, 10], [2, -179], [3, -0.5]]
-    assert both(["1", "2", "3"], ["-10", "181", "359.5"]) == [[1, -10], [2, 181], [3, 359.5]]
+    with pytest.raises(ValueError, match=r"2 of 3 places are out of range .*: 2, 181 \(row 1\), 3, 359\.5 \(row 2\)"):
+        both(["1", "2", "3"], ["-10", "181", "359.5"])
     # One of many is a slip.
-    assert both(["1"] * 15, ["10"] * 14 + ["181"])[-1] == [1, 181]
+    with pytest.raises(ValueError, match="1 of 15 places are out of range"):
+        both(["1"] * 15, ["10"] * 14 + ["181"])
+
+
+@given(
+    st.lists(st.tuples(st.floats(-90, 90), st.floats(-180, 180)), min_size=1, max_size=9),
+    st.one_of(st.floats(90.001, 98), st.floats(361, 900), st.floats(-9e5, -1001)),
+)
+def test_one_latitude_that_is_none_prevents_the_whole_table_and_is_shown(good, wrong):
+    lat, lon = zip(*good, (wrong, 2.0), strict=True)
+    photos = pd.DataFrame({"latitude": lat, "longitude": lon})
+    with pytest.raises(ValueError, match=r"latitudes? .*beyond 90|out of range|not degrees") as refusal:
+        check_coordinates(photos)
+    assert f"{wrong:.6g}"[:4] in str(refusal.value)
+    # Left out, it prevents nothing.
+    ignored = np.arange(len(photos)) == len(good)
+    assert check_coordinates(photos, ignored)[0][:-1].tolist() == [list(place) for place in good]
+
+
+@pytest.mark.parametrize(
+    ("lat", "lon"),
+    [("-999", "-999"), ("999", "999"), ("-9999", "-9999"), ("99", "99"), ("99.9999", "99.9999"), ("-99", ""), ("48.8", "999"),
+     ("-32768", "-32768"), ("-2147483648", "2147483647"), ("9999999", "9999999"), ("", "999")],
+)  # fmt: skip
+def test_numbers_that_stand_for_a_missing_value_are_missing(lat, lon):
+    photos = pd.DataFrame({"latitude": ["48.8", "-33.8", lat], "longitude": ["2.3", "151.2", lon]}, dtype=object)
+    latlon_deg, reasons = check_coordinates(photos)
+    assert reasons.tolist() == ["", "", "without coordinates"]
+    assert np.isnan(latlon_deg[2]).all()
+    assert latlon_deg[:2].tolist() == [[48.8, 2.3], [-33.8, 151.2]]
+
+
+@pytest.mark.parametrize(("lat", "lon"), [("99", "2"), ("95.2", "13.4"), ("99.5", "99.5"), ("inf", "3"), ("48", "212")])
+def test_a_slip_is_no_sign_for_a_missing_value(lat, lon):
+    with pytest.raises(ValueError, match=r"1 of 3 places are out of range .*\(row 2\).*--exclude-rows 2"):
+        both(["48.8", "-33.8", lat], ["-2.3", "151.2", lon])
+
+
+def test_rows_that_contradict_each_other_about_the_order_are_shown():
+    with pytest.raises(
+        ValueError, match=r"1 of 3 places .*: 151\.2, -33\.8 \(row 1\), exchanged as other rows show: correct"
+    ):
+        both(["2.3", "151.2", "35.6"], ["48.8", "-33.8", "139.6"])
+
+
+@pytest.mark.parametrize("notation", ["POINT ({0} {1})", '{{"type": "Point", "coordinates": [{0}, {1}]}}'])
+def test_points_with_the_latitude_first_are_refused(notation):
+    texts = [notation.format(lat, lon) for lat, lon in [(48.8, 2.3), (-33.8, 151.2)]]
+    with pytest.raises(
+        ValueError, match=r"latitude beyond 90 degrees \(the first is 151\.2 in row 1\).*longitude first"
+    ):
+        check_coordinates(pd.DataFrame({"latlon": texts}))
+
+
+@pytest.mark.parametrize(
+    ("notation", "way"),
+    [
+        (lambda x: np.trunc(x) * 100 + np.fmod(x, 1) * 60, "ddmm.mmmm"),
+        (lambda x: np.sign(x) * (np.trunc(abs(x)) * 10_000 + np.trunc(abs(x) % 1 * 60) * 100 + 7), "ddmmss"),
+        (lambda x: np.round(x * 1e7), "latitude_e7"),
+        (lambda x: np.round(x * 1e6), "latitude_e6"),
+        (lambda x: x * 111_319.49, "EPSG:4326"),
+        (np.radians, "radians"),
+    ],
+)
+def test_numbers_in_another_unit_are_refused_and_named(notation, way):
+    wanted = np.array([(48.8566, 2.3522), (40.4168, -3.7038), (-33.8688, 151.2093)])
+    lat, lon = notation(wanted).T
+    with pytest.raises(ValueError, match=way):
+        check_coordinates(pd.DataFrame({"latitude": lat, "longitude": lon}))
+
+
+def test_photographs_near_0_0_are_not_taken_for_radians():
+    # Quay and town of São Tomé, and a line of round numbers.
+    assert both(["0.3365", "0.3391", "0.3402"], ["6.7273", "6.7301", "6.7314"])[0] == [0.3365, 6.7273]
+    assert both(["1", "0.5", "0.25"], ["1", "2", "3"])[0] == [1, 1]
 
 
 def test_hemispheres_of_the_other_column_are_refused():

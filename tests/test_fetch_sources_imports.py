@@ -58,7 +58,7 @@ def test_each_bad_row_is_named_with_its_reason_and_the_good_ones_are_taken(tmp_p
         "good,good.jpg,48.5,2.5",
         "nan,good.jpg,nan,2.5",
         "null-island,good.jpg,0,0",
-        "beyond,good.jpg,48,181",
+        "lacking,good.jpg,48,-999",
         "cut,cut.jpg,48,2",
         "text,text.jpg,48,2",
         "empty,empty.jpg,48,2",
@@ -74,7 +74,7 @@ def test_each_bad_row_is_named_with_its_reason_and_the_good_ones_are_taken(tmp_p
     assert left == {
         "nan": "without coordinates",
         "null-island": "at (0, 0)",
-        "beyond": "with coordinates out of range",
+        "lacking": "without coordinates",
         "cut": "unreadable",
         "text": "unreadable",
         "empty": "unreadable",

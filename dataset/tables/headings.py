@@ -8,18 +8,29 @@ from functools import cache
 HEADINGS: dict[str, str] = {
     "latitude": (
         "latitude lat latitude_deg lat_deg latitude_degrees lat_degrees latitude_dd lat_dd decimal_latitude "
-        "latitude_decimal latitude_wgs84 lat_wgs84 latitude_e7 lat_e7 gps_latitude gps_lat latitude_gps lat_gps "
+        "latitude_decimal latitude_wgs84 lat_wgs84 latitude_e7 lat_e7 latitude_e6 lat_e6 latitude_microdegrees lat_rad "
+        "latitude_rad "
+        "latitude_radians lat_radians latitude_north lat_n y_latitude latitude_y y_lat lat_y verbatim_latitude "
+        "latitude_verbatim "
+        "camera_lat camera_latitude cam_lat vehicle_lat center_lat centre_lat centroid_lat lat1 geographic_latitude "
+        "gps_latitude gps_lat latitude_gps lat_gps "
         "map_latitude geo_lat geo_latitude photo_lat image_lat exif_latitude exif_lat true_lat true_latitude gt_lat "
         "start_lat point_lat location_lat location_latitude breitengrad geografische_breite geographische_breite "
         "geogr_breite geo_breite breite latitud latitud_decimal latitudine breedtegraad breddgrad breddegrad leveysaste "
         "leveyspiiri szerokosc szerokosc_geograficzna zemepisna_sirka geograficka_sirka sirka sirina geografska_sirina "
         "szelesseg foldrajzi_szelesseg latitudine_geografica enlem широта географическая_широта географска_ширина "
-        "geografine_platuma laiuskraad γεωγραφικο_πλατος πλατος lintang garis_lintang vi_do 纬度 緯度 위도 خط_العرض دائرة_العرض "
-        "קו_רוחב अक्षांश ละติจูด"
+        "geografine_platuma laiuskraad γεωγραφικο_πλατος πλατος lintang garis_lintang vi_do 纬度 緯度 위도 خط_العرض "
+        "دائرة_العرض "
+        "קו_רוחב अक्षांश ละติจูด "
+        "北纬 北緯 عرض_جغرافیایی szer_geogr szerokosc_geogr ширина географска_ширина_n breedte latituda breiddargrad"
     ),
     "longitude": (
         "longitude lon lng long longitude_deg lon_deg lng_deg long_deg longitude_degrees lon_degrees longitude_dd lon_dd "
-        "long_dd decimal_longitude longitude_decimal longitude_wgs84 lon_wgs84 longitude_e7 lon_e7 lng_e7 gps_longitude "
+        "long_dd decimal_longitude longitude_decimal longitude_wgs84 lon_wgs84 longitude_e7 lon_e7 lng_e7 longitude_e6 "
+        "lon_e6 lng_e6 "
+        "longitude_microdegrees lon_rad lng_rad longitude_rad longitude_radians lon_radians longitude_east lon_e x_longitude "
+        "longitude_x x_lon lon_x x_lng verbatim_longitude longitude_verbatim camera_lon camera_lng camera_longitude cam_lon "
+        "vehicle_lon center_lon centre_lon center_lng centroid_lon lon1 lng1 geographic_longitude gps_longitude "
         "gps_lon gps_lng gps_long longitude_gps lon_gps map_longitude geo_lon geo_lng geo_long geo_longitude photo_lon "
         "photo_lng image_lon image_lng exif_longitude exif_lon true_lon true_lng true_longitude gt_lon gt_lng start_lon "
         "start_lng point_lon point_lng location_lon location_lng location_longitude langengrad laengengrad "
@@ -28,23 +39,27 @@ HEADINGS: dict[str, str] = {
         "dlugosc dlugosc_geograficzna zemepisna_delka geograficka_dlzka delka dlzka duzina dolzina geografska_duzina "
         "hosszusag foldrajzi_hosszusag longitudine_geografica boylam долгота географическая_долгота географска_дължина "
         "ilguma pikkuskraad γεωγραφικο_μηκος μηκος bujur garis_bujur kinh_do 经度 經度 経度 경도 خط_الطول קו_אורך देशांतर "
-        "ลองจิจูด"
+        "ลองจิจูด 东经 東經 東経 طول_جغرافیایی dl_geogr dlugosc_geogr довгота дължина географска_дужина laengdegrad lengte "
+        "longituda lengdargrad"
     ),
     "latlon": (
         "latlon lat_lon latlng lat_lng lat_long latlong latitude_longitude latitude_and_longitude gps_position "
         "gps_coordinates gps_coords coordinates coords coordinate coord gps location position point geo_point "
         "geo_location geolocation geo_coordinates geometry geom the_geom geo wkt wkb wkt_geom wkt_geometry shape "
-        "koordinaten gps_koordinaten coordonnees coordonnees_gps coordenadas coordenadas_gps coordinate_gps coordinaten "
+        "loc pos lat_lng_coordinates koordinaten gps_koordinaten coordonnees coordonnees_gps coordenadas "
+        "coordenadas_gps coordinate_gps coordinaten "
         "coordinaat koordinater koordinaatit wspolrzedne souradnice koordinatlar координаты 坐标 座標 좌표 coordinates_lat_lon "
         "lat_lon_coordinates"
     ),
     "lonlat": "lonlat lon_lat lnglat lng_lat longlat long_lat longitude_latitude longitude_and_latitude",
     "latitude_side": (
-        "gps_latitude_ref latitude_ref lat_ref lat_dir latitude_dir lat_direction lat_hemisphere latitude_hemisphere n_s"
+        "gps_latitude_ref latitude_ref lat_ref lat_dir latitude_dir lat_direction latitude_direction lat_hemisphere "
+        "latitude_hemisphere lat_hemi lat_side lat_ns ns_lat n_s ns north_south"
     ),
     "longitude_side": (
-        "gps_longitude_ref longitude_ref lon_ref lng_ref lon_dir longitude_dir lon_direction lng_dir lon_hemisphere "
-        "longitude_hemisphere e_w"
+        "gps_longitude_ref longitude_ref lon_ref lng_ref long_ref lon_dir longitude_dir lon_direction longitude_direction "
+        "long_direction lng_dir long_dir lon_hemisphere long_hemisphere lng_hemisphere longitude_hemisphere lon_hemi long_hemi "
+        "lon_side lon_ew ew_lon e_w ew east_west w_e"
     ),
     # The last ones double as ids: Im2GPS3k and YFCC name the file itself in IMG_ID.
     "picture": (
@@ -57,9 +72,19 @@ HEADINGS: dict[str, str] = {
         "nome_file nome_del_file percorso immagine bestandsnaam bestand afbeelding pad filnamn fil bild_fil filnavn "
         "billede bilde tiedosto tiedostonimi kuva nazwa_pliku plik zdjecie sciezka soubor nazev_souboru cesta obrazek "
         "fajl fajlnev kep dosya dosya_adi resim файл имя_файла путь фото изображение фаил имя_фаила nama_file nama_berkas "
-        "文件名 文件 文件路径 图片 图像 檔名 檔案 圖片 ファイル名 ファイル 画像 파일명 파일 이미지 اسم_الملف الصورة שם_קובץ ชื่อไฟล์"
+        "文件名 文件 文件路径 图片 图像 檔名 檔案 圖片 ファイル名 ファイル 画像 파일명 파일 이미지 اسم_الملف الصورة "
+        "שם_קובץ ชื่อไฟล์ "
+        "图片名称 图片路径 图片名 图像名 照片 照片名 照片名称 图片文件 写真 画像ファイル 画像名 사진 שם_הקובץ "
+        "назва_файлу фаил_назва ten_tep tep फ़ाइल नाम_फ़ाइल نام_فایل فایل "
+        "αρχειο ονομα_αρχειου εικονα nume_fisier fisier imagine fitxer nom_fitxer imatge датотека datoteka "
+        "naziv_datoteke slika "
+        "skra mynd photo_file_name image_location image_uri pic picture_file_name pic_name local_file"
     ),
-    "id": "id image_id img_id uuid photo_id picture_id key image_key photo_uuid map_photo_uuid guid",
+    "id": (
+        "id image_id img_id uuid photo_id picture_id key image_key photo_uuid map_photo_uuid guid pano_id panoid "
+        "panorama_id gbif_id "
+        "identifier"
+    ),
     "sequence_id": "sequence_id sequence sequence_uuid map_sequence_uuid sequence_key seq_id skey seq",
     "creator": (
         "creator creator_username username author photographer artist by_line credit rights_holder owner owner_name "
@@ -89,9 +114,6 @@ Words are joined by `_` here and compared as `folded` has them: case, accents, s
 layouts: OSV-5M, Im2GPS3k and YFCC (`IMG_ID,LAT,LON`), GeoCLIP (`IMG_FILE,LAT,LON`), `filename,lat,lon,grid_label`, Mapillary
 Street-level Sequences (`key,lon,lat,ca,captured_at,pano`), `exiftool -csv`, Darwin Core, mapillary_tools, iNaturalist.
 """
-
-SCALED = "e7"
-"""Ending of headings such as latitudeE7, whose numbers are whole: ten millionths of a degree."""
 
 _UNITS = re.compile(r"[(\[{<].*?[)\]}>]")
 _GROUP = re.compile(

@@ -1,20 +1,24 @@
 """A table of photographs of any kind, with our columns; told by its content and not by its ending."""
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pandas as pd
 
+from dataset.degrees import is_missing
 from dataset.pairs import could_be_places
+from dataset.tables.axes import AXES, check_signs, in_degrees, merged, side_column
 from dataset.tables.binary import EmbeddedPictures, read_parquet, read_workbook
 from dataset.tables.documents import read_json, read_kml
 from dataset.tables.flags import suffix_of
-from dataset.tables.headings import HEADINGS, SCALED, columns_of, folded
-from dataset.tables.text import content_of, read_text
+from dataset.tables.headings import HEADINGS, columns_of, folded
+from dataset.tables.hints import way_of
+from dataset.tables.text import are_pictures, content_of, read_text
 from plumbing.picture_kinds import VIDEO_SUFFIXES
 
 log = logging.getLogger(__name__)
@@ -56,12 +60,14 @@ class PhotoTable:
         headings: heading by our column.
         columns: all headings.
         pictures: those inside the file, if any.
+        no_places: why it has no coordinates, where something is known of it.
     """
 
     photos: pd.DataFrame
     headings: Mapping[str, str]
     columns: tuple[str, ...]
     pictures: EmbeddedPictures | None = None
+    no_places: str = ""
 
     @property
     def used(self) -> str:
@@ -69,8 +75,15 @@ class PhotoTable:
         words = ", ".join(
             f"{ours.replace('_', ' ')} from {' '.join(heading.split())}" for ours, heading in self.headings.items()
         )
-        taken = {name for heading in self.headings.values() for name in (heading, *heading.split(", "))}
-        rest = [heading for heading in self.columns if heading not in taken]
+        taken = Counter(
+            name for used in self.headings.values() for name in ([used] if used in self.columns else used.split(", "))
+        )
+        rest = []
+        for heading in filter(str.strip, self.columns):
+            if taken[heading] > 0:
+                taken[heading] -= 1
+            else:
+                rest.append(heading)
         more = " ..." if len(rest) > 20 else ""
         return f"{words}; not used: {', '.join(rest[:20]) or 'none'}{more}"
 
@@ -158,19 +171,63 @@ def as_photos(
     names = {ours: headings[number] for ours, number in chosen.items()}
     for ours, (texts, used) in _in_parts(table, headings, asked).items():
         photos[ours], names[ours] = texts, ", ".join(used)
-    for ours in ("latitude", "longitude"):
-        if ours in chosen and folded(headings[chosen[ours]]).endswith(SCALED):
-            photos[ours] = pd.to_numeric(photos[ours], errors="coerce") / 1e7
+    try:
+        _read_axes(table, photos, names, candidates, chosen)
+    except ValueError as error:
+        raise ValueError(f"{path} {error}") from None
+    photos = _with_picture_names(table, photos, names)
     photos = _with_names(photos, path, headings, pictures)
     empty = (
-        photos.drop(columns="row").map(lambda value: value == "").all(axis=1)
+        photos.drop(columns="row").map(lambda value: isinstance(value, str) and not value).all(axis=1)
         if pictures is None
         else pd.Series(False, photos.index)
     )
     if empty.any():
         log.info(f"{path}: {int(empty.sum()):,} empty rows are passed by")
         photos = photos[~empty].reset_index(drop=True)
-    return PhotoTable(photos, names, tuple(headings), pictures)
+    found = PhotoTable(photos, names, tuple(headings), pictures)
+    return found if found.has_places else replace(found, no_places=way_of(table, candidates))
+
+
+def _read_axes(
+    table: pd.DataFrame,
+    photos: pd.DataFrame,
+    names: dict[str, str],
+    candidates: Mapping[str, list[int]],
+    chosen: Mapping[str, int],
+) -> None:
+    """Fill gaps of coordinates, bring them to degrees and find their hemispheres; `photos` and `names` receive it.
+
+    Raises:
+        ValueError: headings and values contradict each other.
+    """
+    headings = [str(heading) for heading in table.columns]
+    for axis in AXES:
+        if axis not in photos:
+            continue
+        if axis in chosen and names[axis] == headings[chosen[axis]]:
+            numbers = [chosen[axis], *(number for number in candidates[axis] if number != chosen[axis])]
+            photos[axis], taken = merged(table, numbers, headings, photos[axis])
+            photos[axis] = in_degrees(photos[axis], names[axis], axis)
+            names[axis] = ", ".join([names[axis], *(headings[number] for number in taken)])
+        if f"{axis}_side" not in photos:
+            used = {name for listed in names.values() for name in (listed, *listed.split(", "))}
+            free = [number for number, heading in enumerate(headings) if heading not in used]
+            number = side_column(table, free, photos[axis], axis)
+            if number is not None:
+                photos[f"{axis}_side"], names[f"{axis}_side"] = _values(table.iloc[:, number], "id"), headings[number]
+    check_signs(names, photos)
+
+
+def _with_picture_names(table: pd.DataFrame, photos: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
+    """Return photographs with the one unused column of file names as `picture`, where no heading names pictures."""
+    if {"picture", "address"} & set(photos):
+        return photos
+    free = [number for number, heading in enumerate(table.columns) if str(heading) not in names.values()]
+    found = [number for number in free if are_pictures(table.iloc[:, number])]
+    if len(found) == 1:
+        photos["picture"], names["picture"] = _values(table.iloc[:, found[0]], "picture"), str(table.columns[found[0]])
+    return photos
 
 
 def _chosen(
@@ -183,7 +240,10 @@ def _chosen(
     if same is not None and same == chosen.get("longitude"):
         # --lat-column and --lon-column may name one column that holds both.
         return {**{o: n for o, n in chosen.items() if o not in ("latitude", "longitude")}, "latlon": same}
-    if not {"latitude", "longitude"} <= set(chosen):
+    given = {
+        ours for ours in AXES if ours in chosen and not is_missing(_values(table.iloc[:, chosen[ours]], "id")).all()
+    }
+    if len(given) < 2:
         place = next(((ours, n) for ours, n in both if could_be_places(table.iloc[:, n])), None)
         if place is not None:
             chosen = {ours: n for ours, n in chosen.items() if ours not in ("latitude", "longitude")} | dict([place])
@@ -219,7 +279,7 @@ def _with_names(
         ValueError: no column names pictures.
     """
     for name in {"picture", "id"} & set(photos):
-        photos[name] = _whole_numbers(photos[name])
+        photos[name] = _whole_numbers(_without_quotes(photos[name]))
     if pictures is not None and "picture" not in photos:
         photos["picture"] = photos["id"] if "id" in photos else [f"{path.stem}-{row:06d}" for row in photos["row"]]
     if not {"picture", "id", "address"} & set(photos):
@@ -237,6 +297,12 @@ def _with_names(
         photos["picture"] = photos["picture"].mask(unnamed, [f"{path.stem}-{row:06d}" for row in photos["row"]])
         photos["id"] = photos["id"].mask(photos["id"] == "", photos["picture"])
     return photos
+
+
+def _without_quotes(texts: pd.Series) -> pd.Series:
+    """Return names without the single quotes around them, all or none of them."""
+    given = texts[texts != ""]
+    return texts.str.strip("'") if len(given) and given.str.fullmatch(r"'.+'").all() else texts
 
 
 def _whole_numbers(texts: pd.Series) -> pd.Series:
@@ -276,6 +342,5 @@ def check_places(table: PhotoTable, path: Path) -> None:
         return
     missing = "longitude" if "latitude" in table.photos else "latitude"
     names = " or ".join(HEADINGS[missing].split()[:2])
-    raise ValueError(
-        f"{path} has no column of the {missing} ({names}): name it with --{FLAGS[missing]}-column; {_its_columns(table.columns)}"
-    )
+    way = table.no_places or f"name it with --{FLAGS[missing]}-column"
+    raise ValueError(f"{path} has no column of the {missing} ({names}): {way}; {_its_columns(table.columns)}")

@@ -197,7 +197,7 @@ def _without_headings(rows: pd.DataFrame, path: Path, asked: Sequence[str]) -> p
     if asked:
         return named
     degrees = [name for name in named if _is_degrees(named[name])]
-    pictures = [name for name in named if _are_pictures(named[name])]
+    pictures = [name for name in named if are_pictures(named[name])]
     others = [name for name in named if name not in degrees]
     picture = pictures[0] if len(pictures) == 1 else others[0] if len(others) == 1 and not pictures else None
     if picture is None:
@@ -236,8 +236,10 @@ def _is_degrees(cells: pd.Series) -> bool:
     return bool(len(known)) and not column.unreadable.any() and bool((abs(known) <= 360).all()) and bool(fractions)
 
 
-def _are_pictures(cells: pd.Series) -> bool:
-    return all(_is_picture(str(cell)) for cell in cells.head(1000))
+def are_pictures(cells: pd.Series) -> bool:
+    """Say whether a column holds names of picture files, as far as it holds anything."""
+    texts = cells.head(1000).map(lambda cell: cell.strip() if isinstance(cell, str) else "")
+    return bool((texts != "").any()) and all(_is_picture(text) for text in texts if text)
 
 
 def _is_picture(cell: str) -> bool:
