@@ -164,7 +164,6 @@ class Kills:
         work = self.folder / f"work-{self.dice.getrandbits(40):010x}"
         # Times of files are part of what a command recognises them by.
         shutil.copytree(self._stage(command.needs), work)
-        (work / "tmp").mkdir(exist_ok=True)
         return work
 
     def _run(self, work: Path, words: str, kill_after_s: float | None) -> float | None:
@@ -174,6 +173,7 @@ class Kills:
             RuntimeError: it failed; the message holds the end of what it printed.
         """
         said = work.with_suffix(".log")
+        (work / "tmp").mkdir(exist_ok=True)
         before, began = signs(work), time.monotonic()
         process = os.fork()
         if process == 0:
