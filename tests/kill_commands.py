@@ -2,17 +2,15 @@
 
 Each command runs on a small dataset, once undisturbed and then again and again with SIGKILL at a random moment of its work.
 What it leaves in the end has to equal what the undisturbed run left, file by file, without anything more. Only recorded times
-may differ: they are listed in `TIMES`.
+may differ: `tests.folder_contents` lists them.
 
-All runs are forks of one process that has imported the libraries, so that kills fall into the work: the clock of a kill
-starts at the first sign of it, a line that is printed or a file that is made.
+All runs are forks of one process that has imported the libraries. The clock of every other kill starts at the first sign of
+work, a line that is printed or a file that is made, so that kills fall into it.
 """
 
 import argparse
 import contextlib
 import faulthandler
-import hashlib
-import json
 import os
 import random
 import runpy
@@ -21,28 +19,16 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import pyarrow.parquet as pq
-from safetensors import safe_open
+
+from tests.folder_contents import contents, differences
 
 ROOT = Path(__file__).parents[1]
-TIMES = {
-    "created_at_utc",
-    "started_at_utc",
-    "evaluated_at_utc",
-    "calibrated_at_utc",
-    "trained_at_utc",
-    "photos_per_second",
-    "seconds",
-    "epoch_s",
-    "time_s",
-    "resume",
-}
-"""Keys of JSON and of metadata that say when something was done, how fast, or whether it was continued."""
 MOST_S = 120.0
 IMAGES = 120
 
@@ -90,19 +76,26 @@ COMMANDS = [
 PATH_OF_TABLE = "table.csv"
 
 
+class Took(NamedTuple):
+    """Seconds of a command: in all, and from the first sign of work on."""
+
+    whole_s: float
+    work_s: float
+
+
 @dataclass
 class Outcome:
     """What came of a command.
 
     Attributes:
-        undisturbed_s: how long it works from its first sign on.
+        undisturbed: how long it takes.
         kills: how often it was killed.
         ended: how often it came to its end after kills.
         different: files that an end left different, more or less; nothing when all is well.
     """
 
     name: str
-    undisturbed_s: float
+    undisturbed: Took
     kills: int = 0
     ended: int = 0
     different: list[str] = field(default_factory=list)
@@ -120,25 +113,25 @@ class Kills:
         """Run a command undisturbed and, until it was killed so many times, disturbed; compare the ends."""
         self._stage(command.needs)
         calm = self._fresh(command)
-        seconds = self._run(calm, command.words, None)
-        assert seconds is not None
+        undisturbed = self._run(calm, command.words)
+        assert undisturbed is not None
         wanted = contents(calm)
-        found = Outcome(command.name, seconds)
+        found = Outcome(command.name, undisturbed)
         while found.kills < kills:
             work = self._fresh(command)
             # Up to four kills on the way to one end, fewer when few are left.
             planned = min(self.dice.randint(1, 4), kills - found.kills)
             words = command.words
-            whole_s: float | None = None
-            while planned and (whole_s := self._run(work, words, self.dice.uniform(0, found.undisturbed_s))) is None:
+            took: Took | None = None
+            while planned and (took := self._run(work, words, found.undisturbed, found.kills % 2 == 0)) is None:
                 found.kills += 1
                 planned -= 1
                 words = f"{command.words} {command.again}"
-            if whole_s is None:
-                self._run(work, words, None)
+            if took is None:
+                self._run(work, words)
             elif words == command.words:
                 # Other work of the machine made it slow the first time, and a kill would come when all is done.
-                found.undisturbed_s = min(found.undisturbed_s, whole_s)
+                found.undisturbed = min(found.undisturbed, took)
             found.ended += 1
             found.different += differences(wanted, contents(work))
             shutil.rmtree(work)
@@ -152,7 +145,7 @@ class Kills:
             work = self.folder / f"stage-{len(self.stages)}"
             if before is not None:
                 shutil.copytree(before, work)
-                self._run(work, next(c for c in COMMANDS if c.name == needs[-1]).words, None)
+                self._run(work, next(c for c in COMMANDS if c.name == needs[-1]).words)
                 if needs[-1] == "fetch demo":
                     write_table(work)
             else:
@@ -166,12 +159,19 @@ class Kills:
         shutil.copytree(self._stage(command.needs), work)
         return work
 
-    def _run(self, work: Path, words: str, kill_after_s: float | None) -> float | None:
-        """Run a command in a folder; return how long it worked, or None when it was killed.
+    def _run(self, work: Path, words: str, within: Took | None = None, from_sign: bool = True) -> Took | None:
+        """Run a command in a folder; return how long it took, or None when it was killed.
+
+        Args:
+            work: the folder.
+            words: of the command.
+            within: kill it at a moment of so much time.
+            from_sign: of the time of its work, or of all its time.
 
         Raises:
             RuntimeError: it failed; the message holds the end of what it printed.
         """
+        kill_after_s = None if within is None else self.dice.uniform(0, within.work_s if from_sign else within.whole_s)
         said = work.with_suffix(".log")
         (work / "tmp").mkdir(exist_ok=True)
         before, began = signs(work), time.monotonic()
@@ -187,7 +187,8 @@ class Kills:
                     break
                 if first is None and ((said.is_file() and said.stat().st_size) or signs(work) != before):
                     first = now
-                if first is not None and kill_after_s is not None and now - first >= kill_after_s:
+                since = first if from_sign else began
+                if since is not None and kill_after_s is not None and now - since >= kill_after_s:
                     os.kill(process, signal.SIGKILL)
                     os.waitpid(process, 0)
                     return None
@@ -203,7 +204,7 @@ class Kills:
         if code := os.waitstatus_to_exitcode(status):
             raise RuntimeError(f"{words} ended with {code}:\n{said.read_text(errors='replace')[-3000:]}")
         said.unlink(missing_ok=True)
-        return now - (first or began)
+        return Took(now - began, now - (first or began))
 
 
 def _become(work: Path, words: str, said: Path) -> None:
@@ -246,95 +247,13 @@ def write_table(work: Path) -> None:
     photos[["id", "path", "latitude", "longitude", "creator"]].to_csv(work / PATH_OF_TABLE, index=False)
 
 
-def contents(folder: Path) -> dict[str, str]:
-    """Return a digest of what each file says, times left out, by its path."""
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(_said(path)).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
-def _said(path: Path) -> bytes:
-    try:
-        return READERS.get(path.suffix, Path.read_bytes)(path)
-    except ValueError:
-        return path.read_bytes()
-
-
-def _json(path: Path) -> bytes:
-    return _dumped(json.loads(path.read_bytes()))
-
-
-def _json_lines(path: Path) -> bytes:
-    return b"\n".join(_dumped(json.loads(line)) for line in path.read_bytes().splitlines())
-
-
-def _dumped(value: Any) -> bytes:
-    return json.dumps(_timeless(value), sort_keys=True).encode()
-
-
-def _timeless(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _timeless(v) for k, v in value.items() if k not in TIMES}
-    return [_timeless(v) for v in value] if isinstance(value, list) else value
-
-
-def _parquet(path: Path) -> bytes:
-    table = pq.read_table(path)
-    about = {k.decode(): v.decode(errors="replace") for k, v in (table.schema.metadata or {}).items()}
-    kept = [name for name in table.column_names if name not in TIMES]
-    return _dumped({"about": about, "columns": kept}) + str(table.select(kept).to_pylist()).encode()
-
-
-def _tensors(path: Path) -> bytes:
-    with safe_open(path, "np") as file:
-        about = {k: v for k, v in (file.metadata() or {}).items() if k not in TIMES}
-    content = path.read_bytes()
-    return _dumped(about) + content[8 + int.from_bytes(content[:8], "little") :]
-
-
-def _checkpoint(path: Path) -> bytes:
-    import torch
-
-    digest = hashlib.sha256()
-
-    def read(value: Any, at: str) -> None:
-        if isinstance(value, torch.Tensor):
-            digest.update(f"{at} {value.dtype} {tuple(value.shape)} ".encode() + value.numpy().tobytes())
-        elif isinstance(value, dict | list | tuple):
-            for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
-                if key not in TIMES:
-                    read(inner, f"{at}/{key}")
-        else:
-            digest.update(f"{at} {value!r} ".encode())
-
-    read(torch.load(path, weights_only=True), "")
-    return digest.digest()
-
-
-READERS: dict[str, Callable[[Path], bytes]] = {
-    ".json": _json,
-    ".jsonl": _json_lines,
-    ".parquet": _parquet,
-    ".pt": _checkpoint,
-    ".safetensors": _tensors,
-}
-
-
-def differences(wanted: dict[str, str], found: dict[str, str]) -> list[str]:
-    """Return in what two folders differ, as words."""
-    return [
-        *(f"{name} is missing" for name in sorted(wanted.keys() - found.keys())),
-        *(f"{name} is left over" for name in sorted(found.keys() - wanted.keys())),
-        *(f"{name} differs" for name in sorted(wanted.keys() & found.keys()) if wanted[name] != found[name]),
-    ]
-
-
 def table_of(outcomes: Iterator[Outcome]) -> bool:
     """Print a line for each command; say whether all is well."""
     well = True
-    print(f"{'command':<22} {'work s':>7} {'kills':>6} {'ends':>5}  equal and nothing left over", flush=True)
+    print(
+        f"{'command':<22} {'whole s':>7} {'work s':>7} {'kills':>6} {'ends':>5}  equal and nothing left over",
+        flush=True,
+    )
     for found in outcomes:
         wrong = sorted(set(found.different))
         said = (
@@ -342,7 +261,8 @@ def table_of(outcomes: Iterator[Outcome]) -> bool:
             if not wrong
             else f"NO: {'; '.join(wrong[:6])}{f' and {len(wrong) - 6} more' if len(wrong) > 6 else ''}"
         )
-        print(f"{found.name:<22} {found.undisturbed_s:>7.1f} {found.kills:>6} {found.ended:>5}  {said}", flush=True)
+        took = f"{found.undisturbed.whole_s:>7.1f} {found.undisturbed.work_s:>7.1f}"
+        print(f"{found.name:<22} {took} {found.kills:>6} {found.ended:>5}  {said}", flush=True)
         well &= not wrong
     return well
 

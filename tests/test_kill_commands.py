@@ -12,7 +12,8 @@ from fetch.__main__ import COMMANDS as FETCH
 from infer.__main__ import COMMANDS as INFER
 from label_maps.__main__ import COMMANDS as LABEL_MAPS
 from plumbing.config import parse
-from tests.kill_commands import COMMANDS, contents, differences
+from tests.folder_contents import contents, differences
+from tests.kill_commands import COMMANDS
 from train.__main__ import COMMANDS as TRAIN
 from viz.__main__ import COMMANDS as VIZ
 
