@@ -12,11 +12,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataset.tables.headings import is_known, known_count, known_headings
-from dataset.tables.text import TITLE_LINES
+from dataset.tables.code_pages import TITLE_LINES
+from dataset.tables.headings import is_known, joined_headings, known_count, known_headings
 from plumbing.parquet import plain
 
 log = logging.getLogger(__name__)
+
+LEAST_KNOWN = 3
+"""A further sheet with so many known headings, such as a file, a latitude and a longitude, has photographs too."""
 
 
 @dataclass
@@ -125,11 +128,14 @@ def _first_line(error: Exception) -> str:
 def read_workbook(content: bytes, path: Path, asked: Iterable[str | None]) -> pd.DataFrame:
     """Return the sheet of a workbook (.xlsx, .xls, .xlsb, .ods) that has the most known headings, below these.
 
+    Rows of further sheets follow where these have the same headings. Hidden sheets are not read.
+
     Raises:
-        ValueError: it cannot be read, or the package that reads it is not installed.
+        ValueError: it cannot be read, the package that reads it is not installed, or sheets of photographs differ.
     """
     try:
         sheets = pd.read_excel(io.BytesIO(content), sheet_name=None, header=None, dtype=object, engine="calamine")
+        sheets = _visible(content, sheets)
     except ImportError:
         raise ValueError(
             f"{path} is a workbook: pip install python-calamine, or save the sheet as CSV in UTF-8"
@@ -149,9 +155,38 @@ def read_workbook(content: bytes, path: Path, asked: Iterable[str | None]) -> pd
         raise ValueError(
             f"{path} has no line of headings such as filename, latitude, longitude; it begins with: {shown[:200]}"
         )
-    headings = ["" if pd.isna(value) else str(value).strip() for value in rows.iloc[line]]
-    table = rows.iloc[line + 1 :].set_axis(headings, axis=1).reset_index(drop=True)
+    table = _below(rows, line)
+    for other in [name for name in sheets if name != sheet]:
+        known, first = _headings(sheets[other], asked)
+        if known >= min(best, LEAST_KNOWN):
+            more = _below(sheets[other], first)
+            if list(more.columns) != list(table.columns):
+                raise ValueError(
+                    f"{path} has photographs in the sheets {sheet!r} and {other!r}, under other headings: save each as CSV, and "
+                    "import one, or give both the same headings"
+                )
+            log.info(f"{path}: the sheet {other!r} has the same headings, and its {len(more):,} rows follow")
+            table = pd.concat([table, more], ignore_index=True)
     return table.map(_cell).astype(object)
+
+
+def _below(rows: pd.DataFrame, line: int) -> pd.DataFrame:
+    """Return the rows of a sheet below its line of headings, which may go on in the next one."""
+    headings = ["" if pd.isna(value) else str(value).strip() for value in rows.iloc[line]]
+    joined = joined_headings(headings, rows.iloc[line + 1]) if len(rows) > line + 1 else headings
+    below = rows.iloc[line + (1 if joined == headings else 2) :].set_axis(joined, axis=1)
+    return below.loc[
+        :, [bool(name) or bool(below.iloc[:, n].notna().any()) for n, name in enumerate(joined)]
+    ].reset_index(drop=True)
+
+
+def _visible(content: bytes, sheets: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Return the sheets that are not hidden; all, where all are or their reader does not tell."""
+    from python_calamine import CalamineWorkbook, SheetVisibleEnum
+
+    about = CalamineWorkbook.from_filelike(io.BytesIO(content)).sheets_metadata
+    hidden = {sheet.name for sheet in about if sheet.visible != SheetVisibleEnum.Visible}
+    return {name: rows for name, rows in sheets.items() if name not in hidden} or sheets
 
 
 def _best(sheets: dict[str, pd.DataFrame], asked: list[str | None]) -> tuple[int, str, int]:

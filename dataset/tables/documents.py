@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 
 import pandas as pd
 
+from dataset.tables.code_pages import decoded
 from dataset.tables.headings import is_known, known_headings
-from dataset.tables.text import decoded
 
 log = logging.getLogger(__name__)
 

@@ -157,6 +157,21 @@ def known_count(headings: Iterable[object], asked: Iterable[str | None]) -> int:
     return len(set(known_headings(headings))) + sum(str(heading).strip() in given for heading in headings)
 
 
+def joined_headings(upper: Sequence[str], lower: Iterable[object]) -> list[str]:
+    """Return headings of two lines as one, such as `Coordinates` above `Latitude` and `Longitude`; the upper ones above data.
+
+    Args:
+        upper: headings of the first line, empty where they were merged with another.
+        lower: cells of the second one.
+    """
+    cells = ["" if cell is None or cell != cell else str(cell).strip() for cell in lower]
+    given = [cell for cell in cells if cell]
+    known = known_headings(given)
+    if not given or len(known) < len(given) or set(known) <= set(known_headings(upper)):
+        return list(upper)
+    return [below or above for above, below in zip(upper, cells, strict=True)]
+
+
 def _folded_part(heading: object) -> str:
     """Return a heading folded, or the last part of one such as `location.lat` where that alone is known."""
     whole = folded(heading)

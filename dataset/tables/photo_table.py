@@ -14,6 +14,7 @@ from dataset.degrees import is_missing
 from dataset.pairs import could_be_places
 from dataset.tables.axes import AXES, check_signs, in_degrees, merged, side_column
 from dataset.tables.binary import EmbeddedPictures, read_parquet, read_workbook
+from dataset.tables.code_pages import start_of
 from dataset.tables.documents import read_json, read_kml
 from dataset.tables.flags import suffix_of
 from dataset.tables.headings import HEADINGS, columns_of, folded
@@ -126,7 +127,7 @@ def _read(path: Path, asked: Mapping[str, str | None]) -> tuple[pd.DataFrame, Em
     if what := other_file(path, suffix):
         raise ValueError(f"{path} {what}")
     content = content_of(path)
-    begins = content[:4000].lstrip(b"\xef\xbb\xbf \t\r\n")
+    begins = start_of(content)
     if content.startswith(b"PK\x03\x04"):
         if b"[Content_Types].xml" not in content[:4000] and suffix not in (".xlsx", ".xlsm", ".xlsb", ".ods"):
             raise ValueError(f"{path} {other_file(path, '.zip')}")

@@ -1,8 +1,5 @@
 """CSV and its relatives: any separator, encoding and title lines, with a line of headings or without one."""
 
-import codecs
-import csv
-import io
 import logging
 import lzma
 import re
@@ -14,24 +11,15 @@ from pathlib import Path
 import pandas as pd
 
 from dataset.degrees import read_degrees
+from dataset.tables.code_pages import SAMPLE_BYTES, SEPARATORS, TITLE_LINES, cells_of, decoded
 from dataset.tables.flags import PACKED
-from dataset.tables.headings import known_count
+from dataset.tables.headings import joined_headings, known_count
+from dataset.tables.rows import read_rows
 from plumbing.picture_kinds import PICTURE_SUFFIXES
 
 log = logging.getLogger(__name__)
 
-SEPARATORS = "\t;,|"
-TITLE_LINES = 20
-"""Headings are looked for in so many lines."""
-SAMPLE_BYTES = 1 << 16
-
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
+PACKED_MARKS = ((b"\x1f\x8b", PACKED[".gz"]), (b"BZh", PACKED[".bz2"]), (b"\xfd7zXZ\0", PACKED[".xz"]))
 _SEP_LINE = re.compile(r'"?sep=(.)"?[;,\t]*', re.IGNORECASE)
 
 
@@ -41,44 +29,19 @@ def content_of(path: Path) -> bytes:
     Raises:
         ValueError: it cannot be unpacked.
     """
-    opener = PACKED.get(path.suffix.lower())
     try:
+        with path.open("rb") as file:
+            start = file.read(6)
+        # Browsers unpack or rename what they download.
+        opener = next(
+            (opener for mark, opener in PACKED_MARKS if start.startswith(mark)), PACKED.get(path.suffix.lower())
+        )
         if opener is None:
             return path.read_bytes()
         with opener(path, "rb") as file:
             return bytes(file.read())
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise ValueError(f"{path} cannot be unpacked ({error}): is the file whole?") from None
-
-
-def decoded(content: bytes, path: Path) -> str:
-    """Return text in UTF-8, UTF-16, UTF-32 or Windows-1252, whichever it is.
-
-    Raises:
-        ValueError: it is not text.
-    """
-    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), None)
-    if encoding is None and b"\0" in content[:1000]:
-        # A heading in Latin letters has every other byte empty.
-        odd = content[1:1000:2].count(0) * 2 > len(content[:1000]) // 2
-        encoding = "utf-16-le" if odd else "utf-16-be" if content[0:1000:2].count(0) * 4 > len(content[:1000]) else None
-        if encoding is None:
-            raise ValueError(f"{path} is not text and no kind of table that is known: save it as CSV in UTF-8")
-    try:
-        return content.decode(encoding or "utf-8").lstrip("\ufeff")
-    except UnicodeDecodeError as error:
-        if encoding is not None:
-            raise ValueError(
-                f"{path} is damaged {encoding} text ({error.reason}): save the table as CSV in UTF-8"
-            ) from None
-    try:
-        text = content.decode("cp1252")
-    except UnicodeDecodeError:
-        raise ValueError(
-            f"{path} is neither UTF-8, UTF-16 nor Windows-1252 text: save the table as CSV in UTF-8"
-        ) from None
-    log.info(f"{path} is not UTF-8 and is read as Windows-1252; save it as UTF-8 if letters are wrong")
-    return text
 
 
 def read_text(content: bytes, path: Path, asked: Iterable[str | None]) -> pd.DataFrame:
@@ -92,15 +55,33 @@ def read_text(content: bytes, path: Path, asked: Iterable[str | None]) -> pd.Dat
         raise ValueError(f"{path} is empty: there is nothing to import")
     if "\n" not in text:
         text = text.replace("\r", "\n")
+    text = _unwrapped(text)
     given = [name for name in asked if name is not None]
     separator, first, has_headings = _layout(text, given)
     lines = text.split("\n", first) if first else [text]
     body = lines[first] if len(lines) > first else ""
-    rows = _rows(body, separator, path, first)
-    if has_headings:
-        headings = [str(name).strip() for name in rows.iloc[0]]
-        return rows.iloc[1:].set_axis(headings, axis=1).reset_index(drop=True)
-    return _without_headings(rows, path, given)
+    rows = read_rows(body, separator, path, first)
+    if not has_headings:
+        return _without_headings(rows, path, given)
+    headings = [str(name).strip() for name in rows.iloc[0]]
+    joined = joined_headings(headings, rows.iloc[1]) if len(rows) > 1 else headings
+    rows = rows.iloc[1 if joined == headings else 2 :]
+    again = (rows.map(str.strip) == headings).all(axis=1)
+    if again.any():
+        log.info(f"{path}: {int(again.sum()):,} rows repeat the headings and are passed by")
+    return rows[~again].set_axis(joined, axis=1).reset_index(drop=True)
+
+
+def _unwrapped(text: str) -> str:
+    """Return a text whose every line was put into quotes as a whole, as spreadsheets do with one column, without these."""
+    lines = [line.rstrip("\r") for line in text.split("\n")]
+    given = [line for line in lines if line.strip()]
+    if not all(len(line) > 2 and line[0] == line[-1] == '"' for line in given):
+        return text
+    cells = [cells_of(line, ",") if line.strip() else [""] for line in lines]
+    if not all(len(row) == 1 and (not row[0] or any(mark in row[0] for mark in SEPARATORS)) for row in cells):
+        return text
+    return "\n".join(row[0] for row in cells)
 
 
 def _layout(text: str, asked: Sequence[str]) -> tuple[str, int, bool]:
@@ -115,7 +96,7 @@ def _layout(text: str, asked: Sequence[str]) -> tuple[str, int, bool]:
     best = (0, 0, separators[0], start)
     for number, line in enumerate(lines[start : start + TITLE_LINES], start):
         for separator in separators:
-            cells = _cells(line, separator)
+            cells = cells_of(line, separator)
             known = known_count(cells, asked)
             # Words of a title line may be headings too; those of a line with several cells are.
             if known and (len(cells) > 1 or len(lines) == start + 1 or _alone(line, lines, number)):
@@ -133,54 +114,15 @@ def _alone(line: str, lines: Sequence[str], number: int) -> bool:
     return bool(following) and not any(separator in other for other in following for separator in "\t;|")
 
 
-def _cells(line: str, separator: str) -> list[str]:
-    try:
-        return next(csv.reader([line], delimiter=separator, skipinitialspace=separator == " "), [])
-    except csv.Error:
-        return line.split(separator)
-
-
 def _regular(lines: Sequence[str], separators: Sequence[str]) -> str:
     """Return the separator that cuts the most lines into equally many cells, more than one."""
 
     def score(separator: str) -> tuple[float, int]:
-        widths = Counter(len(_cells(line, separator)) for line in lines[:50] if line.strip())
+        widths = Counter(len(cells_of(line, separator)) for line in lines[:50] if line.strip())
         width, count = widths.most_common(1)[0] if widths else (1, 0)
         return (count / max(1, sum(widths.values())), width) if width > 1 else (0.0, 1)
 
     return max(separators, key=score)
-
-
-def _rows(text: str, separator: str, path: Path, skipped: int) -> pd.DataFrame:
-    """Return all rows as texts, the headings among them.
-
-    Raises:
-        ValueError: a row is longer than the first one; a shift of columns would be worse.
-    """
-    try:
-        # With the headings read as a row, a row longer than they are is an error and not a silent shift of columns.
-        mark = r"\s+" if separator == " " else separator
-        return pd.read_csv(io.StringIO(text), sep=mark, header=None, dtype=str, keep_default_na=False)
-    except pd.errors.EmptyDataError:
-        raise ValueError(f"{path} is empty: there is nothing to import") from None
-    except pd.errors.ParserError as error:
-        reason = str(error).strip()
-    try:
-        rows = list(csv.reader(io.StringIO(text), delimiter=separator))
-    except csv.Error as error:
-        raise ValueError(f"{path} is not a regular table ({error})") from None
-    width = len(rows[0])
-    longer = [(number, row) for number, row in enumerate(rows) if len(row) > width]
-    if longer and not any(any(cell.strip() for cell in row[width:]) for _, row in longer):
-        return pd.DataFrame([(row + [""] * width)[:width] for row in rows if row], dtype=str)
-    if not longer:
-        raise ValueError(f"{path} is not a regular table ({reason})")
-    number, row = longer[0]
-    line = skipped + number + 1 + sum(cell.count("\n") for before in rows[:number] for cell in before)
-    raise ValueError(
-        f"{path} is not a regular table: line {line} has {len(row)} fields, the first line {width}: put texts that have "
-        f"a {separator!r} into quotes" + (", and numbers with decimal commas" if separator == "," else "")
-    )
 
 
 def _without_headings(rows: pd.DataFrame, path: Path, asked: Sequence[str]) -> pd.DataFrame:
