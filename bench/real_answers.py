@@ -79,7 +79,7 @@ def readout(features: NDArray[np.float32], true: NDArray[np.int64], classes: int
         hidden = Readout(table.shape[1], HIDDEN)
         net = nn.Sequential(hidden, nn.Linear(HIDDEN, classes))
         hidden.mean.copy_(table[train].mean(dim=0))
-        hidden.std.copy_(table[train].std(dim=0).clamp(min=1e-6))
+        hidden.std.copy_(table[train].std(dim=0))
         learn(
             net,
             [{"params": list(net.parameters()), "lr": OPTIM.lr}],

@@ -231,6 +231,20 @@ def test_features_that_memory_does_not_hold_are_read_batch_by_batch_and_are_the_
     torch.testing.assert_close(readout.std, torch.from_numpy(numbers.std(axis=0, ddof=1)))
 
 
+def test_a_feature_that_never_varied_in_training_does_not_drown_the_others_in_a_photograph_where_it_does(tmp_path):
+    numbers = np.random.default_rng(0).normal(3, 2, (200, 7)).astype(np.float32)
+    numbers[:, 4] = 0
+    readout = Readout(7, 16)
+    source_of(tmp_path, numbers).standardise(readout)
+    readout.eval()
+    usual = torch.from_numpy(numbers[:1])
+    changed = usual.clone()
+    changed[0, 4] = 0.5
+    with torch.inference_mode():
+        moved = (readout(changed) - readout(usual)).abs().max()
+    assert 0 < moved < 1
+
+
 @pytest.mark.parametrize(
     ("optim", "graph_starts_at"),
     [

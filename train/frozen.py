@@ -18,8 +18,6 @@ from train.distributed import gathered
 
 KEPT_BYTES = 1 << 30
 """Features that take no more than this are held in memory; more are read from their files, batch by batch."""
-LEAST_STD = 1e-6
-"""A feature that is the same everywhere is not blown up."""
 
 
 class FeatureSource(Dataset[tuple[int, Tensor]]):
@@ -76,7 +74,7 @@ class FeatureSource(Dataset[tuple[int, Tensor]]):
             square += np.square(block - mean).sum(axis=0)
         std = np.sqrt(square / max(1, len(rows) - 1))
         readout.mean.copy_(torch.from_numpy(mean))
-        readout.std.copy_(torch.from_numpy(std).clamp(min=LEAST_STD))
+        readout.std.copy_(torch.from_numpy(std))
 
 
 def feature_source(

@@ -12,6 +12,7 @@ from infer.network.coordinate_head import HEAD, CoordinateSpec
 from infer.network.embedding import SharedEmbedding, embedding_head
 from infer.network.gallery import Gallery, GallerySpec, Layer, Projection
 from infer.network.stages import OWN, RESNET, StageFeatures, stages_of
+from infer.network.standardise import divisors
 from infer.network.transform import InputTransform
 from infer.network.trunks import build_trunk
 
@@ -84,7 +85,7 @@ class Readout(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return (B, hidden) of (B, width) features."""
-        found: Tensor = self.layers((features - self.mean) / self.std)
+        found: Tensor = self.layers((features - self.mean) / divisors(self.std))
         return found
 
 

@@ -22,6 +22,7 @@ from geocells.outlines import span_deg
 from infer.network.cell_heads import Embedding, Experts
 from infer.network.offsets import HybridOffsets
 from infer.network.sphere import vectors_of
+from infer.network.standardise import divisors
 from infer.run_files import REFINE
 from label_maps.files import hierarchy_hash
 from plumbing.files import atomic_path, sha256
@@ -94,11 +95,11 @@ class Refiner(nn.Module):
     def scale(self, features: Tensor) -> None:
         """Give it the (N, width) features of the training photographs, to standardise others by."""
         self.mean.copy_(features.mean(dim=0))
-        self.std.copy_(features.std(dim=0).clamp_min(1e-6))
+        self.std.copy_(features.std(dim=0))
 
     def forward(self, features: Tensor, cells: Tensor) -> Tensor:
         """Return (B, K, 2) shares, 0 to 1, of the boxes of (B, K) cells, from their south and west edges."""
-        logits = self.head((features.float() - self.mean) / self.std, cells)
+        logits = self.head((features.float() - self.mean) / divisors(self.std), cells)
         return (self.start[cells] + logits).sigmoid()
 
     def shares(self, latlon_deg: Tensor, cells: Tensor) -> Tensor:
