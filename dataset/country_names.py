@@ -26,7 +26,7 @@ FURTHER_NAMES = {
     "IT": ("Italia",), "KP": ("North Korea",), "KR": ("South Korea", "Republic of Korea"), "LA": ("Laos",), "MK": ("Macedonia",),
     "MM": ("Burma",), "MO": ("Macau",), "NL": ("Holland",), "PS": ("Palestine",), "RU": ("Russia",),
     "ST": ("Sao Tome",), "SY": ("Syria",), "SZ": ("Swaziland",), "TL": ("East Timor",), "TR": ("Turkey",),
-    "TZ": ("Tanzania",), "US": ("USA", "America", "United States of America"), "VA": ("Vatican", "Vatican City"),
+    "TZ": ("Tanzania",), "US": ("USA", "U S", "U S A", "America", "United States of America"), "VA": ("Vatican", "Vatican City"),
     "VN": ("Vietnam",), "VE": ("Venezuela",), "IR": ("Iran",), "MD": ("Moldova",), "TW": ("Taiwan",),
     "BN": ("Brunei",), "SH": ("Saint Helena",), "VG": ("British Virgin Islands",), "VI": ("US Virgin Islands",),
 }  # fmt: skip

@@ -100,7 +100,10 @@ def _of_text(text: str) -> Shapes:
     shapes = Shapes()
     if not WKT.match(start):
         raise ValueError("it is another kind of file")
-    shapes.add(shapely.from_wkt(text.strip().rpartition(";")[2]), {})
+    system, _, wkt = text.strip().rpartition(";")
+    if system and system.partition("=")[2].strip() not in ("4326", "4979", "0"):
+        raise ValueError(f"its reference system is {system}, not SRID=4326: save it in degrees")
+    shapes.add(shapely.from_wkt(wkt), {})
     return shapes
 
 

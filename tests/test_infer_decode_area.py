@@ -294,3 +294,45 @@ def test_a_circle_has_the_area_of_a_cap_wherever_it_lies(lat_deg, lon_deg, radiu
 def test_what_is_no_area_is_refused_with_the_true_reason(text, reason):
     with pytest.raises(ValueError, match=reason):
         read_area([text])
+
+
+@pytest.mark.parametrize(
+    ("text", "bounds"),
+    [
+        ("[47, 5, 55, 16]", (5, 47, 16, 55)),
+        ("47 5 55 16", (5, 47, 16, 55)),
+        ("47;5;55;16", (5, 47, 16, 55)),
+        ("40,350,50,359", (-10, 40, -1, 50)),
+        ("-20,170,-10,190", (-180, -20, 180, -10)),
+    ],
+)
+def test_boxes_are_read_as_people_write_them(text, bounds):
+    assert shapely.bounds(read_area([text]).land) == pytest.approx(bounds)
+
+
+def test_a_box_whose_sides_are_exchanged_is_refused():
+    with pytest.raises(ValueError, match=r"349 degrees wide: are west and east exchanged"):
+        read_area(["47,16,55,5"])
+    assert shapely.area(read_area(["-20,170,-10,-170"]).land) == pytest.approx(200)
+
+
+@pytest.mark.parametrize(
+    "text", ["(48.85,2.35),50km", "48.85, 2.35, 50 kilometers", "48.85,2.35,50000m", "48.85 2.35 31.0686 miles"]
+)
+def test_a_point_and_a_radius_are_read_in_every_unit(text):
+    wanted = shapely.bounds(read_area(["48.85,2.35,50km"]).land)
+    assert shapely.bounds(read_area([text]).land) == pytest.approx(wanted, abs=1e-5)
+
+
+def test_names_with_and_are_listed_beside_others():
+    assert read_area(["Bosnia and Herzegovina, Serbia"]).codes == ("BA", "RS")
+    assert read_area(["U.S., Canada and Mexico"]).codes == ("US", "CA", "MX")
+
+
+def test_well_known_text_in_another_reference_system_is_refused(tmp_path):
+    shape = "POLYGON((5 47,16 47,16 55,5 55,5 47))"
+    (tmp_path / "a.wkt").write_text(f"SRID=4326;{shape}")
+    assert shapely.bounds(read_area([str(tmp_path / "a.wkt")]).land) == pytest.approx((5, 47, 16, 55))
+    (tmp_path / "a.wkt").write_text(f"SRID=3857;{shape}")
+    with pytest.raises(ValueError, match="its reference system is SRID=3857, not SRID=4326: save it in degrees"):
+        read_area([str(tmp_path / "a.wkt")])

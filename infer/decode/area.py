@@ -28,11 +28,13 @@ MARGIN_DEG = 2e-5
 """So far from its edge a point is surely inside, rounded or not."""
 
 
-CIRCLE = re.compile(rf"({NUMBER})[,;\s]({NUMBER})[,;\s]({NUMBER})(km|m|mi|)", re.IGNORECASE)
-KM = {"km": 1.0, "": 1.0, "m": 1e-3, "mi": 1.609344}
+CIRCLE = re.compile(rf"({NUMBER})[,;\s]({NUMBER})[,;\s]({NUMBER})(km|kilomet(?:er|re)s?|m|mi|miles?|)", re.IGNORECASE)
+KM = {"k": 1.0, "": 1.0, "m": 1e-3, "mi": 1.609344}
+"""Kilometres by the letters that a unit of length begins with."""
+CORNERS_OF_BOX = re.compile(r"[,;\s]".join([f"({NUMBER})"] * 4))
 MOST_RADIUS_KM, CORNERS = 5_000, 96
-LISTED = re.compile(r"\s*[,;/&+|]\s*|\s+and\s+", re.IGNORECASE)
-"""What stands between the countries of a list."""
+LISTED, AND = re.compile(r"\s*[,;/&+|]\s*"), re.compile(r"\s+and\s+", re.IGNORECASE)
+"""What stands between the countries of a list; names of some have `and` inside."""
 MOST_VERTICES = 1_000_000
 AREA_SUFFIXES = frozenset({".geojson", ".json", ".kml", ".kmz", ".wkt", ".gpkg", ".shp", ".zip"})
 
@@ -94,10 +96,13 @@ def _waters(code: str) -> shapely.Geometry:
 
 def _read(text: str) -> tuple[str, ...] | shapely.Geometry:
     """Return the codes of countries, or polygons."""
-    if re.fullmatch(",".join([NUMBER] * 4), text):
-        return shapely.union_all(corner_boxes(text))
-    if circle := CIRCLE.fullmatch(text):
-        return circle_around(float(circle[1]), float(circle[2]), float(circle[3]) * KM[circle[4].lower()], text)
+    bare = re.sub(r"[\[\](){}]", "", text)
+    if corners := CORNERS_OF_BOX.fullmatch(bare):
+        return shapely.union_all(corner_boxes(",".join(corners.groups())))
+    if circle := CIRCLE.fullmatch(bare):
+        unit = circle[4].lower()
+        size = KM["mi" if unit.startswith("mi") else unit[:1]]
+        return circle_around(float(circle[1]), float(circle[2]), float(circle[3]) * size, text)
     if _is_file(text):
         areas = read_polygons(Path(text))[0]
         if (vertices := int(shapely.get_num_coordinates(areas).sum())) > MOST_VERTICES:
@@ -107,7 +112,9 @@ def _read(text: str) -> tuple[str, ...] | shapely.Geometry:
         raise ValueError(f"there is no file {text}: check the path of the area")
     if code := _country(text):
         return (code,)
-    parts = [part.strip() for part in LISTED.split(text)]
+    parts = [
+        part.strip() for listed in LISTED.split(text) for part in ([listed] if _country(listed) else AND.split(listed))
+    ]
     codes = [_country(part) for part in parts]
     if len(parts) > 1 and all(codes):
         return tuple(code for code in codes if code)
@@ -179,10 +186,17 @@ def corner_boxes(text: str) -> NDArray[np.object_]:
         ValueError: it is not on Earth, or has no area.
     """
     south, west, north, east = (float(part) for part in text.split(","))
-    if not -90 <= south < north <= 90 or max(abs(west), abs(east)) > 180 or west == east:
+    if not -90 <= south < north <= 90 or max(abs(west), abs(east)) > 360 or west == east or abs(east - west) > 360:
         raise ValueError(
             f"{text!r} is not an area: two corners are south,west,north,east in degrees, south below north; west above "
             "east spans the antimeridian"
+        )
+    if max(abs(west), abs(east)) > 180:
+        west, east = ((side + 180) % 360 - 180 for side in (west, east))
+    if west > east and east + 360 - west > 180:
+        raise ValueError(
+            f"{text!r} is not an area: west above east spans the antimeridian, and so it would be {east + 360 - west:g} degrees "
+            "wide: are west and east exchanged? Two corners are south,west,north,east"
         )
     spans = [(west, east)] if west < east else [(west, 180.0), (-180.0, east)]
     return np.array([shapely.box(w, south, e, north) for w, e in spans if w < e], dtype=object)
