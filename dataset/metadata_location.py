@@ -3,12 +3,14 @@
 import io
 import json
 import re
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dataset.exif import read_metadata
 from dataset.file_names import latlon_of_name
 from dataset.side_cars import ESTIMATED, takeout_note, xmp_side_car
+from dataset.xmp import latlon_of_xmp, packet_of
 from plumbing.picture_kinds import open_picture
 from plumbing.videos import is_video, video_latlon_deg
 
@@ -16,8 +18,9 @@ LatLon = tuple[float, float]
 
 METADATA_BYTES = 1 << 26
 """Metadata lie within so many first bytes of a file."""
-XMP_COORDINATE = r"exif:GPS{}(?:=[\"']|>)\s*([^\"'<]+)"
-DEGREES = re.compile(r"^(\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?))?(?:,(\d+(?:\.\d+)?))?\s*([NSEW])$")
+NOWHERE = (0, 0)
+COMMENTS, PACKETS = ("comment", "Comment", "Description"), ("xmp", "XML:com.adobe.xmp")
+"""Where Pillow keeps what it finds of comments and of XMP packets."""
 PAIR = re.compile(r"(?<![\d.])([-+]?\d{1,2}\.\d{2,})\s*[,; ]\s*([-+]?\d{1,3}\.\d{2,})(?![\d.])")
 
 
@@ -34,24 +37,30 @@ def metadata_locations(source: Path | bytes) -> dict[str, LatLon]:
         content = source if isinstance(source, bytes) else _beginning(source)
     except OSError:
         return {}
-    found |= {"XMP": _in_packet(content), "Mapillary": _in_description(metadata.description)}
+    written = _written(content)
+    packet = packet_of(content) or written.packet
+    found |= {"XMP": _in_packet(packet), "Mapillary": _in_description(metadata.description)}
     if isinstance(source, Path):
         found |= {"video": video_latlon_deg(source) if is_video(source) else None}
-        found |= {"side-car": _in_packet(xmp_side_car(source)), "Takeout": takeout_note(source).latlon_deg}
+        side_car = packet_of(xmp_side_car(source))
+        found |= {"side-car": _in_packet(side_car), "Takeout": takeout_note(source).latlon_deg}
         found |= {"file name": latlon_of_name(source.name)}
-    found |= {"comment": _in_text(_comment(content))}
+    found |= {"comment": _in_text(written.comment)}
     return {where: place for where, place in found.items() if place is not None}
 
 
 def place_for_import(source: Path) -> tuple[str, LatLon] | None:
-    """Return where a file was taken, and by what, for a dataset; a comment with two numbers is too little to learn from."""
-    return next(((where, place) for where, place in metadata_locations(source).items() if where != "comment"), None)
+    """Return where a file was taken, and by what, for a dataset; a comment with two numbers is too little to learn from.
+
+    Devices write 0, 0 where they know no place: that one is returned only where nothing else says more.
+    """
+    found = [(where, place) for where, place in metadata_locations(source).items() if where != "comment"]
+    return next((stated for stated in found if stated[1] != NOWHERE), next(iter(found), None))
 
 
-def _in_packet(content: bytes) -> LatLon | None:
+def _in_packet(packet: str) -> LatLon | None:
     """Return the place of an XMP packet, None where it is an estimate."""
-    text = _xmp(content)
-    return None if ESTIMATED in text else _in_xmp(text)
+    return None if ESTIMATED in packet else latlon_of_xmp(packet)
 
 
 def _in_description(text: str) -> LatLon | None:
@@ -60,10 +69,9 @@ def _in_description(text: str) -> LatLon | None:
         return None
     try:
         about = json.loads(text)
-        return (
-            _on_earth(float(about["MAPLatitude"]), float(about["MAPLongitude"])) if isinstance(about, Mapping) else None
-        )
-    except (ValueError, KeyError, TypeError, RecursionError):
+        lat_deg, lon_deg = (about[key] for key in ("MAPLatitude", "MAPLongitude"))
+        return None if isinstance(lat_deg, bool) else _on_earth(float(lat_deg), float(lon_deg))
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
         return None
 
 
@@ -73,39 +81,29 @@ def _beginning(path: Path) -> bytes:
         return file.read(METADATA_BYTES)
 
 
-def _xmp(content: bytes) -> str:
-    """Return the XMP packet; it is plain text wherever a format keeps it."""
-    start = content.find(b"<x:xmpmeta")
-    end = content.find(b"</x:xmpmeta>", start)
-    return content[start:end].decode("utf-8", "replace") if 0 <= start < end else ""
+@dataclass(frozen=True)
+class _Written:
+    """Texts that a format keeps in a way of its own, such as compressed: comments, and an XMP packet."""
+
+    comment: str = ""
+    packet: str = ""
 
 
-def _in_xmp(text: str) -> LatLon | None:
-    values = [re.search(XMP_COORDINATE.format(name), text) for name in ("Latitude", "Longitude")]
-    lat, lon = (_degrees(match.group(1).strip()) if match else None for match in values)
-    return _on_earth(lat, lon)
-
-
-def _degrees(text: str) -> float | None:
-    """Return degrees of `48,51.5N`, `48,51,30N` (the XMP specification) or a plain number."""
-    if match := DEGREES.match(text):
-        *parts, side = match.groups()
-        value = sum(float(part) / 60**place for place, part in enumerate(parts) if part)
-        return -value if side in "SW" else value
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-def _comment(content: bytes) -> str:
+def _written(content: bytes) -> _Written:
     try:
         with open_picture(io.BytesIO(content), "it") as picture:
-            parts = [picture.info.get(key) for key in ("comment", "Comment", "Description")]
+            comment, packet = (
+                " ".join(_text(picture.info[key]) for key in keys if picture.info.get(key))
+                for keys in (COMMENTS, PACKETS)
+            )
     # What a hostile or torn file makes a decoder raise is not a closed list.
     except Exception:
-        return ""
-    return " ".join(p.decode("utf-8", "replace") if isinstance(p, bytes) else str(p) for p in parts if p)
+        return _Written()
+    return _Written(comment, packet_of(packet.encode()))
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def _in_text(text: str) -> LatLon | None:

@@ -3,7 +3,7 @@ import io
 import numpy as np
 import piexif
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from dataset.metadata_location import metadata_locations
 from infer.export.strip import write_stripped
@@ -39,11 +39,71 @@ def saved(path, **extra):
         ('exif:GPSLatitude="48,51.5N" exif:GPSLongitude="2,21W"', (48 + 51.5 / 60, -2.35)),
         ('exif:GPSLatitude="33,30,36S" exif:GPSLongitude="151,12,0E"', (-33.51, 151.2)),
         ('exif:GPSLatitude="48.25" exif:GPSLongitude="-2.5"', (48.25, -2.5)),
+        ("exif:GPSLatitude = \"48,51.5n\"\n exif:GPSLongitude = '2,21 w'", (48 + 51.5 / 60, -2.35)),
+        ('exif:GPSDestLatitude="1,0N" exif:GPSLatitude="48,30N" exif:GPSLongitude="2,30E"', (48.5, 2.5)),
+        ('exif:GPSLatitude="48&#176; 30\' 0&quot; S" exif:GPSLongitude="2 deg 30\' 0&quot; W"', (-48.5, -2.5)),
+        (
+            'exif:GPSLatitude="33.5" exif:GPSLatitudeRef="S" exif:GPSLongitude="70.5" exif:GPSLongitudeRef="W"',
+            (-33.5, -70.5),
+        ),
     ],
 )
 def test_coordinates_in_xmp_are_found(tmp_path, words, place):
     path = saved(tmp_path / "a.jpg", xmp=XMP.format(words).encode())
     assert metadata_locations(path)["XMP"] == pytest.approx(place)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        'exif:GPSLatitude="48,75N" exif:GPSLongitude="2,21E"',
+        'exif:GPSLatitude="48,51,396N" exif:GPSLongitude="2,21E"',
+        'exif:GPSLatitude="95,0N" exif:GPSLongitude="2,21E"',
+        'exif:GPSLatitude="nan" exif:GPSLongitude="inf"',
+        'exif:GPSLatitude="&lol9;" exif:GPSLongitude="2,21E"',
+        'exif:GPSLatitude="48,30N"',
+    ],
+)
+def test_xmp_that_names_no_place_on_earth_states_none(tmp_path, words):
+    assert metadata_locations(saved(tmp_path / "a.jpg", xmp=XMP.format(words).encode())) == {}
+
+
+PLACED = XMP.format('exif:GPSLatitude="48,30N" exif:GPSLongitude="2,30E"')
+SHOWN = (
+    "<rdf:Description xmlns:Iptc4xmpExt='http://iptc.org/std/Iptc4xmpExt/2008-02-29/' "
+    "xmlns:exif='http://ns.adobe.com/exif/1.0/'>"
+    "<Iptc4xmpExt:LocationShown><rdf:Bag><rdf:li rdf:parseType='Resource'><exif:GPSLatitude>1,0N</exif:GPSLatitude>"
+    "<exif:GPSLongitude>1,0E</exif:GPSLongitude></rdf:li></rdf:Bag></Iptc4xmpExt:LocationShown></rdf:Description>"
+)
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        PLACED.encode("utf-16"),
+        b"\xef\xbb\xbf" + PLACED.encode(),
+        PLACED.replace("x:xmpmeta", "x:xapmeta").encode(),
+        PLACED[PLACED.index("<rdf:RDF") : PLACED.index("</x:xmpmeta>")].encode(),
+        PLACED.replace("exif:", "e:").replace("xmlns:exif", "xmlns:e").encode(),
+        PLACED.replace("<rdf:Description", SHOWN + "<rdf:Description").encode(),
+        PLACED.replace("</rdf:RDF>", "<broken></rdf:RDF>").encode(),
+    ],
+)
+def test_packets_are_read_as_other_programs_write_them(tmp_path, packet):
+    (tmp_path / "a.jpg.xmp").write_bytes(packet)
+    assert metadata_locations(saved(tmp_path / "a.jpg")) == {"side-car": (48.5, 2.5)}
+
+
+def test_a_place_that_is_shown_is_not_that_of_the_camera(tmp_path):
+    packet = XMP.format("").replace("<rdf:Description", SHOWN + "<rdf:Description")
+    assert metadata_locations(saved(tmp_path / "a.jpg", xmp=packet.encode())) == {}
+
+
+def test_xmp_that_a_png_keeps_compressed_is_read(tmp_path):
+    texts = PngImagePlugin.PngInfo()
+    texts.add_itxt("XML:com.adobe.xmp", PLACED, zip=True)
+    picture().save(tmp_path / "a.png", pnginfo=texts)
+    assert metadata_locations(tmp_path / "a.png") == {"XMP": (48.5, 2.5)}
 
 
 def test_coordinates_in_a_comment_are_found(tmp_path):

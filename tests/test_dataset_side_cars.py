@@ -1,6 +1,8 @@
 """Where the place lies beside the picture: side-cars, notes of Google Takeout, names of files."""
 
 import json
+import os
+import unicodedata
 
 import piexif
 import pytest
@@ -28,6 +30,7 @@ TAKEOUT = {
 
 
 def photo(path, **settings):
+    path.parent.mkdir(exist_ok=True)
     Image.effect_noise((32, 32), 60).convert("RGB").save(path, **settings)
     return path
 
@@ -49,6 +52,17 @@ def photo(path, **settings):
         ("IMG_1-bearbeitet.jpg", "IMG_1.jpg.json"),
         ("a" * 47 + ".jpg", "a" * 46 + ".json"),
         ("b" * 40 + ".jpg", "b" * 40 + ".jpg.s.json"),
+        ("IMG_1(1)-edited.jpg", "IMG_1.jpg(1).json"),
+        ("IMG_1-edited(1).jpg", "IMG_1.jpg(1).json"),
+        ("IMG_1-ha editado.jpg", "IMG_1.jpg.json"),
+        (unicodedata.normalize("NFD", "IMG_1-modifié.jpg"), "IMG_1.jpg.json"),
+        (unicodedata.normalize("NFD", "été.jpg"), "été.jpg.supplemental-metadata.json"),
+        ("IMG_1-EFFECTS.jpg", "IMG_1.jpg.json"),
+        ("PXL_1~2.jpg", "PXL_1.jpg.json"),
+        ("IMG_1.MOV", "IMG_1.HEIC.json"),
+        ("IMG_1.mp4", "IMG_1.jpg.supplemental-metadata.json"),
+        ("PXL_1.MP", "PXL_1.MP.jpg.json"),
+        ("IMG_1.jpg", "IMG_1.HEIC.supplemental-metadata.json"),
     ],
 )
 def test_notes_of_google_takeout_are_found_in_all_their_namings(name, note, tmp_path):
@@ -64,6 +78,52 @@ def test_a_note_of_another_photograph_is_not_taken(tmp_path):
     (tmp_path / "IMG_3.jpg.json").write_text('{"latitude": 1, "longitude": 2}')
     for name in ("IMG_1.jpg", "IMG_2.jpg", "IMG_3.jpg"):
         assert takeout_note(tmp_path / name).latlon_deg is None
+
+
+def test_a_copy_edited_in_any_language_has_the_note_of_the_original_beside_it(tmp_path):
+    (tmp_path / "IMG_1.jpg.json").write_text(json.dumps(TAKEOUT))
+    assert takeout_note(tmp_path / "IMG_1-módosított.jpg").latlon_deg is None
+    photo(tmp_path / "IMG_1.jpg")
+    assert takeout_note(tmp_path / "IMG_1-módosított.jpg").latlon_deg == PARIS
+    assert takeout_note(tmp_path / "IMG_1-2.jpg").latlon_deg is None
+
+
+def test_its_own_note_goes_before_that_of_the_other_kind(tmp_path):
+    (tmp_path / "IMG_1.HEIC.json").write_text(json.dumps(TAKEOUT))
+    (tmp_path / "IMG_1.PNG.json").write_text(json.dumps({"geoData": {"latitude": 1, "longitude": 2}}))
+    assert takeout_note(tmp_path / "IMG_1.PNG").latlon_deg == (1, 2)
+    assert takeout_note(tmp_path / "IMG_1.HEIC").latlon_deg == PARIS
+
+
+@pytest.mark.parametrize("number", ["9" * 400, "NaN", "1e999", '"x"', "[1]", "null"])
+def test_numbers_that_are_no_degrees_are_no_place(number, tmp_path):
+    about = f'{{"geoData": {{"latitude": {number}, "longitude": 2}}, "photoTakenTime": {{"timestamp": {number}}}}}'
+    (tmp_path / "a.jpg.json").write_text(about)
+    description = f'{{"MAPLatitude": {number}, "MAPLongitude": 2}}'
+    path = photo(
+        tmp_path / "a.jpg", exif=piexif.dump({"0th": {piexif.ImageIFD.ImageDescription: description.encode()}})
+    )
+    assert metadata_locations(path) == {}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes in folders")
+def test_a_side_car_that_is_not_a_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.jpg.json")
+    os.mkfifo(tmp_path / "a.jpg.xmp")
+    assert metadata_locations(photo(tmp_path / "a.jpg")) == {}
+
+
+def test_a_side_car_places_what_the_camera_put_at_0_0(tmp_path):
+    rationals = dict.fromkeys((piexif.GPSIFD.GPSLatitude, piexif.GPSIFD.GPSLongitude), ((0, 1), (0, 1), (0, 1)))
+    exif = piexif.dump({"GPS": {piexif.GPSIFD.GPSLatitudeRef: b"N", piexif.GPSIFD.GPSLongitudeRef: b"E"} | rationals})
+    path = photo(tmp_path / "photos" / "a.jpg", exif=exif)
+    photo(tmp_path / "photos" / "b.jpg", exif=exif)
+    assert place_for_import(path) == ("EXIF", (0, 0))
+    (tmp_path / "photos" / "a.jpg.json").write_text(json.dumps(TAKEOUT))
+    assert place_for_import(path) == ("Takeout", PARIS)
+    run(ImportConfig(source=tmp_path / "photos", out=tmp_path / "d"))
+    assert read_manifest(tmp_path / "d")[["source_id", "latitude"]].to_numpy().tolist() == [["a.jpg", PARIS[0]]]
+    assert [left.reason for left in read_rejected(tmp_path / "d")] == ["at (0, 0)"]
 
 
 def test_the_place_that_the_camera_noted_wins_in_takeout_and_0_0_is_none(tmp_path):
@@ -111,6 +171,22 @@ def test_a_comment_with_two_numbers_is_compared_and_not_learned_from(tmp_path):
         ("lat41.9028_lon12.4964.jpg", (41.9028, 12.4964)),
         ("@35.6762@139.6503@.jpg", (35.6762, 139.6503)),
         ("@0543256.96@4178906.70@10@S@037.75601@-122.50884@f7@@@@@201807@@.jpg", (37.75601, -122.50884)),
+        ("48.85_2.29.jpg", (48.85, 2.29)),
+        ("-33.8 151.2.jpg", (-33.8, 151.2)),
+        ("streetview_48.85_2.29_90.jpg", (48.85, 2.29)),
+        ("48.85;2.29.jpg", (48.85, 2.29)),
+        ("(48.8566, 2.3522).jpg", PARIS),
+        ("48.8566%2C2.3522.jpg", PARIS),
+        ("48.8566_2.3522.jpeg.jpg", PARIS),
+        ("lat48.8566lon2.3522.jpg", PARIS),
+        ("lat=-33.8688&lon=151.2093.png", (-33.8688, 151.2093)),
+        ("lat-33.8688_lon-70.5.jpg", (-33.8688, -70.5)),
+        ("lon_2.3522_lat_48.8566.jpg", PARIS),
+        ("S33.8688_W70.5.jpg", (-33.8688, -70.5)),
+        ("48.8566N_2.3522W.jpg", (48.8566, -2.3522)),
+        ("48.8566°N 2.3522°E.jpg", PARIS),
+        ("+48.8566+002.3522.jpg", PARIS),
+        ("@48.8566,2.3522,15z.jpg", PARIS),
         ("Boston_0000123_2014_05_180_42.3601_-71.0589_AbCdEfGhIjKlMnOpQrStUv.JPG", (42.3601, -71.0589)),
     ],
 )
@@ -127,6 +203,14 @@ def test_names_of_files_of_place_recognition_are_known(name, place):
         "2020_05_01.jpg",
         "95.0000_10.0000.jpg",
         "photo 1.25 of 3.50.jpg",
+        "2023-05-14_12.30.45.jpg",
+        "IMG_20230514_123045.123.jpg",
+        "12.05_14.30.jpg",
+        "30.12_23.59.jpg",
+        "photo 12.05, 14.30.jpg",
+        "lat-48.85-lon-2.29.jpg",
+        "f1.8_50.0mm.jpg",
+        "48.8566-2.3522.jpg",
     ],
 )
 def test_other_names_hold_no_place(name):

@@ -50,6 +50,25 @@ def test_folders_of_labels_are_taken_as_they_are_named(folder, tmp_path, capsys)
     assert "5 have one of 4 labels, 4 of them no coordinates" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("above", ["train/{}", "images/{}", "Europe/{}", "1_{}", "{} (120)", "{}/Georgia"])
+def test_countries_are_found_further_inside_and_behind_numbers(above, tmp_path, caplog):
+    caplog.set_level("INFO")
+    for k, name in enumerate(["France", "Deutschland"]):
+        write_square(tmp_path / "photos" / above.format(name) / f"{k}.jpg", (20, 90 * k, 90), np.random.default_rng(k))
+    do_import(ImportConfig(source=tmp_path / "photos", out=tmp_path / "data", folder_names="country"))
+    assert sorted(read_manifest(tmp_path / "data")["country"]) == ["DE", "FR"]
+    assert ("2 levels down count" in caplog.text) == (above in ("train/{}", "images/{}", "Europe/{}"))
+
+
+@pytest.mark.parametrize("above", [("train", "val", "test"), ("images",)])
+def test_labels_are_not_the_splits_of_a_dataset_nor_the_folder_around_it(above, tmp_path):
+    for k, name in enumerate(above):
+        for label in ("urban", "rural"):
+            write_square(tmp_path / "photos" / name / label / "1.jpg", (20, 90, 40 * k), np.random.default_rng(k))
+    do_import(ImportConfig(source=tmp_path / "photos", out=tmp_path / "data", folder_names="label"))
+    assert sorted(read_manifest(tmp_path / "data")["label"]) == ["rural"] * len(above) + ["urban"] * len(above)
+
+
 def test_without_the_flag_a_folder_is_read_by_coordinates_alone(folder, tmp_path):
     do_import(ImportConfig(source=folder, out=tmp_path / "data"))
     assert read_manifest(tmp_path / "data")["source_id"].tolist() == ["France/48.85,2.35.jpg"]

@@ -81,7 +81,7 @@ class ImportConfig(PhotoColumns, PanoramaFlag, DownloadConfig, IngestConfig):
     """Column with any other class, such as region_id, for `label_maps build --partition classes`. It needs no coordinates;
     where a table has them, they place the classes."""
     folder_names: Literal["country", "label"] | None = None
-    """What the folders directly below a folder are named by, such as FOLDER/France/1.jpg; their pictures need no coordinates."""
+    """What folders are named by, such as FOLDER/France/1.jpg or FOLDER/train/France/1.jpg; their pictures need no coordinates."""
     only: Path | None = None
     """List of ids, as `python -m fetch balance` writes it: other rows are passed by."""
     exclude: Path | None = None

@@ -1,21 +1,18 @@
-"""A folder of photographs: which files are pictures, and where EXIF or names place them.
-
-With `--folder-names`, the folder directly below is the country or the label of its pictures, as torchvision's ImageFolder has it.
-"""
+"""A folder of photographs: which files are pictures, and where EXIF or names place them."""
 
 import logging
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from dataset.country_names import match_countries, report
 from dataset.exif import read_metadata
-from dataset.metadata_location import place_for_import
+from dataset.metadata_location import NOWHERE, place_for_import
 from dataset.picture_folder import PictureFolder, kind_words
 from dataset.side_cars import takeout_note
 from fetch.ingest import Candidate, safe_id
 from fetch.rejected import Rejection
 from fetch.sources.config import ImportConfig
+from fetch.sources.folder_names import stated_by_folders
 from plumbing.picture_kinds import ADVICE
 from plumbing.text import utf8
 
@@ -48,22 +45,6 @@ def find_pictures(folder: Path, out: Path, rejected: list[Rejection]) -> list[Pa
     return found.pictures
 
 
-def stated_by_folders(config: ImportConfig, files: list[Path]) -> dict[str, dict[str, str] | str]:
-    """Return, by the name of each folder directly below the source, what it states of its pictures, or why it states nothing."""
-    if config.folder_names is None:
-        return {}
-    count = Counter(path.relative_to(config.source).parts[0] for path in files if path.parent != config.source)
-    if config.folder_names == "label":
-        return {name: {"label": name} for name in count}
-    matches = match_countries(name.replace("_", " ") for name in count)
-    log.info("countries: " + report(matches, Counter({name.replace("_", " "): n for name, n in count.items()})))
-    found = {name: matches[name.replace("_", " ")] for name in count}
-    return {
-        name: {"country": match.alpha2} if match.alpha2 else f"with a country that is {match.how}"
-        for name, match in found.items()
-    }
-
-
 def folder_candidates(
     config: ImportConfig, files: list[Path], excluded: set[str], rejected: list[Rejection]
 ) -> Iterator[Candidate]:
@@ -75,21 +56,23 @@ def folder_candidates(
     places: Counter[str] = Counter()
     for path in files:
         name = utf8(path.relative_to(folder).as_posix())
-        stated = of_folder.get(name.split("/")[0], {})
+        stated = of_folder.of(path)
         photo_id = name.removesuffix(utf8(path.suffix))
         if excluded & {name, photo_id, path.name, path.stem, safe_id(photo_id)}:
             rejected.append(Rejection(name, "excluded"))
             continue
         metadata = read_metadata(path)
         where, latlon_deg = (
-            ("EXIF", metadata.latlon_deg) if metadata.latlon_deg else place_for_import(path) or ("", None)
+            ("EXIF", metadata.latlon_deg)
+            if metadata.latlon_deg not in (None, NOWHERE)
+            else place_for_import(path) or ("", None)
         )
         if latlon_deg is None and isinstance(stated, str):
-            rejected.append(Rejection(name, stated, name.split("/")[0]))
+            rejected.append(Rejection(name, stated, of_folder.name_of(path)))
         elif latlon_deg is None and not stated:
             what = f" and a folder of its {config.folder_names}" if config.folder_names else ""
             rejected.append(Rejection(name, f"without coordinates{what}", metadata.problem))
-        elif latlon_deg == (0, 0):
+        elif latlon_deg == NOWHERE:
             rejected.append(Rejection(name, "at (0, 0)", "0, 0"))
         else:
             fields = {

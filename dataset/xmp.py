@@ -1,0 +1,95 @@
+"""XMP packets, in files and beside them: where they lie, and the place of the camera that they state.
+
+Source: XMP Specification Part 2 (GPSCoordinate), https://developer.adobe.com/xmp/docs/XMPNamespaces/exif/
+"""
+
+import codecs
+import math
+import re
+from collections.abc import Iterator, Mapping
+from xml.etree import ElementTree
+
+import pandas as pd
+
+from dataset.degrees import read_degrees
+
+LatLon = tuple[float, float]
+
+PACKET_BYTES = 1 << 22
+"""A longer packet is searched as text and not read as XML."""
+RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+EXIF = "{http://ns.adobe.com/exif/1.0/}"
+ROOTS = (b"x:xmpmeta", b"x:xapmeta", b"rdf:RDF")
+NAMES = ("GPSLatitude", "GPSLongitude", "GPSLatitudeRef", "GPSLongitudeRef")
+
+_AS_TEXT = r"exif:{}\s{{0,9}}(?:=\s{{0,9}}[\"']|>)\s{{0,99}}([^\"'<]{{1,99}})"
+_COORDINATE = re.compile(r"(\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?))?(?:,(\d+(?:\.\d+)?))?\s*([NSEW])", re.IGNORECASE)
+
+
+def packet_of(content: bytes) -> str:
+    """Return the XMP packet of a file or of a side-car, which is plain text wherever a format keeps it; empty without one."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        content = content.decode("utf-16", "replace").encode()
+    for root in ROOTS:
+        start = content.find(b"<" + root)
+        end = content.find(b"</" + root, start)
+        if 0 <= start < end:
+            return content[start : content.find(b">", end) + 1].decode("utf-8", "replace")
+    return ""
+
+
+def latlon_of_xmp(packet: str) -> LatLon | None:
+    """Return latitude and longitude in degrees where a packet says that its picture was taken, or None.
+
+    Places that were shown or named, which XMP keeps further inside, are others.
+    """
+    fields = _fields(packet)
+    lat, lon = (_degrees(fields.get(name, ""), fields.get(f"{name}Ref", "")) for name in NAMES[:2])
+    if lat is None or lon is None or not (abs(lat) <= 90 and abs(lon) <= 180):
+        return None
+    return lat, lon
+
+
+def _fields(packet: str) -> Mapping[str, str]:
+    """Return the fields of GPS that a packet has, by name; of one that is not well-formed those that a search finds."""
+    try:
+        root = ElementTree.fromstring(packet) if len(packet) <= PACKET_BYTES else None
+    # Entities are defined in front of a packet, and so not at all.
+    except ElementTree.ParseError:
+        root = None
+    if root is None:
+        found = {name: re.search(_AS_TEXT.format(name), packet) for name in NAMES}
+        return {name: match[1].strip() for name, match in found.items() if match}
+    return dict(_stated(root))
+
+
+def _stated(root: ElementTree.Element) -> Iterator[tuple[str, str]]:
+    for about in [root] if root.tag == f"{RDF}RDF" else root.findall(f"{RDF}RDF"):
+        for description in about.findall(f"{RDF}Description"):
+            for name in NAMES:
+                text = description.get(EXIF + name) or description.findtext(EXIF + name)
+                if text:
+                    yield name, text.strip()
+
+
+def _degrees(text: str, side: str) -> float | None:
+    """Return degrees of `48,51.5N`, of `48,51,30N`, or as people write them; None of what is not one."""
+    if match := _COORDINATE.fullmatch(text):
+        *parts, letter = match.groups()
+        values = [float(part) for part in parts if part]
+        if max(values[1:], default=0) >= 60:
+            return None
+        degrees = sum(value / 60**place for place, value in enumerate(values))
+        return -degrees if letter.upper() in "SW" else degrees
+    try:
+        number = float(text) if "," in text else _written(text)
+    except ValueError:
+        return None
+    if not math.isfinite(number):
+        return None
+    # Some programs write plain numbers and the hemisphere as EXIF has it.
+    return -abs(number) if side[:1].upper() in ("S", "W") else number
+
+
+def _written(text: str) -> float:
+    return float(read_degrees(pd.Series([text])).degrees[0])
