@@ -26,6 +26,7 @@ class Metadata:
         captured_at_utc: from the GPS clock, or from the camera's where it knows its offset from UTC.
         compass_angle: direction of view in degrees, clockwise from north, in [0, 360).
         problem: why there are no coordinates, empty when there are.
+        unreadable: it could not even be opened.
         description: the text of its ImageDescription, where tools such as mapillary_tools keep theirs.
     """
 
@@ -33,6 +34,7 @@ class Metadata:
     captured_at_utc: datetime | None = None
     compass_angle: float | None = None
     problem: str = ""
+    unreadable: bool = False
     description: str = ""
 
 
@@ -53,7 +55,7 @@ def read_metadata(source: Path | bytes) -> Metadata:
                 description = _text(exif.get(ExifTags.Base.ImageDescription))
     # What a hostile or torn file makes a decoder raise is not a closed list.
     except Exception as error:
-        return Metadata(problem=f"its metadata cannot be read ({error})")
+        return Metadata(problem=f"its metadata cannot be read ({error})", unreadable=True)
     latlon_deg, problem = _latlon_deg(gps)
     angle = _number(gps.get(ExifTags.GPS.GPSImgDirection))
     return Metadata(

@@ -2,10 +2,11 @@
 
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 from dataset.picture_folder import unread_kind, walk
 from plumbing.picture_kinds import PICTURE_SUFFIXES
@@ -15,6 +16,10 @@ MISSING, OUTSIDE = "missing", "outside the folder of pictures"
 DRIVE = re.compile(r"[A-Za-z]:/")
 WHOLE = re.compile(r"(\d+)(?:\.0*)?")
 """A number, as tables have it that took ids for numbers: 1000.0, or 7 of 000007."""
+THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
+MOST_DIGITS = 1000
+"""Python turns no longer text into a number."""
+SCIENTIFIC = re.compile(r"(\d)\.(\d+)e\+?(\d{1,3})", re.IGNORECASE)
 
 
 class PictureFinder:
@@ -23,7 +28,8 @@ class PictureFinder:
     An absolute path is taken as it is. A relative one starts in `images`, then in the table's folder, and must stay
     inside one of the two: a table from elsewhere cannot reach other files with `..`. Where nothing is there, the name is
     looked for in all folders below, by its last part; folders that it names must not contradict where two names of the
-    table end alike. Endings may be missing, `%20` may stand for a space, and numbers may have lost zeros or gained a `.0`.
+    table end alike. Endings may be missing or others, accents written in the way of another system, `%20` may stand for a
+    space, and numbers may have lost zeros or gained a `.0`.
     """
 
     def __init__(self, table_folder: Path, images: Path | None, out: Path | None, names: Iterable[str] = ()) -> None:
@@ -38,6 +44,7 @@ class PictureFinder:
         self.roots = [Path(os.path.abspath(root)) for root in ([images] if images else []) + [table_folder]]
         self.out = out
         self._alike = Counter(_last(_slashes(name)) for name in set(names))
+        self._stems = Counter(map(_stem, self._alike))
         self._below: dict[str, list[Path]] | None = None
 
     def find(self, picture: str) -> Path | str:
@@ -76,11 +83,14 @@ class PictureFinder:
         """Return the one file below the folders that ends as a name does, or why there is none."""
         last = _last(name)
         files = self._anywhere().get(last, [])
-        if not files and (number := WHOLE.fullmatch(last)):
+        stem = _stem(last)
+        if not files and stem and self._stems[stem] <= 1:
+            files = self._anywhere().get(stem, [])
+        if not files and (number := WHOLE.fullmatch(stem or last)) and len(number[1]) < MOST_DIGITS:
             files = self._anywhere().get(f"#{int(number[1])}", [])
         if not files:
             return MISSING
-        folders = [part.casefold() for part in PurePosixPath(name).parts[:-1]]
+        folders = [_folded(part) for part in PurePosixPath(name).parts[:-1]]
         shared = [_shared(folders, file) for file in files]
         best = [file for file, count in zip(files, shared, strict=True) if count == max(shared)]
         if folders and max(shared) == 0 and (self._alike[last] > 1 or len(files) > 1):
@@ -95,8 +105,8 @@ class PictureFinder:
             for path in found:
                 if path.suffix.lower() not in PICTURE_SUFFIXES and unread_kind(path) is not None:
                     continue
-                names = {path.name.casefold(), path.stem.casefold()}
-                if path.stem.isascii() and path.stem.isdigit():
+                names = {_folded(path.name), _folded(path.stem)}
+                if path.stem.isascii() and path.stem.isdigit() and len(path.stem) < MOST_DIGITS:
                     names.add(f"#{int(path.stem)}")
                 for name in names:
                     self._below.setdefault(name, []).append(path)
@@ -113,10 +123,12 @@ def _readings(picture: str) -> Iterator[str]:
             plain = urlsplit(plain).path.lstrip("/")
         except ValueError:
             return
-    further = [_slashes(plain), _slashes(unquote(plain))]
+    further = [_slashes(plain), _slashes(unquote(plain)), _slashes(unquote_plus(plain))]
     further += [name.partition(":")[2].lstrip("/") for name in further if DRIVE.match(name)]
     number = WHOLE.fullmatch(plain)
     further += [number[1]] if number else []
+    further += [plain.replace(",", "")] if THOUSANDS.fullmatch(plain) else []
+    further += [whole] if (whole := _of_scientific(plain)) else []
     yield from (name for name in dict.fromkeys(further) if name != literal and "\0" not in name)
 
 
@@ -126,14 +138,32 @@ def _slashes(name: str) -> str:
 
 
 def _last(name: str) -> str:
-    return name.rstrip("/").rpartition("/")[2].casefold()
+    return _folded(name.rstrip("/").rpartition("/")[2])
+
+
+def _stem(last: str) -> str:
+    """Return the last part of a name without the ending of a picture; empty where it has another, or none."""
+    return last.rpartition(".")[0] if last.endswith(tuple(PICTURE_SUFFIXES)) else ""
+
+
+def _folded(name: str) -> str:
+    """Return a name without regard to case, and to how its accents are written, which macOS and other systems do in two ways."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _of_scientific(text: str) -> str:
+    """Return the whole number of `1.23456789012E+11`; nothing where digits are lost."""
+    match = SCIENTIFIC.fullmatch(text)
+    if match is None or len(match[2].rstrip("0")) > int(match[3]) or len(match[2]) < int(match[3]):
+        return ""
+    return match[1] + match[2][: int(match[3])]
 
 
 def _shared(folders: list[str], file: Path) -> int:
     """Return how many folders, from the last backwards, a name and a file have in common."""
     count = 0
     for wanted, own in zip(reversed(folders), reversed(file.parent.parts), strict=False):
-        if wanted != own.casefold():
+        if wanted != _folded(own):
             break
         count += 1
     return count

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from plumbing.picture_kinds import (
     ADVICE,
     DECODERS,
     PICTURE_SUFFIXES,
+    RAW,
     VIDEO,
     VIDEO_SUFFIXES,
     decoder,
@@ -17,13 +18,19 @@ from plumbing.picture_kinds import (
 )
 
 LITTER_FOLDERS = frozenset({
-    "@eadir", "__macosx", "#recycle", "@recycle", "$recycle.bin", "#snapshot", "@__thumb", "thumbnails",
-    "system volume information", "lost+found",
+    "@eadir", "__macosx", "#recycle", "@recycle", "$recycle.bin", "#snapshot", "@__thumb", "thumbnails", "thumbs", "_thumbs",
+    "system volume information", "lost+found", "node_modules",
 })  # fmt: skip
 """Folders of thumbnails, deleted files and the like, in small letters: of macOS, Windows, Synology, QNAP, galleries."""
-LITTER_STARTS = ("synophoto_thumb", "synophoto_film", "thumbs.db", "ehthumbs")
-LITTER_SUFFIXES = frozenset({".thm", ".partial", ".part", ".crdownload"})
-LITTER = "thumbnails or hidden files"
+LITTER_STARTS = ("synophoto_thumb", "synophoto_film", "thumbs.db", "ehthumbs", "~$")
+LITTER_SUFFIXES = frozenset(
+    {".thm", ".lrdata", ".partial", ".part", ".crdownload", ".download", ".tmp", ".bak", ".backup", ".old"}
+)
+LITTER_ENDS = ("_original", "~")
+"""How exiftool and editors end the names of backups, such as photo.jpg_original."""
+LIBRARY, LIBRARY_PICTURES = ".photoslibrary", frozenset({"originals", "masters"})
+"""A library of Apple Photos, and which of its folders hold photographs; the others hold smaller copies of these."""
+LITTER = "thumbnails, backups or hidden files"
 LINKED = "a link to a folder that is searched already"
 OTHER = "not photographs"
 
@@ -35,7 +42,7 @@ class PictureFolder:
     Attributes:
         pictures: the photographs, in order of their names.
         unread: photographs and videos of kinds that are not read, and which kind each is.
-        passed: how many other files there are, by what they are: `thumbnails or hidden files`, `.txt`.
+        passed: how many other files there are, by what they are: `thumbnails, backups or hidden files`, `.txt`.
     """
 
     pictures: list[Path] = field(default_factory=list)
@@ -62,14 +69,18 @@ class PictureFolder:
         return found
 
     def passed_words(self) -> str:
-        """Return what was passed by in words, such as `3 video (.mov), 6 not photographs (.aae, .txt)`; empty where nothing was."""
-        kinds = Counter(kind_words(path, kind) for path, kind in self.unread.items())
-        named = {what: n for what, n in self.passed.items() if what in (LITTER, LINKED)}
-        endings = {what: n for what, n in self.passed.items() if what not in named}
-        parts = [f"{n:,} {what}" for what, n in [*kinds.most_common(), *named.items()]]
+        """Return what was passed by in words, `2 RAW files (.arw, .dng), 6 not photographs (.aae)`; empty where nothing was."""
+        kinds = Counter(self.unread.values())
+        parts = [f"{n:,} {kind_words(self.of_kind(kind), kind)}" for kind, n in kinds.most_common()]
+        parts += [f"{n:,} {what}" for what, n in self.passed.items() if what in (LITTER, LINKED)]
+        endings = {what: n for what, n in self.passed.items() if what not in (LITTER, LINKED)}
         if endings:
             parts.append(f"{sum(endings.values()):,} {OTHER} ({', '.join(sorted(endings))})")
         return ", ".join(parts)
+
+    def of_kind(self, kind: str) -> list[Path]:
+        """Return the files of one kind that is not read."""
+        return [path for path, own in self.unread.items() if own == kind]
 
     def advice(self) -> str:
         """Return what to do about kinds that are not read; empty where all are."""
@@ -88,10 +99,12 @@ def unread_kind(path: Path) -> str | None:
     return None if kind == "" and suffix in PICTURE_SUFFIXES else kind
 
 
-def kind_words(path: Path, kind: str) -> str:
-    """Return what a file is that is not read, with its ending: `video (.mov)`, `HEIC photographs (.jpg)`."""
-    what = kind if kind == VIDEO else f"{kind} photographs"
-    return f"{what} ({path.suffix.lower() or 'without an ending'})"
+def kind_words(paths: Sequence[Path], kind: str) -> str:
+    """Return what files are that are not read, with their endings, in words after a number: `RAW files (.arw, .dng)`."""
+    what = {VIDEO: "videos", RAW: "RAW files"}.get(kind, f"{kind} pictures")
+    what = what if len(paths) > 1 else what.removesuffix("s")
+    endings = sorted({path.suffix.lower() or "without an ending" for path in paths})
+    return f"{what} ({', '.join(endings)})"
 
 
 def walk(folder: Path, out: Path | None = None, passed: Counter[str] | None = None) -> Iterator[Path]:
@@ -109,7 +122,7 @@ def walk(folder: Path, out: Path | None = None, passed: Counter[str] | None = No
         kept = []
         for name in sorted(folders):
             path = Path(root, name)
-            if _is_litter(name):
+            if _is_litter(name) or _is_copy_in_library(Path(root), name):
                 passed[LITTER] += sum(len(files) for _, _, files in os.walk(path))
             elif skip is None or path.resolve() != skip:
                 if (own := _identity(path)) in seen:
@@ -132,8 +145,13 @@ def _is_litter(name: str) -> bool:
         name.startswith(".")
         or plain in LITTER_FOLDERS
         or plain.startswith(LITTER_STARTS)
+        or plain.endswith(LITTER_ENDS)
         or Path(plain).suffix in LITTER_SUFFIXES
     )
+
+
+def _is_copy_in_library(folder: Path, name: str) -> bool:
+    return folder.suffix.casefold() == LIBRARY and name.casefold() not in LIBRARY_PICTURES
 
 
 def _identity(path: Path) -> tuple[int, int] | str:

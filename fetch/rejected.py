@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from dataset.picture_finder import MISSING
+from dataset.picture_finder import AMBIGUOUS, MISSING, OUTSIDE
 from plumbing.files import atomic_path
 
 REJECTED = "rejected.csv"
@@ -71,6 +71,6 @@ def summary(rejections: Sequence[Rejection], total: int) -> str:
 
 def _example(rejection: Rejection) -> str:
     said = rejection.value
-    if not said or rejection.reason not in (MISSING, UNREADABLE):
+    if not said or rejection.reason not in (MISSING, UNREADABLE, AMBIGUOUS, OUTSIDE):
         return ""
     return f" (the first: {said if len(said) <= SHOWN else said[: SHOWN - 1] + '…'})"

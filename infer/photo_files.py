@@ -17,7 +17,7 @@ from dataset.tables.flags import is_table_name
 from dataset.tables.folders import with_folders
 from dataset.tables.photo_table import PhotoTable, read_table
 from plumbing.files import atomic_path
-from plumbing.picture_kinds import ADVICE, PICTURE_SUFFIXES, VIDEO
+from plumbing.picture_kinds import ADVICE, PICTURE_SUFFIXES, VIDEO, VIDEO_SUFFIXES
 from plumbing.videos import is_video
 
 FRAMES = "add --every 2s to answer their frames, or name one itself"
@@ -84,13 +84,14 @@ def check_every(every: str | None, photos: Iterable[Path]) -> None:
     Raises:
         ValueError: it is given, and none of the files is a video.
     """
-    if every is not None and not any(map(is_video, photos)):
+    # Of a damaged one it is said that it is damaged.
+    if every is not None and not any(is_video(path) or path.suffix.lower() in VIDEO_SUFFIXES for path in photos):
         raise ValueError(f"--every {every} takes frames of videos, and no video is given: leave it out")
 
 
 def _pictures_below(folder: Path, out: Path | None, videos: bool) -> list[Path]:
     found = PictureFolder.of(folder, out)
-    if videos and (taken := [path for path, kind in found.unread.items() if kind == VIDEO and is_video(path)]):
+    if videos and (taken := [path for path, kind in found.unread.items() if kind == VIDEO]):
         found = replace(
             found,
             pictures=sorted([*found.pictures, *taken]),

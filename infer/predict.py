@@ -132,6 +132,7 @@ def _predictions(
         prepared,
         config.batch_size,
         config.workers,
+        refuse=len(paths) == 1,
         explain=config.explain,
         neighbours=similar,
         truths_deg=None if config.same_place else truths,

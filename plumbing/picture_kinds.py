@@ -4,7 +4,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 PICTURE_SUFFIXES = frozenset({
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".avif", ".heic", ".heif", ".hif", ".bmp", ".tif", ".tiff", ".gif",
@@ -19,7 +19,8 @@ VIDEO_SUFFIXES = frozenset(
     {".mov", ".mp4", ".m4v", ".avi", ".mkv", ".webm", ".3gp", ".mts", ".m2ts", ".mpg", ".mpeg", ".wmv"}
 )
 
-HEIF, AVIF, RAW, VIDEO, JPEG_XL = "HEIC", "AVIF", "RAW", "video", "JPEG XL"
+HEIF, AVIF, RAW, VIDEO = "HEIC", "AVIF", "RAW", "video"
+JPEG_XL, JPEG_2000, PHOTOSHOP = "JPEG XL", "JPEG 2000", "Photoshop"
 DECODERS = {
     "JPEG": "JPEG", "PNG": "PNG", "GIF": "GIF", "BMP": "BMP", "TIFF": "TIFF", "WebP": "WEBP", AVIF: "AVIF", HEIF: "HEIF",
 }  # fmt: skip
@@ -30,6 +31,7 @@ STARTS = (
     (b"II\x2a\0", "TIFF"), (b"MM\0\x2a", "TIFF"), (b"II\x2b\0", "TIFF"), (b"MM\0\x2b", "TIFF"), (b"MM\x2a\0", "TIFF"),
     (b"II\0\x2a", "TIFF"), (b"FUJIFILMCCD-RAW", RAW), (b"IIRO", RAW), (b"IIRS", RAW), (b"MMOR", RAW), (b"IIU\0", RAW),
     (b"FOVb", RAW), (b"\xff\x0a", JPEG_XL), (b"\0\0\0\x0cJXL ", JPEG_XL), (b"\x1a\x45\xdf\xa3", VIDEO),
+    (b"\0\0\0\x0cjP  ", JPEG_2000), (b"\xff\x4f\xff\x51", JPEG_2000), (b"8BPS", PHOTOSHOP),
 )  # fmt: skip
 HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"})
 AVIF_BRANDS = frozenset({b"avif", b"avis"})
@@ -41,6 +43,8 @@ ADVICE = {
     RAW: "develop it to JPEG, or take its preview: `exiftool -b -JpgFromRaw -w %f.jpg FILE` (DNG, CR3: -PreviewImage)",
     VIDEO: "take photographs out of it, such as with `ffmpeg -i FILE -r 1 %04d.jpg`",
     JPEG_XL: "convert it to JPEG (`djxl FILE FILE.jpg`)",
+    JPEG_2000: "convert it to JPEG (`magick FILE FILE.jpg`)",
+    PHOTOSHOP: "save it as JPEG",
 }
 """What to do about a kind that cannot be read."""
 
@@ -108,14 +112,22 @@ def open_picture(file: IO[bytes], name: str) -> Image.Image:
         ValueError: it is of a kind that is not read; the message says which kind and what to do.
         Exception: whatever a decoder makes of a damaged file.
     """
-    kind = kind_of(file.read(HEAD_BYTES))
+    head = file.read(HEAD_BYTES)
     file.seek(0)
+    kind = kind_of(head)
     if kind in DECODERS and Path(name).suffix.lower() in RAW_SUFFIXES:
         kind = RAW
     if kind in DECODERS and (own := decoder(kind)):
-        return Image.open(file, formats=(own,))
+        try:
+            return Image.open(file, formats=(own,))
+        except UnidentifiedImageError:
+            raise ValueError(f"its beginning is not that of a whole {kind} file") from None
     if kind:
         raise UnreadKindError(f"{name} is a {kind} file, which is not read here: {ADVICE[kind]}")
+    if not head:
+        raise UnreadKindError(f"{name}: the file is empty (0 bytes)")
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        raise UnreadKindError(f"{name}: a web page or other marked-up text, not a picture: download the picture again")
     raise UnreadKindError(f"{name}: not a picture that can be read (is it another kind of file?)")
 
 

@@ -1,5 +1,6 @@
 """The file that a table means is found as other systems and programs write its name, and never by a guess."""
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -31,11 +32,33 @@ def test_a_name_is_found_as_other_systems_write_it(tmp_path, written):
 
 @pytest.mark.parametrize(
     ("written", "name"),
-    [("1000.0", "1000.jpg"), ("1000", "1000.jpg"), ("7", "000007.jpg"), ("7.0", "000007.jpg")],
-)
+    [
+        ("1000.0", "1000.jpg"), ("1000", "1000.jpg"), ("7", "000007.jpg"), ("7.0", "000007.jpg"), ("7.jpg", "000007.jpg"),
+        ("1,000", "1000.jpg"), ("1.23456789012E+11", "123456789012.jpg"),
+    ],
+)  # fmt: skip
 def test_ids_that_became_numbers_are_found(tmp_path, written, name):
-    data = folder(tmp_path, "1000.jpg", "000007.jpg")
+    data = folder(tmp_path, "1000.jpg", "000007.jpg", "123456789012.jpg")
     assert PictureFinder(data, None, data / "d").find(written) == data / name
+
+
+@pytest.mark.parametrize("written", ["1.2E+3", "1.23457E+11", "1.2345E+2", "9" * 5000])
+def test_numbers_that_lost_digits_are_missing(tmp_path, written):
+    data = folder(tmp_path, "1200.jpg", "123456789012.jpg", "123.jpg", "123457000000.jpg")
+    assert PictureFinder(data, None, data / "d").find(written) == "missing"
+
+
+@pytest.mark.parametrize(("on_disk", "in_table"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_accents_are_found_as_macos_and_as_others_write_them(tmp_path, on_disk, in_table):
+    data = folder(tmp_path, unicodedata.normalize(on_disk, "Zürich/été.jpg"), "Oslo/other.jpg")
+    found = PictureFinder(data, None, data / "d").find(unicodedata.normalize(in_table, "Zürich/été.jpg"))
+    assert unicodedata.normalize("NFC", Path(str(found)).name) == unicodedata.normalize("NFC", "été.jpg")
+
+
+def test_the_ending_may_be_another_where_the_table_has_no_second_of_the_name(tmp_path):
+    data = folder(tmp_path, "a.jpeg", "b.png")
+    assert PictureFinder(data, None, data / "d", ["a.jpg", "b.jpg"]).find("a.jpg") == data / "a.jpeg"
+    assert PictureFinder(data, None, data / "d", ["b.jpg", "b.png"]).find("b.jpg") == "missing"
 
 
 def test_a_number_that_two_files_have_is_ambiguous(tmp_path):

@@ -30,12 +30,15 @@ def test_thumbnails_and_leavings_of_systems_are_passed_by_and_counted(tmp_path):
     save(tmp_path / "a.jpg")
     litter = (
         "@eaDir/a.jpg/SYNOPHOTO_THUMB_XL.jpg", "__MACOSX/a.jpg", "._a.jpg", ".hidden/b.jpg", "@__thumb/a.jpg", "a.thm",
+        "a.jpg_original", "a.jpg~", "~$a.jpg", "a.jpg.bak", "a.tmp", "thumbs/a.jpg", "x Previews.lrdata/a.jpg",
+        "x.photoslibrary/resources/derivatives/a.jpg",
     )  # fmt: skip
     for name in litter:
         save(tmp_path / name)
+    save(tmp_path / "x.photoslibrary" / "originals" / "b.jpg")
     found = PictureFolder.of(tmp_path)
-    assert [path.name for path in found.pictures] == ["a.jpg"]
-    assert found.passed_words() == "6 thumbnails or hidden files"
+    assert [path.name for path in found.pictures] == ["a.jpg", "b.jpg"]
+    assert found.passed_words() == "14 thumbnails, backups or hidden files"
 
 
 def test_what_is_not_read_is_named_by_kind_and_ending(tmp_path):
@@ -44,10 +47,12 @@ def test_what_is_not_read_is_named_by_kind_and_ending(tmp_path):
     (tmp_path / "b.jpg").write_bytes(b"\0\0\0\x14ftypisom\0\0\0\0")
     for name in ("a.AAE", "c.txt"):
         (tmp_path / name).write_text("x")
-    save(tmp_path / "d.dng", "TIFF")
+    for name in ("d.dng", "e.arw"):
+        save(tmp_path / name, "TIFF")
+    (tmp_path / "f.jp2").write_bytes(b"\0\0\0\x0cjP  \r\n\x87\n")
     found = PictureFolder.of(tmp_path)
     assert found.passed_words() == (
-        "1 video (.mov), 1 video (.jpg), 1 RAW photographs (.dng), 2 not photographs (.aae, .txt)"
+        "2 videos (.jpg, .mov), 2 RAW files (.arw, .dng), 1 JPEG 2000 picture (.jp2), 2 not photographs (.aae, .txt)"
     )
     assert "RAW: develop it to JPEG" in found.advice()
 

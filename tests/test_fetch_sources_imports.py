@@ -141,6 +141,8 @@ def test_a_folder_is_read_by_exif_in_every_hemisphere_and_by_file_names(tmp_path
     save(tmp_path / "in" / "plain.jpg", 6)
     save(tmp_path / "in" / "zero.jpg", 7, (0, 0))
     (tmp_path / "in" / "camera.dng").write_bytes(b"x")
+    (tmp_path / "in" / "empty.jpg").write_bytes(b"")
+    (tmp_path / "in" / "page.jpg").write_text("\n<!DOCTYPE html><title>404</title>")
     (tmp_path / "in" / "notes.txt").write_text("x")
     (tmp_path / "in" / ".hidden.jpg").write_text("x")
     photos, left = imported(tmp_path / "in", tmp_path / "d")
@@ -152,7 +154,9 @@ def test_a_folder_is_read_by_exif_in_every_hemisphere_and_by_file_names(tmp_path
         [-22.9, -43.2],
     ]
     assert left == {
-        "camera.dng": "of a kind that is not read: RAW photographs (.dng)",
+        "empty.jpg": "unreadable",
+        "page.jpg": "unreadable",
+        "camera.dng": "of a kind that is not read: RAW file (.dng)",
         "plain.jpg": "without coordinates",
         "zero.jpg": "at (0, 0)",
     }

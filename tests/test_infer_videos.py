@@ -63,7 +63,7 @@ def test_the_answer_says_that_it_was_a_video_in_every_file_and_on_its_page(calib
 def test_videos_of_a_folder_are_named_and_taken_when_asked_for(calibrated, folder, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     predict(asked(calibrated, tmp_path / "a", folder, maps=False))
-    assert "passed by: 2 video (.mp4); video: add --every 2s to answer their frames" in caplog.text
+    assert "passed by: 2 videos (.mp4); video: add --every 2s to answer their frames" in caplog.text
     assert len(read_json(tmp_path / "a" / "predictions.json")) == 1
     predict(asked(calibrated, tmp_path / "b", folder, maps=False, every="2s"))
     assert [record["input"] for record in read_json(tmp_path / "b" / "predictions.json")] == ["clip.mp4", "suva.jpg"]
@@ -86,6 +86,9 @@ def test_the_flag_is_refused_without_a_video_and_with_other_values(calibrated, f
         predict(asked(calibrated, tmp_path, folder / "suva.jpg", every="2s"))
     with pytest.raises(ValueError, match="--every 2s takes frames of videos, and no video is given"):
         predict(asked(calibrated, tmp_path / "bulk", folder / "suva.jpg", every="2s", bulk=True))
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"empty.mp4: the file is empty \(0 bytes\)"):
+        predict(asked(calibrated, tmp_path / "a", tmp_path / "empty.mp4", every="2s"))
     for text in ("0", "-1s", "two", "nan", "1m", "1e3"):
         with pytest.raises(ValueError, match="--every takes seconds above 0"):
             asked(calibrated, tmp_path, folder, every=text)

@@ -62,7 +62,7 @@ def outcome(capsys, config, prog, action, argv):
     [
         ([], "no photographs given"),
         (["nowhere.jpg"], "there is no file or folder nowhere.jpg"),
-        (["text.jpg"], "none of 1 files could be read as a photograph"),
+        (["text.jpg"], "text.jpg: not a picture that can be read"),
         (["text.jpg", "--device", "cuda:88"], "--device cuda:88 cannot be used here"),
         (["text.jpg", "--mass", "2"], "--mass is a share above 0"),
         (["text.jpg", "--run", "nowhere"], "nowhere is not a run folder"),

@@ -10,7 +10,7 @@ from dataset.metadata_location import NOWHERE, place_for_import
 from dataset.picture_folder import PictureFolder, kind_words
 from dataset.side_cars import takeout_note
 from fetch.ingest import Candidate, safe_id
-from fetch.rejected import Rejection
+from fetch.rejected import UNREADABLE, Rejection
 from fetch.sources.config import ImportConfig
 from fetch.sources.folder_names import stated_by_folders
 from plumbing.picture_kinds import ADVICE
@@ -35,11 +35,12 @@ def find_pictures(folder: Path, out: Path, rejected: list[Rejection]) -> list[Pa
     Everything else that is passed by is counted and named in the log: thumbnails, hidden files, side-cars, the dataset itself.
     """
     found = PictureFolder.of(folder, out)
+    words = {kind: kind_words(found.of_kind(kind), kind) for kind in set(found.unread.values())}
     for path, kind in found.unread.items():
         name = utf8(path.relative_to(folder).as_posix())
-        rejected.append(Rejection(name, f"of a kind that is not read: {kind_words(path, kind)}", ADVICE.get(kind, "")))
-    if words := found.passed_words():
-        log.info(f"{folder}: {len(found.pictures):,} photographs; passed by: {words}")
+        rejected.append(Rejection(name, f"of a kind that is not read: {words[kind]}", ADVICE.get(kind, "")))
+    if passed := found.passed_words():
+        log.info(f"{folder}: {len(found.pictures):,} photographs; passed by: {passed}")
     if advice := found.advice():
         log.info(f"what to do with kinds that are not read: {advice}")
     return found.pictures
@@ -69,6 +70,8 @@ def folder_candidates(
         )
         if latlon_deg is None and isinstance(stated, str):
             rejected.append(Rejection(name, stated, of_folder.name_of(path)))
+        elif latlon_deg is None and not stated and metadata.unreadable:
+            rejected.append(Rejection(name, UNREADABLE, metadata.problem))
         elif latlon_deg is None and not stated:
             what = f" and a folder of its {config.folder_names}" if config.folder_names else ""
             rejected.append(Rejection(name, f"without coordinates{what}", metadata.problem))
