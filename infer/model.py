@@ -25,7 +25,7 @@ from infer.network.refiner import HYBRID, Refiner, RefinerSpec, load_refiner
 from infer.network.sphere import latlon_deg_of
 from infer.network.transform import InputTransform
 from infer.network.weights import load_network
-from infer.run_files import OWN_REFINER, REGRESS, model_hash, network_files, refiner_files
+from infer.run_files import CALIBRATE, OWN_REFINER, REGRESS, model_hash, network_files, refiner_files, to_calibrate
 from label_maps.files import hierarchy_hash, read_hierarchy
 from label_maps.run_folder import read_run
 from plumbing.damage import is_number, one_line
@@ -112,6 +112,7 @@ class Model:
         precision: what its networks compute in, `float32` or `bfloat16`.
         calibrated_in: likewise when it was calibrated; None where that was not recorded.
         greedy: numbers of the fusion `greedy`.
+        to_calibrate: what to do where it is not calibrated.
     """
 
     name: str
@@ -132,6 +133,7 @@ class Model:
     precision: str
     calibrated_in: str | None
     greedy: GreedyRule = PUBLISHED_RULE
+    to_calibrate: str = CALIBRATE
 
     @property
     def point_methods(self) -> tuple[str, ...]:
@@ -321,6 +323,7 @@ def _load_model(run: Path, device: torch.device, read_calibration: bool, precisi
         device=device,
         precision=choose_precision(precision, calibrated_in, [own.precision for own in networks], device),
         calibrated_in=calibrated_in,
+        to_calibrate=to_calibrate(run, digest),
     )
 
 
@@ -355,7 +358,7 @@ def read_temperatures(run: Path, model_hash: str) -> dict[str, Any]:
     """Return what `train calibrate` fitted for these very weights, or nothing, with a warning."""
     if not (run / TEMPERATURES).is_file():
         log.warning(
-            "%s is not calibrated, its probabilities may be overconfident: run `python -m train calibrate`", run
+            "%s is not calibrated, its probabilities may be overconfident: %s", run, to_calibrate(run, model_hash)
         )
         return {}
     content: dict[str, Any] = read_json(run / TEMPERATURES)

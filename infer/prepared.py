@@ -172,7 +172,7 @@ class Prepared:
         if self.model.record.get("synthetic"):
             found.append("trained on the synthetic demo planet: its answers about real photographs mean nothing")
         if not self.model.calibrated:
-            found.append("not calibrated: the probabilities may be overconfident; run `python -m train calibrate`")
+            found.append(f"not calibrated: the probabilities may be overconfident; {self.model.to_calibrate}")
         if self.model.calibrated_in not in (None, self.model.precision):
             found.append(
                 f"calibrated in {self.model.calibrated_in} but answered in {self.model.precision}: confidence and coverage "

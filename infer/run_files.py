@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from geocells.hierarchy import Hierarchy
-from plumbing.files import sha256
+from plumbing.damage import is_number
+from plumbing.files import read_json, sha256
+from plumbing.text import counted
 
 JOINT = "joint.safetensors"
 REGRESS = "regress.safetensors"
@@ -15,6 +17,24 @@ OWN_TRUNKS = Path("refine")
 """Folder of a refiner that has trunks of its own."""
 OWN_REFINER = OWN_TRUNKS / "refiner.json"
 """What such a refiner is; written last, so that a run has all of its networks or none."""
+
+UNCALIBRATED = "uncalibrated.json"
+"""Why `train calibrate` left a run as it was, where the photographs were too few."""
+CALIBRATE = "run `python -m train calibrate`"
+
+
+def to_calibrate(run: Path, digest: str) -> str:
+    """Return what calibrates a run of this hash: the command, or first more photographs where these were too few."""
+    about = read_json(run / UNCALIBRATED) if (run / UNCALIBRATED).is_file() else None
+    if not isinstance(about, Mapping) or about.get("model_hash") != digest:
+        return CALIBRATE
+    if not all(is_number(about.get(name), 0, 1e9) for name in ("groups", "needed")):
+        return CALIBRATE
+    groups, needed = int(about["groups"]), int(about["needed"])
+    return (
+        f"{counted(groups, 'group')} of photographs were too few for `python -m train calibrate`, which needs {needed}: add "
+        "photographs of other places, or give calibration more with `python -m fetch split`, and train again"
+    )
 
 
 def model_hash(record: Mapping[str, Any], files: Sequence[Path]) -> str:

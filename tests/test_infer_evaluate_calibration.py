@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dataset.groups import group_weights
 from infer.evaluate.calibration import (
     calibration_error,
     calibration_error_interval,
@@ -161,3 +162,14 @@ def test_the_table_counts_leakage_groups():
     assert lines[0].startswith("99% regions are impossible")
     assert lines[1].startswith("50% regions cover 90.0% [82.4%, 95.1%] of 100 groups (100 photographs)")
     assert lines[2].startswith("90% regions of known L5 cells cover 90.0% [55.5%, 99.7%] of 10 groups")
+
+
+@pytest.mark.parametrize("sizes", [(5, 7, 4, 8), (4, 5, 6, 2, 3, 3, 6, 1, 4, 3, 3)])
+def test_what_covers_all_is_a_share_of_one_and_not_a_little_more(sizes):
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    found = covered(np.ones(len(group), dtype=bool), group)
+    assert found["value"] == 1
+    assert (
+        circle_radius_km(np.arange(len(group), dtype=np.float64), found["value"], group_weights(group))
+        == len(group) - 1
+    )

@@ -94,3 +94,13 @@ def test_an_evaluation_without_a_baseline_has_no_verdict():
     measured = report(2000, 1000)
     del measured["answers"]["one place"]
     assert verdict(measured) is None
+
+
+def test_one_group_has_no_intervals_and_says_so():
+    found = verdict(report(2000, 1000, photographs=1, groups=1))
+    assert found.basis == (
+        "GeoScore 2,000, where the best single place for all photographs has 1,000; median error 7,000 km against 8,000 km. "
+        "Measured on 1 photograph in 1 group; without intervals, for resampling one group gives none. So few tell nothing: "
+        "10 groups are needed."
+    )
+    assert "GeoScore 2,000 [1,800, 2,200]" in verdict(report(2000, 1000, groups=2)).basis

@@ -16,6 +16,7 @@ from infer.decode.conformal import CONFORMAL, read_conformal
 from infer.decode.posterior import FUSIONS, Tree, chain, product
 from infer.evaluate.measure import split_photos
 from infer.model import TEMPERATURES, load_model
+from infer.run_files import UNCALIBRATED, to_calibrate
 from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
 from plumbing.files import write_json
@@ -160,11 +161,31 @@ def test_two_photographs_or_one_sequence_of_many_decide_nothing_and_leave_the_ru
 ):
     monkeypatch.setattr("train.calibrate.leakage_groups", lambda photos: np.arange(len(photos)) // size)
     main(CalibrateConfig(tiny, run, workers=0, device="cpu"))
-    assert f"12 photographs in {12 // size} groups of the calibration split decide nothing" in caplog.text
+    groups = "1 group" if size == 12 else "2 groups"
+    assert f"12 photographs in {groups} of the calibration split decide nothing" in caplog.text
     assert "answers by --fusion chain --point geoscore as before: at least 10 groups are needed" in caplog.text
     assert not (run / TEMPERATURES).exists()
     assert not (run / CONFORMAL).exists()
-    assert not load_model(run, CPU).calibrated
+    caplog.clear()
+    model = load_model(run, CPU)
+    read_conformal(run, model.hash, model.fusion)
+    assert not model.calibrated
+    helps = f"{groups} of photographs were too few for `python -m train calibrate`, which needs 10: add photographs of other"
+    assert [helps in line for line in caplog.messages] == [True, True]
+    assert helps in model.to_calibrate
+    # Of another network nothing was found out.
+    assert to_calibrate(run, "0") == "run `python -m train calibrate`"
+    monkeypatch.undo()
+    calibrate(tiny, run)
+    assert to_calibrate(run, model.hash) == "run `python -m train calibrate`"
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "{}", '{"model_hash": "x", "groups": "many"}', '{"model_hash": "x", "groups": 1e999}']
+)
+def test_a_record_of_too_few_photographs_that_is_none_gives_the_usual_advice(tmp_path, content):
+    (tmp_path / UNCALIBRATED).write_text(content)
+    assert to_calibrate(tmp_path, "x") == "run `python -m train calibrate`"
 
 
 def test_an_earlier_calibration_stays_where_too_few_photographs_are_left(tiny, run, monkeypatch, caplog):

@@ -263,9 +263,30 @@ def test_a_split_of_too_few_photographs_is_refused_and_told_how_to_fill(tiny, tm
     data, run = of_few(tiny, tmp_path, split, count)
     least = {"train": 2, "calibration": 1}[split]
     with pytest.raises(
-        ValueError, match=f"the {split} split of .* holds {count} photographs .*: {least} or more are needed; .*{helps}"
+        ValueError,
+        match=f"the {split} split of .* holds {count} photographs? .*: {least} or more are needed; .*{helps}",
     ):
         train_joint(joint_config(data, run))
+
+
+def test_photographs_of_one_group_are_not_told_to_leave_out_a_test_that_is_empty(tiny, tmp_path):
+    data, _ = of_few(tiny, tmp_path, "calibration", 0)
+    write_manifest(data, read_manifest(data).assign(split="train"))
+    make_label_maps(LabelMapsConfig(data, tmp_path / "whole"))
+    with pytest.raises(ValueError, match=r"holds 0 photographs .* add photographs of other places or sequences$"):
+        train_joint(joint_config(data, tmp_path / "whole"))
+
+
+@pytest.mark.parametrize(
+    ("fewest", "said"), [(1, ""), (99, "fewer than 99 training photographs in 6 of 6 cells of L8: what")]
+)
+def test_cells_of_next_to_no_photographs_are_named_before_a_level_is_trained(
+    tiny, run, monkeypatch, caplog, fewest, said
+):
+    monkeypatch.setattr("train.scarce.SCARCE", fewest)
+    train_level(level_config(tiny, run, "L8"))
+    assert ("build larger cells" in caplog.text) == bool(said)
+    assert said in caplog.text
 
 
 def test_one_photograph_of_the_calibration_split_chooses_no_epoch(tiny, tmp_path, monkeypatch, caplog):
@@ -275,7 +296,7 @@ def test_one_photograph_of_the_calibration_split_chooses_no_epoch(tiny, tmp_path
     train_joint(joint_config(data, run, epochs=4, patience=1, readout_epochs=2))
     with safe_open(run / "joint.safetensors", "pt") as file:
         assert json.loads(file.metadata()["trained"])["epochs"] == 4
-    assert "1 photographs of the calibration split decide nothing (10 do): the network of the last epoch" in caplog.text
+    assert "1 photograph of the calibration split decides nothing (10 do): the network of the last epoch" in caplog.text
     assert not list((run / "checkpoints").glob("joint.readout*"))
 
 
@@ -361,17 +382,20 @@ def test_the_best_of_an_earlier_training_is_not_taken_for_that_of_a_new_one(tiny
     assert_same(weights(run), weights(tiny_run))
 
 
+def level_config(data, run, level):
+    plain = joint_config(data, run)
+    names = ("arch", "weights", "image_size", "batch_size", "workers", "device")
+    flags = {name: getattr(plain, name) for name in names}
+    return LevelConfig(data, run, level=level, epochs=1, precision="float32", **flags)
+
+
 def test_one_network_for_one_level(tiny, run):
-    plain = joint_config(tiny, run)
-    flags = {
-        name: getattr(plain, name) for name in ("arch", "weights", "image_size", "batch_size", "workers", "device")
-    }
-    train_level(LevelConfig(tiny, run, level="L3", epochs=1, precision="float32", **flags))
+    train_level(level_config(tiny, run, "L3"))
     _, spec = load_network(run / "L3.safetensors")
     assert spec.classes == {"L3": 6}
     assert metrics(run)[0]["name"] == "L3"
     with pytest.raises(ValueError, match=r"there is no level 'L4'; this hierarchy has L1, L3, L5, L8"):
-        train_level(LevelConfig(tiny, run, level="L4", **flags))
+        train_level(level_config(tiny, run, "L4"))
 
 
 def test_fewer_photographs_than_a_batch_are_one_step(tiny, run):

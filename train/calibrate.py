@@ -28,9 +28,11 @@ from infer.images import network_outputs
 from infer.model import TEMPERATURES, Model, NetworkOutput, load_model
 from infer.network.devices import pick_device
 from infer.prepared_pixels import prepared_photos
+from infer.run_files import UNCALIBRATED
 from label_maps.labels import truth_of
 from plumbing.files import write_json
 from plumbing.progress import progress
+from plumbing.text import counted
 from plumbing.version import now_utc
 from train.config import CalibrateConfig
 from train.conformal import AT_ONCE, LEAST, Calibration, Parts, fit_all
@@ -64,6 +66,8 @@ def main(config: CalibrateConfig) -> None:
     groups = len(np.unique(data.group))
     if groups < FIT_GROUPS:
         log.warning("%s", _too_few(config, model, len(data.group), groups))
+        about = {"model_hash": model.hash, "groups": groups, "needed": FIT_GROUPS, "created_at_utc": now_utc()}
+        write_json(config.run / UNCALIBRATED, about)
         return
     fitted = {fusion: fit_temperatures(model, data, fusion) for fusion in FUSIONS}
     nll = {fusion: _nll_before_after(model, data, fusion, fitted[fusion]) for fusion in FUSIONS}
@@ -91,6 +95,7 @@ def main(config: CalibrateConfig) -> None:
     (config.run / CONFORMAL).unlink(missing_ok=True)
     write_json(config.run / TEMPERATURES, record)
     write_json(config.run / CONFORMAL, {"model_hash": model.hash, "fusion": fusion, **conformal})
+    (config.run / UNCALIBRATED).unlink(missing_ok=True)
     print(_table(record))
     for text in at_limit(record):
         log.warning("%s", text)
@@ -107,9 +112,9 @@ def _too_few(config: CalibrateConfig, model: Model, photographs: int, groups: in
     if (config.run / TEMPERATURES).is_file():
         state = "keeps its earlier calibration"
     return (
-        f"{photographs} photographs in {groups} groups of the {config.split} split decide nothing, so {config.run} {state}: at "
-        f"least {FIT_GROUPS} groups are needed to fit "
-        f"and {CHOICE_GROUPS} to choose; add photographs of other places, or give calibration more with `python -m fetch split`"
+        f"{counted(photographs, 'photograph')} in {counted(groups, 'group')} of the {config.split} split decide nothing, so "
+        f"{config.run} {state}: at least {FIT_GROUPS} groups are needed to fit and {CHOICE_GROUPS} to choose; "
+        "add photographs of other places, or give calibration more with `python -m fetch split`"
     )
 
 

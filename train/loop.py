@@ -20,6 +20,7 @@ from plumbing.config import as_plain
 from plumbing.files import read_json_lines, write_json
 from plumbing.interrupt import Interrupted, Interruption, interruptible
 from plumbing.progress import progress
+from plumbing.text import counted
 from plumbing.version import git_commit, now_utc
 from plumbing.world import World
 from train.config import TrainConfig
@@ -127,10 +128,12 @@ def fit(training: Training, trainee: Trainee) -> None:
         for kind in ("last.pt", *best, "readout.safetensors", "readout.last.pt", *(f"readout.{name}" for name in best)):
             training.checkpoint(kind).unlink(missing_ok=True)
     if training.world.first and not training.judged:
+        judges = len(training.validation.photos)
         log.warning(
-            "%d photographs of the calibration split decide nothing (%d do): the network of the last epoch is kept, and "
-            "--patience has no effect",
-            *(len(training.validation.photos), FEWEST_JUDGES),
+            "%s of the calibration split %s nothing (%d do): the network of the last epoch is kept, and --patience has no effect",
+            counted(judges, "photograph"),
+            "decides" if judges == 1 else "decide",
+            FEWEST_JUDGES,
         )
     if training.world.first:
         about = {"config": as_plain(config), **training.settings}

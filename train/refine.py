@@ -34,6 +34,7 @@ from train.loop import FEWEST_JUDGES
 from train.optim import after_epoch, after_step, build_schedule, optimizer_of
 from train.own_trunks import train_own_trunks
 from train.refine_config import RefineConfig
+from train.scarce import warn_of_scarce_cells
 from train.setup import SPLITS_USED, labelled_splits
 
 log = logging.getLogger(__name__)
@@ -87,6 +88,7 @@ def main(config: RefineConfig) -> None:
             f"{len(validation)} photographs of the calibration split lie in a known cell, which cannot say whether refining is "
             f"better than centres of cells: at least {FEWEST_JUDGES} are needed; add photographs of other places"
         )
+    warn_of_scarce_cells(hierarchy, [level])
     spec = RefinerSpec(
         kind=config.kind,
         level=hierarchy.level_names[level],

@@ -25,6 +25,7 @@ from label_maps.files import hierarchy_hash
 from label_maps.run_folder import read_run
 from plumbing.config import as_plain
 from plumbing.files import atomic_path
+from plumbing.text import counted
 from plumbing.world import World
 from train.config import TrainConfig
 from train.coordinates import AnyObjective
@@ -33,6 +34,7 @@ from train.distributed import gathered, process_group, with_shared_norm
 from train.frozen import FeatureSource, feature_source
 from train.heads import read_out
 from train.loop import Training, fit
+from train.scarce import warn_of_scarce_cells
 from train.state import Trainee
 from train.trackers import Tracker, closing_all, keep_training, make_trackers
 from train.validate import Validation
@@ -120,6 +122,8 @@ def run_plan(
         raise ValueError(f"--batch-size {config.batch_size} cannot be dealt to {world.size} processes in equal parts")
     if not world.first:
         logging.getLogger().setLevel(logging.WARNING)
+    if plan.inside is None and world.first:
+        warn_of_scarce_cells(hierarchy, plan.levels)
     network, spec = _network(config, hierarchy, plan, device)
     network = with_shared_norm(network, world, device, config.optim.frozen_norm or "" in config.frozen_parts)
     with process_group(world, device):
@@ -300,24 +304,23 @@ def labelled_splits(
             f"the photographs of {data} are not those that {run} was begun with: begin another run with "
             "`python -m label_maps`"
         )
+    given = set(photos["split"])
     rows = {split: photos[photos["split"] == split] for split in SPLITS_USED}
     kept = {split: LabelledPhotos.of(data, found, hierarchy, levels, keyed) for split, found in rows.items()}
     for split, found in kept.items():
         if len(found) < FEWEST[split]:
+            fill = TO_FILL + (TO_SPARE.format(data=data) if split == "calibration" and "test" in given else "")
             raise ValueError(
-                f"the {split} split of {data} holds {len(found)} photographs that can be used, of {len(photos)} in all: "
-                f"{FEWEST[split]} or more are needed; {TO_FILL[split].format(data=data)}"
+                f"the {split} split of {data} holds {counted(len(found), 'photograph')} that can be used, of {len(photos):,} "
+                f"in all: {FEWEST[split]} or more are needed; {fill}"
             )
     return kept
 
 
 FEWEST = {"train": 2, "calibration": 1}
 """Photographs that a split holds at least: shared normalisation takes two, and validation something to validate."""
-TO_FILL = {
-    "train": "add photographs of other places or sequences",
-    "calibration": "add photographs of other places or sequences, or leave out the test with `python -m fetch split --data {data} "
-    "--test-share 0`",
-}
+TO_FILL = "add photographs of other places or sequences"
+TO_SPARE = ", or leave out the test with `python -m fetch split --data {data} --test-share 0`"
 """What fills a split."""
 SPLITS_USED = ("train", "calibration")
 """What is learned from, and what early stopping and the choice of the best checkpoint look at; never the test split."""

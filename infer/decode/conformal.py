@@ -13,6 +13,7 @@ from scipy.special import expit
 from infer.config import IN_DISTRIBUTION, RENAMED_FUSIONS, RENAMED_PLACES
 from infer.decode.density import COMPONENTS
 from infer.decode.region import conformal_quantile
+from infer.run_files import to_calibrate
 from plumbing.files import read_json
 
 log = logging.getLogger(__name__)
@@ -257,7 +258,7 @@ def read_conformal(
     """
     path = run / CONFORMAL
     if not path.is_file():
-        log.warning("%s has no conformal calibration, so no regions: run `python -m train calibrate`", run)
+        log.warning("%s has no conformal calibration, so no regions: %s", run, to_calibrate(run, model_hash))
         return None
     content = read_json(path)
     places_of = content.get("places", content.get("promises", {})) if isinstance(content, dict) else None

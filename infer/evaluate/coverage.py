@@ -27,7 +27,8 @@ def covered(hits: NDArray[np.bool_], group: NDArray[np.int64]) -> dict[str, floa
     """
     counts = group_weights(group)
     n = float(counts.sum())
-    value = float(counts @ hits) / n
+    # The same counts added up in another order may come to a little more.
+    value = min(1.0, float(counts @ hits) / n)
     k = value * n
     low = float(beta.ppf(0.025, k, n - k + 1)) if k > 1e-9 else 0.0
     high = float(beta.ppf(0.975, k + 1, n - k)) if n - k > 1e-9 else 1.0

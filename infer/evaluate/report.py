@@ -4,11 +4,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from infer.evaluate.benchmarks import published_lines
+from infer.evaluate.intervals import bracketed, intervals_words, with_true_intervals
 from infer.evaluate.leakage import leak_line
 from infer.evaluate.metrics import PERCENTILES, TOP, percentile_name
 from infer.evaluate.verdict import verdict
 from infer.wording import class_words
 from label_maps.labels import COUNTRY
+from plumbing.text import counted
 
 ORDER = ("chance", "one place", "cell prior", "neighbour", "model", "in the true cell", "clue oracle")
 """By how well they know the place."""
@@ -17,10 +19,11 @@ Report = Mapping[str, Any]
 
 def table(report: Report) -> str:
     """Return the figures of a report of `infer.evaluate.run` as text."""
+    report = with_true_intervals(report)
     return "\n".join(
         [
             f"{report['run']} on the {report['split']} split: {_counts(report)}, split {report['split_hash'][:12]}, "
-            f"fusion {fusion_words(report)}, point {report['point']}; [95 % cluster-bootstrap interval, which resamples groups]",
+            f"fusion {fusion_words(report)}, point {report['point']}; {intervals_words(report)}",
             *_answer_lines(report["answers"]),
             *_verdict_lines(report),
             *_percentile_lines(report["answers"]),
@@ -47,7 +50,7 @@ def fusion_words(report: Report) -> str:
 
 
 def _counts(of: Mapping[str, Any]) -> str:
-    return f"n = {of['photographs']:,} photographs in {of['groups']:,} groups"
+    return f"n = {counted(of['photographs'], 'photograph')} in {counted(of['groups'], 'group')}"
 
 
 def _verdict_lines(report: Report) -> Iterator[str]:
@@ -113,6 +116,7 @@ def country_lines(figures: Mapping[str, Any] | None) -> list[str]:
 
 def classes_table(report: Report) -> str:
     """Return the figures of a report of `infer.evaluate.stated` as text."""
+    report = with_true_intervals(report)
     figures = report["classes"]
     impossible = [
         f"{coverage:.0%} sets are impossible: too few groups of calibration photographs, or too many of unknown classes"
@@ -121,8 +125,8 @@ def classes_table(report: Report) -> str:
     return "\n".join(
         [
             f"{report['run']} on the {report['split']} split: {_counts(report)}, level {report['level']} of "
-            f"{figures['classes']:,} classes, split {report['split_hash'][:12]}, fusion {fusion_words(report)}; [95 % "
-            "cluster-bootstrap interval, which resamples groups]",
+            f"{figures['classes']:,} classes, split {report['split_hash'][:12]}, fusion {fusion_words(report)}; "
+            f"{intervals_words(report)}",
             *_verdict_lines(report),
             *_class_lines(figures, report["level"]),
             *_classification_lines(report.get("classification") or {}),
@@ -148,14 +152,14 @@ def _class_lines(figures: Mapping[str, Any], level: str) -> Iterator[str]:
         ("with temperatures", figures["stages"]["after_temperatures"]["ece"]),
         ("of the confidence", figures["ece"]),
     ]
-    errors = ", ".join(f"{stage} {e['value']:.3f} [{e['low']:.3f}, {e['high']:.3f}]" for stage, e in stages)
+    errors = ", ".join(f"{stage} {bracketed(e, '.3f')}" for stage, e in stages)
     yield f"expected calibration error: {errors}; if perfect {figures['ece_if_perfect']['mean']:.3f}"
     for coverage, found in figures["sets"].items():
         hits, size = found["covered"], found["mean_size"]
         yield (
             f"{float(coverage):.0%} sets cover {_share(hits)} of {hits['groups']:,} groups, "
-            f"{_share(found['covered_of_photographs'])} of photographs; {size['value']:.1f} [{size['low']:.1f}, "
-            f"{size['high']:.1f}] of {figures['classes']:,} classes on average, median {found['median_size']:g}"
+            f"{_share(found['covered_of_photographs'])} of photographs; {bracketed(size, '.1f')} "
+            f"of {figures['classes']:,} classes on average, median {found['median_size']:g}"
         )
 
 
@@ -170,7 +174,7 @@ def calibration_lines(report: Report) -> Iterator[str]:
 
 def _error(value: float, level: Mapping[str, Any], stage: int) -> str:
     interval = level["ece_intervals"][("before", "after_temperatures", "after")[stage]]
-    return f"{value:.3f} [{interval['low']:.3f}, {interval['high']:.3f}]"
+    return bracketed({**interval, "value": value}, ".3f")
 
 
 def region_lines(report: Report) -> Iterator[str]:
@@ -207,8 +211,8 @@ def _macro_lines(macro: Mapping[str, float]) -> Iterator[str]:
 
 
 def _share(figure: Mapping[str, float]) -> str:
-    return f"{figure['value']:.1%} [{figure['low']:.1%}, {figure['high']:.1%}]"
+    return bracketed(figure, ".1%")
 
 
 def _with_interval(figure: Mapping[str, float]) -> str:
-    return f"{figure['value']:,.0f} [{figure['low']:,.0f}, {figure['high']:,.0f}]"
+    return bracketed(figure, ",.0f")

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from infer.evaluate.intervals import NO_INTERVALS, bracketed, with_true_intervals
 from infer.wording import class_words
+from plumbing.text import counted
 
 Report = Mapping[str, Any]
 
@@ -47,6 +49,7 @@ def verdict(report: Report) -> Verdict | None:
     Fewer than `FEWEST_GROUPS` groups cannot tell. A run is better where the 95 % interval of the paired difference lies above
     zero. Evaluations of earlier versions have no paired difference: there the two intervals must not overlap, which asks for more.
     """
+    report = with_true_intervals(report)
     if "classes" in report:
         return _of_classes(report)
     answers = report.get("answers") or {}
@@ -115,14 +118,15 @@ def _headline(better: bool | None, own: float, other: float, what: str) -> str:
 
 
 def _scored(figure: Report) -> str:
-    return f"{figure['value']:,.0f} [{figure['low']:,.0f}, {figure['high']:,.0f}]"
+    return bracketed(figure, ",.0f")
 
 
 def _share(figure: Report) -> str:
-    return f"{figure['value']:.1%} [{figure['low']:.1%}, {figure['high']:.1%}]"
+    return bracketed(figure, ".1%")
 
 
 def _counted(report: Report) -> str:
-    groups = f" in {report['groups']:,} groups" if "groups" in report else ""
+    groups = f" in {counted(report['groups'], 'group')}" if "groups" in report else ""
     few = f" So few tell nothing: {FEWEST_GROUPS} groups are needed." if _too_few(report) else ""
-    return f" Measured on {report['photographs']:,} photographs{groups}; in brackets, 95 % intervals.{few}"
+    intervals = NO_INTERVALS if report.get("groups") == 1 else "in brackets, 95 % intervals"
+    return f" Measured on {counted(report['photographs'], 'photograph')}{groups}; {intervals}.{few}"
