@@ -33,6 +33,8 @@ LIBRARY, LIBRARY_PICTURES = ".photoslibrary", frozenset({"originals", "masters"}
 LITTER = "thumbnails, backups or hidden files"
 LINKED = "a link to a folder that is searched already"
 OTHER = "not photographs"
+NAMED_ENDINGS = 12
+"""Of what is not a photograph, so many endings are named, the most frequent."""
 
 
 @dataclass
@@ -75,7 +77,9 @@ class PictureFolder:
         parts += [f"{n:,} {what}" for what, n in self.passed.items() if what in (LITTER, LINKED)]
         endings = {what: n for what, n in self.passed.items() if what not in (LITTER, LINKED)}
         if endings:
-            parts.append(f"{sum(endings.values()):,} {OTHER} ({', '.join(sorted(endings))})")
+            named = sorted(sorted(endings, key=lambda ending: -endings[ending])[:NAMED_ENDINGS])
+            more = ", …" if len(endings) > NAMED_ENDINGS else ""
+            parts.append(f"{sum(endings.values()):,} {OTHER} ({', '.join(named)}{more})")
         return ", ".join(parts)
 
     def of_kind(self, kind: str) -> list[Path]:

@@ -8,6 +8,7 @@ from dataset.manifest import SPLITS, coordinates, has_coordinates
 from geocells import grid
 from geocells.land import land_table
 from geocells.partitions import DEFAULT_LEVELS
+from plumbing.text import counted
 
 
 def counts_report(photos: pd.DataFrame) -> str:
@@ -18,11 +19,12 @@ def counts_report(photos: pd.DataFrame) -> str:
     only_country, only_label = (photos[~here & photos[name].notna()] for name in ("country", "label"))
     if len(only_country):
         lines.append(
-            f"{len(only_country):,} of them country-only, from {only_country['country'].nunique():,} countries"
+            f"{len(only_country):,} of them country-only, from "
+            f"{counted(only_country['country'].nunique(), 'country', 'countries')}"
         )
     if photos["label"].notna().any():
         lines.append(
-            f"{int(photos['label'].notna().sum()):,} have one of {photos['label'].nunique():,} labels, "
+            f"{int(photos['label'].notna().sum()):,} have one of {counted(photos['label'].nunique(), 'label')}, "
             f"{len(only_label):,} of them no coordinates"
         )
     photos = photos[here]
@@ -33,7 +35,8 @@ def counts_report(photos: pd.DataFrame) -> str:
         count = np.unique(grid.encode(coordinates(photos), level), return_counts=True)[1]
         lines.append(f"L{level:<3}{len(count):>9,}{4**level:>7,}{count.max():>9,}{count.min():>10,}{gini(count):>6.2f}")
     country = land_table().country[grid.encode(coordinates(photos), grid.TABLE_LEVEL)]
-    lines.append(f"about {len(np.unique(country[country != ''])):,} countries (each L8 cell counts for one)")
+    countries = counted(len(np.unique(country[country != ""])), "country", "countries")
+    lines.append(f"about {countries} (each L8 cell counts for one)")
     return "\n".join(lines)
 
 

@@ -34,6 +34,7 @@ from plumbing.images import open_rgb, upright_rgb
 from plumbing.inside import remove_inside, unreserved
 from plumbing.parquet import read_columns
 from plumbing.progress import progress
+from plumbing.text import counted
 
 DATASET = "dataset.json"
 MEASURES = "measures.parquet"
@@ -134,7 +135,9 @@ def ingest(
         raise ValueError(f"no photograph can be used; {summary(rejections, len(rejections))}{hint}")
     photos = _finish(out, rows, rejections, config, about or {})
     _remove_stale(out, known, set(photos["path"]))
-    log.info(f"{out}: took {len(photos):,} photographs" + (f", {reused:,} of them stored before" if reused else ""))
+    log.info(
+        f"{out}: took {counted(len(photos), 'photograph')}" + (f", {reused:,} of them stored before" if reused else "")
+    )
     listed = f"; {out / REJECTED} lists each" if rejections else ""
     log.info(summary(rejections, len(photos) + len(rejections)) + listed)
     log.info(counts_report(photos))

@@ -57,6 +57,15 @@ def test_what_is_not_read_is_named_by_kind_and_ending(tmp_path):
     assert "RAW: develop it to JPEG" in found.advice()
 
 
+def test_of_many_endings_the_most_frequent_are_named(tmp_path):
+    for number in range(20):
+        (tmp_path / f"a.{number:02d}").write_text("x")
+    (tmp_path / "b.19").write_text("x")
+    assert PictureFolder.of(tmp_path).passed_words() == (
+        "21 not photographs (.00, .01, .02, .03, .04, .05, .06, .07, .08, .09, .10, .19, …)"
+    )
+
+
 def test_damaged_photographs_stay_so_that_their_reason_is_said(tmp_path):
     (tmp_path / "a.heic").write_bytes(b"x")
     (tmp_path / "b.jpg").write_bytes(b"")
