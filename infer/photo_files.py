@@ -16,6 +16,7 @@ from dataset.places import check_coordinates
 from dataset.tables.flags import is_table_name
 from dataset.tables.folders import with_folders
 from dataset.tables.photo_table import PhotoTable, read_table
+from plumbing.addresses import address_words
 from plumbing.files import atomic_path
 from plumbing.picture_kinds import ADVICE, PICTURE_SUFFIXES, VIDEO, VIDEO_SUFFIXES
 from plumbing.videos import is_video
@@ -71,7 +72,7 @@ def find_photos(
         elif path.exists():
             photos = [Photo(path)]
         else:
-            raise ValueError(f"there is no file or folder {path}")
+            raise ValueError(f"there is no file or folder {path}{address_words(path)}")
         if not photos:
             raise ValueError(f"{path} holds no pictures ({', '.join(sorted(PICTURE_SUFFIXES))})")
         found.update({photo.path: photo for photo in photos})

@@ -50,11 +50,11 @@ def main(config: InferConfig, draw: Draw | None = None, draw_index: DrawIndex | 
     Raises:
         ValueError: none can be read, or one could be written over.
     """
+    if config.out.is_file():
+        raise ValueError(f"--out {config.out} is a file: name a folder for the answers")
     if config.bulk:
         bulk.run(config, draw_index)
         return
-    if config.out.is_file():
-        raise ValueError(f"--out {config.out} is a file: name a folder for the answers")
     given = find_photos(config.photos, config.split, config.out, config.asked_columns, config.every)
     check_every(config.every, (photo.path for photo in given))
     photos = evenly(given, config.limit)

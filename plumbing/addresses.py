@@ -1,6 +1,8 @@
 """Which addresses are asked: https, and http on this machine alone."""
 
 import ipaddress
+import re
+from pathlib import Path
 from urllib.parse import urlsplit
 
 STORES = (
@@ -64,3 +66,9 @@ def check_tiles(flag: str, url: str) -> None:
             f"{flag} must be an http(s) address with {{x}}, {{y}} and {{z}}, got {url!r}: write it as in "
             "https://tile.example.org/{z}/{x}/{y}.png"
         )
+
+
+def address_words(path: Path) -> str:
+    """Return what to say of a path that is an address of the web, which was taken for a file; empty of another one."""
+    is_address = re.match(r"(?:https?|ftp|s3|gs):/", str(path)) is not None
+    return "; it is an address: download what is there, and name the file" if is_address else ""

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import difflib
+import errno
 import importlib
 import io
 import logging
@@ -30,6 +31,15 @@ Config = TypeVar("Config")
 
 INTERRUPTED = "finished work is kept; the same command continues it, a training with --resume added"
 """What is said of an interrupted command whose config has no `INTERRUPTED` of its own."""
+
+HELPS = {
+    errno.ENOSPC: "free some space, then give the same command again",
+    errno.EACCES: "name a folder that you may write to",
+    errno.EPERM: "name a folder that you may write to",
+    errno.EROFS: "name a folder that you may write to",
+    errno.ENOTDIR: "a part of this path is a file: name a folder",
+}
+"""What helps where the system refuses, by its number of the reason."""
 
 EXIT_BAD_INPUT = 2
 """Exit code of every refusal, the one that argparse and shells use."""
@@ -195,7 +205,9 @@ def _interrupted_words(stop: KeyboardInterrupt, config: type, words: Sequence[st
 def _reason(refusal: ValueError | OSError) -> str:
     """Return why a command ended, with the file where the system names one."""
     if isinstance(refusal, OSError) and refusal.strerror:
-        return f"{refusal.strerror}: {refusal.filename}" if refusal.filename else refusal.strerror
+        said = f"{refusal.strerror}: {refusal.filename}" if refusal.filename else refusal.strerror
+        helps = HELPS.get(refusal.errno or 0, "")
+        return f"{said}; {helps}" if helps else said
     return str(refusal)
 
 

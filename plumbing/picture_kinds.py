@@ -128,6 +128,8 @@ def open_picture(file: IO[bytes], name: str) -> Image.Image:
         raise UnreadKindError(f"{name}: the file is empty (0 bytes)")
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
         raise UnreadKindError(f"{name}: a web page or other marked-up text, not a picture: download the picture again")
+    if head.startswith((b"PK\3\4", b"Rar!", b"7z\xbc\xaf", b"\x1f\x8b")):
+        raise UnreadKindError(f"{name}: an archive, not a picture: unpack it, then name the folder")
     raise UnreadKindError(f"{name}: not a picture that can be read (is it another kind of file?)")
 
 

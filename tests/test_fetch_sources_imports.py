@@ -336,3 +336,10 @@ def test_percentiles_of_a_table_without_coordinates_are_refused(tmp_path):
     source = make_table(tmp_path, "a,a.jpg,north", header="id,path,region_id")
     with pytest.raises(ValueError, match="--percentiles 1 99: no row has coordinates: leave it out"):
         imported(source, tmp_path / "data", class_column="region_id", percentiles=(1.0, 99.0))
+
+
+def test_an_address_in_the_place_of_a_source_is_told_from_a_missing_file(tmp_path):
+    with pytest.raises(ValueError, match="does not exist; it is an address: download what is there"):
+        run(ImportConfig(source=Path("https://example.org/photos.zip"), out=tmp_path / "d"))
+    with pytest.raises(ValueError, match="nowhere does not exist: name a table or a folder"):
+        run(ImportConfig(source=Path("nowhere"), out=tmp_path / "d"))

@@ -170,8 +170,8 @@ def test_a_missing_recipe_is_refused_by_name():
         (["--level", "-1"], "error: --level must be 0 or more, got -1\n"),
         (["--optim.lr", "-1"], "error: --optim.lr must not be negative, got -1\n"),
         (["--level", "13"], "error: level 13 brings bad luck: take another\n"),
-        (["--level", "14"], "error: Permission denied: out/level.txt\n"),
-        (["--level", "15"], "error: No space left on device\n"),
+        (["--level", "14"], "error: Permission denied: out/level.txt; name a folder that you may write to\n"),
+        (["--level", "15"], "error: No space left on device; free some space, then give the same command again\n"),
     ],
 )
 def test_a_refusal_is_one_line_and_exit_code_2(capsys, argv, said):

@@ -164,11 +164,12 @@ def test_damaged_metadata_does_not_cost_the_picture():
         (b"", "empty"),
         (b"this is text", "not a picture"),
         (b"\xef\xbb\xbf\n<!DOCTYPE html>", "web page"),
+        (b"PK\3\4", "an archive, not a picture: unpack it"),
         (encoded(Image.effect_noise((64, 64), 50), "JPEG")[:-900], "cut short"),
         (encoded(Image.effect_noise((64, 64), 50), "PNG")[:-900], "cut short"),
         (claiming(16_000, 16_000), "16000x16000 is over 250 megapixels"),
     ],
-    ids=["empty", "text", "page", "cut JPEG", "cut PNG", "256 megapixels"],
+    ids=["empty", "text", "page", "archive", "cut JPEG", "cut PNG", "256 megapixels"],
 )
 def test_what_cannot_be_read_whole_is_refused_in_words(file, words, tmp_path):
     (tmp_path / "a.jpg").write_bytes(file)

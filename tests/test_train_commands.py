@@ -62,6 +62,8 @@ def outcome(capsys, config, prog, action, argv):
     [
         ([], "no photographs given"),
         (["nowhere.jpg"], "there is no file or folder nowhere.jpg"),
+        (["https://example.org/a.jpg"], "it is an address: download what is there, and name the file"),
+        (["text.jpg", "--bulk", "--out", "text.jpg"], "--out text.jpg is a file: name a folder for the answers"),
         (["text.jpg"], "text.jpg: not a picture that can be read"),
         (["text.jpg", "--device", "cuda:88"], "--device cuda:88 cannot be used here"),
         (["text.jpg", "--mass", "2"], "--mass is a share above 0"),
@@ -123,7 +125,7 @@ def test_a_full_disk_while_writing_a_checkpoint_is_one_line_and_exit_code_2(
     assert code == 2
     last = said.strip().splitlines()[-1]
     assert last.startswith("error: No space left on device: ")
-    assert last.endswith(".safetensors"), "the file is named"
+    assert ".safetensors; free some space" in last, "the file is named, and what helps"
     assert "Traceback" not in said
     assert [path.name for path in (run / "checkpoints").iterdir()] == ["joint.json"]
     assert not (run / "joint.safetensors").exists()

@@ -13,6 +13,7 @@ from fetch.sources.config import ImportConfig
 from fetch.sources.downloads import DOWNLOADS
 from fetch.sources.folder import find_pictures, folder_candidates
 from fetch.sources.table import table_candidates
+from plumbing.addresses import address_words
 from plumbing.evenly import evenly
 from plumbing.files import read_json
 from plumbing.picture_kinds import PICTURE_SUFFIXES
@@ -44,7 +45,8 @@ def run(config: ImportConfig) -> int:
     elif config.source.is_file():
         candidates, total, remote = table_candidates(config, excluded, rejected)
     else:
-        raise ValueError(f"{config.source} does not exist: name a table or a folder of photographs")
+        what = address_words(config.source) or ": name a table or a folder of photographs"
+        raise ValueError(f"{config.source} does not exist{what}")
     cut = Panoramas(config.panorama, stated_first=config.source.is_file())
     taken = ingest(config.out, cut.cut(candidates), config, total, rejected)
     if cut.count:
