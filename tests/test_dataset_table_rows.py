@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 
 import pandas as pd
 import pytest
@@ -152,3 +153,41 @@ def test_sheets_of_the_same_headings_follow_each_other_and_hidden_ones_are_not_r
     book.save(tmp_path / "a.xlsx")
     with pytest.raises(ValueError, match=r"sheets '2018' and '2019', under other headings: save each as CSV"):
         read_table(tmp_path / "a.xlsx")
+
+
+def as_documents() -> dict[str, str]:
+    frame = pd.DataFrame(ROWS, columns=["file", "lat", "lon"])
+    records = frame.to_dict("records")
+    points = [
+        {
+            "type": "Feature",
+            "properties": {"file": name},
+            "geometry": {"type": "MultiPoint", "coordinates": [[lon, lat]]},
+        }
+        for name, lat, lon in ROWS
+    ]
+    return {
+        "columns of lists": json.dumps(frame.to_dict("list")),
+        "split": frame.to_json(orient="split"),
+        "nested": json.dumps({"photos": {"page": 1, "photo": records}, "stat": "ok"}),
+        "multipoints of one": json.dumps({"type": "FeatureCollection", "features": points}),
+        "record separators": "".join(f"\x1e{json.dumps(point)}\n" for point in points),
+    }
+
+
+@pytest.mark.parametrize("kind", sorted(as_documents()))
+def test_json_is_read_in_every_form(kind, tmp_path):
+    assert rows_of(tmp_path / "a.json", as_documents()[kind]) == ROWS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"file": ["a.jpg", "b.jpg"], "lat": [1], "lon": [2, 3]}',
+        '{"columns": ["file", "lat", "lon"], "data": [["a.jpg", 1]]}',
+        '{"columns": ["file", "lat", "lon"], "data": [7]}',
+    ],
+)
+def test_json_whose_columns_are_not_of_one_length_is_refused(text, tmp_path):
+    with pytest.raises(ValueError, match=r"a\.json has (columns of several lengths|rows that are not as long)"):
+        rows_of(tmp_path / "a.json", text)

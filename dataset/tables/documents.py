@@ -26,7 +26,7 @@ def read_json(content: bytes, path: Path) -> pd.DataFrame:
     Raises:
         ValueError: it is damaged, or holds no records.
     """
-    text = decoded(content, path).strip()
+    text = decoded(content, path).replace("\x1e", "").strip()  # RFC 8142 puts it before each feature.
     try:
         records = _records(json.loads(text))
     except json.JSONDecodeError as error:
@@ -78,6 +78,16 @@ def _records(content: Any) -> list[dict[str, Any]]:
     }
     if len(lists) == 1:
         return _records(next(iter(lists.values())))
+    if isinstance(content.get("columns"), list) and isinstance(content.get("data"), list):
+        return _by_rows(content["columns"], content["data"])
+    if len(known_headings(content)) > 1 and all(isinstance(value, list) for value in content.values()):
+        if len({len(column) for column in content.values()}) > 1:
+            raise ValueError("has columns of several lengths: export it again")
+        return _by_rows(list(content), list(map(list, zip(*content.values(), strict=True))))
+    if len(inner := [value for value in content.values() if isinstance(value, dict)]) == 1 and not known_headings(
+        content
+    ):
+        return _records(inner[0])
     if content and all(isinstance(value, dict) for value in content.values()):
         return _keyed(content)
     if content and all(isinstance(value, list) and len(value) == 2 for value in content.values()):
@@ -85,6 +95,17 @@ def _records(content: Any) -> list[dict[str, Any]]:
     if len(known_headings(content)) > 1:
         return [content]
     raise ValueError("holds no list of photographs: its parts are " + (", ".join(list(content)[:8]) or "none"))
+
+
+def _by_rows(headings: list[Any], rows: list[Any]) -> list[dict[str, Any]]:
+    """Return the records of rows without headings.
+
+    Raises:
+        ValueError: a row is not as long as the headings.
+    """
+    if not all(isinstance(row, list) and len(row) == len(headings) for row in rows):
+        raise ValueError("has rows that are not as long as its columns: export it again")
+    return [dict(zip(map(str, headings), row, strict=True)) for row in rows]
 
 
 def _features(content: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -96,9 +117,24 @@ def _features(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     if not isinstance(features, list) or not all(isinstance(feature, dict) for feature in features):
         raise ValueError("is GeoJSON without a list of features")
     return [
-        {**({"id": f["id"]} if "id" in f else {}), **(f.get("properties") or {}), "geometry": f.get("geometry")}
+        {
+            **({"id": f["id"]} if "id" in f else {}),
+            **(f.get("properties") or {}),
+            "geometry": _single(f.get("geometry")),
+        }
         for f in features
     ]
+
+
+def _single(geometry: Any) -> Any:
+    """Return the only point of a multipoint or of a collection, any other geometry as it is."""
+    if isinstance(geometry, dict):
+        places, parts = geometry.get("coordinates"), geometry.get("geometries")
+        if geometry.get("type") == "MultiPoint" and isinstance(places, list) and len(places) == 1:
+            return {"type": "Point", "coordinates": places[0]}
+        if geometry.get("type") == "GeometryCollection" and isinstance(parts, list) and len(parts) == 1:
+            return parts[0]
+    return geometry
 
 
 def _with_licences(content: Mapping[str, Any]) -> list[dict[str, Any]]:
