@@ -91,6 +91,7 @@ MEMORY_BYTES = 24 << 30
 LEAST_S = 20.0
 IDLE = 20
 """A mutant that waits and computes nothing ends after its limit of processor time so many times over."""
+NOT_MADE = "not made"
 REWRITTEN = "-Wignore:Module already imported so cannot be rewritten:pytest.PytestAssertRewriteWarning"
 
 
@@ -107,7 +108,7 @@ class Mutant:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the tests said of a mutant: killed, survived, or timeout (which counts as killed)."""
+    """What the tests said of a mutant: killed, survived, timeout (which counts as killed), or not made."""
 
     mutant: Mutant
     what: str
@@ -251,7 +252,11 @@ def judge(tree: Path, mutant: Mutant, limits: dict[tuple[str, ...], float]) -> O
         limits[tests] = LEAST_S + 3 * seconds
     path = tree / mutant.module
     source = (ROOT / mutant.module).read_text()
-    changed = mutate_code(source, get_operator(mutant.operator)(), mutant.occurrence)
+    try:
+        changed = mutate_code(source, get_operator(mutant.operator)(), mutant.occurrence)
+    except AttributeError:
+        # Cosmic Ray replaces an exception that is a plain name, and trips over `module.Error`.
+        return Outcome(mutant, NOT_MADE, 0.0, "")
     assert changed is not None
     path.write_text(changed)
     for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*"):
@@ -322,7 +327,7 @@ def show(outcomes: Sequence[Outcome]) -> None:
             print(f"{outcome.mutant.module}:{outcome.mutant.line} ({outcome.mutant.operator})\n{outcome.diff}\n")
     print(f"{'area':<12}{'mutants':>8}{'killed':>8}{'survived':>10}")
     for area in dict.fromkeys(outcome.mutant.area for outcome in outcomes):
-        ours = [outcome for outcome in outcomes if outcome.mutant.area == area]
+        ours = [outcome for outcome in outcomes if outcome.mutant.area == area and outcome.what != NOT_MADE]
         survived = sum(outcome.what == "survived" for outcome in ours)
         print(f"{area:<12}{len(ours):>8}{len(ours) - survived:>8}{survived:>10}")
 

@@ -1,10 +1,14 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dataset.groups import group_weights
+from infer.decode.conformal import read_conformal
 from infer.evaluate.calibration import (
+    SEARCH_KM2,
+    CalibrationMeter,
     calibration_error,
     calibration_error_interval,
     error_if_perfect,
@@ -13,6 +17,7 @@ from infer.evaluate.calibration import (
 from infer.evaluate.coverage import circle_area_km2, circle_radius_km, coverage_by_slice, covered
 from infer.evaluate.metrics import mean_interval
 from infer.evaluate.report import region_lines
+from infer.model import load_model
 
 RNG = np.random.default_rng(0)
 
@@ -173,3 +178,18 @@ def test_what_covers_all_is_a_share_of_one_and_not_a_little_more(sizes):
         circle_radius_km(np.arange(len(group), dtype=np.float64), found["value"], group_weights(group))
         == len(group) - 1
     )
+
+
+def test_the_larger_the_area_that_is_searched_the_more_places_are_found(calibrated):
+    model = load_model(calibrated, torch.device("cpu"))
+    meter = CalibrationMeter(model, read_conformal(calibrated, model.hash, model.fusion, "in-distribution"))
+    hierarchy = model.hierarchy
+    place_deg = hierarchy.center_deg[hierarchy.rows(hierarchy.depth - 1)]
+    generator = torch.Generator().manual_seed(0)
+    logits = [torch.randn(len(place_deg), count, generator=generator) for count in hierarchy.sizes()]
+    posterior = model.posterior(logits)
+    meter.add(logits, posterior, hierarchy.classes(place_deg), place_deg)
+    found = meter.recall_by_area()
+    assert list(found) == [f"{limit:g}" for limit in SEARCH_KM2]
+    assert list(found.values()) == sorted(found.values())
+    assert max(found.values()) > min(found.values())

@@ -14,6 +14,7 @@ from geocells.sphere import EARTH_RADIUS_KM, latlon_deg, unit_vectors
 from infer.decode.posterior import Tree, chain
 from train.config import JointConfig
 from train.losses import (
+    Haversine,
     Objective,
     Targets,
     balanced_class_weights,
@@ -256,6 +257,7 @@ def test_smoothing_shrinks_between_a_fifth_and_four_fifths_of_a_training():
         assert whole.at(share).loss.tau_km == pytest.approx((800 * left, 400 * left, 100 * left))
     assert whole.at(1.0).at(1.0).loss.tau_km == whole.at(1.0).loss.tau_km
     assert objective("haversine").at(0.9).loss.tau_km == (800.0, 400.0, 100.0)
+    assert Haversine((torch.zeros(1, 3),), (75.0,)).at(1.0).tau_km == (75.0,)
 
 
 def test_every_loss_in_the_registry_does_what_a_loss_does():
