@@ -161,6 +161,9 @@ def test_caps_are_off_until_asked_for_and_count_per_cell(tmp_path):
     kept, left = thinned(data, **OFF, max_creator_share=0.3)
     assert sorted(photo[0] for photo in kept) == ["p"] * 3 + ["q"] * 3
     assert set(left.values()) == {"beyond the best of a creator"}
+    # One photograph is a larger share of ten than is allowed, and stays.
+    kept, _ = thinned(data, **OFF, max_creator_share=0.05)
+    assert sorted(photo[0] for photo in kept) == ["p"] + ["q"] * 3
 
 
 def test_a_creators_share_is_written_beside_the_share_allowed(tmp_path):
