@@ -10,6 +10,9 @@ from geocells.land import land_table
 from geocells.partitions import DEFAULT_LEVELS
 from plumbing.text import counted
 
+LISTED = 30
+"""Countries or labels that are listed."""
+
 
 def counts_report(photos: pd.DataFrame) -> str:
     """Return photographs per split, and for each level the occupied cells and how unequally they are filled."""
@@ -20,12 +23,12 @@ def counts_report(photos: pd.DataFrame) -> str:
     if len(only_country):
         lines.append(
             f"{len(only_country):,} of them country-only, from "
-            f"{counted(only_country['country'].nunique(), 'country', 'countries')}"
+            f"{counted(only_country['country'].nunique(), 'country', 'countries')}: {_by_class(only_country['country'])}"
         )
     if photos["label"].notna().any():
         lines.append(
             f"{int(photos['label'].notna().sum()):,} have one of {counted(photos['label'].nunique(), 'label')}, "
-            f"{len(only_label):,} of them no coordinates"
+            f"{len(only_label):,} of them no coordinates: {_by_class(photos['label'])}"
         )
     photos = photos[here]
     if not len(photos):
@@ -38,6 +41,16 @@ def counts_report(photos: pd.DataFrame) -> str:
     countries = counted(len(np.unique(country[country != ""])), "country", "countries")
     lines.append(f"about {countries} (each L8 cell counts for one)")
     return "\n".join(lines)
+
+
+def _by_class(values: pd.Series) -> str:
+    """Return how many photographs each country or label has, the largest first, of many those with the fewest left out."""
+    counts = values.value_counts()
+    shown = ", ".join(f"{name} {count:,}" for name, count in counts.head(LISTED).items())
+    left = counts.iloc[LISTED:]
+    if not len(left):
+        return shown
+    return f"{shown}, and {len(left):,} more with {left.iloc[0]:,} to {left.iloc[-1]:,} each"
 
 
 def gini(counts: NDArray[np.int64]) -> float:

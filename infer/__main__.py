@@ -23,9 +23,10 @@ def predict(config: InferConfig) -> None:
 
 def serve(config: AppConfig) -> None:
     """Serve the app, whose pages are drawn with viz."""
-    from infer.serve.start import check_installed, listening
+    from infer.serve.start import check_installed, check_run, listening
 
     check_installed(config)
+    check_run(config)
     with closing(listening(config)) as at:
         from infer.serve.server import Pages, main
         from viz.app.area import area_html

@@ -115,7 +115,7 @@ def one_prediction(
         confidence=None if depth is None else levels[depth].confidence,
         latitude=latitude if finest else None,
         longitude=longitude if finest else None,
-        point_method=model.point,
+        point_method=model.point if finest else None,
         point_note=point_note(prepared, levels[-1], point) if finest else "",
         place=place,
         countries=countries,

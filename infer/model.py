@@ -161,6 +161,18 @@ class Model:
         """Say whether points mean something: cells have places, and training photographs had coordinates as far as is known."""
         return self.hierarchy.placed and self.record.get("located", 1) > 0
 
+    @property
+    def without_points(self) -> str:
+        """Return why a run answers no point, as the end of a sentence about it."""
+        what = "countries" if self.hierarchy.placed else "labels"
+        return f"trained on {what} without coordinates: it answers no point"
+
+    @property
+    def way_to_points(self) -> str:
+        """Return what to do for a run that answers points."""
+        flag = "country" if self.hierarchy.placed else "class"
+        return f"for points train on some photographs with coordinates too, from a table with --{flag}-column (docs/methods.md)"
+
     @torch.inference_mode()
     def outputs(self, pixels: Tensor) -> NetworkOutput:
         """Return what the networks say of (B, 3, size, size) uint8 pixels; each trunk is passed once."""
@@ -202,7 +214,7 @@ class Model:
             greedy: numbers of the fusion `greedy`; those it has when None.
 
         Raises:
-            ValueError: the run has no such point, or it cannot be bounded.
+            ValueError: the run has no such point, or none at all, or it cannot be bounded.
         """
         if fusion is not None and fusion not in FUSIONS:
             raise ValueError(f"--fusion is one of {', '.join(FUSIONS)}, got {fusion!r}")
@@ -210,6 +222,10 @@ class Model:
             raise ValueError("--point regressed cannot be held to --within and --exclude: choose another --point")
         if bounded and point is None and self.point == REGRESSED:
             point = "geoscore"
+        if point is not None and not self.answers_points:
+            raise ValueError(
+                f"--point {point}: {self.name} was {self.without_points}; leave --point out, or {self.way_to_points}"
+            )
         if point is not None and point not in self.point_methods:
             lacks = {
                 REGRESSED: "no network that answers a coordinate: train `train joint --coordinate-weight 1`",

@@ -31,6 +31,9 @@ from plumbing.videos import is_video
 FEW_DISTANCES = 10
 """Of fewer distances than this, percentiles say less than the median and the ends."""
 
+MANY_PAGES = 36
+"""For more photographs than this, it is said that pages take time."""
+
 log = logging.getLogger(__name__)
 
 Draw = Callable[[Prediction, str | None], tuple[str, bytes]]
@@ -69,6 +72,8 @@ def main(config: InferConfig, draw: Draw | None = None, draw_index: DrawIndex | 
     embedded: dict[int, NDArray[np.float32]] = {}
     expected = 1 if config.same_place else len(photos)
     several = expected > 1 and draw_index is not None
+    if draw is not None and config.maps and expected > MANY_PAGES:
+        log.info(f"a page is drawn for each of {expected:,} photographs: --no-maps is faster, --bulk fastest of many")
     truths = [photo.truth_deg for photo in photos]
     for prediction in progress(
         _predictions(config, predictor, [photo.path for photo in photos], truths, embedded),

@@ -106,7 +106,7 @@ class Prediction:
         latitude: of the point in degrees; None where `confidence` was asked for and the finest level does not reach it, and of a
             run that learned without coordinates.
         longitude: likewise.
-        point_method: how the point was chosen.
+        point_method: how the point was chosen; None without a point.
         point_note: why the point lies outside the best cell; empty where it lies inside.
         place: the town nearest to the point; None without a point.
         countries: with their shares of the posterior, the largest first.
@@ -139,7 +139,7 @@ class Prediction:
     confidence: float | None
     latitude: float | None
     longitude: float | None
-    point_method: str
+    point_method: str | None
     point_note: str
     place: Place | None
     countries: tuple[Country, ...]

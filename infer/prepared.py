@@ -179,8 +179,7 @@ class Prepared:
                 f"are approximate; run `python -m train calibrate --precision {self.model.precision}`"
             )
         if not self.model.answers_points:
-            what = "countries" if self.model.hierarchy.placed else "labels"
-            found.append(f"trained on {what} without coordinates: it answers no point{self._and_no_map()}")
+            found.append(f"{self.model.without_points}{self._and_no_map()}; {self.model.way_to_points}")
         if self.conformal is not None:
             found += [
                 f"no {coverage:.0%} {what}: {self.conformal.photographs:,} calibration photographs are too few for it"

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from shapely.errors import ShapelyError
 
+from dataset.manifest import has_coordinates, read_manifest
 from geocells.hierarchy import Hierarchy
 from geocells.partitions import Partition, partition_of
 from plumbing.damage import one_line
@@ -108,8 +109,12 @@ def _classes(hierarchy: Hierarchy, rows: slice) -> list[dict[str, Any]]:
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
-def read_hierarchy(run: Path) -> Hierarchy:
+def read_hierarchy(run: Path, data: Path | None = None) -> Hierarchy:
     """Read the hierarchy of a run folder.
+
+    Args:
+        run: the folder.
+        data: the dataset that the run is to learn from, where it is known; the advice on a run without label maps then fits it.
 
     Raises:
         ValueError: a file is missing, or the files disagree; the message names the one.
@@ -119,11 +124,20 @@ def read_hierarchy(run: Path) -> Hierarchy:
     if not found and not run.exists() and (near := did_you_mean(run, RECORD)):
         raise ValueError(f"{run} does not exist{near}")
     if not found:
-        raise ValueError(
-            f"{run} has no label maps: make them with `python -m label_maps build --data DATASET --run {run}`"
-        )
+        partition = "" if data is None else _own_partition(data)
+        build = f"python -m label_maps build --data {data or 'DATASET'} --run {run}{partition}"
+        raise ValueError(f"{run} has no label maps: make them with `{build}`")
     with one_line(folder, AGAIN):
         return _read_files(run, found)
+
+
+def _own_partition(data: Path) -> str:
+    """Return the flag for photographs that the default partition cannot take, since none for training has coordinates."""
+    photos = read_manifest(data, ["latitude", "country", "split"])
+    learned = photos[photos["split"] == "train"]
+    if has_coordinates(learned).any() or not len(learned):
+        return ""
+    return f" --partition {'classes' if learned['country'].isna().all() else 'admin'}"
 
 
 def _read_files(run: Path, found: list[Path]) -> Hierarchy:

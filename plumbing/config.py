@@ -9,6 +9,7 @@ import io
 import logging
 import os
 import re
+import select
 import shlex
 import sys
 import traceback
@@ -43,6 +44,9 @@ HELPS = {
 
 EXIT_BAD_INPUT = 2
 """Exit code of every refusal, the one that argparse and shells use."""
+
+EXIT_NOBODY_READS = 128 + 13
+"""Exit code where what reads the output has gone: that of a program which SIGPIPE ends."""
 
 
 def parse(config: type[Config], prog: str, argv: Sequence[str] | None = None) -> Config:
@@ -176,6 +180,7 @@ def command(config: type[Config], prog: str, action: str, argv: Sequence[str] | 
         handler = None if path is None else logs.to_file(path, shlex.join([*prog.split(), *words]))
         module, function = action.split(":")
         code = getattr(importlib.import_module(module), function)(parsed)
+        sys.stdout.flush()
         logs.end(handler, "ended" if not code else f"ended with exit code {code}")
         sys.exit(code)
     except KeyboardInterrupt as stop:
@@ -183,6 +188,9 @@ def command(config: type[Config], prog: str, action: str, argv: Sequence[str] | 
         logs.end(handler, said, logging.WARNING)
         sys.exit(printable(said))
     except (ValueError, OSError) as refusal:
+        if isinstance(refusal, BrokenPipeError) and _nobody_reads():
+            logs.end(handler, "ended early: nobody reads what it prints")
+            sys.exit(EXIT_NOBODY_READS)
         logs.end(handler, f"error: {_reason(refusal)}", logging.ERROR)
         if os.environ.get("DEBUG"):
             raise
@@ -191,6 +199,30 @@ def command(config: type[Config], prog: str, action: str, argv: Sequence[str] | 
     except Exception:
         logs.end(handler, traceback.format_exc(), logging.ERROR)
         raise
+
+
+def _nobody_reads() -> bool:
+    """Say whether what reads standard output has gone, as `| head` goes; the rest is then printed to nowhere."""
+    try:
+        sys.stdout.flush()
+        gone = _is_closed(sys.stdout.fileno())
+    except BrokenPipeError:
+        gone = True
+    except io.UnsupportedOperation:
+        return False
+    if gone:
+        # Or Python would complain when it flushes at its own end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return gone
+
+
+def _is_closed(descriptor: int) -> bool:
+    """Say whether a pipe has lost its reader; what is not buffered leaves nothing behind that a flush would miss."""
+    if sys.platform == "win32":
+        return False
+    waiting = select.poll()
+    waiting.register(descriptor, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in waiting.poll(0))
 
 
 def _interrupted_words(stop: KeyboardInterrupt, config: type, words: Sequence[str]) -> str:

@@ -36,8 +36,11 @@ class ProgressLines(tqdm):
     def __init__(self, items: Iterable[Any], what: str, unit: str, total: int | None, every_s: float) -> None:
         """Begin to count."""
         known = total is not None or hasattr(items, "__len__")
+        units = plural(unit)
         share = (
-            " of {total_fmt}{unit}s, {percentage:.0f} %, {elapsed}, {remaining} left" if known else "{unit}s, {elapsed}"
+            f" of {{total_fmt}}{units}, {{percentage:.0f}} %, {{elapsed}}, {{remaining}} left"
+            if known
+            else f"{units}, {{elapsed}}"
         )
         super().__init__(
             items,
@@ -65,6 +68,11 @@ class ProgressLines(tqdm):
     def set_postfix_str(self, s: str = "", refresh: bool = True) -> None:
         """Show a text in the next line."""
         super().set_postfix_str(s, refresh=False)
+
+
+def plural(unit: str) -> str:
+    """Return a unit, given in the singular, as a line counts it: `steps`, `batches`."""
+    return f"{unit}es" if unit.endswith(("ch", "sh", "s", "x")) else f"{unit}s"
 
 
 def progress(

@@ -1,5 +1,6 @@
 """Choices by name: one table says what there is, which flags are its own, and what makes it. Nothing heavy is imported."""
 
+import difflib
 import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -7,6 +8,9 @@ from operator import attrgetter
 from typing import Any
 
 from plumbing.rules import Rule, needs
+
+ALIKE = 0.75
+"""How similar a mistyped name is to one that is asked about, as difflib counts."""
 
 
 @dataclass(frozen=True)
@@ -17,11 +21,13 @@ class Entry:
         home: `module` or `module:attribute`, imported when it is asked for.
         about: a few words for --help.
         flags: fields of a config that mean something with this choice, and with no choice that does not name them.
+        meant_by: names by which people ask for this choice; they are refused with its name.
     """
 
     home: str
     about: str
     flags: tuple[str, ...] = ()
+    meant_by: tuple[str, ...] = ()
 
     def load(self) -> Any:
         """Import what the entry names."""
@@ -31,7 +37,7 @@ class Entry:
 
 
 class Registry(Mapping[str, Entry]):
-    """The choices of one flag; an unknown name is an error that lists the known ones.
+    """The choices of one flag; an unknown name is an error that lists the known ones and asks about one like it.
 
     Example:
         >>> fruits = Registry("fruit", {"apple": Entry("json:loads", "an apple")})
@@ -68,8 +74,16 @@ class Registry(Mapping[str, Entry]):
             ValueError: there is none of that name.
         """
         if name not in self._entries:
-            raise ValueError(f"there is no {self.what} {name!r}; there are: {', '.join(self._entries)}")
+            raise ValueError(
+                f"there is no {self.what} {name!r}; there are: {', '.join(self._entries)}{self._meant(name)}"
+            )
         return self._entries[name]
+
+    def _meant(self, name: str) -> str:
+        """Return words that ask whether another choice was meant; empty where none is alike."""
+        asked = {word: own for own, entry in self._entries.items() for word in (own, *entry.meant_by)}
+        alike = difflib.get_close_matches(name.lower(), asked, n=1, cutoff=ALIKE)
+        return f"; did you mean {asked[alike[0]]}?" if alike else ""
 
     def __contains__(self, name: object) -> bool:
         """Return whether there is a choice of that name."""

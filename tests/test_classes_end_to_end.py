@@ -96,6 +96,8 @@ def test_calibration_of_countries_fits_temperatures_confidence_and_sets_with_a_g
     assert set(found.confidence_weights) == {"country"}
     record = json.loads((run / "temperatures.json").read_text())
     assert (record["located"], record["geoscore"]) == (0, {})
+    alike = [fitted["country"] for fitted in record["temperatures"].values()]
+    assert alike == pytest.approx(alike[:1] * 3, rel=1e-3)
     assert record["nll"][record["fusion"]]["after"] <= record["nll"][record["fusion"]]["before"] + 1e-6
 
 
@@ -105,6 +107,8 @@ def test_calibrating_says_that_there_is_no_geoscore(countries, tmp_path, capsys)
     calibrate(CalibrateConfig(data, tmp_path / "run", workers=0, device="cpu"))
     said = capsys.readouterr().out
     assert "GeoScore" not in said
+    # Of one level every fusion is the same.
+    assert len(re.findall(r"^(chain|product|greedy) ", said, re.MULTILINE)) == 1
     assert "36 of them without coordinates" in said
     assert "sets of country for in-distribution photographs; coverage guarantee: exact" in said
 
@@ -113,7 +117,10 @@ def test_answers_name_the_set_of_countries_and_no_point(countries, tmp_path, cap
     data, run = countries
     answer(InferConfig(photos=(data,), run=run, out=tmp_path, workers=0, device="cpu", maps=False))
     said = capsys.readouterr().out
-    assert "trained on countries without coordinates: it answers no point" in said
+    assert (
+        "trained on countries without coordinates: it answers no point; for points train on some photographs with "
+        "coordinates too, from a table with --country-column (docs/methods.md)"
+    ) in said
     assert "latitude" not in said
     found = predictions_of(tmp_path)
     truth = read_manifest(data).set_index("path")["country"]
@@ -124,6 +131,9 @@ def test_answers_name_the_set_of_countries_and_no_point(countries, tmp_path, cap
     for one in found:
         assert one.point is None
         assert one.place is None
+        assert one.point_method is None
+        assert one.to_row()["method"] is None
+        assert Prediction.from_dict(one.to_dict()) == one
         assert 0 < one.confidence < 1
         assert one.sets[0.9].classes[0].id == one.finest.best.id
         assert len(one.sets[0.5].classes) <= len(one.sets[0.9].classes)
@@ -209,6 +219,21 @@ def test_bulk_answers_leave_coordinates_empty(countries, tmp_path):
     assert table["country_cell"].isin(["FR", "KR", "ML"]).all()
     assert table["country_confidence"].between(0, 1).all()
     assert table["problem"].isna().all()
+
+
+@pytest.mark.parametrize("bulk", [False, True])
+def test_a_point_is_refused_where_there_are_no_coordinates(countries, tmp_path, bulk):
+    data, run = countries
+    asked = InferConfig(photos=(data,), run=run, out=tmp_path, workers=0, device="cpu", point="median", bulk=bulk)
+    with pytest.raises(
+        ValueError, match=r"--point median: run was trained on countries .*; leave --point out, or for points"
+    ):
+        answer(asked)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ValueError, match="--point geoscore: run was trained on countries without coordinates"):
+        infer.load(run, "cpu").predict(str(data / read_manifest(data)["path"].iloc[0]), point="geoscore")
+    with pytest.raises(ValueError, match="--point top: run was trained on countries without coordinates"):
+        evaluate(EvaluateConfig(data=data, run=run, workers=0, device="cpu", point="top"))
 
 
 def test_sidecars_are_refused_where_there_are_no_coordinates(countries, tmp_path):

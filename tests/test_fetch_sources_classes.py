@@ -1,13 +1,16 @@
 """Folders named by country or label, and tables with a column of any class."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from dataset.manifest import content_hash, has_coordinates, read_manifest
-from fetch.config import StatusConfig
+from fetch import dataset_counts
+from fetch.config import StatusConfig, VerifyConfig
 from fetch.rejected import read_rejected
 from fetch.sources.config import ImportConfig
 from fetch.sources.imports import run as do_import
+from fetch.verify import run as verify
 from fetch.verify import status
 from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig
@@ -47,7 +50,46 @@ def test_folders_of_labels_are_taken_as_they_are_named(folder, tmp_path, capsys)
     assert sorted(photos["label"]) == ["Atlantis", "Congo", "France", "France", "South_Korea"]
     assert photos["country"].isna().all()
     status(StatusConfig(data=tmp_path / "data"))
-    assert "5 have one of 4 labels, 4 of them no coordinates" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "5 have one of 4 labels, 4 of them no coordinates: France 2, " in said
+
+
+def test_what_was_imported_counts_photographs_by_country(folder, tmp_path, capsys):
+    do_import(ImportConfig(source=folder, out=tmp_path / "data", folder_names="country"))
+    status(StatusConfig(data=tmp_path / "data"))
+    assert "2 of them country-only, from 2 countries: FR 1, KR 1\n" in capsys.readouterr().out
+
+
+def test_of_many_countries_those_with_most_photographs_are_counted_by_name(monkeypatch):
+    monkeypatch.setattr(dataset_counts, "LISTED", 2)
+    codes = [*["FR"] * 9, *["DE"] * 5, *["PT"] * 3, "LU", "LU", "MC"]
+    photos = pd.DataFrame({"split": "train", "latitude": np.nan, "country": codes, "label": None})
+    said = dataset_counts.counts_report(photos).splitlines()[1]
+    assert said == "20 of them country-only, from 5 countries: FR 9, DE 5, and 3 more with 3 to 1 each"
+
+
+def test_a_folder_does_not_go_into_the_dataset_of_a_table_but_a_table_of_both_does(folder, tmp_path):
+    (folder / "both.csv").write_text(
+        "path,latitude,longitude,country\nFrance/1.jpg,,,France\nAtlantis/4.jpg,-33.87,151.21,\n"
+        "South_Korea/in/2.jpg,,,South Korea\n"
+    )
+    given = ImportConfig(source=folder / "both.csv", out=tmp_path / "data", country_column="country")
+    do_import(given)
+    photos = read_manifest(tmp_path / "data").set_index("source_id")
+    assert photos["country"].dropna().to_dict() == {"France/1": "FR", "South_Korea/in/2": "KR"}
+    assert photos.index[has_coordinates(photos)].tolist() == ["Atlantis/4"]
+    with pytest.raises(ValueError, match=r"is a dataset made from .*both\.csv: .*import one table of both"):
+        do_import(ImportConfig(source=folder, out=tmp_path / "data", folder_names="country"))
+
+
+def test_a_picture_that_was_deleted_from_a_dataset_is_listed_and_imported_again(folder, tmp_path, capsys):
+    given = ImportConfig(source=folder, out=tmp_path / "data", folder_names="country")
+    do_import(given)
+    (tmp_path / "data" / "images" / "FR" / "France_1.jpg").unlink()
+    assert verify(VerifyConfig(data=tmp_path / "data")) != 0
+    assert capsys.readouterr().out == "missing: images/FR/France_1.jpg\n"
+    do_import(given)
+    assert verify(VerifyConfig(data=tmp_path / "data")) == 0
 
 
 @pytest.mark.parametrize("above", ["train/{}", "images/{}", "Europe/{}", "1_{}", "{} (120)", "{}/Georgia"])

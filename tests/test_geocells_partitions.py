@@ -411,8 +411,14 @@ def test_points_with_a_country_lie_in_it(shared_data):
 def test_shipped_countries_say_how_many_they_are_and_how_rough():
     shipped = shipped_countries()
     here = len(np.unique(shipped.keys(land_points())[:, 0]))
-    assert remarks(shipped, np.zeros((0, 2)))[0].startswith(f"{here} countries by the shipped table of L8 cells")
-    assert remarks(shipped, np.zeros((0, 2)), countries=Path("countries.zip")) == []
+    paris = np.array([[48.86, 2.35]])
+    rough, differing = remarks(shipped, paris)
+    assert rough.startswith(f"{here} countries by the shipped table of L8 cells")
+    assert remarks(shipped, paris, countries=Path("countries.zip")) == [differing]
+
+
+def test_shipped_countries_say_nothing_of_borders_where_no_photograph_has_coordinates():
+    assert remarks(shipped_countries(), np.zeros((0, 2))) == []
 
 
 def land_points():

@@ -54,6 +54,18 @@ def asked(tiny, run, out, **flags):
     predict(InferConfig(photos=(tiny,), run=run, out=out, workers=0, device="cpu", **flags))
 
 
+def test_pages_of_many_photographs_are_announced_with_the_flags_that_do_without(
+    tiny, tiny_run, tmp_path, caplog, monkeypatch
+):
+    monkeypatch.setattr("infer.predict.MANY_PAGES", 1)
+    caplog.set_level("INFO")
+    asked(tiny, tiny_run, tmp_path / "one", limit=1)
+    asked(tiny, tiny_run, tmp_path / "bare", limit=2, maps=False)
+    assert "--no-maps" not in caplog.text
+    asked(tiny, tiny_run, tmp_path / "two", limit=2)
+    assert caplog.text.count("a page is drawn for each of 2 photographs: --no-maps is faster, --bulk") == 1
+
+
 def test_predict_writes_an_index_of_several_answers_and_none_of_one(tiny, calibrated, tmp_path, capsys):
     asked(tiny, calibrated, tmp_path / "two", limit=2)
     assert "index.html lists them" in capsys.readouterr().out

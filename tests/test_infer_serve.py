@@ -1,6 +1,7 @@
 """The app answers what the command answers, says that it is a hypothesis, listens on this machine, and leaves nothing behind."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -49,6 +50,19 @@ def test_a_file_that_is_not_a_photograph_is_refused_by_its_name_alone(tiny_run, 
     ) as refusal:
         Photographs(infer.load(tiny_run, "cpu"), Options()).one(tmp_path / "text.jpg", Options())
     assert str(tmp_path) not in str(refusal.value)
+
+
+def test_a_folder_that_is_not_a_run_is_refused_before_anything_heavy_is_imported(tmp_path):
+    for name in ("gradio", "torch"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(f"raise RuntimeError('{name} was imported')")
+    command = [sys.executable, "-m", "infer", "serve", "--run", str(tmp_path / "nowhere")]
+    paths = os.pathsep.join((str(tmp_path), str(ROOT)))
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=tmp_path, env={**os.environ, "PYTHONPATH": paths}
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {tmp_path / 'nowhere'} is not a run folder, it has no run.json")
 
 
 def test_a_page_in_a_frame_cannot_leave_it():

@@ -83,6 +83,17 @@ def test_other_methods_forms_hosts_origins_and_sizes_are_refused(app):
 
 
 @pytest.mark.slow
+def test_a_picture_that_curl_has_changed_is_refused_with_the_flag_that_sends_it_whole(app, photo):
+    torn = photo.read_bytes()[:20].replace(b"\xff\xd8", b"")
+    status, record = app.json("/locate", torn, User_Agent="curl/8.5.0")
+    assert status == 422
+    assert (
+        f"--data-binary does not: curl --data-binary @photo.jpg 'http://127.0.0.1:{app.port}/locate" in record["error"]
+    )
+    assert "curl" not in app.json("/locate", torn)[1]["error"]
+
+
+@pytest.mark.slow
 def test_the_example_client_prints_the_answer(app, photo, tmp_path):
     client = ROOT / "docs" / "examples" / "locate.py"
     argv = [sys.executable, "-I", "-S", str(client), str(photo), "--server", app.url, "--within", "PE"]

@@ -37,6 +37,8 @@ from train.config import LevelConfig
 from train.data import LabelledPhotos
 from train.setup import labelled_splits
 from train.tasks import class_objective, train_joint, train_level
+from viz.config import CoverageConfig
+from viz.maps.coverage import write_coverage
 
 COUNTRY_OF = {"paris": "FR", "nairobi": "KE", "sydney": "AU", "new-york": "US", "lima": "PE", "suva": "FJ"}
 
@@ -78,6 +80,10 @@ def test_a_dataset_of_nothing_else_says_so_to_who_needs_coordinates(tmp_path):
     write_manifest(tmp_path, pd.DataFrame([row]))
     with pytest.raises(ValueError, match="1 photographs, all of them country-only: import some that have"):
         read_located(tmp_path)
+    with pytest.raises(ValueError, match=f"build --data {tmp_path} --run {tmp_path / 'run'} --partition admin`"):
+        train_joint(joint_config(tmp_path, tmp_path / "run"))
+    with pytest.raises(ValueError, match=f"`python -m fetch status --data {tmp_path}` counts them by country"):
+        write_coverage(CoverageConfig(tmp_path, tmp_path / "coverage.html"))
     with pytest.raises(ValueError, match="use --partition admin"):
         make_label_maps(LabelMapsConfig(tmp_path, tmp_path / "run"))
 
@@ -284,7 +290,7 @@ def test_a_table_needs_no_columns_of_coordinates_and_every_command_keeps_its_pho
         assert len(read_manifest(folder)) == 4
         assert verify(VerifyConfig(data=folder)) == 0
         status(StatusConfig(data=folder))
-        assert "4 of them country-only, from 4 countries" in capsys.readouterr().out
+        assert "4 of them country-only, from 4 countries: " in capsys.readouterr().out
 
 
 def test_the_real_photographs_with_a_country_alone_are_taken(shared_data, tmp_path):

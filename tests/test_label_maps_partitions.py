@@ -1,6 +1,7 @@
 """Runs of every partition: made by the command, trained, calibrated, answered and drawn by the same code."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -110,8 +111,10 @@ def test_every_partition_is_trained_answered_and_drawn(run, tiny, tmp_path):
 def test_admin_says_on_how_many_photographs_polygons_and_middles_differ(tiny, tmp_path, files, capsys):  # noqa: F811
     make_label_maps(LabelMapsConfig(tiny, tmp_path, partition="admin", countries=files[0], regions=files[1]))
     said = capsys.readouterr().out.splitlines()[-1]
-    assert said.startswith("the nearest middle gives, compared with the polygons, ")
-    assert said.endswith("% another region; used: polygons")
+    assert said.startswith(
+        "the area of a photograph is the one that holds it (--assign polygons); if it were the one with "
+    )
+    assert re.search(r"of 36 with coordinates [\d.]+% another country and [\d.]+% another region$", said)
 
 
 def test_admin_needs_no_file_for_countries_and_says_how_rough_they_are(tiny, tmp_path, capsys):
@@ -152,6 +155,14 @@ def test_a_partition_that_does_not_exist_is_refused_with_those_that_do(tmp_path)
     known = "quad, quad_equal_area, adaptive, admin, kmeans, points, macro"
     with pytest.raises(ValueError, match=f"there is no partition 'hexagons'; there are: {known}"):
         LabelMapsConfig(tmp_path, tmp_path, partition="hexagons")
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"), [("countries", "admin"), ("country", "admin"), ("Admin", "admin"), ("kmean", "kmeans")]
+)
+def test_a_partition_by_another_name_is_asked_about(tmp_path, asked, meant):
+    with pytest.raises(ValueError, match=rf"there is no partition '{asked}'; there are: .*; did you mean {meant}\?$"):
+        LabelMapsConfig(tmp_path, tmp_path, partition=asked)
 
 
 def test_every_flag_of_a_partition_is_one_of_the_command():

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -60,17 +61,39 @@ def recipe(folder: Path, name: str = "recipe.yaml", **values: object) -> str:
 
 
 def print_level(config: Config) -> int:
-    """Stand for a command's function: print, refuse levels 13 to 15, and break at level 99."""
+    """Stand for a command's function: print, refuse levels 13 to 16, and break at level 99."""
     if config.level == 13:
         raise ValueError("level 13 brings bad luck: take another")
     if config.level == 14:
         raise PermissionError(errno.EACCES, "Permission denied", "out/level.txt")
     if config.level == 15:
         raise OSError(errno.ENOSPC, "No space left on device")
+    if config.level == 16:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
     if config.level == 99:
         raise RuntimeError("a defect")
     print(f"level {config.level}")
     return 0
+
+
+PRINTS = """
+from dataclasses import dataclass
+from plumbing.config import command
+
+@dataclass(frozen=True)
+class Lines:
+    \"\"\"Print lines.\"\"\"
+
+    limit: int
+    \"\"\"How many.\"\"\"
+
+def say(config):
+    for number in range(config.limit):
+        print("line", number)
+
+if __name__ == "__main__":
+    command(Lines, "prints", "prints:say")
+"""
 
 
 def run(argv: list[str]) -> int:
@@ -183,6 +206,29 @@ def test_a_refusal_is_one_line_and_exit_code_2(capsys, argv, said):
 def test_a_command_line_that_makes_no_sense_exits_with_2_naming_it(capsys, argv):
     assert run(argv) == 2
     assert argv[0] in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pipe that is closed is another error there")
+@pytest.mark.parametrize(("lines", "unbuffered"), [(3, ""), (3, "1"), (100_000, "")])
+def test_output_that_nobody_reads_any_more_ends_a_command_without_a_word(lines, unbuffered, tmp_path):
+    (tmp_path / "prints.py").write_text(PRINTS)
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "prints.py", "--limit", str(lines)],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), "PYTHONUNBUFFERED": unbuffered},
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_a_pipe_that_breaks_elsewhere_is_a_refusal(capsys):
+    assert run(["--level", "16"]) == 2
+    assert capsys.readouterr().err == "error: Broken pipe\n"
 
 
 def test_a_defect_is_no_refusal():

@@ -167,9 +167,10 @@ def test_damaged_metadata_does_not_cost_the_picture():
         (b"PK\3\4", "an archive, not a picture: unpack it"),
         (encoded(Image.effect_noise((64, 64), 50), "JPEG")[:-900], "cut short"),
         (encoded(Image.effect_noise((64, 64), 50), "PNG")[:-900], "cut short"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(99), r"cut short \(its beginning is not that of a whole PNG file\)$"),
         (claiming(16_000, 16_000), "16000x16000 is over 250 megapixels"),
     ],
-    ids=["empty", "text", "page", "archive", "cut JPEG", "cut PNG", "256 megapixels"],
+    ids=["empty", "text", "page", "archive", "cut JPEG", "cut PNG", "only a signature", "256 megapixels"],
 )
 def test_what_cannot_be_read_whole_is_refused_in_words(file, words, tmp_path):
     (tmp_path / "a.jpg").write_bytes(file)

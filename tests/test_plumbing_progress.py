@@ -43,6 +43,15 @@ def test_without_a_total_a_line_says_how_many_are_done(lines):
     assert lines()[-1].startswith("checking: 4 files, 00:")
 
 
+@pytest.mark.parametrize(
+    ("unit", "said"), [("step", "4 of 4 steps"), ("batch", "4 of 4 batches"), ("photograph", "4 of 4 photographs")]
+)
+def test_units_are_counted_in_their_plural(lines, unit, said):
+    for _ in progress(range(4), "decoding", unit):
+        time.sleep(0.015)
+    assert lines()[-1].startswith(f"decoding: {said}, 100 %")
+
+
 def test_updates_by_hand_are_lines_too(lines):
     bar = progress(range(8), "answering", "photograph", 8)
     for _ in range(4):

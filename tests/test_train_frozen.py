@@ -169,6 +169,7 @@ def test_an_unreadable_picture_is_refused_in_one_line(data, run):
     with pytest.raises(ValueError, match="pictures without features: 1") as refusal:
         train_joint(config_of(data, run))
     assert str(path) in str(refusal.value)
+    assert "`python -m fetch verify` lists all that are missing or damaged" in str(refusal.value)
 
 
 @pytest.mark.parametrize(

@@ -292,7 +292,8 @@ def _table(record: dict[str, Any]) -> str:
     lines.append(
         f"{'fusion':<10}{temperature_heads} {'NLL before':>12} {'after':>8}" + "".join(f"{p:>10}" for p in points)
     )
-    for fusion in FUSIONS:
+    # Of one level all fusions are the same.
+    for fusion in FUSIONS if len(levels) > 1 else (record["fusion"],):
         fitted = "".join(f" {record['temperatures'][fusion][level]:>9.3f}" for level in levels)
         nll, scores = record["nll"][fusion], record["geoscore"].get(fusion, {})
         lines.append(

@@ -107,8 +107,9 @@ def feature_source(
     unreadable = [reason for share in gathered(unreadable, work.world) for reason in share]
     if unreadable:
         raise ValueError(
-            f"{unreadable[0]} (pictures without features: {len(set(unreadable)):,}): mend them, or make the dataset again "
-            "without them (--exclude)"
+            f"{unreadable[0]} (pictures without features: {len(set(unreadable)):,}): `python -m fetch verify` "
+            "lists all that are missing or damaged, and the same `python -m fetch import` stores them again; without them make the "
+            "dataset again (--exclude)"
         )
     found = []
     for extractor, view, _ in extractors:

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 def train_level(config: LevelConfig, trackers: tuple[Tracker, ...] = ()) -> None:
     """Train the network of one level; `trackers` are told of its metrics besides those of the flags."""
-    hierarchy = read_hierarchy(config.run)
+    hierarchy = read_hierarchy(config.run, config.data)
     level = hierarchy.level_index(config.level)
     device = own_device(config.device, World.from_env())
     objective = class_objective(config, hierarchy, [level], "levels", (1.0,), device)
@@ -40,7 +40,7 @@ def train_level(config: LevelConfig, trackers: tuple[Tracker, ...] = ()) -> None
 
 def train_joint(config: JointConfig, trackers: tuple[Tracker, ...] = ()) -> None:
     """Train one network with a head for each level; `trackers` are told of its metrics besides those of the flags."""
-    hierarchy = read_hierarchy(config.run)
+    hierarchy = read_hierarchy(config.run, config.data)
     weights = config.level_weights or (1.0,) * hierarchy.depth
     if len(weights) != hierarchy.depth:
         raise ValueError(f"--level-weights needs {hierarchy.depth} numbers, one for each level, got {len(weights)}")
@@ -65,7 +65,7 @@ def train_joint(config: JointConfig, trackers: tuple[Tracker, ...] = ()) -> None
 
 def train_regress(config: RegressConfig, trackers: tuple[Tracker, ...] = ()) -> None:
     """Train a network that answers coordinates; `trackers` are told of its metrics besides those of the flags."""
-    hierarchy = read_hierarchy(config.run)
+    hierarchy = read_hierarchy(config.run, config.data)
     device = own_device(config.device, World.from_env())
     spec = _coordinate_spec(config.data, config.kind)
     plan = Plan("regress", [], {}, CoordinateObjective(spec, config.coordinate_loss), spec)

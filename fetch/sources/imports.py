@@ -85,7 +85,10 @@ def _check_out(config: ImportConfig) -> None:
     if (out / DATASET).is_file():
         before = read_json(out / DATASET).get("settings", {}).get("source")
         if before is not None and Path(before).resolve() != config.source.resolve():
-            raise ValueError(f"{out} is a dataset made from {before}: name another folder with --out, or delete it")
+            raise ValueError(
+                f"{out} is a dataset made from {before}: name another folder with --out, or delete it; for photographs with "
+                "coordinates and country-only ones together, import one table of both (docs/methods.md)"
+            )
         if before is None:
             raise ValueError(f"{out} is a dataset that was not imported: name another folder with --out, or delete it")
     elif not (out / JOURNAL).is_file() and not (out / DOWNLOADS).is_dir():

@@ -28,6 +28,10 @@ ROUGH = (
     "missing; for true borders add --countries ne_50m_admin_0_countries.zip, for regions --regions "
     "ne_10m_admin_1_states_provinces.zip, both from naturalearthdata.com"
 )
+WAYS = (
+    "the one that holds it (--assign polygons)",
+    "the one with the nearest middle (--assign centroids)",
+)
 SHORE_STEP_DEG = 0.1
 """Distances to an area are those to points of its border at most this far from each other."""
 
@@ -189,12 +193,16 @@ def restore(name: str, level_names: tuple[str, ...], arrays: dict[str, NDArray])
 def remarks(
     partition: AdminPartition, training_deg: NDArray[np.float64], *, countries: Path | None = None, **flags: object
 ) -> list[str]:
-    """Return how rough the shipped countries are, and where polygons and nearest centres disagree."""
+    """Return how rough the shipped countries are, and where polygons and nearest centres disagree; nothing without points."""
+    if not len(training_deg):
+        return []
     said = [] if countries else [ROUGH.format(count=len(partition.texts[0]))]
-    if len(training_deg):
-        shares = partition.differing(training_deg)
-        parts = " and ".join(f"{s:.1%} another {level}" for level, s in zip(partition.level_names, shares, strict=True))
-        said.append(f"the nearest middle gives, compared with the polygons, {parts}; used: {partition.assign}")
+    shares = zip(partition.level_names, partition.differing(training_deg), strict=True)
+    parts = " and ".join(f"{share:.1%} another {level}" for level, share in shares)
+    used, other = WAYS if partition.assign == "polygons" else WAYS[::-1]
+    said.append(
+        f"the area of a photograph is {used}; if it were {other}, of {len(training_deg):,} with coordinates {parts}"
+    )
     return said
 
 

@@ -28,11 +28,16 @@ PARTITIONS = Registry(
             "cells as small as photographs are dense",
             ("max_images", "max_level", "cells"),
         ),
-        "admin": Entry("geocells.partitions.admin", "countries and regions", ("countries", "regions", "assign")),
+        "admin": Entry(
+            "geocells.partitions.admin",
+            "countries and regions",
+            ("countries", "regions", "assign"),
+            ("country", "countries", "regions"),
+        ),
         "kmeans": Entry("geocells.partitions.kmeans", "nested clusters", ("clusters", "seed")),
         "points": Entry("geocells.partitions.points", "a cell for each place", ("clusters", "seed")),
         "macro": Entry("geocells.partitions.macro", "13 groups of countries"),
-        "classes": Entry("geocells.partitions.classes", "the dataset's own labels"),
+        "classes": Entry("geocells.partitions.classes", "the dataset's own labels", meant_by=("labels",)),
     },
 )
 

@@ -16,6 +16,7 @@ PATH = "/locate"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 EXAMPLE = "curl --data-binary @photo.jpg 'http://{host}/locate?within=DE'"
+BINARY = f"; curl -d changes the bytes of a file, --data-binary does not: {EXAMPLE}"
 
 
 def add_locate(app: FastAPI, photographs: Photographs) -> None:
@@ -33,12 +34,15 @@ def add_locate(app: FastAPI, photographs: Photographs) -> None:
         content = await request.body()
         if not content:
             return error(400, "the body is empty: send the bytes of a photograph")
-        return await run_sync(_answer, photographs, content, list(request.query_params.multi_items()))
+        asked_by_curl = request.headers.get("user-agent", "").startswith("curl/")
+        advice = BINARY.format(host=request.headers.get("host", "HOST")) if asked_by_curl else ""
+        return await run_sync(_answer, photographs, content, list(request.query_params.multi_items()), advice)
 
     app.add_route(PATH, locate, methods=list(METHODS), include_in_schema=False)
 
 
-def _answer(photographs: Photographs, content: bytes, query: Sequence[tuple[str, str]]) -> Response:
+def _answer(photographs: Photographs, content: bytes, query: Sequence[tuple[str, str]], advice: str = "") -> Response:
+    """Answer a photograph; `advice` stands behind the reason why it cannot be read."""
     try:
         options = photographs.asked(changes_of(query))
     except ValueError as refusal:
@@ -46,7 +50,7 @@ def _answer(photographs: Photographs, content: bytes, query: Sequence[tuple[str,
     try:
         return JSONResponse(answer_dict(photographs.one(content, options)))
     except ValueError as refusal:
-        return error(422, str(refusal))
+        return error(422, f"{refusal}{advice}")
 
 
 def error(status: int, line: str, headers: Mapping[str, str] | None = None) -> JSONResponse:

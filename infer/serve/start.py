@@ -1,4 +1,4 @@
-"""What is checked before anything heavy is loaded: optional packages, and a port that can be had."""
+"""What is checked before anything heavy is loaded: optional packages, the run folder, and a port that can be had."""
 
 import importlib.util
 import socket
@@ -26,6 +26,17 @@ def _has(name: str) -> bool:
     except ValueError:
         # Python sets what must not be imported to None.
         return False
+
+
+def check_run(config: AppConfig) -> None:
+    """Refuse a folder that is not a run.
+
+    Raises:
+        ValueError: it is not; the message names it.
+    """
+    from label_maps.run_folder import read_run
+
+    read_run(config.run)
 
 
 def listening(config: AppConfig) -> socket.socket:
