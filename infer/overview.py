@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from dataset.country_names import country_name
 from geocells import grid
 from geocells.land import TABLE_LEVEL, land_table
-from infer.parts import MetadataLocation
+from infer.parts import ClassSet, MetadataLocation
 from infer.prediction import NOTICE, Prediction
+from infer.wording import class_words
+from label_maps.labels import COUNTRY, STATED
 from plumbing.evenly import evenly
 from plumbing.files import atomic_path
 
@@ -51,6 +53,7 @@ class Overview:
         away_km: (N,) from there to the point.
         area_km2: (N,) of the region of the largest coverage.
         coverage: that coverage.
+        sets: (N,) the largest sets of countries or labels, where the answers are such classes and have no points; else None.
     """
 
     title: str
@@ -68,6 +71,7 @@ class Overview:
     away_km: NDArray[np.float64]
     area_km2: NDArray[np.float64]
     coverage: float | None
+    sets: Sequence[ClassSet | None]
 
     @classmethod
     def of(cls, predictions: Sequence[Prediction], names: Mapping[Path, str], out: Path) -> "Overview":
@@ -81,7 +85,9 @@ class Overview:
         shown = evenly(list(predictions), LISTED)
         stems = [names[Path(prediction.path or "")] for prediction in shown]
         levels = list(dict.fromkeys(name for prediction in shown for name in prediction.levels))
-        coverages = [coverage for prediction in shown for coverage in prediction.regions]
+        sets = _sets(shown)
+        # The region of such answers is the area of the countries in a set.
+        coverages = [] if any(sets) else [coverage for prediction in shown for coverage in prediction.regions]
         coverage = max(coverages, default=None)
         regions = [None if coverage is None else prediction.regions.get(coverage) for prediction in shown]
         known = [prediction.known or MetadataLocation("", np.nan, np.nan) for prediction in shown]
@@ -104,6 +110,7 @@ class Overview:
             away_km=np.array([_number(place.distance_km) for place in known]),
             area_km2=np.array([_number(None if region is None else region.area_km2) for region in regions]),
             coverage=coverage,
+            sets=sets,
         )
 
     @classmethod
@@ -122,14 +129,14 @@ class Overview:
         levels = [name.removesuffix("_cell") for name in _cells(table)]
         points = _columns(table, "latitude", "longitude")
         unread = [f"{rows - answered:,} of {rows:,} photographs could not be read."] if answered < rows else []
-        countries, blank = _countries_at(points), [None] * len(table)
-        named = zip(countries, table[f"{levels[-1]}_cell"].to_pylist(), strict=True)
+        blank = [None] * len(table)
+        countries, answers = _named(levels[-1], table[f"{levels[-1]}_cell"].to_pylist(), points)
         return cls(
             title=f"{answered:,} answers of {run}",
             total=answered,
             notes=[*unread, *_notes(table["warnings"])],
             name=[Path(name).name for name in table["input"].to_pylist()],
-            answer=[f"{country}, cell {cell}" if country else f"Cell {cell}" for country, cell in named],
+            answer=answers,
             country=countries,
             page=blank,
             thumbnail=blank,
@@ -140,6 +147,7 @@ class Overview:
             away_km=_columns(table, "known_distance_km")[:, 0],
             area_km2=np.full(len(table), np.nan),
             coverage=None,
+            sets=blank,
         )
 
 
@@ -149,6 +157,24 @@ def write_thumbnail(out: Path, stem: str, prediction: Prediction) -> None:
     if jpeg is not None:
         with atomic_path(out / THUMBNAILS / f"{stem}.jpg") as partial:
             partial.write_bytes(jpeg)
+
+
+def _sets(predictions: Sequence[Prediction]) -> list[ClassSet | None]:
+    """Return the set of the largest coverage of each answer, where all are countries or labels without points."""
+    if any(p.point is not None or p.finest.level not in STATED for p in predictions):
+        return [None] * len(predictions)
+    return [p.sets[max(p.sets)] if p.sets else None for p in predictions]
+
+
+def _named(level: str, cells: Sequence[str], points_deg: NDArray[np.float64]) -> tuple[list[str], list[str]]:
+    """Return countries and answers in words of the best finest cells, and of points in them; of labels no country is known."""
+    if level in STATED and np.isnan(points_deg).all():
+        words = {cell: class_words(cell, level) for cell in set(cells)}
+        answers = [words[cell] for cell in cells]
+        return (answers if level == COUNTRY else [""] * len(cells)), answers
+    countries = _countries_at(points_deg)
+    named = zip(countries, cells, strict=True)
+    return countries, [f"{country}, cell {cell}" if country else f"Cell {cell}" for country, cell in named]
 
 
 def _shared(predictions: Sequence[Prediction]) -> list[str]:

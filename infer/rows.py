@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dataset.country_names import country_name
 from infer.parts import views_words
 from infer.review import google_maps_url, openstreetmap_url
+from label_maps.labels import COUNTRY
 
 if TYPE_CHECKING:
     from infer.prediction import Prediction
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 def row_of(prediction: Prediction, notice: str) -> dict[str, Any]:
     """Return what predictions.csv says of an answer, by column; `notice` stands before the warnings."""
     place, made = prediction.place, prediction.provenance
+    code, country = _country(prediction)
     row: dict[str, Any] = {
         "input": prediction.path or prediction.input,
         "headline": prediction.headline,
@@ -23,8 +26,8 @@ def row_of(prediction: Prediction, notice: str) -> dict[str, Any]:
         "longitude": prediction.longitude,
         "method": prediction.point_method,
         "place": place.name if place else None,
-        "country_code": place.country_code if place else None,
-        "country": place.country if place else None,
+        "country_code": code,
+        "country": country,
     }
     for region in prediction.regions.values():
         row[f"region_{region.coverage * 100:g}_km2"] = region.area_km2
@@ -40,6 +43,25 @@ def row_of(prediction: Prediction, notice: str) -> dict[str, Any]:
     row |= {"warnings": "; ".join((notice.rstrip("."), *prediction.caveats)), "sha256": prediction.sha256}
     row["model_hash"] = made.model_hash
     return {**row, "licence": made.licence} if made.licence else row
+
+
+def _country(prediction: Prediction) -> tuple[str | None, str | None]:
+    """Return code and name of the country of the nearest town, or, without a point, of the best country that is answered."""
+    if prediction.place is not None:
+        return prediction.place.country_code, prediction.place.country
+    names = list(prediction.levels)
+    if (
+        COUNTRY not in names
+        or prediction.point is not None
+        or prediction.answer_level not in names[names.index(COUNTRY) :]
+    ):
+        return None, None
+    code = prediction.levels[COUNTRY].best.id
+    try:
+        return code, country_name(code)
+    except ValueError:
+        # Polygons of the user's own may have other codes.
+        return None, code
 
 
 def _locations(prediction: Prediction) -> dict[str, Any]:

@@ -144,6 +144,8 @@ def test_answers_name_the_set_of_countries_and_no_point(countries, tmp_path, cap
     table = pd.read_csv(tmp_path / "predictions.csv")
     assert table["country_set_90"].tolist() == ["; ".join(m.id for m in one.sets[0.9].classes) for one in found]
     assert table["latitude"].isna().all()
+    assert table["country_code"].tolist() == table["country_cell"].tolist() == [one.finest.best.id for one in found]
+    assert set(table["country"]) <= {"France", "South Korea", "Mali"}
 
 
 def test_the_page_and_the_picture_show_the_set_and_the_countries(countries):
@@ -192,7 +194,16 @@ def test_evaluation_of_countries_and_its_report_have_no_kilometres(countries, tm
     assert figures["by_class"].keys() == {"FR", "KR", "ML"}
     assert report["leaks"]["compared_with"] == report["leaks"]["training_photographs"] > 0
     write_report(ReportConfig(run=tmp_path / "run", out=tmp_path / "report.html"))
+    assert "--data DATASET" in (tmp_path / "report.html").read_text()
+    write_report(ReportConfig(run=tmp_path / "run", out=tmp_path / "report.html", data=data))
     page = (tmp_path / "report.html").read_text()
+    right = round(figures["top_1"]["value"] * report["photographs"])
+    shown = [re.findall('<img alt="Photograph', part) for part in page.split("<h4>")[1:3]]
+    assert [len(images) for images in shown] == [min(4, right), min(4, report["photographs"] - right)]
+    assert re.search(
+        r"<h4>Wrong: .*?<b>(France|South Korea|Mali)</b><span>Answered (France|South Korea|Mali)</span>", page
+    )
+    assert not re.findall("<dt>(GeoScore|Median error)</dt>", page)
     assert "Do conformal sets have the coverage they state?" in page
     assert "South Korea" in page
     names = {"France", "South Korea", "Mali"}
@@ -256,6 +267,9 @@ def test_labels_are_answered_with_sets_and_without_a_map(labels, tmp_path, capsy
         assert {member.id for member in one.sets[0.5].classes} <= set(LABELS)
         assert "90% set" not in one.headline
     assert len([path for path in tmp_path.glob("*.html") if path.name != "index.html"]) == 4
+    index = (tmp_path / "index.html").read_text()
+    assert "90% set, classes" in index
+    assert "folium" not in index.split("<body")[1]
     with pytest.raises(ValueError, match="are labels without places"):
         infer.load(run, "cpu").predict(str(data / read_manifest(data)["path"].iloc[0]), within="FR")
 

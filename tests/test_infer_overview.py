@@ -12,7 +12,7 @@ from infer.__main__ import predict
 from infer.config import InferConfig
 from infer.overview import BULK_INDEX, Overview
 from infer.photo_files import unique_names
-from infer.prediction import Prediction
+from infer.prediction import Cell, LevelPrediction, Prediction
 
 
 def answers(*paths):
@@ -40,6 +40,17 @@ def test_a_photograph_called_index_leaves_the_name_of_the_index_free():
         Path("Index.jpg"): "Index-2",
         Path("b.jpg"): "b",
     }
+
+
+def test_answers_of_countries_without_points_have_the_size_of_their_sets_and_no_area(tmp_path):
+    level = {"country": LevelPrediction("country", (Cell("IN", 0.7, None, None, 9, None),), 0.3, 0.6)}
+    nowhere = {"levels": level, "answer_level": "country", "latitude": None, "longitude": None, "place": None}
+    found = Overview.of([replace(Prediction.example(), **nowhere)] * 2, {Path("photo.jpg"): "photo"}, tmp_path)
+    assert [len(one.classes) for one in found.sets] == [2, 2]
+    assert found.coverage is None
+    assert np.isnan(found.area_km2).all()
+    placed = Overview.of([Prediction.example()], {Path("photo.jpg"): "photo"}, tmp_path)
+    assert (placed.sets, placed.coverage) == ([None], 0.9)
 
 
 def test_of_very_many_answers_some_are_listed_evenly(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from dataset.manifest import read_manifest
 from geocells.sphere import distance_km
 from infer.__main__ import predict as main
 from infer.config import InferConfig
-from infer.prediction import MetadataLocation, Prediction
+from infer.prediction import Cell, LevelPrediction, MetadataLocation, Prediction
 from infer.review import google_maps_url, openstreetmap_url
 from tests.tiny import write_square
 from viz.maps.prediction import prediction_html
@@ -44,6 +44,37 @@ def test_the_known_place_is_that_of_the_most_reliable_source_and_of_the_first_of
 def test_without_a_known_place_its_columns_are_empty():
     row = said_by().to_row()
     assert [row[f"known_{name}"] for name in ("latitude", "longitude", "distance_km", "from")] == [None] * 4
+
+
+def of_countries(best="RU", **changes):
+    """Return an answer of a run of countries without coordinates."""
+    level = LevelPrediction("country", (Cell(best, 0.92, None, None, 9, None),), 0.08, 0.78)
+    values = {
+        "levels": {"country": level},
+        "answer_level": "country",
+        "latitude": None,
+        "longitude": None,
+        "place": None,
+    }
+    return replace(Prediction.example(), **{**values, "regions": {}, **changes})
+
+
+def test_a_country_without_a_point_stands_in_the_table_and_in_the_geojson():
+    row = of_countries().to_row()
+    assert (row["country_code"], row["country"]) == ("RU", "Russia")
+    (feature,) = of_countries().to_geojson()["features"]
+    assert (feature["geometry"], feature["properties"]["country_code"]) == (None, "RU")
+    own = of_countries("Narnia").to_row()
+    assert (own["country_code"], own["country"]) == (None, "Narnia")
+
+
+def test_a_country_that_is_not_answered_stands_in_no_table():
+    assert of_countries(answer_level=None).to_row()["country"] is None
+    levels = {"L1": of_countries("0").levels["country"], **of_countries().levels}
+    assert of_countries(levels=levels, answer_level="L1").to_row()["country_code"] is None
+    labels = {"class": of_countries().levels["country"]}
+    assert of_countries(levels=labels, answer_level="class").to_row()["country"] is None
+    assert Prediction.example().to_row()["country"] == "India"
 
 
 def test_links_lead_to_the_point_in_degrees():

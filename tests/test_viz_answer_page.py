@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from infer.drawing import Drawing
-from infer.prediction import Country, Explanation, Prediction
+from infer.prediction import Cell, ClassSet, Country, Explanation, LevelPrediction, Prediction, SetMember
 from tests.browser import (
     DESKTOP,
     PHONE,
@@ -118,6 +118,37 @@ def test_a_cell_is_called_by_its_place_and_its_id_stands_small(html):
     panel = re.search("<main.*?</main>", html, re.DOTALL)[0]
     assert L8.best.id not in re.sub("<[^>]+>", "", panel)
     assert f'title="cell {L8.best.id}"' in panel
+
+
+def of_countries(**changes) -> Prediction:
+    """Return an answer of a run of countries without coordinates: Egypt, in a set with Sudan."""
+    level = LevelPrediction("country", (Cell("EG", 0.925, None, None, 9, None),), 0.075, 0.783)
+    members = (SetMember("EG", "Egypt", 0.925), SetMember("SD", "Sudan", 0.043))
+    given = {"levels": {"country": level}, "answer_level": "country", "confidence": level.confidence}
+    given |= {"latitude": None, "longitude": None, "place": None, "metadata": (), "point_note": "", "regions": {}}
+    given |= {
+        "sets": {0.5: ClassSet(0.5, "country", members[:1], 0.925), 0.9: ClassSet(0.9, "country", members, 0.968)}
+    }
+    return answer(**{**given, "explanation": None, **changes})
+
+
+def test_raw_probabilities_of_countries_are_called_so_and_the_others_of_the_set_are_listed():
+    said = " ".join(unescape(words(prediction_html(of_countries()))).split())
+    assert "Calibrated confidence in the most probable area: 78.3% for Egypt" in said
+    assert "What else could it be? Country Raw probability Egypt 92.5% Sudan 4.3% Raw probabilities are not" in said
+    level = replace(of_countries().finest, confidence=None)
+    bare = prediction_html(of_countries(levels={"country": level}, confidence=None, sets={}))
+    said = " ".join(unescape(words(bare)).split())
+    assert "Country Probability Egypt 92.5%" in said
+    assert "alibrated confidence above" not in said
+
+
+@needs_chromium
+@pytest.mark.browser
+def test_no_picture_is_wider_than_a_phone(tmp_path):
+    with open_html(prediction_html(of_countries()), tmp_path, PHONE) as page:
+        assert page.locator(".panel > img").count() == 1
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
 
 
 @needs_chromium

@@ -6,6 +6,7 @@ from PIL import Image
 
 from geocells.sphere import distance_km
 from infer.overview import Overview
+from infer.parts import ClassSet, SetMember
 from tests.browser import (
     DESKTOP,
     PHONE,
@@ -52,8 +53,19 @@ def overview(count=40, calibrated=True, **changes):
         "away_km": away,
         "area_km2": rng.uniform(1e4, 1e7, count),
         "coverage": 0.9,
+        "sets": [None] * count,
     }
     return Overview(**{**values, **changes})
+
+
+def of_countries(count=12):
+    """Return answers of countries without points, in sets of one to three countries."""
+    members = tuple(SetMember(code, name, 0.4) for code, name in (("KE", "Kenya"), ("PE", "Peru"), ("FR", "France")))
+    nowhere, unknown = np.full((count, 2), np.nan), np.full(count, np.nan)
+    confidence = np.random.default_rng(0).uniform(0, 1, (count, 1))
+    sets = [ClassSet(0.9, "country", members[: 1 + k % 3], 0.9) for k in range(count)]
+    places = {"points_deg": nowhere, "known_deg": nowhere, "away_km": unknown, "area_km2": unknown, "coverage": None}
+    return overview(count, levels=["country"], confidence=confidence, sets=sets, **places)
 
 
 def written(found, folder):
@@ -246,12 +258,58 @@ def test_answers_of_a_run_that_is_not_calibrated_have_neither_confidence_nor_its
         assert "not calibrated" in page.inner_text(".legend")
 
 
+def test_a_page_of_answers_without_points_has_neither_map_nor_words_about_one():
+    html = index_html(of_countries())
+    assert_refers_to_no_network(html)
+    assert html == index_html(of_countries())
+    assert "Leaflet" not in html
+    assert "folium" not in html.split("<body")[1]
+    assert "point of the map" not in html
+    assert "km²" not in html.split("<body")[1].split("<script>")[0]
+    assert len(html) < len(index_html(overview())) / 4
+
+
+CUT = """() => [...document.querySelectorAll("#rows thead th")].filter((th) => {
+  const words = document.createRange();
+  words.selectNodeContents(th);
+  return words.getBoundingClientRect().right > th.getBoundingClientRect().right + 0.5;
+}).map((th) => th.innerText)"""
+"""Headings whose words are wider than their column."""
+
+
+@needs_chromium
+@browser
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_page_of_answers_without_points_sorts_by_the_size_of_their_sets(tmp_path, size):
+    found = of_countries()
+    with open_page(written(found, tmp_path), size) as page:
+        heads = page.locator("#rows thead th").all_inner_texts()
+        assert heads == ["Photograph", "Answer", "Confidence", "90% set, countries"]
+        page.locator("#rows thead th.set").get_by_role("button").click()
+        assert names(page)[:4] == [found.name[k] for k in (0, 3, 6, 9)]
+        page.locator("#rows tbody td.set").nth(1).hover()
+        assert "90% set, 1 country: Kenya" in page.inner_text("#card")
+        assert page.locator(".legend").count() == 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+
+
+@needs_chromium
+@browser
+@pytest.mark.parametrize("found", [overview(), of_countries()], ids=["places", "countries"])
+def test_no_heading_is_cut_off_on_a_phone_also_while_it_sorts(tmp_path, found):
+    with open_page(written(found, tmp_path), PHONE) as page:
+        for heading in page.locator("#rows thead th:visible").all():
+            heading.get_by_role("button").click()
+            assert page.evaluate(CUT) == []
+
+
 @needs_axe
 @browser
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("theme", THEMES)
-def test_axe_finds_no_serious_fault_and_nothing_is_cut_off_at_the_side(tmp_path, size, theme):
-    with open_page(written(overview(), tmp_path), size, theme) as page:
+@pytest.mark.parametrize("found", [overview(), of_countries()], ids=["places", "countries"])
+def test_axe_finds_no_serious_fault_and_nothing_is_cut_off_at_the_side(tmp_path, size, theme, found):
+    with open_page(written(found, tmp_path), size, theme) as page:
         assert serious_faults(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
 

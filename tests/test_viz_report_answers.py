@@ -25,7 +25,7 @@ from viz.report.confidence import wilson
 from viz.report.errors import error_panel
 from viz.report.files import read_files
 from viz.report.page import write_report
-from viz.report.photographs import SHOWN, chosen, place_words
+from viz.report.photographs import SHOWN, chosen, chosen_classes, place_words
 from viz.report.terms import TERMS
 
 __all__ = ["run"]
@@ -81,6 +81,32 @@ def test_chosen_photographs_are_the_extremes_and_no_photograph_is_shown_twice(ro
         assert away.iloc[found["Worst"]].max() == away.drop(found["Best"]).max()
 
 
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 9)), min_size=1, max_size=60))
+def test_right_and_wrong_photographs_are_spread_over_classes_and_confusions(rows):
+    answered = pd.DataFrame(rows, columns=["true_class", "answered_class", "group"])
+    answered["right"] = answered["true_class"] == answered["answered_class"]
+    found = chosen_classes(answered)
+    for kind, right in (("Right", True), ("Wrong", False)):
+        own, of_kind = answered.iloc[found[kind]], answered[answered["right"] == right]
+        assert (own["right"] == right).all()
+        assert len(own) == min(SHOWN, of_kind["group"].nunique())
+        assert own["group"].is_unique
+        if len(own):
+            most = of_kind.groupby(["true_class", "answered_class"]).size().max()
+            first = own.iloc[0]
+            pair = of_kind[["true_class", "answered_class"]] == first[["true_class", "answered_class"]]
+            assert pair.all(axis=1).sum() == most
+
+
+def test_the_most_frequent_confusions_come_first_and_each_once_before_any_twice():
+    pairs = [(0, 1)] * 3 + [(1, 0)] * 2 + [(2, 0)] + [(0, 0)] * 2 + [(2, 2)] * 3
+    answered = pd.DataFrame(pairs, columns=["true_class", "answered_class"])
+    answered = answered.assign(right=answered["true_class"] == answered["answered_class"], group=range(len(pairs)))
+    found = chosen_classes(answered)
+    assert found["Wrong"].tolist() == [0, 3, 5, 1]
+    assert found["Right"].tolist() == [8, 6, 9, 7]
+
+
 def test_photographs_are_shown_with_their_distance_and_named_places(run, tiny, tmp_path):
     away = answer(run, tiny, np.linspace(0.1, 30, 12))
     write_report(ReportConfig(run, tmp_path / "a.html", data=tiny))
@@ -95,7 +121,9 @@ def test_photographs_are_shown_with_their_distance_and_named_places(run, tiny, t
 
 
 def test_a_report_without_a_dataset_says_how_photographs_are_shown_and_another_dataset_is_refused(run, tiny, tmp_path):
-    with pytest.raises(ValueError, match=r"no evaluation that says how far each photograph is off.*evaluate` again"):
+    with pytest.raises(
+        ValueError, match=r"no evaluation that says how each photograph was answered.*infer evaluate --data"
+    ):
         write_report(ReportConfig(run, tmp_path / "a.html", data=tiny))
     assert "python -m infer evaluate --data DATASET --run RUN" in html_of(run)
     answer(run, tiny, 1.0)

@@ -93,7 +93,8 @@ class ReportConfig:
     out: Path
     """Page to write, such as report.html."""
     data: Folder | None = None
-    """Dataset folder of the evaluation: the best, typical and worst photographs are shown. Left out, they are not."""
+    """Dataset folder of the evaluation: the best, typical and worst photographs are shown, or those of right and wrong classes.
+    Left out, they are not."""
     against: Annotated[Path, arg(metavar="RUN")] | None = None
     """Another run, evaluated on the same split: the differences come with paired 95 % cluster-bootstrap intervals.
     Left out, no other."""

@@ -1,4 +1,4 @@
-"""The index of many answers: one map of all points, and a table that sorts and filters, each row with its page."""
+"""The index of many answers: one map of all points, if any, and a table that sorts and filters, each row with its page."""
 
 from html import escape
 from typing import Any
@@ -10,10 +10,9 @@ from infer.overview import Overview
 from infer.prediction import NOTICE
 from viz.maps.coverage_controls import switch_html
 from viz.maps.ramps import ON_DARK, ON_LIGHT, themed_swatches
-from viz.web.page import PLAIN, Page, map_page, swatches
+from viz.maps.sets import set_heading, set_line
+from viz.web.page import PLAIN, Page, map_page, plain_page, swatches
 
-CARD = """<section class="card" id="card" aria-label="Chosen answer">
-<p class="soft">Point at a row or a point of the map to see the answer here.</p></section>"""
 UNKNOWN = "#8a8f94"
 """Of points whose confidence is not calibrated."""
 
@@ -27,19 +26,28 @@ def index_html(overview: Overview, tiles: str | None = None) -> str:
     """
     levels = [k for k in range(len(overview.levels)) if not np.isnan(overview.confidence[:, k]).all()]
     chosen = _telling(overview.confidence, levels)
+    placed = not np.isnan(overview.points_deg).all()
     page = Page(
         title=overview.title,
         data=_data(overview, levels, chosen),
-        before=("lists.js", "points.js", "rows.js"),
+        before=("lists.js", *(["points.js"] if placed else []), "rows.js"),
         script="index.js",
         start="startIndex",
         styles=("lists.css", "index.css"),
         above=f"{_header(overview)}<main>",
-        below=f"{_legend(bool(levels))}{CARD}{_table(overview, levels, chosen)}</main>",
-        body_class="lists index",
+        below=f"{_legend(bool(levels)) if placed else ''}{_card(placed)}{_table(overview, levels, chosen)}</main>",
+        body_class="lists index" if placed else "lists index no-map",
         pictures_beside=True,
     )
-    return map_page(page, PLAIN, tiles, scale=True)
+    return map_page(page, PLAIN, tiles, scale=True) if placed else plain_page(page)
+
+
+def _card(placed: bool) -> str:
+    where = "a row or a point of the map" if placed else "a row"
+    return (
+        f'<section class="card" id="card" aria-label="Chosen answer"><p class="soft">Point at {where} to see the answer here.'
+        "</p></section>"
+    )
 
 
 def _telling(confidence: NDArray[np.float64], levels: list[int]) -> int | None:
@@ -61,6 +69,8 @@ def _data(overview: Overview, levels: list[int], chosen: int | None) -> dict[str
         "known": _places(overview.known_deg),
         "away": _numbers(overview.away_km, 1),
         "area": _numbers(overview.area_km2, 0),
+        "set": [None if found is None else len(found.classes) for found in overview.sets],
+        "set_words": [None if found is None else set_line(found) for found in overview.sets],
         "ramps": [ON_LIGHT, ON_DARK],
         "unknown": UNKNOWN,
     }
@@ -95,14 +105,19 @@ def _legend(calibrated: bool) -> str:
 
 def _table(overview: Overview, levels: list[int], chosen: int | None) -> str:
     options = [(str(k), overview.levels[level]) for k, level in enumerate(levels)]
-    switch = "" if chosen is None else switch_html("level", "Confidence at level", options, str(levels.index(chosen)))
+    switch = (
+        ""
+        if chosen is None or len(levels) < 2
+        else switch_html("level", "Confidence at level", options, str(levels.index(chosen)))
+    )
     least = "".join(f'<option value="{share}">{share:.0%} or more</option>' for share in (0.2, 0.4, 0.6, 0.8))
     confident = (
         f'<label>Confidence <select id="least"><option value="0">any</option>{least}</select></label>' if levels else ""
     )
     area = "" if overview.coverage is None else f"{overview.coverage * 100:g}% region, km²"
+    of_sets = next((set_heading(found) for found in overview.sets if found is not None), "")
     return f"""<section class="answers" aria-label="Answers"><form id="filters" role="search">
 <label>Filter by name, country or answer <input id="filter" type="search" autocomplete="off"></label>{confident}{switch}</form>
 <p id="count" role="status"></p>
 <div class="scroll" id="scroll" tabindex="0" role="region" aria-label="Table of answers">
-<table id="rows" data-area="{escape(area)}"><thead></thead><tbody></tbody></table></div></section>"""
+<table id="rows" data-area="{escape(area)}" data-set="{escape(of_sets)}"><thead></thead><tbody></tbody></table></div></section>"""

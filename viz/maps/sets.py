@@ -3,21 +3,28 @@
 from html import escape
 
 from infer.parts import SHOWN_MEMBERS, ClassSet
-from infer.prediction import LevelPrediction, Prediction
+from infer.prediction import Prediction
 from infer.wording import class_words
-from label_maps.labels import STATED
+from label_maps.labels import COUNTRY, STATED
 from viz.maps.wording import listed, percent
 
 SHOWN = 10
 """Classes of the table."""
+NOUNS, CLASS_NOUNS = {COUNTRY: ("country", "countries")}, ("class", "classes")
+"""One and several classes of a level, and of levels that have no word of their own."""
 
 
 def set_line(found: ClassSet) -> str:
     """Return a set in one line: `90% set, 3 countries: Belgium, France and Luxembourg`."""
     many = len(found.classes)
-    noun = {"country": ("country", "countries")}.get(found.level, ("class", "classes"))[many != 1]
+    noun = NOUNS.get(found.level, CLASS_NOUNS)[many != 1]
     names = [member.name for member in found.classes]
     return f"{found.coverage * 100:.10g}% set, {many:,} {noun}: {listed(names, SHOWN_MEMBERS)}"
+
+
+def set_heading(found: ClassSet) -> str:
+    """Return the heading over the sizes of such sets: `90% set, countries`."""
+    return f"{found.coverage * 100:.10g}% set, {NOUNS.get(found.level, CLASS_NOUNS)[1]}"
 
 
 def sets_say_all(prediction: Prediction) -> bool:
@@ -50,14 +57,28 @@ def sets_html(prediction: Prediction) -> str:
 
 
 def classes_html(prediction: Prediction) -> str:
-    """Return a table of the most probable countries or labels; nothing where the finest level is another."""
+    """Return a table of the most probable countries or labels; nothing where the finest level is another.
+
+    The classes of the largest set are among them, however little probability they have.
+    """
     level = prediction.finest
     if level.level not in STATED or not level.cells:
         return ""
-    rows = "".join(_row(level, k) for k in range(min(SHOWN, len(level.cells))))
-    return f"<table><tr><th>{escape(level.level.capitalize())}</th><th>Probability</th></tr>{rows}</table>"
+    shares = {cell.id: cell.probability for cell in level.cells}
+    sets = [found for found in prediction.sets.values() if found.level == level.level]
+    if sets:
+        shares |= {member.id: member.probability for member in max(sets, key=lambda found: found.coverage).classes}
+    ranked = sorted(shares, key=lambda name: -shares[name])[:SHOWN]
+    rows = "".join(_row(class_words(name, level.level), shares[name]) for name in ranked)
+    head, said = "Probability", ""
+    if level.confidence is not None:
+        head = "Raw probability"
+        said = (
+            '<p class="soft">Raw probabilities are not calibrated. The calibrated confidence above says how likely the first '
+            f"{NOUNS.get(level.level, CLASS_NOUNS)[0]} is right.</p>"
+        )
+    return f"<table><tr><th>{escape(level.level.capitalize())}</th><th>{head}</th></tr>{rows}</table>{said}"
 
 
-def _row(level: LevelPrediction, k: int) -> str:
-    cell = level.cells[k]
-    return f"<tr><td>{escape(class_words(cell.id, level.level))}</td><td>{escape(percent(cell.probability))}</td></tr>"
+def _row(words: str, probability: float) -> str:
+    return f"<tr><td>{escape(words)}</td><td>{escape(percent(probability))}</td></tr>"

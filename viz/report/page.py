@@ -11,14 +11,13 @@ from geocells.hierarchy import Hierarchy
 from infer.config import RENAMED_FUSIONS
 from plumbing.files import write_text
 from viz.config import ReportConfig
-from viz.report.answers import Samples, answers_section, placed_answers
+from viz.report.answers import Samples, answers_section, samples_of
 from viz.report.balance import balance_html
 from viz.report.comparison import Comparison, compare
 from viz.report.files import RunFiles, read_files
 from viz.report.header import header_html, warnings
 from viz.report.maps import maps_html, world_maps
 from viz.report.parts import BEST_GEOSCORE, area_words, bar, facts, missing, note, section, table, warned
-from viz.report.photographs import read_samples
 from viz.report.pictures import write_pictures
 from viz.report.quality import quality_sections
 from viz.report.terms import terms
@@ -42,7 +41,7 @@ def write_report(config: ReportConfig) -> None:
     """
     files = read_files(config.run)
     comparison = None if config.against is None else compare(files, read_files(config.against))
-    samples = None if config.data is None else read_samples(placed_answers(files), config.data)
+    samples = None if config.data is None else samples_of(files, config.data)
     write_text(config.out, report_html(files, samples, comparison))
     if config.png is not None:
         written = write_pictures(files, samples, comparison, config.png)
@@ -58,7 +57,7 @@ def report_html(files: RunFiles, samples: Samples | None = None, comparison: Com
 
     Args:
         files: what the run folder holds.
-        samples: photographs of the best, typical and worst answers; None leaves them out.
+        samples: photographs of each kind of answers; None leaves them out.
         comparison: with another run; None leaves it out.
     """
     name = escape(str(files.record["name"]))
@@ -89,12 +88,10 @@ def _cells_section(files: RunFiles) -> str:
         return section(title, missing("The run has no label maps; make them with", command))
     said = note(f"Partition: {hierarchy.partition.name}. No answer can be finer than the cells of the finest level.")
     of_levels = _classes(hierarchy) + said + balance_html(hierarchy)
-    return section(
-        title,
-        maps_html(world_maps(files)),
-        of_levels,
-        terms("Class", "Class balance", "Level", "Partition", "Median error"),
-    )
+    maps = world_maps(files)
+    used = ["Class", "Class balance", "Level", "Partition"]
+    used += ["Median error"] if any(world.caption.startswith("Median error") for world in maps) else []
+    return section(title, maps_html(maps), of_levels, terms(*used))
 
 
 def _classes(hierarchy: Hierarchy) -> str:
@@ -131,7 +128,7 @@ def _answering_section(content: Mapping[str, Any] | None) -> str:
         note(f"{said}."),
         _ways(scores, fusion, point),
         _temperatures(content, fusion),
-        terms("Fusion", "GeoScore", "NLL", "Temperature"),
+        terms("Fusion", *(["GeoScore"] if scores else []), "NLL", "Temperature"),
     )
 
 

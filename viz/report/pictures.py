@@ -25,7 +25,6 @@ from viz.report.confusion import Matrix, matrix_of
 from viz.report.files import RunFiles
 from viz.report.line_chart import Panel
 from viz.report.maps import WorldMap, map_png, world_maps
-from viz.report.parts import kilometres
 from viz.report.photographs import Sample
 from viz.report.training import training_panels
 from viz.web.page import colours
@@ -143,8 +142,7 @@ def _photographs_png(kind: str, samples: Sequence[Sample]) -> bytes:
         if sample.jpeg is not None:
             with Image.open(io.BytesIO(sample.jpeg)) as picture:
                 axes.imshow(np.asarray(picture.convert("RGB")))
-        said = (f"{kilometres(sample.distance_km)} off", f"taken {sample.true}", f"answered {sample.answered}")
-        words = "\n".join(fill(text, LINE_LETTERS) for text in said)
+        words = "\n".join(fill(text, LINE_LETTERS) for text in (sample.said, *sample.more))
         axes.text(0, -0.04, words, transform=axes.transAxes, size=6.5, parse_math=False, va="top")
     return _png(figure)
 

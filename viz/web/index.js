@@ -17,7 +17,7 @@ function confidenceColour(share) {
   return share === null ? data.unknown : themed(data.ramps)[Math.min(4, Math.floor(5 * share))];
 }
 
-const KEYS = { row: (i) => i, name: (i) => data.name[i].toLowerCase(), answer: (i) => data.answer[i].toLowerCase(), confidence, away: (i) => data.away[i], area: (i) => data.area[i] };
+const KEYS = { row: (i) => i, name: (i) => data.name[i].toLowerCase(), answer: (i) => data.answer[i].toLowerCase(), confidence, away: (i) => data.away[i], area: (i) => data.area[i], set: (i) => data.set[i] };
 
 // Rows that the filters leave, sorted; what is not known comes last both ways.
 function ordered() {
@@ -43,12 +43,13 @@ function countWords(order) {
 }
 
 function columns() {
-  const { area } = document.getElementById("rows").dataset;
+  const { area, set } = document.getElementById("rows").dataset;
   return [
     ["Photograph", "name"], ["Answer", "answer"],
     ...(data.level === null ? [] : [["Confidence", "confidence"]]),
     ...(data.away.some((km) => km !== null) ? [["Off by, km", "away"]] : []),
     ...(area ? [[area, "area"]] : []),
+    ...(set ? [[set, "set"]] : []),
   ];
 }
 
@@ -71,15 +72,14 @@ function answerCell(index, toMap) {
   return cell;
 }
 
+// map: null on a page of answers without points.
 function startIndex(map) {
-  map.setMinZoom(-1);
-  nameMap(map, "Map of all answers; the table has the same places");
-  const layer = new Points().addTo(map), scroll = document.getElementById("scroll"), table = document.getElementById("rows");
+  const layer = map && new Points().addTo(map), scroll = document.getElementById("scroll"), table = document.getElementById("rows");
   let marked = null;
 
   const mark = (index) => {
     marked?.remove();
-    marked = index === null ? null : ring(index).addTo(map);
+    marked = map && index !== null ? ring(index).addTo(map) : null;
     if (index !== null) document.getElementById("card").replaceChildren(...card(index));
   };
   const toMap = (index) => {
@@ -87,7 +87,7 @@ function startIndex(map) {
     map.setView(data.point[index], Math.max(map.getZoom(), 3), { animate: false });
     if (window.innerWidth <= 900) map.getContainer().scrollIntoView({ block: "center" });
   };
-  const cells = { name: photographCell, answer: (i) => answerCell(i, toMap), confidence: confidenceCell, away: (i) => element("td", rounded(data.away[i])), area: (i) => element("td", rounded(data.area[i])) };
+  const cells = { name: photographCell, answer: (i) => answerCell(i, toMap), confidence: confidenceCell, away: (i) => element("td", rounded(data.away[i])), area: (i) => element("td", rounded(data.area[i])), set: (i) => element("td", rounded(data.set[i])) };
   const row = (index) => {
     const made = element("tr", "", ...columns().map(([, key]) => Object.assign(cells[key](index), { className: key })));
     for (const act of ["mouseenter", "focusin"]) made.addEventListener(act, () => mark(index));
@@ -99,7 +99,7 @@ function startIndex(map) {
     const order = ordered();
     mark(null);
     document.getElementById("count").textContent = countWords(order);
-    if (data.levels.length) document.getElementById("of-level").textContent = `confidence at ${data.levels[chosen.level]}:`;
+    if (map && data.levels.length) document.getElementById("of-level").textContent = `confidence at ${data.levels[chosen.level]}:`;
     table.setAttribute("aria-rowcount", order.length + 1);
     const sort = (key) => {
       Object.assign(chosen, { key, down: chosen.key === key ? !chosen.down : key === "confidence" });
@@ -107,6 +107,7 @@ function startIndex(map) {
     };
     refill(table.tHead, [element("tr", "", ...columns().map(([text, key]) => Object.assign(sortHeading(text, key, chosen, sort), { className: key })))]);
     rows.setOrder(order);
+    if (!map) return;
     const drawn = order.filter((i) => data.point[i]).sort((a, b) => confidence(a) - confidence(b));
     layer.setPoints(drawn.map((index) => ({ index, at: data.point[index], colour: confidenceColour(confidence(index)) })));
   };
@@ -115,14 +116,17 @@ function startIndex(map) {
   document.getElementById("filter").addEventListener("input", ({ target }) => ((chosen.text = target.value), draw()));
   document.getElementById("least")?.addEventListener("change", ({ target }) => ((chosen.least = Number(target.value)), draw()));
   document.getElementById("level")?.addEventListener("change", ({ target }) => ((chosen.level = Number(target.value)), draw()));
+  onDark.addEventListener("change", draw);
+  draw();
+  if (!map) return;
+  map.setMinZoom(-1);
+  nameMap(map, "Map of all answers; the table has the same places");
   connectPoints(map, layer, (index) => {
     mark(index);
     const found = rows.reveal(index);
     for (const other of table.querySelectorAll("[aria-current]")) other.removeAttribute("aria-current");
     found?.setAttribute("aria-current", "true");
   });
-  onDark.addEventListener("change", draw);
-  draw();
   show(map, pointsBox(data.point.filter(Boolean)));
 }
 
@@ -141,6 +145,7 @@ function card(index) {
   if (data.point[index]) lines.push(place(...data.point[index]));
   if (data.away[index] !== null) lines.push(`${rounded(data.away[index])} km from the known place, ${place(...data.known[index])}`);
   if (data.area[index] !== null) lines.push(`${document.getElementById("rows").dataset.area.replace(", km²", "")}: ${rounded(data.area[index])} km²`);
+  if (data.set_words[index]) lines.push(data.set_words[index]);
   const title = data.page[index] ? Object.assign(element("a", name), { href: data.page[index] }) : element("b", name);
   const picture = data.thumbnail[index] ? [Object.assign(new Image(), { src: data.thumbnail[index], alt: "" })] : [];
   return [...picture, element("div", "", title, ...lines.map((line) => element("p", line)))];

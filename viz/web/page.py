@@ -33,8 +33,9 @@ Theme = Literal["light", "dark"]
 THEMES: tuple[Theme, ...] = ("light", "dark")
 
 WEB = Path(__file__).parent
+BASICS = "basics.js"
 SCRIPTS = ("canvas.js", "base_map.js", "cells.js")
-"""What the scripts of all maps use."""
+"""What the scripts of all pages use, and of those with a map."""
 
 
 class _Verbatim(Element):
@@ -108,7 +109,7 @@ def map_page(page: Page, crs: str = PLAIN, tiles: str | None = None, scale: bool
     assert isinstance(figure, Figure)
     _number(figure)
     figure.title = escape(page.title)
-    figure.header.add_child(_Verbatim(_head(page, tiles)), name="head")
+    figure.header.add_child(_Verbatim(f"{_policy(page, tiles)}{_leaflet_head()}{_styles(page)}"), name="head")
     figure.html.add_child(_Verbatim(page.above), name="above")
     world.render()
     data = {**page.data, "base_map": None if tiles else base_map_data(page.area)}
@@ -120,6 +121,18 @@ def map_page(page: Page, crs: str = PLAIN, tiles: str | None = None, scale: bool
     return re.sub(r"[ \t]+$", "", html.replace("<body>", f'<body class="{page.body_class}">', 1), flags=re.MULTILINE)
 
 
+def plain_page(page: Page) -> str:
+    """Return a page without a map as HTML; its script is started with null. Same input, same bytes."""
+    scripts = "\n".join(map(_web, (BASICS, *page.before, page.script)))
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(page.title)}</title>\n{_policy(page, None)}{_styles(page)}</head>\n"
+        f'<body class="{page.body_class}">\n{page.above}{page.below}{_data(page.data)}\n'
+        f"<script>\n{scripts}\n{page.start}(null);\n</script>\n</body>\n</html>\n"
+    )
+
+
 def _number(figure: Element) -> None:
     """Number the elements in their order, where folium draws names at random."""
     waiting = [figure]
@@ -128,18 +141,23 @@ def _number(figure: Element) -> None:
         waiting.extend(element._children.values())
 
 
-def _head(page: Page, tiles: str | None) -> str:
+def _policy(page: Page, tiles: str | None) -> str:
     # The browser itself is told to load nothing: what slips into a page one day is refused, not fetched.
     pictures = "data:" + (f" {_origin(tiles)}" if tiles else "")
     pictures += " 'self'" if page.connects or page.pictures_beside else ""
     pictures += " file:" if page.pictures_beside else ""
     policy = f"default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src {pictures}"
     policy += "; connect-src 'self'" if page.connects else ""
+    return f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">\n'
+
+
+def _leaflet_head() -> str:
     script, style = _leaflet()
-    return (
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(policy)}">\n'
-        f"<style>\n{style}\n</style>\n<script>\n{script}\n</script>\n<style>\n{look('page.css', *page.styles)}</style>\n"
-    )
+    return f"<style>\n{style}\n</style>\n<script>\n{script}\n</script>\n"
+
+
+def _styles(page: Page) -> str:
+    return f"<style>\n{look('page.css', *page.styles)}</style>\n"
 
 
 def _origin(tiles: str) -> str:
@@ -171,7 +189,7 @@ def _data(values: Mapping[str, Any]) -> str:
 
 
 def _program(page: Page, map_name: str) -> str:
-    scripts = "\n".join(map(_web, (*SCRIPTS, *page.before, page.script)))
+    scripts = "\n".join(map(_web, (BASICS, *SCRIPTS, *page.before, page.script)))
     return f"{scripts}\naddBaseMap({map_name});\n{page.start}({map_name});"
 
 
