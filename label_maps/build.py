@@ -42,7 +42,9 @@ def main(config: LabelMapsConfig) -> None:
         begin_run(config.run, hierarchy, photos, settings, read_json(about) if about.is_file() else {})
     print(_table(hierarchy, photos[photos["split"] == "test"], learned))
     if len(training) < len(learned):
-        print(_unplaced_line(hierarchy, learned[~has_coordinates(learned)]))
+        print(
+            _unplaced_line(hierarchy, learned[~has_coordinates(learned)]) + _without_class(config, hierarchy, learned)
+        )
     for remark in remarks(config, partition, training):
         print(remark)
 
@@ -95,6 +97,18 @@ def _unplaced_line(hierarchy: Hierarchy, photos: pd.DataFrame) -> str:
         return f"{len(photos):,} of them have no coordinates and train nothing: --partition admin has countries, classes labels"
     what = STATED[hierarchy.level_names[level]]
     return f"{len(photos):,} of them have no coordinates: {known:,} train the level {hierarchy.level_names[level]} by their {what}"
+
+
+def _without_class(config: LabelMapsConfig, hierarchy: Hierarchy, learned: pd.DataFrame) -> str:
+    """Return which countries of photographs the shipped table lacks, and what has them; empty where it has all."""
+    if config.partition != "admin" or config.countries is not None or config.min_images > 1:
+        return ""
+    lacking = sorted(set(learned["country"][~has_coordinates(learned)].dropna()).difference(hierarchy.name))
+    return (
+        f"; without a class: {', '.join(lacking)} (--countries ne_50m_admin_0_countries.zip has small ones)"
+        if lacking
+        else ""
+    )
 
 
 def _as_stored(hierarchy: Hierarchy) -> Hierarchy:

@@ -75,6 +75,19 @@ def test_located_photographs_are_those_with_coordinates_and_the_manifest_has_all
     assert read_located(mixed, ["path"]).columns.tolist() == ["path"]
 
 
+def test_countries_that_the_shipped_table_lacks_are_named_when_classes_are_built(tmp_path, capsys):
+    rows = [
+        {"id": code, "path": f"images/{code}.jpg", "country": code, "split": "train"} for code in ("FR", "MC", "SM")
+    ]
+    write_manifest(tmp_path, pd.DataFrame(rows))
+    make_label_maps(LabelMapsConfig(tmp_path, tmp_path / "run", partition="admin"))
+    said = capsys.readouterr().out
+    assert (
+        "3 of them have no coordinates: 1 train the level country by their country; without a class: MC, SM (" in said
+    )
+    assert "borders" not in said
+
+
 def test_a_dataset_of_nothing_else_says_so_to_who_needs_coordinates(tmp_path):
     row = {"id": "a", "path": "images/FR/a.jpg", "country": "FR", "split": "train"}
     write_manifest(tmp_path, pd.DataFrame([row]))
