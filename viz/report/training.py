@@ -25,11 +25,11 @@ def training_section(files: RunFiles) -> str:
     if files.damaged_lines:
         lines = "1 line" if files.damaged_lines == 1 else f"{files.damaged_lines} lines"
         parts.append(note(f"{lines} of metrics.jsonl cannot be read, left out."))
+    placed = any("val/geoscore" in epoch for trained in files.training for epoch in trained.epochs)
+    axes = "; the axes of error and GeoScore are the same for all networks" if placed else ""
     return section(
         "Training",
-        note(
-            "Validation (val) is on the calibration split; the axes of error and GeoScore are the same for all networks."
-        ),
+        note(f"Validation (val) is on the calibration split{axes}."),
         *parts,
         _augmentations(files),
     )
