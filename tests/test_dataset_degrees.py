@@ -161,7 +161,7 @@ def test_thousands_dots_are_refused_unless_digits_are_grouped_from_the_left():
 def test_two_decimal_marks_are_refused_where_one_could_be_a_thousands_separator():
     assert degrees("48,8566", "2.3522", "7") == [48.8566, 2.3522, 7]
     with pytest.raises(ValueError, match=r"both decimal points and decimal commas: 2\.352 and 48,8566"):
-        degrees("48,8566", "2.352")
+        degrees("48,8566", "2.352", "7,1234", "3.5")
     with pytest.raises(ValueError, match=r"both decimal points and decimal commas: 21\.133 and 51,352"):
         degrees("48°51,352'", "2°21.133'")
 

@@ -123,6 +123,20 @@ def test_a_zip_that_hides_another_format_behind_the_name_of_a_shapefile_is_refus
         read_polygons(tmp_path / "area.zip")
 
 
+@pytest.mark.parametrize("torn", [None, b"GP\0\1", b"GP\0\1\xe6\x10\0\0\1\6", "text"])
+def test_rows_of_a_geopackage_without_a_whole_geometry_are_passed_by(tmp_path, torn):
+    path = tmp_path / "area.gpkg"
+    names = [np.array(["a", "b"], dtype=object)]
+    boxes = shapely.to_wkb(np.array([BOX, BOX]))
+    pyogrio.raw.write(path, boxes, names, ["name"], geometry_type="Polygon", crs="EPSG:4326")
+    with sqlite3.connect(path) as db:
+        for (trigger,) in db.execute("select name from sqlite_master where type = 'trigger'").fetchall():
+            db.execute(f'drop trigger "{trigger}"')
+        db.execute("update area set geom = ? where name = 'b'", (torn,))
+    db.close()
+    assert [shape.equals(BOX) for shape in read_polygons(path)[0]] == [True]
+
+
 def test_views_of_a_geopackage_are_not_asked(tmp_path):
     path = tmp_path / "area.gpkg"
     pyogrio.raw.write(

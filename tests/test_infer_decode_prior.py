@@ -41,6 +41,14 @@ def test_a_country_keeps_its_own_cells_alone():
     assert np.flatnonzero(prior.leaf).tolist() == [leaf_of((52.5, 13.4))]
 
 
+def test_a_country_without_training_photographs_is_refused_where_classes_are_countries_and_one_with_some_is_not():
+    countries = build_hierarchy(shipped_countries(), PLACES)
+    assert make_prior(countries, ["DE"], []).leaf.max() > 0.9
+    assert make_prior(countries, ["DE", "PL"], []).leaf.max() > 0.9
+    with pytest.raises(ValueError, match="has no training photographs of Poland and cannot answer there"):
+        make_prior(countries, ["PL"], [])
+
+
 def test_within_and_exclude_share_the_world_between_them():
     ours, theirs = make_prior(WORLD, ["FR"], []), make_prior(WORLD, [], ["FR"])
     assert ours.leaf + theirs.leaf == pytest.approx(np.ones(6))
