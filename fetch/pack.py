@@ -240,6 +240,9 @@ def pre_sized(content: bytes, short_side: int, quality: int) -> tuple[bytes, tup
     rgb = open_rgb(content, max_side)
     if kept:
         return content, rgb.size, False
+    if max_side is not None and min(rgb.size) > short_side:
+        # A JPEG is decoded at a part of its size, whose own rounding can leave one pixel more.
+        rgb = rgb.resize((short_side, max_side) if rgb.width < rgb.height else (max_side, short_side))
     encoded = io.BytesIO()
     rgb.save(encoded, "JPEG", quality=quality)
     return encoded.getvalue(), rgb.size, True

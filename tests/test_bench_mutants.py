@@ -13,7 +13,7 @@ from bench.mutants import AREAS, ROOT, annotation_spans, draw, modules, own_test
         ("geocells/sphere.py", ["geocells_sphere"]),
         ("infer/decode/kernels.py", ["infer_decode_density"]),
         ("dataset/pairs.py", ["dataset_degrees"]),
-        ("dataset/tables/text.py", ["dataset_table_dialects", "dataset_tables"]),
+        ("dataset/tables/text.py", ["dataset_table_dialects", "dataset_table_rows", "dataset_tables"]),
     ],
 )
 def test_tests_of_a_module_are_named_for_it_or_import_it_or_are_of_its_folder(module, tests):

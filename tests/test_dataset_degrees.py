@@ -134,6 +134,8 @@ def test_both_coordinates_in_one_column_are_read_in_every_notation(notation, wan
 
 @given(st.lists(places, min_size=1, max_size=8), st.booleans())
 def test_points_are_read_as_wkb_in_bytes_and_in_hexadecimal(wanted, in_hex):
+    # Far from (0, 0), so that they are not taken for radians.
+    wanted = [(48.8566, 139.6503), *wanted]
     shapely = pytest.importorskip("shapely")
     points = shapely.points([(lon, lat) for lat, lon in wanted])
     column = pd.Series(shapely.to_wkb(shapely.set_srid(points, 4326), hex=in_hex, include_srid=in_hex), dtype=object)

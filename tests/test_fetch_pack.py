@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -99,6 +99,7 @@ def encoded(side: tuple[int, int], kind: str = "JPEG") -> bytes:
 
 
 @given(st.integers(16, 400), st.integers(16, 400), st.integers(16, 300))
+@example(361, 395, 16)
 def test_large_pictures_are_shrunk_to_the_short_side_and_small_ones_keep_their_bytes(width, height, short_side):
     content = encoded((width, height))
     jpeg, size, changed = pack.pre_sized(content, short_side, 90)

@@ -25,5 +25,8 @@ def manifest_fields(photos: pd.DataFrame) -> Sequence[dict[str, object]]:
     if "is_pano" in fields:
         answers = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
         fields["is_pano"] = fields["is_pano"].str.casefold().map(answers).astype(object)
+    if fields.columns.empty:
+        # pandas 2 sees no rows where there are no columns.
+        return [{} for _ in range(len(fields))]
     plain = fields.astype(object).where(fields.notna(), None)
     return [dict(zip(plain.columns, values, strict=True)) for values in plain.itertuples(index=False, name=None)]
