@@ -211,8 +211,10 @@ def both(lat: list[str], lon: list[str]) -> list[list[float]]:
     return check_coordinates(pd.DataFrame({"latitude": lat, "longitude": lon}, dtype=object))[0].tolist()
 
 
-def test_longitudes_from_0_to_360_are_turned_where_none_is_negative():
+def test_longitudes_from_0_to_360_are_turned_where_none_is_negative(caplog):
+    caplog.set_level("INFO")
     assert both(["1", "2", "3"], ["10", "181", "359.5"]) == [[1, 10], [2, -179], [3, -0.5]]
+    assert "longitudes run from 0 to 360: 181 in row 1 is -179" in caplog.text
     with pytest.raises(ValueError, match=r"2 of 3 places are out of range .*: 2, 181 \(row 1\), 3, 359\.5 \(row 2\)"):
         both(["1", "2", "3"], ["-10", "181", "359.5"])
     # One of many is a slip.

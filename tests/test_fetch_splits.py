@@ -161,6 +161,7 @@ def sequences(*sizes: int) -> pd.DataFrame:
         ([800, 100, 100], 100, 100),
         ([500, 300, 200, 150], 200, 150),
         ([40] * 25, 160, 120),
+        ([500, 250, 250], 250, 250),
         ([100] * 2, 100, 0),
     ],
 )
@@ -171,6 +172,8 @@ def test_few_large_groups_still_fill_the_splits_and_stay_whole(sizes, test, cali
     count = split.value_counts()
     assert {count["test"], count.get("calibration", 0)} == {test, calibration}
     assert count["train"] == max(count)
+    more_than_half = max(sizes) > sum(sizes) / 2
+    assert (f"holds {max(sizes)} of {sum(sizes):,} photographs and is trained on" in caplog.text) == more_than_half
     if calibration < 0.5 * 0.15 * sum(sizes) or test > 1.5 * 0.15 * sum(sizes):
         assert f"test {count['test'] / sum(sizes):.1%} (15% asked for)" in caplog.text
 

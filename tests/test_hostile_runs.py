@@ -140,3 +140,12 @@ def test_what_nobody_foresaw_becomes_one_line_and_what_is_in_words_stays():
 def raised(error: Exception) -> None:
     with one_line(Path("a.json"), "make it again"):
         raise error
+
+
+def test_a_class_of_a_label_map_that_lacks_a_number_is_named_by_what_it_lacks(run):
+    path = next((run / "label_maps").glob("label_map_L3.json"))
+    content = json.loads(path.read_text(encoding="utf-8"))
+    number = next(name for name, value in content["classes"][0].items() if isinstance(value, float))
+    del content["classes"][0][number]
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert f"label_map_L3.json lists classes that cannot be read (lacks '{number}')" in refusal(run)

@@ -49,6 +49,12 @@ def test_a_country_without_training_photographs_is_refused_where_classes_are_cou
         make_prior(countries, ["PL"], [])
 
 
+def test_towns_of_an_excluded_country_are_left_out_and_others_stay():
+    codes, places_deg = np.array(["FR", "DE"]), np.array(PLACES[:2])
+    assert make_prior(WORLD, [], ["FR"]).keeps_towns(codes, places_deg).tolist() == [False, True]
+    assert make_prior(WORLD, ["FR"], []).keeps_towns(codes, places_deg).tolist() == [True, False]
+
+
 def test_within_and_exclude_share_the_world_between_them():
     ours, theirs = make_prior(WORLD, ["FR"], []), make_prior(WORLD, [], ["FR"])
     assert ours.leaf + theirs.leaf == pytest.approx(np.ones(6))

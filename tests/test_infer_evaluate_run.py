@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ from infer.decode.conformal import CONFORMAL, read_conformal
 from infer.decode.countries import LeafCountries
 from infer.decode.posterior import class_ranks
 from infer.decode.region_finder import RegionFinder
+from infer.evaluate import stated
 from infer.evaluate.calibration import CalibrationMeter
 from infer.evaluate.measure import measure, split_photos
 from infer.evaluate.metrics import mean_interval
@@ -435,3 +437,11 @@ def test_a_coverage_that_falls_back_to_a_level_is_measured_there_and_one_that_no
     assert report["regions"] == {}
     assert report["impossible_coverages"] == [0.5, 0.9]
     assert "50% regions are impossible" in capsys.readouterr().out
+
+
+def test_the_gain_over_always_the_largest_class_is_the_difference_of_two_shares(monkeypatch):
+    hierarchy = SimpleNamespace(train_count=np.array([3, 9, 5]), rows=lambda level: slice(0, 3))
+    monkeypatch.setattr(stated, "leakage_groups", lambda photos: np.arange(4))
+    true, best = np.array([0, 1, 2, 2]), np.array([0, 1, 2, 0])
+    gain = stated._over_largest_class(SimpleNamespace(hierarchy=hierarchy), 0, best, true, pd.DataFrame(), 0)
+    assert gain["value"] == pytest.approx(3 / 4 - 1 / 4)

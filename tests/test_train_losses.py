@@ -251,6 +251,14 @@ def test_smoothing_lengths_are_one_or_one_for_each_level(tau_km):
         loss_of("haversine", tau_km=tau_km)
 
 
+def test_a_part_of_targets_knows_which_photographs_have_coordinates():
+    whole = targets_of([0, 1, 2])
+    assert whole.part(slice(1, 3)).placed is None
+    placed = Targets(whole.classes, whole.vectors, placed=torch.tensor([True, False, True])).part(slice(1, 3)).placed
+    assert placed is not None
+    assert placed.tolist() == [False, True]
+
+
 def test_smoothing_shrinks_between_a_fifth_and_four_fifths_of_a_training():
     whole = objective("haversine", tau_end=0.25)
     for share, left in ((0.0, 1.0), (0.2, 1.0), (0.5, 0.5), (0.8, 0.25), (1.0, 0.25)):
