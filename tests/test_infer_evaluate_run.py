@@ -445,3 +445,25 @@ def test_the_gain_over_always_the_largest_class_is_the_difference_of_two_shares(
     true, best = np.array([0, 1, 2, 2]), np.array([0, 1, 2, 0])
     gain = stated._over_largest_class(SimpleNamespace(hierarchy=hierarchy), 0, best, true, pd.DataFrame(), 0)
     assert gain["value"] == pytest.approx(3 / 4 - 1 / 4)
+
+
+def test_the_confidence_in_classes_is_asked_for_the_best_probability_of_each_photograph(tiny, tiny_run, monkeypatch):
+    asked = {}
+
+    class Conformal:
+        confidence_weights = frozenset({"L8"})
+
+        def confidence(self, name, best, count):
+            asked[name] = (best, count)
+            return best
+
+    monkeypatch.setattr(stated, "class_level", lambda hierarchy: 3)
+    monkeypatch.setattr(stated, "read_conformal", lambda *of: Conformal())
+    monkeypatch.setattr(stated, "_thresholds", lambda *of: {})
+    model, photos = load_model(tiny_run, CPU), split_photos(tiny, "test")
+    config = EvaluateConfig(data=tiny, run=tiny_run, split="test", workers=0, device="cpu")
+    stated.measured_classes(model, config, photos)
+    best, count = asked["L8"]
+    _, scaled, _ = class_probabilities(model, tiny, photos, 3, 5, 0)
+    assert best == pytest.approx(np.sort(scaled, axis=1)[:, -1], abs=1e-6)
+    assert count.shape == best.shape == (len(photos),)
