@@ -43,7 +43,7 @@ def read_polygons(path: Path, columns: tuple[str, ...] = ()) -> tuple[NDArray[np
         raise ValueError(f"{path}: has no column {min(lacking)}; is it another file of Natural Earth?")
     if not shapes.polygons:
         others = ", ".join(f"{count:,} {kind}" for kind, count in shapes.others.most_common())
-        raise ValueError(f"{path}: holds no polygons{f' but {others}' if others else ''}, so it is not a land file")
+        raise ValueError(f"{path}: holds no polygons{f' but {others}' if others else ''}; land and areas are polygons")
     polygons = np.array(shapes.polygons, dtype=object)
     _check_degrees(path, polygons)
     values = [np.array([row[column] for row in shapes.columns], dtype=object) for column in columns]

@@ -4,6 +4,8 @@ import logging
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dataset.manifest import CLUES, SPLITS, content_hash, read_manifest
@@ -52,6 +54,20 @@ def test_the_clues_of_every_photograph_lie_beside_it(demo):
     assert not clues[[f"{name}_region" for name in NAMES]].isna().any().any()
     assert clues["sign_colour"].isna().any()
     assert set(clues["driving_side"].dropna()) <= {0.0, 1.0}
+
+
+def test_measures_from_elsewhere_remove_nothing_outside_of_the_demo(tmp_path):
+    precious = tmp_path / "victim" / "keep.txt"
+    precious.parent.mkdir()
+    precious.write_text("precious")
+    run(DemoConfig(out=tmp_path / "demo", images=12, size=32))
+    path = tmp_path / "demo" / "measures.parquet"
+    table = pq.read_table(path)
+    rows = [*table.to_pylist(), {**table.to_pylist()[0], "id": "x", "path": "../victim/keep.txt"}]
+    pq.write_table(pa.Table.from_pylist(rows, table.schema), path)
+    run(DemoConfig(out=tmp_path / "demo", images=10, size=32))
+    assert precious.read_text() == "precious"
+    assert len(read_manifest(tmp_path / "demo")) == 10
 
 
 def test_the_same_seed_writes_the_same_dataset(demo, tmp_path):
