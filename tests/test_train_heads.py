@@ -8,12 +8,13 @@ import torch
 from infer.images import read_pixels
 from infer.model import load_model
 from infer.network.coordinate_head import HEAD
+from infer.network.standardise import LEAST_STD
 from infer.network.weights import load_network, read_trained
 from label_maps.files import read_hierarchy
 from tests.tiny import joint_config
 from train import heads as readout
 from train import loop as fit
-from train.frozen import LEAST_STD, FeatureSource
+from train.frozen import FeatureSource
 from train.refine import main as refine
 from train.refine_config import RefineConfig
 from train.setup import labelled_splits
