@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from geocells.hierarchy import build_hierarchy
@@ -145,6 +145,8 @@ def test_other_thresholds_and_k_are_those_of_the_rule_evaluated_by_hand(tree, nu
     counts = st.lists(st.integers(1, 8), min_size=len(thresholds) + 1, max_size=len(thresholds) + 1)
     numbers = tuple(sorted(data.draw(counts)))
     logits = [z[:1] for z in logits_of(tree, number)]
+    # Of two cells that are as probable to the last digit, either may be the one that is kept.
+    assume(all(np.diff(np.sort(z[0].numpy())).min(initial=1) > 1e-4 for z in logits))
     posterior = fuse(tree, logits, (1.0,) * len(tree.sizes), "greedy", GreedyRule(thresholds, numbers))
     literal = _published([z[0].double().numpy() for z in logits], tree, thresholds, numbers)
     for answered, expected in zip(posterior, literal, strict=True):
