@@ -216,6 +216,15 @@ def test_of_photographs_at_the_very_same_place_the_best_stays():
     assert by.tolist() == [2, 2, -1, 2]
 
 
+def test_the_same_picture_twice_in_a_sequence_is_left_out_unless_duplicates_are_kept(tmp_path):
+    twice = [(name, (lat_deg, 2.0), street(0), {"sequence_id": "s"}) for name, lat_deg in (("a", 48.0), ("b", 49.0))]
+    data = dataset(tmp_path / "d", *twice, ("c", (50.0, 2.0), street(1), {"sequence_id": "s"}))
+    assert thinned(data, **OFF) == ({"a", "b", "c"}, {})
+    kept, left = thinned(data, **{**OFF, "duplicate_bits": 0})
+    assert len(kept) == 2
+    assert set(left.values()) == {"near-duplicates of a better picture"}
+
+
 def test_near_duplicates_are_sought_in_a_sequence_and_nearby():
     photos = pd.DataFrame(
         {

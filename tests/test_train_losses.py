@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from geocells.hierarchy import UNKNOWN
 from geocells.sphere import EARTH_RADIUS_KM, latlon_deg, unit_vectors
+from infer.decode.point import answer_points
 from infer.decode.posterior import Tree, chain
 from train.config import JointConfig
 from train.losses import (
@@ -249,6 +250,12 @@ def test_smoothing_lengths_are_one_or_one_for_each_level(tau_km):
     assert loss_of("haversine", tau_km=(300.0,)).tau_km == (300.0, 300.0, 300.0)
     with pytest.raises(ValueError, match=f"--tau-km needs 1 or 3 numbers, got {len(tau_km)}"):
         loss_of("haversine", tau_km=tau_km)
+
+
+def test_points_of_a_validation_are_those_that_answers_have():
+    logits = logits_of(batch=6, scale=6.0)
+    leaves = chain(TREE, logits)[-1]
+    assert torch.equal(objective().points_deg(logits), answer_points("geoscore", leaves, CENTERS[-1]))
 
 
 def test_a_part_of_targets_knows_which_photographs_have_coordinates():
