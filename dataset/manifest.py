@@ -199,7 +199,8 @@ def read_located(data: Path, columns: list[str] | None = None) -> pd.DataFrame:
     here = has_coordinates(photos)
     if not here.any():
         raise ValueError(
-            f"{data} holds {len(photos):,} photographs, all of them country-only: import some that have coordinates"
+            f"{data} has no photograph with coordinates: import some that have them; `python -m fetch status --data {data}` counts "
+            "those that it has by country or label"
         )
     photos = photos if here.all() else photos[here].reset_index(drop=True)
     return photos if columns is None else photos[columns]

@@ -2,7 +2,6 @@
 
 import os
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
@@ -10,6 +9,7 @@ from urllib.parse import unquote, unquote_plus, urlsplit
 
 from dataset.picture_folder import unread_kind, walk
 from plumbing.picture_kinds import PICTURE_SUFFIXES
+from plumbing.text import folded_name
 
 AMBIGUOUS = "ambiguous (several files have the name)"
 MISSING, OUTSIDE = "missing", "outside the folder of pictures"
@@ -90,7 +90,7 @@ class PictureFinder:
             files = self._anywhere().get(f"#{int(number[1])}", [])
         if not files:
             return MISSING
-        folders = [_folded(part) for part in PurePosixPath(name).parts[:-1]]
+        folders = [folded_name(part) for part in PurePosixPath(name).parts[:-1]]
         shared = [_shared(folders, file) for file in files]
         best = [file for file, count in zip(files, shared, strict=True) if count == max(shared)]
         if folders and max(shared) == 0 and (self._alike[last] > 1 or len(files) > 1):
@@ -105,7 +105,7 @@ class PictureFinder:
             for path in found:
                 if path.suffix.lower() not in PICTURE_SUFFIXES and unread_kind(path) is not None:
                     continue
-                names = {_folded(path.name), _folded(path.stem)}
+                names = {folded_name(path.name), folded_name(path.stem)}
                 if path.stem.isascii() and path.stem.isdigit() and len(path.stem) < MOST_DIGITS:
                     names.add(f"#{int(path.stem)}")
                 for name in names:
@@ -138,17 +138,12 @@ def _slashes(name: str) -> str:
 
 
 def _last(name: str) -> str:
-    return _folded(name.rstrip("/").rpartition("/")[2])
+    return folded_name(name.rstrip("/").rpartition("/")[2])
 
 
 def _stem(last: str) -> str:
     """Return the last part of a name without the ending of a picture; empty where it has another, or none."""
     return last.rpartition(".")[0] if last.endswith(tuple(PICTURE_SUFFIXES)) else ""
-
-
-def _folded(name: str) -> str:
-    """Return a name without regard to case, and to how its accents are written, which macOS and other systems do in two ways."""
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _of_scientific(text: str) -> str:
@@ -163,7 +158,7 @@ def _shared(folders: list[str], file: Path) -> int:
     """Return how many folders, from the last backwards, a name and a file have in common."""
     count = 0
     for wanted, own in zip(reversed(folders), reversed(file.parent.parts), strict=False):
-        if wanted != _folded(own):
+        if wanted != folded_name(own):
             break
         count += 1
     return count

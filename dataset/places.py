@@ -45,14 +45,15 @@ def check_coordinates(
         ]
         latlon_deg = np.column_stack([column.degrees for column in columns])
         missing = columns[0].missing | columns[1].missing
-        latlon_deg = latlon_deg if known_columns else _checked_order(latlon_deg, rows)
         for name, column in zip(("latitude", "longitude"), columns, strict=True):
             if column.notes:
                 log.info(f"the {name}s have {' and '.join(column.notes)}")
     missing |= stands_for_nothing(latlon_deg)
     latlon_deg = np.where(missing[:, None], np.nan, latlon_deg)
     if not known_columns:
-        latlon_deg = _turned(check_unit(latlon_deg, rows), rows)
+        _check_order(latlon_deg, rows, in_columns=both is None)
+        check_unit(latlon_deg, rows)
+        latlon_deg = _turned(latlon_deg, rows)
         _check_range(latlon_deg, missing, rows)
     lat, lon = latlon_deg.T
     reasons = np.select(
@@ -116,19 +117,28 @@ def _with_sides(column: Column, photos: pd.DataFrame, name: str, rows: NDArray[n
     return column
 
 
-def _checked_order(latlon_deg: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+def _check_order(latlon_deg: NDArray[np.float64], rows: NDArray[np.int64], in_columns: bool) -> None:
+    """Refuse places whose latitude and longitude are evidently exchanged: some rows tell, and none contradicts.
+
+    Raises:
+        ValueError: they are; the message says what to do with columns of their own, or with both numbers in one.
+    """
     swapped, right = tells_swapped(latlon_deg)
-    if swapped.any() and not right.any():
-        first = int(np.flatnonzero(swapped)[0])
-        numbers = int(np.isfinite(latlon_deg).all(axis=1).sum())
+    if not swapped.any() or right.any():
+        return
+    first = int(np.flatnonzero(swapped)[0])
+    numbers = int(np.isfinite(latlon_deg).all(axis=1).sum())
+    why = (
+        f"{int(swapped.sum()):,} of {numbers:,} latitudes are beyond 90 degrees (the first is {latlon_deg[first, 0]:g} in row "
+        f"{rows[first]}) while no longitude is"
+    )
+    if not in_columns:
         raise ValueError(
-            _swapped(
-                f"{int(swapped.sum()):,} of {numbers:,} latitudes are beyond 90 degrees (the first is {latlon_deg[first, 0]:g} in "
-                f"row {rows[first]}) while no longitude is"
-            )
-            + f"; if these rows alone are wrong, leave them out with --exclude-rows {rows[first]}"
+            f"{why}: they were written with the latitude first; write the longitude first, as GeoJSON, KML and WKT have it"
         )
-    return latlon_deg
+    raise ValueError(
+        f"{_swapped(why)}; if these rows alone are wrong, leave them out with --exclude-rows {rows[first]}"
+    )
 
 
 def _check_range(latlon_deg: NDArray[np.float64], missing: NDArray[np.bool_], rows: NDArray[np.int64]) -> None:
@@ -140,15 +150,7 @@ def _check_range(latlon_deg: NDArray[np.float64], missing: NDArray[np.bool_], ro
     beyond = ~missing & ~((np.abs(latlon_deg) <= (90, 180)).all(axis=1))
     if not beyond.any():
         return
-    swapped, right = tells_swapped(latlon_deg)
-    if swapped.any() and not right.any():
-        row = int(np.flatnonzero(swapped)[0])
-        raise ValueError(
-            f"{int(swapped.sum()):,} of {len(rows):,} points have a latitude beyond 90 degrees (the first is "
-            f"{latlon_deg[row, 0]:g} in row {rows[row]}) while no longitude is: they were written with "
-            "the latitude first; write the longitude first, as "
-            "GeoJSON, KML and WKT have it"
-        )
+    swapped, _ = tells_swapped(latlon_deg)
     exchanged = ", exchanged as other rows show" if (swapped & (abs(latlon_deg[:, 0]) > 100))[beyond].all() else ""
     shown = ", ".join(
         f"{_shown(place)} (row {row})" for place, row in zip(latlon_deg[beyond][:FEW], rows[beyond], strict=False)

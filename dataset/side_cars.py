@@ -11,6 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from plumbing.text import folded_name
+
 LatLon = tuple[float, float]
 
 SIDE_CAR_BYTES = 1 << 20
@@ -49,7 +51,7 @@ def xmp_side_car(photo: Path) -> bytes:
     """Return the XMP side-car of a photograph: NAME.jpg.xmp, or NAME.xmp; empty where there is none."""
     names = _names(photo.parent)
     for name in (f"{photo.name}.xmp", f"{photo.stem}.xmp"):
-        if found := names.get(_folded(name)):
+        if found := names.get(folded_name(name)):
             return _content(photo.parent / found)
     return b""
 
@@ -60,7 +62,7 @@ def takeout_note(photo: Path) -> TakeoutNote:
     if not any(name.endswith(".json") for name in names):
         return TakeoutNote()
     for name in _takeout_names(photo):
-        found = names.get(_folded(f"{name}.json"))
+        found = names.get(folded_name(f"{name}.json"))
         note = _note(_content(photo.parent / found)) if found else None
         if note is not None:
             return note
@@ -168,9 +170,4 @@ def _names(folder: Path) -> Mapping[str, str]:
 
 @lru_cache(maxsize=8)
 def _listed(folder: str, changed_at: int) -> Mapping[str, str]:
-    return {_folded(name): name for name in os.listdir(folder) if name.lower().endswith((".xmp", ".json"))}
-
-
-def _folded(name: str) -> str:
-    """Return a name without regard to case, and to how its accents are written, which macOS and other systems do in two ways."""
-    return unicodedata.normalize("NFC", name).casefold()
+    return {folded_name(name): name for name in os.listdir(folder) if name.lower().endswith((".xmp", ".json"))}

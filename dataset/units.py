@@ -27,8 +27,8 @@ def stands_for_nothing(latlon_deg: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.asarray(sure.any(axis=1) | (lat_only & lon_too), dtype=bool)
 
 
-def check_unit(latlon_deg: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return (N, 2) places; refuse metres, radians, and numbers that have lost their decimal point.
+def check_unit(latlon_deg: NDArray[np.float64], rows: NDArray[np.int64]) -> None:
+    """Refuse (N, 2) metres, radians, and numbers that have lost their decimal point.
 
     Raises:
         ValueError: most of them are such, or all of them are radians.
@@ -48,7 +48,6 @@ def check_unit(latlon_deg: NDArray[np.float64], rows: NDArray[np.int64]) -> NDAr
             f"all coordinates lie near (0, 0), where only ocean is (the first are {lat:.8g}, {lon:.8g} in row {rows[known][0]}): "
             "they seem to be radians; call the columns lat_rad and lon_rad, or export degrees"
         )
-    return latlon_deg
 
 
 def _are_radians(places: NDArray[np.float64]) -> bool:

@@ -81,15 +81,14 @@ def _degrees(text: str, side: str) -> float | None:
             return None
         degrees = sum(value / 60**place for place, value in enumerate(values))
         return -degrees if letter.upper() in "SW" else degrees
+    if "," in text:
+        # Between degrees and minutes, and not in front of decimals as people write them.
+        return None
     try:
-        number = float(text) if "," in text else _written(text)
+        number = float(read_degrees(pd.Series([text])).degrees[0])
     except ValueError:
         return None
     if not math.isfinite(number):
         return None
     # Some programs write plain numbers and the hemisphere as EXIF has it.
     return -abs(number) if side[:1].upper() in ("S", "W") else number
-
-
-def _written(text: str) -> float:
-    return float(read_degrees(pd.Series([text])).degrees[0])

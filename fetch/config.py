@@ -9,6 +9,35 @@ from plumbing.rules import Rule, check_rules, excludes, needs
 
 
 @dataclass(frozen=True, kw_only=True)
+class SplitFlags:
+    """How photographs are shared out to train, calibration and test."""
+
+    split: Literal["groups", "cell"] = "groups"
+    """What no split divides: groups (of sequence, place, creator in a cell, near-duplicates), or whole L8 cells."""
+    test_share: float = 0.15
+    """Share of the photographs kept for the final figures."""
+    calibration_share: float = 0.15
+    """Share of the photographs kept for temperatures, thresholds and choices."""
+    seed: int = 0
+    """Same seed, same splits."""
+
+    def __post_init__(self) -> None:
+        """Refuse shares that cannot work."""
+        for flag, share in (("test", self.test_share), ("calibration", self.calibration_share)):
+            if not 0 <= share < 1:
+                raise ValueError(f"--{flag}-share is a part of one, such as 0.15, got {share:g}")
+        if self.held_out_share >= 1:
+            raise ValueError(
+                f"--test-share and --calibration-share leave nothing to train on: together {self.held_out_share:g}"
+            )
+
+    @property
+    def held_out_share(self) -> float:
+        """Return the share of the photographs that no training sees."""
+        return self.test_share + self.calibration_share
+
+
+@dataclass(frozen=True, kw_only=True)
 class LooksConfig:
     """Which photographs are left out by their looks and by how crowded they lie."""
 
@@ -150,32 +179,22 @@ class VerifyConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SplitConfig:
+class SplitConfig(SplitFlags):
     """Share out the photographs of a dataset to train, calibration and test again; runs begun before no longer fit it."""
 
     data: Path
     """Dataset folder."""
-    split: Literal["groups", "cell"] = "groups"
-    """What no split divides: groups (of sequence, place, creator in a cell, near-duplicates), or whole L8 cells."""
     features: bool = False
     """With groups: near-duplicates by features too, which a difference hash misses; `train features` makes them."""
-    test_share: float = 0.15
-    """Share of the photographs kept for the final figures."""
-    calibration_share: float = 0.15
-    """Share of the photographs kept for temperatures, thresholds and choices."""
-    seed: int = 0
-    """Same seed, same splits."""
 
     RULES: ClassVar[tuple[Rule, ...]] = (needs("features", "split", "groups"),)
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
+        super().__post_init__()
         check_rules(self)
-        if min(self.test_share, self.calibration_share) < 0 or not 0 < self.test_share + self.calibration_share < 1:
-            raise ValueError(
-                "--test-share and --calibration-share are parts of one, such as 0.15, and leave some to train on; got "
-                f"{self.test_share:g} and {self.calibration_share:g}"
-            )
+        if self.held_out_share == 0:
+            raise ValueError("--test-share and --calibration-share hold nothing out, got 0 and 0: give one a share")
 
 
 @dataclass(frozen=True, kw_only=True)

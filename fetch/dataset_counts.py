@@ -23,7 +23,7 @@ def counts_report(photos: pd.DataFrame) -> str:
     if len(only_country):
         lines.append(
             f"{len(only_country):,} of them country-only, from "
-            f"{counted(only_country['country'].nunique(), 'country', 'countries')}: {_by_class(only_country['country'])}"
+            f"{counted(only_country['country'].nunique(), 'country')}: {_by_class(only_country['country'])}"
         )
     if photos["label"].notna().any():
         lines.append(
@@ -38,7 +38,7 @@ def counts_report(photos: pd.DataFrame) -> str:
         count = np.unique(grid.encode(coordinates(photos), level), return_counts=True)[1]
         lines.append(f"L{level:<3}{len(count):>9,}{4**level:>7,}{count.max():>9,}{count.min():>10,}{gini(count):>6.2f}")
     country = land_table().country[grid.encode(coordinates(photos), grid.TABLE_LEVEL)]
-    countries = counted(len(np.unique(country[country != ""])), "country", "countries")
+    countries = counted(len(np.unique(country[country != ""])), "country")
     lines.append(f"about {countries} (each L8 cell counts for one)")
     return "\n".join(lines)
 

@@ -17,7 +17,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from dataset.metadata_location import metadata_locations
 from infer.cutter import Cutter
-from infer.model import Model, NetworkOutput
+from infer.model import Model
+from infer.network.output import NetworkOutput
 from infer.network.transform import InputTransform
 from infer.parts import View
 from plumbing.files import sha256

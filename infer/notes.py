@@ -13,6 +13,7 @@ from infer.network.refiner import HYBRID
 from infer.parts import Country, LevelPrediction, MetadataLocation, Place
 from infer.prepared import Prepared
 from infer.wording import class_words, names_country, percent
+from plumbing.text import counted
 
 FEW = 5
 """A cell with fewer training photographs may have been learned from a single journey, which the answer then says."""
@@ -40,7 +41,7 @@ def few_photographs(finest: KeptCells, model: Model) -> list[str]:
         return []
     kind = model.hierarchy.level_names[-1]
     name = f"{kind} {class_words(model.hierarchy.name[model.hierarchy.rows(level).start + best], kind)}"
-    return [f"the most probable cell {name} had {count} training photograph{'' if count == 1 else 's'}"]
+    return [f"the most probable cell {name} had {counted(count, 'training photograph')}"]
 
 
 def point_note(prepared: Prepared, finest: LevelPrediction, point: tuple[float, float]) -> str:

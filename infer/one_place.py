@@ -9,7 +9,7 @@ import torch
 
 from infer.answer import Extras, one_prediction
 from infer.images import Images
-from infer.model import NetworkOutput
+from infer.network.output import NetworkOutput
 from infer.parts import View
 from infer.prediction import Prediction
 from infer.prepared import Prepared

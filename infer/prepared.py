@@ -17,7 +17,8 @@ from infer.decode.countries import LeafCountries
 from infer.decode.posterior import likeliest
 from infer.decode.prior import Prior, restrict
 from infer.decode.region_finder import RegionFinder
-from infer.model import Model, NetworkOutput
+from infer.model import Model
+from infer.network.output import NetworkOutput
 from plumbing.rules import Rule
 
 FEW_GROUPS = 30

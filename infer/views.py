@@ -9,7 +9,7 @@ from torch import Tensor
 
 from infer.decode.multi_image import Agreement, agreement, fuse_photographs
 from infer.decode.posterior import sum_up
-from infer.model import NetworkOutput
+from infer.network.output import NetworkOutput
 from infer.parts import VIDEO, View
 from infer.prepared import Answered, Prepared
 from plumbing.videos import MOST_FRAMES

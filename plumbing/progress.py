@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-from plumbing.text import printable
+from plumbing.text import plural, printable
 
 Item = TypeVar("Item")
 
@@ -68,11 +68,6 @@ class ProgressLines(tqdm):
     def set_postfix_str(self, s: str = "", refresh: bool = True) -> None:
         """Show a text in the next line."""
         super().set_postfix_str(s, refresh=False)
-
-
-def plural(unit: str) -> str:
-    """Return a unit, given in the singular, as a line counts it: `steps`, `batches`."""
-    return f"{unit}es" if unit.endswith(("ch", "sh", "s", "x")) else f"{unit}s"
 
 
 def progress(

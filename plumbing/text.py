@@ -1,20 +1,27 @@
 """Text out of names and files, as terminals and files can take it."""
 
 import re
+import unicodedata
 
 UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, which a terminal obeys, signs that turn the direction of what follows, and bytes that are no UTF-8."""
 
 
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """Return a number with its noun: `1 photograph`, `2,003 photographs`.
+def plural(noun: str) -> str:
+    """Return the plural of a regular noun: `steps`, `batches`, `countries`."""
+    if noun.endswith(("ch", "sh", "s", "x")):
+        return f"{noun}es"
+    return f"{noun[:-1]}ies" if re.search("[^aeiou]y$", noun) else f"{noun}s"
 
-    Args:
-        number: how many.
-        noun: of one.
-        plural: of several, where it is not the noun with an s behind.
-    """
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its regular noun: `1 photograph`, `2,003 photographs`."""
+    return f"{number:,} {noun if number == 1 else plural(noun)}"
+
+
+def folded_name(name: str) -> str:
+    """Return the name of a file without regard to case, and to how its accents are written, of which systems differ."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def printable(text: str) -> str:

@@ -267,7 +267,7 @@ def test_rows_that_contradict_each_other_about_the_order_are_shown():
 def test_points_with_the_latitude_first_are_refused(notation):
     texts = [notation.format(lat, lon) for lat, lon in [(48.8, 2.3), (-33.8, 151.2)]]
     with pytest.raises(
-        ValueError, match=r"latitude beyond 90 degrees \(the first is 151\.2 in row 1\).*longitude first"
+        ValueError, match=r"latitudes are beyond 90 degrees \(the first is 151\.2 in row 1\).*longitude first"
     ):
         check_coordinates(pd.DataFrame({"latlon": texts}))
 

@@ -15,8 +15,9 @@ from geocells.sphere import distance_km, latlon_deg, unit_vectors
 from infer.config import EvaluateConfig, InferConfig
 from infer.decode.point import REGRESSED
 from infer.evaluate.run import main as evaluate
-from infer.model import NetworkOutput, load_model
+from infer.model import load_model
 from infer.network.coordinate_head import CoordinateSpec, point_logits
+from infer.network.output import NetworkOutput
 from infer.network.sphere import latlon_deg_of, vectors_of
 from infer.network.weights import load_network
 from infer.predict import main as infer

@@ -91,11 +91,11 @@ def test_countries_that_the_shipped_table_lacks_are_named_when_classes_are_built
 def test_a_dataset_of_nothing_else_says_so_to_who_needs_coordinates(tmp_path):
     row = {"id": "a", "path": "images/FR/a.jpg", "country": "FR", "split": "train"}
     write_manifest(tmp_path, pd.DataFrame([row]))
-    with pytest.raises(ValueError, match="1 photographs, all of them country-only: import some that have"):
+    with pytest.raises(ValueError, match="has no photograph with coordinates: import some that have them"):
         read_located(tmp_path)
     with pytest.raises(ValueError, match=f"build --data {tmp_path} --run {tmp_path / 'run'} --partition admin`"):
         train_joint(joint_config(tmp_path, tmp_path / "run"))
-    with pytest.raises(ValueError, match=f"`python -m fetch status --data {tmp_path}` counts them by country"):
+    with pytest.raises(ValueError, match=f"`python -m fetch status --data {tmp_path}` counts those that it has by"):
         write_coverage(CoverageConfig(tmp_path, tmp_path / "coverage.html"))
     with pytest.raises(ValueError, match="use --partition admin"):
         make_label_maps(LabelMapsConfig(tmp_path, tmp_path / "run"))

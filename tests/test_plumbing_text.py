@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbing.logs import to_terminal
-from plumbing.text import counted, printable, utf8
+from plumbing.text import counted, plural, printable, utf8
 
 ESCAPE = "a\x1b[2J\x9b31mb\rc\u202ed.jpg"
 
@@ -45,4 +45,5 @@ def test_a_noun_is_counted_as_one_or_as_many():
     assert [counted(n, "photograph") for n in (0, 1, 2, 2003)] == [
         "0 photographs", "1 photograph", "2 photographs", "2,003 photographs",
     ]  # fmt: skip
-    assert counted(2, "country", "countries") == "2 countries"
+    assert counted(2, "country") == "2 countries"
+    assert [plural(noun) for noun in ("step", "batch", "day", "class")] == ["steps", "batches", "days", "classes"]

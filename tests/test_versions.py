@@ -17,7 +17,8 @@ from infer.config import EvaluateConfig
 from infer.decode.conformal import read_conformal
 from infer.evaluate.run import main as evaluate
 from infer.images import Images, network_outputs
-from infer.model import Model, NetworkOutput, load_model
+from infer.model import Model, load_model
+from infer.network.output import NetworkOutput
 from infer.prepared import Options
 from label_maps.build import main as make_label_maps
 from label_maps.config import LabelMapsConfig

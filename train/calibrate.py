@@ -25,8 +25,9 @@ from infer.decode.conformal import CONFORMAL, from_json
 from infer.decode.posterior import FUSIONS, fuse
 from infer.evaluate.measure import asked_photos, trained_ids
 from infer.images import network_outputs
-from infer.model import TEMPERATURES, Model, NetworkOutput, load_model
+from infer.model import TEMPERATURES, Model, load_model
 from infer.network.devices import pick_device
+from infer.network.output import NetworkOutput
 from infer.prepared_pixels import prepared_photos
 from infer.run_files import UNCALIBRATED
 from label_maps.labels import truth_of

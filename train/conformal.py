@@ -34,7 +34,8 @@ from infer.decode.density import COMPONENTS, SmoothDensity, fit_weights
 from infer.decode.posterior import likeliest
 from infer.decode.raster import Raster
 from infer.decode.region import conformity_scores
-from infer.model import Model, NetworkOutput
+from infer.model import Model
+from infer.network.output import NetworkOutput
 from label_maps.labels import class_level
 from plumbing.progress import progress
 from plumbing.version import now_utc

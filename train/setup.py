@@ -320,7 +320,8 @@ def labelled_splits(
 FEWEST = {"train": 2, "calibration": 1}
 """Photographs that a split holds at least: shared normalisation takes two, and validation something to validate."""
 TO_FILL = "add photographs of other places or sequences"
-TO_SPARE = ", or leave out the test with `python -m fetch split --data {data} --test-share 0`"
 """What fills a split."""
+TO_SPARE = ", or leave out the test with `python -m fetch split --data {data} --test-share 0`"
+"""What else fills the calibration split, at the cost of the test."""
 SPLITS_USED = ("train", "calibration")
 """What is learned from, and what early stopping and the choice of the best checkpoint look at; never the test split."""

@@ -12,8 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataset.tables.code_pages import TITLE_LINES
-from dataset.tables.headings import is_known, joined_headings, known_count, known_headings
+from dataset.tables.headings import TITLE_LINES, is_known, joined_headings, known_count, known_headings
 from plumbing.parquet import plain
 
 log = logging.getLogger(__name__)

@@ -1,17 +1,14 @@
 """Text of tables in whatever encoding: told by its first bytes, or by the headings that a code page gives."""
 
 import codecs
-import csv
 import logging
 from pathlib import Path
 
-from dataset.tables.headings import known_headings
+from dataset.tables.headings import TITLE_LINES, known_headings
+from dataset.tables.rows import SEPARATORS, cells_of
 
 log = logging.getLogger(__name__)
 
-SEPARATORS = "\t;,|"
-TITLE_LINES = 20
-"""Headings are looked for in so many lines."""
 SAMPLE_BYTES = 1 << 16
 CODE_PAGES = (
     "cp1252", "cp1251", "cp1250", "cp1253", "cp1254", "cp1257", "cp1255", "cp1256", "cp932", "gb18030", "big5", "cp949", "koi8-r",
@@ -83,11 +80,3 @@ def _known(content: bytes, page: str) -> int:
         (len(set(known_headings(cells_of(line, mark)))) for line in lines for mark in SEPARATORS if mark in line),
         default=0,
     )
-
-
-def cells_of(line: str, separator: str) -> list[str]:
-    """Return the cells of a line."""
-    try:
-        return next(csv.reader([line], delimiter=separator, skipinitialspace=separator == " "), [])
-    except csv.Error:
-        return line.split(separator)

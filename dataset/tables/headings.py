@@ -115,6 +115,9 @@ layouts: OSV-5M, Im2GPS3k and YFCC (`IMG_ID,LAT,LON`), GeoCLIP (`IMG_FILE,LAT,LO
 Street-level Sequences (`key,lon,lat,ca,captured_at,pano`), `exiftool -csv`, Darwin Core, mapillary_tools, iNaturalist.
 """
 
+TITLE_LINES = 20
+"""Headings are looked for in so many lines."""
+
 _UNITS = re.compile(r"[(\[{<].*?[)\]}>]")
 _GROUP = re.compile(
     r"^(?:exif|composite|xmp(?:-\w+)?|gps|iptc|file|system|ifd0|exififd|quicktime|main)\s*[:.]\s*", re.I

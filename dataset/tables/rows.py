@@ -2,7 +2,6 @@
 
 import csv
 import io
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,8 @@ import pandas as pd
 
 from dataset.tables.headings import columns_of
 
-log = logging.getLogger(__name__)
-
 Quoting = Literal[0, 1, 2, 3]
+SEPARATORS = "\t;,|"
 SAMPLE_ROWS = 200
 """So many whole rows tell which columns are numbers."""
 
@@ -97,6 +95,14 @@ def _longer(text: str, separator: str, path: Path, skipped: int, reason: str) ->
         f"{path} is not a regular table: line {line} has {len(row)} fields, the first line {width}: put texts that have "
         f"a {separator!r} into quotes" + (", and numbers with decimal commas" if separator == "," else "")
     )
+
+
+def cells_of(line: str, separator: str) -> list[str]:
+    """Return the cells of a line."""
+    try:
+        return next(csv.reader([line], delimiter=separator, skipinitialspace=separator == " "), [])
+    except csv.Error:
+        return line.split(separator)
 
 
 def _irregular(text: str, separator: str, skipped: int, quoting: Quoting = csv.QUOTE_MINIMAL) -> str:

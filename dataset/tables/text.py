@@ -11,10 +11,10 @@ from pathlib import Path
 import pandas as pd
 
 from dataset.degrees import read_degrees
-from dataset.tables.code_pages import SAMPLE_BYTES, SEPARATORS, TITLE_LINES, cells_of, decoded
+from dataset.tables.code_pages import SAMPLE_BYTES, decoded
 from dataset.tables.flags import PACKED
-from dataset.tables.headings import joined_headings, known_count
-from dataset.tables.rows import read_rows
+from dataset.tables.headings import TITLE_LINES, joined_headings, known_count
+from dataset.tables.rows import SEPARATORS, cells_of, read_rows
 from plumbing.picture_kinds import PICTURE_SUFFIXES
 
 log = logging.getLogger(__name__)

@@ -8,39 +8,27 @@ from tyro.conf import Positional, arg
 
 from dataset.panorama_flag import PanoramaFlag
 from dataset.tables.flags import PhotoColumns
+from fetch.config import SplitFlags
 from fetch.download_config import DownloadConfig, refuse_idle
 from plumbing.addresses import check_address
 from plumbing.flags import Groups, shown
 
 
 @dataclass(frozen=True, kw_only=True)
-class IngestConfig:
+class IngestConfig(SplitFlags):
     """How photographs with coordinates become a dataset folder; every source of photographs takes these."""
 
     GROUPS: ClassVar[Groups] = {"pictures": "max_side", "splits": "split test_share calibration_share seed"}
 
     max_side: int = 1024
     """Pictures are stored with the longer side at most this many pixels."""
-    split: Literal["groups", "cell"] = "groups"
-    """What no split divides: groups (of sequence, place, creator in a cell, near-duplicates), or whole L8 cells."""
-    test_share: float = 0.15
-    """Share of the photographs kept for the final figures."""
-    calibration_share: float = 0.15
-    """Share of the photographs kept for temperatures, thresholds and choices."""
-    seed: int = 0
-    """Same seed, same splits."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         if self.max_side < 16:
             raise ValueError(f"--max-side must be at least 16 pixels, got {self.max_side}")
-        for flag, share in (("test", self.test_share), ("calibration", self.calibration_share)):
-            if not 0 <= share < 1:
-                raise ValueError(f"--{flag}-share is a part of one, such as 0.15, got {share:g}")
-        if self.test_share + self.calibration_share >= 1:
-            held_out = self.test_share + self.calibration_share
-            raise ValueError(f"--test-share and --calibration-share leave nothing to train on: together {held_out:g}")
-        if self.test_share + self.calibration_share == 0:
+        SplitFlags.__post_init__(self)
+        if self.held_out_share == 0:
             refuse_idle(self, ("split",), "without --test-share and --calibration-share")
 
 

@@ -16,7 +16,8 @@ from infer.decode.posterior import class_ranks
 from infer.evaluate.calibration import CalibrationMeter
 from infer.explain.retrieval import Neighbours, unit_features
 from infer.images import network_outputs
-from infer.model import Model, NetworkOutput
+from infer.model import Model
+from infer.network.output import NetworkOutput
 from infer.prepared_pixels import prepared_photos
 from label_maps.labels import class_level, questions, truth_of
 from label_maps.run_folder import read_split

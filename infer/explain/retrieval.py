@@ -23,7 +23,8 @@ from dataset.manifest import content_hash, coordinates, read_located
 from dataset.picture_keys import picture_keys
 from geocells.sphere import distance_km
 from infer.features import Extractor, Work, compute_features, writable
-from infer.model import Model, NetworkOutput
+from infer.model import Model
+from infer.network.output import NetworkOutput
 from infer.prediction import SimilarPhotograph
 from label_maps.run_folder import read_split
 from plumbing.files import atomic_path

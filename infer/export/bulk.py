@@ -24,7 +24,7 @@ from geocells.sphere import distance_km
 from infer.config import InferConfig
 from infer.export.problems import problem_words
 from infer.images import network_outputs
-from infer.model import NetworkOutput
+from infer.network.output import NetworkOutput
 from infer.overview import BULK_INDEX, Overview
 from infer.parts import View, views_words
 from infer.photo_files import check_every, dataset_rows, find_photos

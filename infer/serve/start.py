@@ -4,6 +4,7 @@ import importlib.util
 import socket
 
 from infer.serve.config import AppConfig
+from label_maps.run_folder import read_run
 
 
 def check_installed(config: AppConfig) -> None:
@@ -34,8 +35,6 @@ def check_run(config: AppConfig) -> None:
     Raises:
         ValueError: it is not; the message names it.
     """
-    from label_maps.run_folder import read_run
-
     read_run(config.run)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from dataset.manifest import SURVEY, coordinates, has_coordinates, read_manifest
+from dataset.manifest import SURVEY, coordinates, read_located
 from geocells.land import TABLE_LEVEL, land_mask
 from plumbing.files import write_text
 from viz.config import CoverageConfig
@@ -35,13 +35,7 @@ def write_coverage(config: CoverageConfig) -> None:
     Raises:
         ValueError: the folder does not hold a dataset, or the run has no evaluation with errors by cell.
     """
-    photos = read_manifest(config.data)
-    photos = photos[has_coordinates(photos)].reset_index(drop=True)
-    if not len(photos):
-        raise ValueError(
-            f"{config.data} has no photograph with coordinates, so that a map would be empty: "
-            f"`python -m fetch status --data {config.data}` counts them by country"
-        )
+    photos = read_located(config.data)
     name = config.data.resolve().name
     html = coverage_html(
         coordinates(photos),
