@@ -385,7 +385,8 @@ def tree_of(first: str) -> list[str]:
 
 def test_the_files_of_a_run_are_those_that_the_formats_page_lists(calibrated):
     missing = [name for name in tree_of("runs/") if not (calibrated / name.rstrip("/")).exists()]
-    assert missing == ["label_maps/partition.npz", "uncalibrated.json"]  # of other partitions; of runs that could not be calibrated
+    # The first is of other partitions, the second of runs that could not be calibrated.
+    assert missing == ["label_maps/partition.npz", "uncalibrated.json"]
 
 
 def test_the_files_of_a_dataset_are_those_that_the_formats_page_lists():
