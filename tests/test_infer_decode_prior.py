@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geocells.hierarchy import build_hierarchy
+from geocells.land import land_table
 from geocells.outlines import area_km2
 from geocells.partitions import QuadPartition
 from geocells.partitions.admin import shipped_countries
@@ -59,6 +60,18 @@ def test_within_and_exclude_share_the_world_between_them():
     ours, theirs = make_prior(WORLD, ["FR"], []), make_prior(WORLD, [], ["FR"])
     assert ours.leaf + theirs.leaf == pytest.approx(np.ones(6))
     assert ours.table + theirs.table == pytest.approx(np.ones(65536))
+
+
+def test_cells_of_a_border_are_of_a_country_that_is_left_and_cells_without_land_that_is_left_keep_theirs():
+    own = land_table().country
+    kept = make_prior(WORLD, ["FR"], [])
+    assert set(kept.country[kept.table > 0]) == {"FR"}
+    assert set(own[kept.table > 0]) > {"FR"}, "cells in which a neighbour has more land"
+    assert (kept.country[kept.table == 0] == own[kept.table == 0]).all()
+    left = make_prior(WORLD, [], ["FR"])
+    assert "FR" not in left.country[left.table > 0]
+    assert (left.country[left.table == 0] == own[left.table == 0]).all()
+    assert "FR" in left.country[left.table == 0]
 
 
 def test_several_areas_are_one_area_together():

@@ -2,8 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dataset.features import FeatureCache, FeatureKind
+from dataset.manifest import MANIFEST
+from dataset.picture_keys import picture_keys
 from infer.evaluate.coverage import searched_area
-from infer.evaluate.leakage import find_leaks, leak_line, leak_report
+from infer.evaluate.leakage import alike_to_training, find_leaks, leak_line, leak_report
 from infer.evaluate.metrics import paired_differences
 
 TRAIN = pd.DataFrame(
@@ -70,6 +73,33 @@ def test_columns_that_nobody_filled_relate_nothing():
     bare = TRAIN[["id", "latitude", "longitude"]]
     found = find_leaks(bare.assign(id=["a", "b"]), bare)
     assert {kind for kind, marks in found.items() if marks.any()} == {"same place"}
+
+
+KIND = FeatureKind("resnet18", "ab", {"size": 32}, "float32", "own")
+
+
+def photographs(names):
+    return pd.DataFrame({"path": [f"{name}.jpg" for name in names], "sha256": [name * 64 for name in names]})
+
+
+def cached(folder, names, numbers):
+    with FeatureCache.create(folder, KIND, 2, "float32").writer() as writer:
+        writer.add(picture_keys(folder, photographs(names)), np.array(numbers, dtype=np.float32))
+
+
+def test_photographs_with_features_like_a_training_one_are_marked_and_those_without_features_are_not(tmp_path):
+    own, training = tmp_path / "test", tmp_path / "training"
+    for folder in (own, training):
+        folder.mkdir()
+        (folder / MANIFEST).touch()
+    test, train = photographs("abc"), photographs("hdefg")
+    assert alike_to_training(own, test, training, train, KIND) is None
+    cached(own, "ab", [[3, 3], [0, 1]])
+    cached(training, "defg", [[1, 1], [1, -1], [-1, 1], [-1, -1]])
+    assert alike_to_training(own, test, training, train, KIND).tolist() == [True, False, False]
+    assert alike_to_training(own, test.iloc[[2, 1, 0]], training, train, KIND).tolist() == [False, False, True]
+    assert alike_to_training(own, test.iloc[[2]], training, train, KIND) is None
+    assert alike_to_training(own, test, training, train.iloc[:1], KIND) is None
 
 
 def test_a_dataset_without_training_photographs_leaks_nothing():
