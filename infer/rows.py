@@ -56,12 +56,15 @@ def _country(prediction: Prediction) -> tuple[str | None, str | None]:
         or prediction.answer_level not in names[names.index(COUNTRY) :]
     ):
         return None, None
-    code = prediction.levels[COUNTRY].best.id
+    return named_country(prediction.levels[COUNTRY].best.id)
+
+
+def named_country(best: str) -> tuple[str | None, str]:
+    """Return code and name of a class of countries; polygons of the user's own may have names that are no codes."""
     try:
-        return code, country_name(code)
+        return best, country_name(best)
     except ValueError:
-        # Polygons of the user's own may have other codes.
-        return None, code
+        return None, best
 
 
 def _locations(prediction: Prediction) -> dict[str, Any]:

@@ -228,6 +228,10 @@ def test_bulk_answers_leave_coordinates_empty(countries, tmp_path):
     table = pd.read_parquet(tmp_path)
     assert table["latitude"].isna().all()
     assert table["country_cell"].isin(["FR", "KR", "ML"]).all()
+    assert (table["country_code"] == table["country_cell"]).all()
+    names = {"FR": "France", "KR": "South Korea", "ML": "Mali"}
+    assert table["country"].tolist() == [names[code] for code in table["country_code"]]
+    assert table["place"].isna().all()
     assert table["country_confidence"].between(0, 1).all()
     assert table["problem"].isna().all()
 

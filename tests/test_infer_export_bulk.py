@@ -19,6 +19,7 @@ from infer.__main__ import predict
 from infer.config import InferConfig
 from infer.export import bulk
 from infer.model import TEMPERATURES, load_model
+from infer.place_names import nearest_places
 from plumbing.files import read_json, write_json
 
 ROOT = Path(__file__).parent.parent
@@ -42,6 +43,17 @@ def test_every_photograph_has_one_row_with_a_place_and_a_cell_of_each_level(tiny
     assert table["longitude"].between(-180, 180).all()
     assert {"L1_cell", "L3_cell", "L5_cell", "L8_cell"} <= set(table)
     assert table["L8_confidence"].isna().all()  # This run is not calibrated.
+
+
+def test_rows_name_the_town_nearest_to_the_point_and_its_country_within_the_area_that_is_left(tiny, tiny_run, tmp_path):
+    table = answered(tiny, tiny_run, tmp_path / "out", limit=20)
+    for row in table.itertuples():
+        (town,) = nearest_places(np.array([[row.latitude, row.longitude]]))
+        assert (row.place, row.country_code, row.country) == (town["name"], town["country_code"], town["country"])
+    code = table["country_code"][0]
+    elsewhere = answered(tiny, tiny_run, tmp_path / "other", limit=20, exclude=(code,))
+    assert code not in set(elsewhere["country_code"])
+    assert elsewhere["country"].notna().all()
 
 
 def test_known_places_of_a_dataset_stand_beside_the_answers_with_their_distance(tiny, tiny_run, tmp_path) -> None:

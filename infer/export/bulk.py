@@ -8,31 +8,27 @@ row for each photograph, unreadable ones with their reason.
 import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
-from dataset.images import Pictures
-from dataset.manifest import MANIFEST, coordinates
-from geocells.sphere import distance_km
 from infer.config import InferConfig
+from infer.export.bulk_photos import BulkPhotos
+from infer.export.bulk_table import BulkAnswers, table_of
 from infer.export.problems import problem_words
 from infer.images import network_outputs
 from infer.network.output import NetworkOutput
 from infer.overview import BULK_INDEX, Overview
-from infer.parts import View, views_words
-from infer.photo_files import check_every, dataset_rows, find_photos
+from infer.parts import View
 from infer.prediction import NOTICE
 from infer.predictor import load
 from infer.prepared import Answered, Options, Prepared
 from infer.views import answers_of_files
-from plumbing.evenly import evenly
 from plumbing.files import atomic_path, read_json, write_json, write_text
 from plumbing.progress import progress
 from plumbing.text import utf8
@@ -45,75 +41,6 @@ PART = 2048
 """Photographs in a part; so many are at most done again after an interruption."""
 RECORD = "_bulk.json"
 """What the parts of a folder were made by and of; readers of Parquet folders pass over names that begin so."""
-
-
-@dataclass(frozen=True, eq=False)
-class Bulk:
-    """Photographs to answer for, as arrays, for there may be millions.
-
-    Attributes:
-        pictures: where they lie.
-        names: (N,) their files, also of those that are packed.
-        ids: (N,) their ids in a dataset; null of others.
-        known_deg: (N, 2) where a dataset or a table says that they were taken; NaN where none does.
-    """
-
-    pictures: Pictures
-    names: pa.ChunkedArray
-    ids: pa.ChunkedArray
-    known_deg: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, config: InferConfig) -> "Bulk":
-        """Return what a config names.
-
-        Raises:
-            ValueError: something does not exist or holds no photographs.
-        """
-        each = [
-            _of_dataset(p, config.split) if (p / MANIFEST).is_file() else _of_files(p, config) for p in config.photos
-        ]
-        found = cls(
-            Pictures.joined([one.pictures for one in each]),
-            pa.chunked_array([chunk for one in each for chunk in one.names.chunks], pa.large_string()),
-            pa.chunked_array([chunk for one in each for chunk in one.ids.chunks], pa.large_string()),
-            np.concatenate([one.known_deg for one in each]),
-        )
-        check_every(config.every, (Path(name) for chunk in found.names.chunks for name in chunk.to_pylist()))
-        if config.limit is None or config.limit >= len(found.pictures):
-            return found
-        kept = evenly(list(range(len(found.pictures))), config.limit)
-        return cls(found.pictures.rows(kept), found.names.take(kept), found.ids.take(kept), found.known_deg[kept])
-
-    def hash(self) -> str:
-        """Return by what the same photographs are known again."""
-        digest = hashlib.sha256()
-        for chunk in self.names.chunks:
-            digest.update("\n".join(chunk.to_pylist()).encode())
-        return digest.hexdigest()
-
-
-def _of_dataset(data: Path, split: str) -> Bulk:
-    rows = dataset_rows(data, split)
-    if not len(rows):
-        raise ValueError(f"{data} holds no photographs of the {split} split")
-    names, ids = (
-        pa.array(texts, pa.large_string()) for texts in ([utf8(f"{data}/{p}") for p in rows["path"]], rows["id"])
-    )
-    return Bulk(Pictures.of_dataset(data, rows), pa.chunked_array([names]), pa.chunked_array([ids]), coordinates(rows))
-
-
-def _of_files(given: Path, config: InferConfig) -> Bulk:
-    photos = find_photos([given], out=config.out, columns=config.asked_columns, every=config.every)
-    paths = [str(photo.path) for photo in photos]
-    known_deg = [photo.truth_deg or (np.nan, np.nan) for photo in photos]
-    ids = pa.nulls(len(paths), pa.large_string())
-    return Bulk(
-        Pictures.of_files(paths),
-        pa.chunked_array([pa.array([utf8(path) for path in paths], pa.large_string())]),
-        pa.chunked_array([ids]),
-        np.array(known_deg, dtype=np.float64).reshape(-1, 2),
-    )
 
 
 def run(config: InferConfig, draw_index: Callable[[Overview, str | None], str] | None = None) -> None:
@@ -129,7 +56,7 @@ def run(config: InferConfig, draw_index: Callable[[Overview, str | None], str] |
     world = World.from_env()
     if not world.first:
         logging.getLogger().setLevel(logging.WARNING)
-    bulk = Bulk.of(config)
+    bulk = BulkPhotos.of(config)
     prepared = load(config.run, _device(config.device, world), config.precision).prepared(
         replace(Options.of(config), coverage=())
     )
@@ -144,7 +71,7 @@ def run(config: InferConfig, draw_index: Callable[[Overview, str | None], str] |
     answered = _answered(prepared, bulk, [parts[number] for number in left], config)
     for number, answers in zip(left, answered, strict=True):
         with atomic_path(files[number]) as partial:
-            pq.write_table(_table(prepared, bulk, parts[number], answers), partial, compression="zstd")
+            pq.write_table(table_of(prepared, bulk, parts[number], answers), partial, compression="zstd")
         bar.update(len(parts[number]))
     bar.close()
     before = sum(len(parts[number]) for number in own) - photographs
@@ -192,7 +119,7 @@ def _device(name: str, world: World) -> str:
     return f"cuda:{world.local_rank}" if spread else name
 
 
-def _begin(config: InferConfig, prepared: Prepared, bulk: Bulk, world: World) -> None:
+def _begin(config: InferConfig, prepared: Prepared, bulk: BulkPhotos, world: World) -> None:
     """Refuse to mix answers."""
     model, prior = prepared.model, prepared.prior
     about: dict[str, Any] = {
@@ -221,29 +148,10 @@ def _begin(config: InferConfig, prepared: Prepared, bulk: Bulk, world: World) ->
         write_json(path, about)
 
 
-@dataclass(frozen=True, eq=False)
-class _Answers:
-    """Answers of a part, filled batch by batch; NaN and -1 where a photograph could not be read."""
-
-    points_deg: NDArray[np.float64]
-    best: NDArray[np.int64]
-    confidence: NDArray[np.float64]
-    inside: NDArray[np.float64]
-    problems: dict[int, str] = field(default_factory=dict)
-    views: dict[int, tuple[View, ...]] = field(default_factory=dict)
-
-    @classmethod
-    def empty(cls, photographs: int, levels: int) -> "_Answers":
-        """Return answers of which none is known yet."""
-        shape = (photographs, levels)
-        nothing = np.full(photographs, np.nan)
-        return cls(np.full((photographs, 2), np.nan), np.full(shape, -1), np.full(shape, np.nan), nothing)
-
-
-def _answered(prepared: Prepared, bulk: Bulk, parts: list[range], config: InferConfig) -> Iterator[_Answers]:
+def _answered(prepared: Prepared, bulk: BulkPhotos, parts: list[range], config: InferConfig) -> Iterator[BulkAnswers]:
     """Yield the answers of each part; workers go on with the next one while this is written."""
     batches = [part[at : at + config.batch_size] for part in parts for at in range(0, len(part), config.batch_size)]
-    answers = {part: _Answers.empty(len(part), prepared.model.hierarchy.depth) for part in parts}
+    answers = {part: BulkAnswers.empty(len(part), prepared.model.hierarchy.depth) for part in parts}
     left = list(parts)
 
     def unreadable(index: int, reason: str) -> None:
@@ -271,12 +179,12 @@ def _answered(prepared: Prepared, bulk: Bulk, parts: list[range], config: InferC
         yield answers.pop(left.pop(0))
 
 
-def _fill(answers: _Answers, rows: NDArray[np.int64], output: NetworkOutput, prepared: Prepared) -> None:
+def _fill(answers: BulkAnswers, rows: NDArray[np.int64], output: NetworkOutput, prepared: Prepared) -> None:
     for numbers, found, _ in answers_of_files(prepared, rows, output, regions=False):
         _fill_answered(answers, numbers, found, prepared)
 
 
-def _fill_answered(answers: _Answers, rows: NDArray[np.int64], found: Answered, prepared: Prepared) -> None:
+def _fill_answered(answers: BulkAnswers, rows: NDArray[np.int64], found: Answered, prepared: Prepared) -> None:
     answers.points_deg[rows] = found.points_deg
     # One reading from the device for each level, not for each photograph.
     for depth, level in enumerate(found.posterior):
@@ -285,50 +193,3 @@ def _fill_answered(answers: _Answers, rows: NDArray[np.int64], found: Answered, 
         answers.confidence[rows] = confidence
     if found.inside is not None:
         answers.inside[rows] = found.inside
-
-
-def _table(prepared: Prepared, bulk: Bulk, part: range, answers: _Answers) -> pa.Table:
-    """Return a part's answers as they are written; missing values are null."""
-    model = prepared.model
-    unread = answers.best[:, 0] < 0
-    unplaced = unread | (not model.answers_points)
-    columns: dict[str, Any] = {
-        "input": bulk.names.slice(part.start, len(part)),
-        "id": bulk.ids.slice(part.start, len(part)),
-        "latitude": pa.array(answers.points_deg[:, 0], mask=unplaced),
-        "longitude": pa.array(answers.points_deg[:, 1], mask=unplaced),
-    }
-    for depth, name in enumerate(model.hierarchy.level_names):
-        texts = np.array(model.hierarchy.name[model.hierarchy.rows(depth)], dtype=object)
-        confidence = answers.confidence[:, depth].astype(np.float32)
-        columns[f"{name}_cell"] = pa.array(texts[answers.best[:, depth]], pa.string(), mask=unread)
-        columns[f"{name}_confidence"] = pa.array(confidence, mask=np.isnan(confidence))
-    columns |= _known(bulk.known_deg[part.start : part.stop], answers.points_deg, unplaced)
-    columns["problem"] = pa.array([answers.problems.get(row) for row in range(len(part))], pa.string())
-    cut = [answers.views.get(row, ()) for row in range(len(part))]
-    columns["read_as"] = pa.array([views_words(views) if views else None for views in cut], pa.string())
-    said = {of_views: [NOTICE.rstrip("."), *prepared.warnings(of_views)] for of_views in (False, True)}
-    inside = zip(cut, answers.inside, strict=True)
-    columns["warnings"] = pa.array(["; ".join([*said[bool(v)], *_inside(prepared, p)]) for v, p in inside], pa.string())
-    return pa.table(columns)
-
-
-def _known(
-    known_deg: NDArray[np.float64], points_deg: NDArray[np.float64], unplaced: NDArray[np.bool_]
-) -> dict[str, pa.Array]:
-    """Return where a dataset says that photographs were taken, and how far off the answers are; null where it does not say."""
-    nowhere = np.isnan(known_deg).any(axis=1)
-    apart = ~nowhere & ~unplaced
-    away = np.full(len(known_deg), np.nan)
-    away[apart] = distance_km(known_deg[apart], points_deg[apart])
-    return {
-        "known_latitude": pa.array(known_deg[:, 0], mask=nowhere),
-        "known_longitude": pa.array(known_deg[:, 1], mask=nowhere),
-        "known_distance_km": pa.array(away.round(3), mask=~apart),
-    }
-
-
-def _inside(prepared: Prepared, probability: float) -> list[str]:
-    if prepared.prior is None or np.isnan(probability):
-        return []
-    return [prepared.prior.sentence(probability)]
