@@ -77,6 +77,12 @@ def test_the_frame_follows_the_smallest_region_and_not_what_lies_far_from_it():
     assert (south, west, north, east) == pytest.approx((-27.5, 162.5, -2.5, 187.5))
 
 
+def test_a_place_as_wide_as_russia_is_framed_with_a_little_of_the_world_around_it():
+    views = Scene.of(answer(region((30, 42, 178, 78), coverage=0.5))).views()
+    # Ten degrees around it and the point, or a tenth of the extent.
+    assert views[-1] == pytest.approx((-27.8, 15.04, 88, 194.56), abs=0.05)
+
+
 @pytest.mark.parametrize(
     ("area_km2", "words"),
     [

@@ -20,6 +20,9 @@ SHOWN_AREA = 0.75
 SHOWN_MASS = 0.8
 """Where there are no regions, it holds the best cells that together have this share of the probability of a layer."""
 
+LEAST_MARGIN, MOST_MARGIN = 0.03, 10.0
+"""Degrees around what is looked at."""
+
 
 @dataclass(frozen=True, eq=False)
 class Scene:
@@ -60,7 +63,7 @@ class Scene:
         west, south, east, north = shapely.bounds(parts).T
         boxes = np.vstack([np.column_stack([south, west, north, east]), _boxes(places)])
         extent = float((boxes[:, 2:] - boxes[:, :2]).max())
-        return [*views[:-1], _framed(boxes, self.lon_deg, 0.75 * extent if len(parts) == 1 else 0.03)]
+        return [*views[:-1], _framed(boxes, self.lon_deg, _surroundings(extent) if len(parts) == 1 else LEAST_MARGIN)]
 
 
 def region_parts(region: Region) -> NDArray[np.object_]:
@@ -112,7 +115,12 @@ def _cells_view(layer: CellLayer | None, places_deg: Sequence[tuple[float, float
     # A single cell is shown amid its surroundings, and a mere point with a few kilometres around it.
     unwrapped = unwrap_boxes(boxes, lon_deg)
     widest = float((unwrapped[:, 2:] - unwrapped[:, :2]).max())
-    return _framed(boxes, lon_deg, max(0.75 * widest * (len(boxes) < 40), 0.03))
+    return _framed(boxes, lon_deg, _surroundings(widest) if len(boxes) < 40 else LEAST_MARGIN)
+
+
+def _surroundings(extent_deg: float) -> float:
+    """Return the margin, in degrees, around a place so wide: a large country needs no more of the world around it."""
+    return max(LEAST_MARGIN, min(0.75 * extent_deg, MOST_MARGIN))
 
 
 def _framed(boxes_deg: NDArray[np.float64], lon_deg: float, least_margin: float) -> View:
