@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.report import write_results
 from fetch.demo.config import DemoConfig
 from fetch.demo.dataset import make_planet, photograph
-from fetch.ingest import JPEG_QUALITY
+from fetch.stored import JPEG_QUALITY
 
 COUNT = 1000
 

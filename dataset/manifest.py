@@ -108,12 +108,20 @@ def write_manifest(data: Path, photos: pd.DataFrame) -> None:
         raise ValueError(
             f"id {twice.iloc[0]!r} stands {int((photos['id'] == twice.iloc[0]).sum())} times: ids are unique"
         )
+    with atomic_path(data / MANIFEST) as partial:
+        pq.write_table(manifest_table(photos), partial, compression="zstd")
+
+
+def manifest_table(photos: pd.DataFrame) -> pa.Table:
+    """Return rows in the columns and types of a manifest; absent columns become null.
+
+    Raises:
+        ValueError: a column does not fit the schema.
+    """
     # As objects, since a column of NaN is not a column of missing dates or texts.
     absent = {name: "object" for name in SCHEMA.names if name not in photos}
     columns = photos.reindex(columns=SCHEMA.names).astype(absent)
-    table = pa.Table.from_pandas(columns, schema=SCHEMA, preserve_index=False).replace_schema_metadata(None)
-    with atomic_path(data / MANIFEST) as partial:
-        pq.write_table(table, partial, compression="zstd")
+    return pa.Table.from_pandas(columns, schema=SCHEMA, preserve_index=False).replace_schema_metadata(None)
 
 
 def read_manifest(data: Path, columns: list[str] | None = None) -> pd.DataFrame:

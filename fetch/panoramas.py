@@ -11,7 +11,7 @@ from PIL import Image
 from dataset.exif import read_metadata
 from dataset.panoramas import VIEW_DEG, cut_views, find_sphere, view_yaws
 from dataset.spheres import Sphere
-from fetch.ingest import Candidate
+from fetch.candidates import Candidate
 
 MODIFICATION = f"view of {VIEW_DEG:g} degrees cut from a panorama"
 """What the manifest says was changed of a picture that is such a view."""

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 
 from dataset.groups import ALIKE_KM, codes, place_vectors, storage_cells
-from dataset.manifest import SCHEMA, coordinates, has_coordinates, read_manifest, write_manifest
+from dataset.manifest import DATASET, SCHEMA, coordinates, has_coordinates, read_manifest, write_manifest
 from dataset.nearby import alike_pairs, close_pairs, hamming, unique_rows
 from fetch.config import LooksConfig, ThinConfig
 from fetch.dataset_counts import counts_report
-from fetch.ingest import DATASET, MEASURES, MEASURES_SCHEMA, UNTHINNED
+from fetch.ingest import UNTHINNED
 from fetch.rejected import REJECTED, Rejection, read_rejected, summary, write_rejected
+from fetch.stored import MEASURES, MEASURES_SCHEMA
 from geocells.sphere import chord, distance_km, unit_vectors
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, read_json, write_json

@@ -35,10 +35,10 @@ from dataset.images import Pictures
 from dataset.manifest import MANIFEST, read_manifest
 from dataset.metadata_location import metadata_locations
 from dataset.tables.photo_table import read_table
-from fetch.ingest import JOURNAL
 from fetch.pack import _read_shard
 from fetch.sources.config import ImportConfig
 from fetch.sources.imports import run as import_photos
+from fetch.stored import JOURNAL
 from geocells.natural_earth import read_polygons
 from infer.decode.conformal import CONFORMAL
 from infer.model import TEMPERATURES, load_model

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataset.places import check_coordinates
-from dataset.tables.fields import manifest_fields
+from dataset.tables.fields import ManifestFields
 from dataset.tables.folders import with_folders
 from dataset.tables.headings import HEADINGS, columns_of, folded
 from dataset.tables.photo_table import check_places, read_table
@@ -268,9 +268,13 @@ def test_inaturalist_names_licences_and_photographers(tmp_path):
         "licenses": [{"id": 1, "name": "CC BY-NC 4.0"}],
     }  # fmt: skip
     (tmp_path / "a.json").write_text(json.dumps(content))
-    assert manifest_fields(read_table(tmp_path / "a.json").photos) == [
-        {"creator": "Ann", "captured_at_utc": pd.Timestamp("2019-05-01", tz="UTC"), "licence": "CC BY-NC 4.0"}
-    ]
+    fields = ManifestFields.of(read_table(tmp_path / "a.json").photos)
+    assert len(fields) == 1
+    assert fields.row(0) == {
+        "creator": "Ann",
+        "captured_at_utc": pd.Timestamp("2019-05-01", tz="UTC"),
+        "licence": "CC BY-NC 4.0",
+    }
 
 
 def test_rows_that_name_folders_become_a_row_for_each_picture_of_one_sequence(tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dataset.file_names import latlon_of_name
 from dataset.places import check_coordinates
-from dataset.tables.fields import manifest_fields
+from dataset.tables.fields import ManifestFields
 from dataset.tables.photo_table import check_places, read_table
 from dataset.tables.times import utc_times
 
@@ -181,7 +181,8 @@ def test_fields_take_the_manifests_types(tmp_path):
         "id,lat,lon,sequence,captured_at,creator_username,heading,is_pano,license\n"
         "a,1,2,s,1500000000000,ann,370,True,CC0\nb,1,2,,,,x,maybe,nan\n",
     )
-    first, second = manifest_fields(photos)
+    fields = ManifestFields.of(photos)
+    first, second = fields.row(0), fields.row(1)
     assert first == {
         "sequence_id": "s",
         "creator": "ann",
@@ -194,7 +195,9 @@ def test_fields_take_the_manifests_types(tmp_path):
 
 
 def test_a_table_of_coordinates_alone_has_no_fields(tmp_path):
-    assert manifest_fields(table(tmp_path, "path,lat,lon\na.jpg,1,2\nb.jpg,1,2\n")) == [{}, {}]
+    fields = ManifestFields.of(table(tmp_path, "path,lat,lon\na.jpg,1,2\nb.jpg,1,2\n"))
+    assert (len(fields), fields.row(0), fields.row(1)) == (2, {}, {})
+    assert fields.with_column("country", ["FR", ""]).row(1) == {"country": None}
 
 
 @pytest.mark.parametrize(

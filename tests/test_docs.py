@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from dataset.manifest import DATASET, MANIFEST
-from fetch.ingest import MEASURES, UNTHINNED
+from fetch.ingest import UNTHINNED
 from fetch.rejected import REJECTED
+from fetch.stored import MEASURES
 from geocells.partitions import PARTITIONS
 from plumbing import flags
 from plumbing.config import Commands, parse

@@ -8,7 +8,8 @@ from PIL import Image
 
 from dataset.images import Pictures
 from dataset.manifest import read_located, read_manifest
-from fetch.ingest import Candidate, ingest
+from fetch.candidates import Candidate
+from fetch.ingest import ingest
 from fetch.rejected import Rejection, read_rejected
 from fetch.sources.config import IngestConfig
 from plumbing.images import open_rgb

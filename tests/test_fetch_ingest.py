@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,14 @@ from PIL import Image
 
 from dataset.manifest import SCHEMA, read_manifest
 from fetch import ingest as ingest_module
+from fetch import stored
+from fetch.candidates import Candidate, safe_id
 from fetch.dataset_counts import counts_report, gini
-from fetch.ingest import JOURNAL, Candidate, ingest, safe_id
+from fetch.ingest import ingest
 from fetch.quality import measure
 from fetch.rejected import Rejection, read_rejected, summary
 from fetch.sources.config import IngestConfig
+from fetch.stored import JOURNAL, MEASURES_SCHEMA
 from plumbing.files import read_json, sha256
 
 CONFIG = IngestConfig()
@@ -85,10 +89,23 @@ def test_measures_are_those_of_the_picture(tmp_path):
         assert row["dhash"] == measure(picture(seed)).dhash == read_manifest(tmp_path / "d")["dhash"][seed]
 
 
+def test_a_dataset_is_the_same_however_many_rows_are_packed_at_a_time(tmp_path, monkeypatch):
+    there = [
+        replace(one, fields={**one.fields, "creator": None if n % 3 else "ann"}) for n, one in enumerate(offered())
+    ]
+    ingest(tmp_path / "a" / "d", there[::-1], CONFIG)
+    monkeypatch.setattr(ingest_module, "BLOCK", 3)
+    report = ingest(tmp_path / "b" / "d", there[::-1], CONFIG)
+    one, other = contents(tmp_path / "a" / "d"), contents(tmp_path / "b" / "d")
+    assert one.keys() == other.keys()
+    assert {name for name in one if one[name] != other[name]} <= {"dataset.json"}, "it says when it was made"
+    assert report.photos["id"].tolist() == [f"c{i}" for i in range(8)]
+
+
 def test_again_changes_nothing_and_writes_no_picture(tmp_path, monkeypatch):
     ingest(tmp_path / "d", offered(), CONFIG)
     before = contents(tmp_path / "d")
-    monkeypatch.setattr(ingest_module, "upright_rgb", None)
+    monkeypatch.setattr(stored, "upright_rgb", None)
     report = ingest(tmp_path / "d", offered(), CONFIG)
     assert report.reused == 8
     after = contents(tmp_path / "d")
@@ -268,7 +285,7 @@ def victim(tmp_path: Path) -> Path:
 def test_a_journal_from_elsewhere_removes_nothing_outside_of_the_pictures(tmp_path, name):
     precious = victim(tmp_path)
     ingest(tmp_path / "d", offered(), CONFIG)
-    row = dict.fromkeys(ingest_module.MEASURES_SCHEMA.names, 0)
+    row = dict.fromkeys(MEASURES_SCHEMA.names, 0)
     written = str(precious) if name == "/victim/keep.txt" else name
     row |= {"id": "x", "sha256": "", "fingerprint": "f", "path": written}
     (tmp_path / "d" / JOURNAL).write_text(json.dumps(row) + "\n")

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dataset.manifest import MANIFEST, SCHEMA, read_manifest, write_manifest
+from dataset.manifest import DATASET, MANIFEST, SCHEMA, read_manifest, write_manifest
 from fetch.balance import run as balance
 from fetch.config import BalanceConfig, VerifyConfig
-from fetch.ingest import DATASET, MEASURES
 from fetch.sources.config import PullConfig
 from fetch.sources.pull import open_source, run
+from fetch.stored import MEASURES
 from fetch.subset import Subset, pictures_hash, read_subset, write_subset
 from fetch.verify import run as verify
 from plumbing.files import read_json, sha256

@@ -13,8 +13,9 @@ from PIL import Image, ImageFilter
 from scipy.spatial import cKDTree
 
 from dataset.manifest import read_manifest
+from fetch.candidates import Candidate
 from fetch.config import LooksConfig, ThinConfig
-from fetch.ingest import Candidate, ingest
+from fetch.ingest import ingest
 from fetch.rejected import Rejection, read_rejected
 from fetch.sources.config import IngestConfig
 from fetch.thin import LOOKS_FLAGS, beyond_cap, crowded, greedy, near_duplicates, run

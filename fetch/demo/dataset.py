@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dataset import manifest
+from dataset.manifest import DATASET
+from fetch.candidates import Candidate
 from fetch.demo import scenes
 from fetch.demo.config import DemoConfig
 from fetch.demo.planet import CLUES, NAMES, Places, clue_fields, draw_places, regional_clues, shown_clues
-from fetch.ingest import DATASET, Candidate, ingest
+from fetch.ingest import ingest
 from geocells.land import land_table
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, read_json

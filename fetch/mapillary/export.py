@@ -12,15 +12,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from dataset.manifest import EMPTY_CELLS, MANIFEST, SCHEMA, SURVEY, SURVEY_SCHEMA, write_manifest
+from dataset.manifest import DATASET, EMPTY_CELLS, MANIFEST, SCHEMA, SURVEY, SURVEY_SCHEMA, write_manifest
 from fetch.dataset_counts import counts_report
-from fetch.ingest import DATASET, FORMAT_VERSION, MEASURES, MEASURES_SCHEMA, UNTHINNED
+from fetch.ingest import FORMAT_VERSION, UNTHINNED
 from fetch.mapillary.config import MapillaryConfig
 from fetch.mapillary.facts import Facts
 from fetch.mapillary.state import State
 from fetch.mapillary.tiles import OVERVIEW_ZOOM, searched_at
 from fetch.rejected import Rejection, write_rejected
 from fetch.splits import assign_splits
+from fetch.stored import MEASURES, MEASURES_SCHEMA
 from geocells import grid
 from geocells.land import land_table
 from plumbing.config import as_plain

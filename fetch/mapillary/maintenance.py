@@ -8,8 +8,8 @@ import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from dataset.manifest import SCHEMA, read_manifest, write_manifest
-from fetch.ingest import DATASET, MEASURES, UNTHINNED
+from dataset.manifest import DATASET, SCHEMA, read_manifest, write_manifest
+from fetch.ingest import UNTHINNED
 from fetch.mapillary.api import BATCH, Graph
 from fetch.mapillary.config import MapillaryConfig, RecheckConfig, ServiceConfig
 from fetch.mapillary.errors import CircuitOpen
@@ -19,6 +19,7 @@ from fetch.mapillary.survey import AREA, in_remembered_area, missing_tiles
 from fetch.mapillary.tiles import OVERVIEW_ZOOM
 from fetch.mapillary.transport import Transport
 from fetch.rejected import Rejection, read_rejected, write_rejected
+from fetch.stored import MEASURES
 from plumbing.files import atomic_path, read_json, sha256, write_json, write_text
 from plumbing.flags import shown
 from plumbing.inside import inside, remove_inside

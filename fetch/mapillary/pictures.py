@@ -16,7 +16,6 @@ from dataset.manifest import image_path
 from dataset.panoramas import perspective
 from dataset.spheres import Sphere
 from fetch.client import Answer, Damaged, Exhausted
-from fetch.ingest import JPEG_QUALITY
 from fetch.mapillary.api import Graph
 from fetch.mapillary.config import MapillaryConfig
 from fetch.mapillary.errors import Expired, Gone
@@ -25,6 +24,7 @@ from fetch.mapillary.state import PARTIAL, State
 from fetch.mapillary.transport import Transport
 from fetch.panoramas import MODIFICATION
 from fetch.quality import measure
+from fetch.stored import JPEG_QUALITY
 from plumbing.images import open_rgb
 
 NEW_ADDRESSES = 3

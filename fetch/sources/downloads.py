@@ -14,9 +14,9 @@ from urllib.parse import urljoin, urlsplit
 
 from fetch.client import Answer, BadAddress, Client, Damaged, Exhausted, Pace, Retry, Stopping, TooLarge
 from fetch.download_config import DownloadConfig
-from fetch.ingest import stored_addresses
 from fetch.rejected import Rejection
 from fetch.sources.config import ImportConfig
+from fetch.stored import stored_addresses
 from plumbing.addresses import is_allowed, is_loopback
 from plumbing.files import atomic_path, read_json_lines
 from plumbing.images import open_rgb

@@ -9,7 +9,7 @@ from dataset.exif import read_metadata
 from dataset.metadata_location import NOWHERE, place_for_import
 from dataset.picture_folder import PictureFolder, kind_words
 from dataset.side_cars import takeout_note
-from fetch.ingest import Candidate, safe_id
+from fetch.candidates import Candidate, safe_id
 from fetch.rejected import UNREADABLE, Rejection
 from fetch.sources.config import ImportConfig
 from fetch.sources.folder_names import stated_by_folders

@@ -3,16 +3,18 @@
 import logging
 from pathlib import Path
 
+from dataset.manifest import DATASET
 from dataset.panorama_flag import views_wanted
 from dataset.tables.flags import COLUMN_FLAGS
 from fetch.download_config import refuse_idle
-from fetch.ingest import DATASET, JOURNAL, ingest
+from fetch.ingest import ingest
 from fetch.panoramas import Panoramas
 from fetch.rejected import Rejection
 from fetch.sources.config import ImportConfig
 from fetch.sources.downloads import DOWNLOADS
 from fetch.sources.folder import find_pictures, folder_candidates
 from fetch.sources.table import table_candidates
+from fetch.stored import JOURNAL
 from plumbing.addresses import address_words
 from plumbing.evenly import evenly
 from plumbing.files import read_json

@@ -13,14 +13,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
+from dataset.manifest import DATASET
 from dataset.places import check_coordinates
-from dataset.tables.fields import manifest_fields
+from dataset.tables.fields import ManifestFields
 from dataset.tables.headings import is_known
 from dataset.tables.photo_table import as_photos
-from fetch.ingest import DATASET, JOURNAL, Candidate, ingest
+from fetch.candidates import Candidate
+from fetch.ingest import ingest
 from fetch.rejected import Rejection
 from fetch.sources.config import Osv5mConfig
 from fetch.sources.hub import Hub, HubFile
+from fetch.stored import JOURNAL
 from plumbing.files import read_json
 
 SOURCE = "OpenStreetView-5M"
@@ -142,7 +145,7 @@ def _candidates(
     """Yield the photographs of a side in the order of its archives; `rejected` receives what has no place."""
     photos = _rows(table, pictures)
     latlon_deg, reasons = check_coordinates(photos, known_columns=True)
-    fields = manifest_fields(photos)
+    fields = ManifestFields.of(photos)
     row_of = {photo_id: row for row, photo_id in enumerate(photos["id"])}
     split = {"split": side} if side == "test" and config.split_from == "table" else {}
     for path in archives:
@@ -158,7 +161,7 @@ def _candidates(
                     rejected.append(Rejection(photo_id, str(reasons[row]), value, stage="osv5m"))
                 else:
                     here = (float(latlon_deg[row, 0]), float(latlon_deg[row, 1]))
-                    given = {"licence": LICENCE, "url": PAGE.format(photo_id), **_known(fields[row]), **split}
+                    given = {"licence": LICENCE, "url": PAGE.format(photo_id), **_known(fields.row(row)), **split}
                     yield Candidate(photo_id, here, _read(archive, name), {**given, "source": SOURCE})
 
 

@@ -14,11 +14,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataset.manifest import MANIFEST, SCHEMA, is_image_path, write_manifest
+from dataset.manifest import DATASET, MANIFEST, SCHEMA, is_image_path, write_manifest
 from fetch.dataset_counts import counts_report
-from fetch.ingest import DATASET, FORMAT_VERSION, MEASURES, MEASURES_SCHEMA
+from fetch.ingest import FORMAT_VERSION
 from fetch.sources.config import PullConfig
 from fetch.sources.downloads import Downloader, GoneError, PendingError
+from fetch.stored import MEASURES, MEASURES_SCHEMA
 from fetch.subset import Subset, ids_hash, pictures_hash, read_subset
 from plumbing.addresses import check_address, check_store
 from plumbing.config import as_plain

@@ -15,12 +15,12 @@ from dataset.country_names import match_countries, report
 from dataset.picture_finder import PictureFinder
 from dataset.places import WITHOUT, check_coordinates
 from dataset.tables.binary import EmbeddedPictures
-from dataset.tables.fields import manifest_fields
+from dataset.tables.fields import ManifestFields
 from dataset.tables.flags import COLUMN_FLAGS, TABLE_SUFFIXES, is_table_name
 from dataset.tables.folders import with_folders
 from dataset.tables.photo_table import PhotoTable, check_places, other_file, read_table
+from fetch.candidates import Candidate, safe_id
 from fetch.download_config import refuse_idle
-from fetch.ingest import Candidate, safe_id
 from fetch.rejected import Rejection
 from fetch.sources.config import ImportConfig
 from fetch.sources.downloads import Remote, secure
@@ -57,14 +57,14 @@ def table_candidates(
     if table.headings:
         log.info(f"{config.source}: {table.used}")
     nowhere = reasons == WITHOUT
-    fields = manifest_fields(photos)
+    fields = ManifestFields.of(photos)
     if config.country_column is not None:
         country, reasons = countries_of(photos["country"], reasons)
-        fields = [{**row, "country": code or None} for row, code in zip(fields, country, strict=True)]
+        fields = fields.with_column("country", country)
     if config.class_column is not None:
         reasons = np.where(nowhere & (photos["label"] != ""), "", reasons)
         reasons = np.where(reasons == WITHOUT, f"{WITHOUT} and label", reasons)
-        fields = [{**row, "label": label or None} for row, label in zip(fields, photos["label"], strict=True)]
+        fields = fields.with_column("label", photos["label"].tolist())
     reasons = without_outliers(config, photos, latlon_deg, reasons)
     places = list(_places(config, photos, excluded, reasons, table.pictures))
     if "address" not in photos:
@@ -72,7 +72,7 @@ def table_candidates(
     remote = Remote(config, (place for _, place in places if isinstance(place, str))) if "address" in photos else None
 
     def candidates() -> Iterator[Candidate]:
-        for row, ((name, place), here) in enumerate(zip(places, latlon_deg.tolist(), strict=True)):
+        for row, (name, place) in enumerate(places):
             path = remote.find(name, place) if isinstance(place, str) and remote else place
             if isinstance(path, Rejection):
                 rejected.append(path)
@@ -82,8 +82,9 @@ def table_candidates(
                     rejected.append(Rejection(name, "without a picture"))
                     continue
                 stem = name.removesuffix(path.suffix) if isinstance(path, Path) else PICTURE_ENDING.sub("", name)
-                given = {"source": "import", "source_id": name, **fields[row]}
-                where = None if np.isnan(here).any() else (here[0], here[1])
+                given = {"source": "import", "source_id": name, **fields.row(row)}
+                lat_deg, lon_deg = latlon_deg[row].tolist()
+                where = None if np.isnan(lat_deg) or np.isnan(lon_deg) else (lat_deg, lon_deg)
                 yield Candidate(stem, where, inside, given, place if isinstance(place, str) else "")
 
     return candidates(), len(photos), remote
