@@ -25,6 +25,7 @@ from fetch.rejected import Rejection
 from fetch.sources.config import ImportConfig
 from fetch.sources.downloads import Remote, secure
 from fetch.sources.outliers import without_outliers
+from fetch.sources.stated_countries import warn_of_far_places
 from fetch.sources.yfcc import is_yfcc, read_yfcc
 from fetch.subset import read_subset
 from plumbing.evenly import evenly
@@ -60,6 +61,7 @@ def table_candidates(
     fields = ManifestFields.of(photos)
     if config.country_column is not None:
         country, reasons = countries_of(photos["country"], reasons)
+        warn_of_far_places(photos["id"].where(photos["id"] != "", photos["picture"]).tolist(), latlon_deg, country)
         fields = fields.with_column("country", country)
     if config.class_column is not None:
         reasons = np.where(nowhere & (photos["label"] != ""), "", reasons)
