@@ -19,7 +19,7 @@ class PanoramaFlag:
     panorama: Annotated[str, arg(metavar="auto|off|N")] = "auto"
     """Cut equirectangular panoramas into views of 90 degrees. auto: four of a whole circle, from files that say so (GPano), or
     whose edges join and whose poles are points. N: that many, also from every other picture of 2:1 from 1,024 pixels on.
-    off: squash them like any picture."""
+    off: squash them like any picture. Frames of 360-degree videos are cut likewise where videos are read."""
 
 
 def views_wanted(panorama: str) -> int | None:

@@ -2,21 +2,22 @@
 
 import io
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import map_coordinates
 
 from dataset.panorama_flag import views_wanted
-from dataset.spheres import Sphere, could_be_whole, looks_whole, stated_sphere
+from dataset.perspective import VIEW_DEG, band_deg, perspective
+from dataset.spheres import Sphere, could_be_whole, looks_whole, sphere_of_video, stated_sphere
+from plumbing.evenly import evenly
 from plumbing.images import open_rgb, upright_rgb
 from plumbing.picture_kinds import open_picture
+from plumbing.videos import Frame
 
-VIEW_DEG = 90.0
-"""Field of view of a view, across and down: four of them are a whole circle."""
-LOWEST_DEG = 15.0
-"""A panorama that shows less around the horizon is left as it is."""
+ASKED = 5
+"""Frames of a video whose pixels say whether it shows a sphere: most of them must, for clips may begin in black."""
 
 
 def find_sphere(source: Path | bytes | Image.Image, panorama: str = "auto", stated: bool = False) -> Sphere | None:
@@ -34,13 +35,33 @@ def find_sphere(source: Path | bytes | Image.Image, panorama: str = "auto", stat
     try:
         width, height, xmp = _about(source)
         if (found := stated_sphere(xmp, width, height)) is not None:
-            return found if _band_deg(found) is not None else None
+            return found if band_deg(found) is not None else None
         if not could_be_whole(width, height):
             return None
         return Sphere() if stated or count is not None or looks_whole(_opened(source, 1024)) else None
     # What a hostile or torn picture makes a decoder raise is not a closed list; whoever reads it whole will say so.
     except Exception:
         return None
+
+
+def find_sphere_of_video(frames: Sequence[Frame], panorama: str = "auto") -> Sphere | None:
+    """Return what the frames of a video show of the sphere; None of an ordinary video.
+
+    Args:
+        frames: at least one.
+        panorama: as the flag.
+    """
+    if (count := views_wanted(panorama)) == 0:
+        return None
+    size, about = frames[0].picture.size, frames[0].spherical
+    if about is not None:
+        found = sphere_of_video(about, *size)
+        return found if found is not None and band_deg(found) is not None else None
+    if not could_be_whole(*size):
+        return None
+    asked = evenly(frames, ASKED)
+    whole = count is not None or 2 * sum(looks_whole(frame.picture) for frame in asked) > len(asked)
+    return Sphere() if whole else None
 
 
 def _about(source: Path | bytes | Image.Image) -> tuple[int, int, str]:
@@ -89,15 +110,6 @@ def _wrapped(yaw_deg: float) -> float:
     return (yaw_deg + 180) % 360 - 180
 
 
-def _band_deg(sphere: Sphere) -> tuple[float, float] | None:
-    """Return the highest and the lowest elevation of the views of a sphere; None where too little is around the horizon."""
-    top, bottom = (
-        min(sphere.top_deg, VIEW_DEG / 2),
-        max(sphere.top_deg - sphere.height_deg, -VIEW_DEG / 2),
-    )
-    return (top, bottom) if top - bottom >= LOWEST_DEG and sphere.width_deg >= LOWEST_DEG else None
-
-
 def cut_views(
     source: Path | bytes | Image.Image, sphere: Sphere, yaws_deg: list[float], side: int
 ) -> list[Image.Image]:
@@ -118,40 +130,3 @@ def cut_views(
     whole = _opened(source, max(width, round(width * sphere.height_deg / sphere.width_deg)))
     side = min(side, max(16, round(whole.width / share / math.pi)))
     return [perspective(whole, sphere, yaw_deg, (side, side)) for yaw_deg in yaws_deg]
-
-
-def perspective(panorama: Image.Image, sphere: Sphere, yaw_deg: float, size: tuple[int, int]) -> Image.Image:
-    """Return what a level camera in the middle of a sphere sees (gnomonic projection), without rows that the sphere lacks.
-
-    Args:
-        panorama: RGB.
-        sphere: what it shows.
-        yaw_deg: where the camera looks, clockwise from the middle of the sphere.
-        size: width and height of a view of `VIEW_DEG` across, in pixels.
-    """
-    width, height = size
-    focal = width / 2 / math.tan(math.radians(VIEW_DEG / 2))
-    across = min(VIEW_DEG, sphere.width_deg)
-    columns = np.arange(width) - (width - 1) / 2
-    columns = columns[np.abs(columns) <= focal * math.tan(math.radians(across / 2))]
-    rows = np.arange(height) - (height - 1) / 2
-    top, bottom = _band_deg(sphere) or (VIEW_DEG / 2, -VIEW_DEG / 2)
-    rows = rows[(rows >= -focal * math.tan(math.radians(top))) & (rows <= focal * math.tan(math.radians(-bottom)))]
-    right, down = np.meshgrid(columns, rows)
-    azimuth_deg = np.degrees(np.arctan2(right, focal)) + yaw_deg
-    elevation_deg = np.degrees(np.arctan2(-down, np.hypot(right, focal)))
-    beyond_left = (azimuth_deg - sphere.left_deg) % 360
-    if not sphere.closed:
-        # Half a pixel left of the left edge is not the right edge.
-        beyond_left = np.where(beyond_left > (sphere.width_deg + 360) / 2, 0, beyond_left)
-    pixels = np.asarray(panorama)
-    column = beyond_left / sphere.width_deg * panorama.width - 0.5
-    row = (sphere.top_deg - elevation_deg) / sphere.height_deg * panorama.height - 0.5
-    if sphere.closed:
-        pixels = np.concatenate([pixels[:, -1:], pixels, pixels[:, :1]], axis=1)
-        column = column + 1
-    bands = [
-        map_coordinates(pixels[..., band], [row, column], output=np.float32, order=1, mode="nearest")
-        for band in range(3)
-    ]
-    return Image.fromarray(np.stack(bands, axis=-1).round().clip(0, 255).astype(np.uint8))

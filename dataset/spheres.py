@@ -6,10 +6,13 @@ Source of the fields: Google's Photo Sphere XMP metadata, https://developers.goo
 import math
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from plumbing.spherical import EQUIRECTANGULAR, HALF, Spherical
 
 WIDE = 1024
 """A picture of the shape of a whole sphere that does not say that it is one is looked at from this width on."""
@@ -36,6 +39,9 @@ class Sphere:
         top_deg: elevation of its upper edge; 90 of a whole one.
         height_deg: how far it reaches down from there; 180 of a whole one.
         heading_deg: compass direction of the middle of the whole sphere; None where the file does not say.
+        pitch_deg: elevation at which the middle of the whole sphere really lies; 0 of a level camera.
+        roll_deg: how far the camera was turned clockwise around the direction of that middle, so that the horizon is turned
+            against the clock; 0 of a level camera.
     """
 
     left_deg: float = -180.0
@@ -43,6 +49,18 @@ class Sphere:
     top_deg: float = 90.0
     height_deg: float = 180.0
     heading_deg: float | None = None
+    pitch_deg: float = 0.0
+    roll_deg: float = 0.0
+
+    @property
+    def tilted(self) -> bool:
+        """Say whether the camera was not level."""
+        return bool(self.pitch_deg or self.roll_deg)
+
+    @property
+    def whole(self) -> bool:
+        """Say whether nothing of the sphere is missing."""
+        return self.closed and self.height_deg > 180 - 1e-6
 
     @property
     def closed(self) -> bool:
@@ -64,8 +82,7 @@ def stated_sphere(xmp: str, width: int, height: int) -> Sphere | None:
     kind = KIND.search(xmp)
     if kind is None or kind[1].lower() != "equirectangular" or width < SMALL:
         return None
-    heading = _field(xmp, "PoseHeadingDegrees")
-    heading = None if heading is None else heading % 360
+    pose = _pose(xmp)
     names = (
         "FullPanoWidthPixels",
         "FullPanoHeightPixels",
@@ -75,18 +92,52 @@ def stated_sphere(xmp: str, width: int, height: int) -> Sphere | None:
     full_width, full_height, own_width, own_height = (_field(xmp, name) for name in names)
     left, top = _field(xmp, "CroppedAreaLeftPixels") or 0.0, _field(xmp, "CroppedAreaTopPixels") or 0.0
     if not (full_width and full_height and own_width and own_height):
-        return Sphere(heading_deg=heading) if _is_whole(width, height) else None
+        return Sphere(**pose) if _is_whole(width, height) else None
     inside = min(left, top) >= 0 and left + own_width <= full_width + 1 and top + own_height <= full_height + 1
     if not (inside and _is_whole(full_width, full_height) and _alike(width / height, own_width / own_height)):
-        return Sphere(heading_deg=heading) if _is_whole(width, height) else None
+        return Sphere(**pose) if _is_whole(width, height) else None
     across, down = 360 / full_width, 180 / full_height
     return Sphere(
         left_deg=left * across - 180,
         width_deg=min(own_width * across, 360.0),
         top_deg=90 - top * down,
         height_deg=min(own_height * down, 180.0),
-        heading_deg=heading,
+        **pose,
     )
+
+
+def _pose(xmp: str) -> dict[str, Any]:
+    """Return heading, pitch and roll of the camera; what cannot be is left out."""
+    heading, pitch, roll = (_field(xmp, f"Pose{name}Degrees") for name in ("Heading", "Pitch", "Roll"))
+    return {
+        "heading_deg": None if heading is None else heading % 360,
+        **_tilt(pitch or 0.0, roll or 0.0),
+    }
+
+
+def _tilt(pitch_deg: float, roll_deg: float) -> dict[str, float]:
+    """Return pitch and roll as a `Sphere` has them; a level camera where they cannot be."""
+    possible = abs(pitch_deg) <= 90 and abs(roll_deg) <= 180
+    return {"pitch_deg": pitch_deg, "roll_deg": roll_deg} if possible else {}
+
+
+def sphere_of_video(about: Spherical, width: int, height: int) -> Sphere | None:
+    """Return what the frames of a video show of the sphere by its metadata; None of another projection.
+
+    Args:
+        about: what the video says. The whole sphere may be squeezed into another shape than 2:1.
+        width: of a frame, of one eye, in pixels.
+        height: likewise.
+    """
+    if width < SMALL or height < 2:
+        return None
+    across, down = 1 - about.left - about.right, 1 - about.top - about.bottom
+    tilt = _tilt(about.pitch_deg, about.roll_deg)
+    if about.projection == HALF:
+        return Sphere(left_deg=-90, width_deg=180, **tilt)
+    if about.projection != EQUIRECTANGULAR or min(across, down) <= 0:
+        return None
+    return Sphere(360 * about.left - 180, 360 * across, 90 - 180 * about.top, 180 * down, **tilt)
 
 
 def could_be_whole(width: int, height: int) -> bool:

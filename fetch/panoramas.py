@@ -9,7 +9,8 @@ from pathlib import Path
 from PIL import Image
 
 from dataset.exif import read_metadata
-from dataset.panoramas import VIEW_DEG, cut_views, find_sphere, view_yaws
+from dataset.panoramas import cut_views, find_sphere, view_yaws
+from dataset.perspective import VIEW_DEG
 from dataset.spheres import Sphere
 from fetch.candidates import Candidate
 

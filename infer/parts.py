@@ -224,9 +224,9 @@ class View:
     """One of several pictures that were cut from a file and answered together, as one place.
 
     Attributes:
-        kind: `panorama`, of which this is a direction, or `video`, of which this is a frame.
+        kind: `panorama`, of which this is a direction, or `video`, of which this is a frame, or a direction of a frame.
         input: name of the file.
-        yaw_deg: direction of the middle of the view, clockwise from the middle of the panorama; None of a frame.
+        yaw_deg: direction of the middle of the view, clockwise from the middle of the panorama; None of a whole frame.
         at_s: seconds from the beginning of the video; None of a view.
         agreement: probability that it puts where the others of the file think likely; None of a single one.
         contradicts: whether it disagrees with the others.
@@ -241,11 +241,22 @@ class View:
 
 
 def views_words(views: Sequence[View]) -> str:
-    """Return what a file was read as: `a panorama, cut into 4 views`, `a video, of which 12 frames are taken`."""
-    count = len(views)
+    """Return what files were read as: `a panorama, cut into 4 views`, `a video, of which 12 frames are taken`."""
+    files: dict[tuple[str, str], list[View]] = {}
+    for view in views:
+        files.setdefault((view.input, view.kind), []).append(view)
+    return "; ".join(map(_file_words, files.values()))
+
+
+def _file_words(views: Sequence[View]) -> str:
+    count, plural = len(views), "" if len(views) == 1 else "s"
     if views[0].kind == PANORAMA:
-        return f"a panorama, cut into {count} view{'' if count == 1 else 's'}"
-    return f"a video, of which {count} frame{' is' if count == 1 else 's are'} taken"
+        return f"a panorama, cut into {count} view{plural}"
+    frames = len({view.at_s for view in views})
+    taken = f"{frames} frame{' is' if frames == 1 else 's are'}"
+    if views[0].yaw_deg is None:
+        return f"a video, of which {taken} taken"
+    return f"a 360-degree video, of which {taken} cut into {count} view{plural}"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from infer.export.strip import write_stripped
 from infer.export.tables import write_answers
 from infer.export.xmp import photographs_of, write_sidecars
 from infer.overview import INDEX, THUMBNAILS, Overview, write_thumbnail
+from infer.parts import views_words
 from infer.photo_files import Photo, check_every, files_of, find_photos, unique_names, unpacked
 from infer.prediction import NOTICE, Prediction
 from infer.predictor import Predictor, load
@@ -281,5 +282,6 @@ def _table(predictions: list[Prediction], names: dict[Path, str]) -> str:
             else ""
         )
         chosen = _classes_words(prediction)
+        chosen += f"; read as {views_words(prediction.views)}" if prediction.views else ""
         lines.append(f"{name[:width]:<{width}}  {where}{confidence}  {prediction.headline}{near}{chosen}")
     return "\n".join(lines)

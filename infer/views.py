@@ -86,16 +86,19 @@ def judged(views: Sequence[View], agrees: Agreement | None, name: str) -> tuple[
 def views_warnings(views: Sequence[View], every_s: float) -> list[str]:
     """Return what to know of frames of a video: that some contradict the others, that there are fewer than were asked for.
 
-    Views of a panorama look at other things, and need not agree.
+    Views of a panorama, or of one frame, look at other things, and need not agree; a frame contradicts with all its views.
     """
-    frames = [view for view in views if view.kind == VIDEO]
+    frames: dict[float, bool] = {}
+    for view in views:
+        if view.kind == VIDEO and view.at_s is not None:
+            frames[view.at_s] = frames.get(view.at_s, True) and view.contradicts
     warnings = []
-    if odd := [view for view in frames if view.contradicts]:
-        at = ", ".join(f"{view.at_s:g} s" for view in odd)
+    if odd := [at_s for at_s, contradicts in frames.items() if contradicts]:
+        at = ", ".join(f"{at_s:g} s" for at_s in odd)
         warnings.append(
             f"{len(odd)} of {len(frames)} frames contradict the others: at {at}; does the clip show several places?"
         )
-    if len(frames) == MOST_FRAMES and (step_s := frames[1].at_s or 0.0) > 1.01 * every_s:
+    if len(frames) == MOST_FRAMES and (step_s := list(frames)[1]) > 1.01 * every_s:
         warnings.append(
             f"at most {MOST_FRAMES} frames of a video are taken: one every {step_s:g} s, not every {every_s:g} s"
         )

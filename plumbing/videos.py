@@ -16,6 +16,7 @@ from typing import Any, TypeGuard
 from PIL import Image
 
 from plumbing.picture_kinds import HEAD_BYTES, VIDEO, kind_of
+from plumbing.spherical import Spherical, eye_box, spherical_of
 
 INSTALL = "it is a video, which PyAV reads: run `pip install av`, or take photographs out of it (`ffmpeg -i FILE -r 1 %04d.jpg`)"
 CODECS = frozenset(
@@ -41,11 +42,13 @@ class Frame:
 
     Attributes:
         at_s: seconds from its beginning.
-        picture: upright RGB.
+        picture: upright RGB; of a frame with two eyes the first.
+        spherical: what the video says of the sphere around its camera.
     """
 
     at_s: float
     picture: Image.Image
+    spherical: Spherical | None = None
 
 
 def is_video(source: Path | bytes | Image.Image) -> TypeGuard[Path | bytes]:
@@ -137,10 +140,18 @@ def _degrees(text: str, digits: int) -> float | None:
     return sum(value / 60**place for place, value in enumerate(values)) if max(values[1:], default=0) < 60 else None
 
 
-def frames_of(source: Path | bytes, every_s: float, most: int = MOST_FRAMES) -> Iterator[Frame]:
+def frames_of(
+    source: Path | bytes, every_s: float, most: int = MOST_FRAMES, sphere_side: int = FRAME_SIDE
+) -> Iterator[Frame]:
     """Yield a frame of a video every so many seconds, the first one at its beginning, at most `most` evenly over it.
 
     Where it is damaged after its first frame, it ends there.
+
+    Args:
+        source: a file, or the bytes of one.
+        every_s: seconds between frames.
+        most: frames at most.
+        sphere_side: the longer side of frames that may show a whole sphere, at most, where it is more than of others.
 
     Raises:
         ValueError: no frame of it can be read; the message names the file.
@@ -161,12 +172,12 @@ def frames_of(source: Path | bytes, every_s: float, most: int = MOST_FRAMES) -> 
         if first is None:
             raise _RefusedError("it holds no frame that can be read")
         begin_s = reader.reached_s
-        yield Frame(0.0, _picture(first))
+        yield _frame(0.0, first, sphere_side)
         for number in range(1, most):
             found = reader.at(begin_s + number * step_s)
             if found is None:
                 return
-            yield Frame(round(reader.reached_s - begin_s, 3), _picture(found))
+            yield _frame(round(reader.reached_s - begin_s, 3), found, sphere_side)
 
 
 def length_s(container: Any, stream: Any) -> float | None:
@@ -223,11 +234,16 @@ def _check_size(width: int, height: int) -> None:
         )
 
 
-def _picture(frame: Any) -> Image.Image:
-    """Return a frame upright, as its stream says that it is shown."""
+def _frame(at_s: float, frame: Any, sphere_side: int) -> Frame:
+    """Return a frame upright, as its stream says that it is shown, and of two eyes the first."""
     _check_size(frame.width, frame.height)
-    shrink = min(1.0, FRAME_SIDE / max(frame.width, frame.height))
-    size = {"width": max(1, round(frame.width * shrink)), "height": max(1, round(frame.height * shrink))}
-    picture: Image.Image = frame.to_image(**size)
+    spherical, eye = spherical_of(frame), eye_box(frame, frame.width, frame.height)
+    wide = spherical is not None or frame.width >= 1.9 * frame.height
+    side = max(FRAME_SIDE, sphere_side) if wide else FRAME_SIDE
+    shrink = min(1.0, side / (max(frame.width, frame.height) if eye is None else max(eye)))
+    width, height = max(1, round(frame.width * shrink)), max(1, round(frame.height * shrink))
+    picture: Image.Image = frame.to_image(width=width, height=height)
+    if box := eye_box(frame, width, height):
+        picture = picture.crop(box)
     turn = TURNS.get(round(frame.rotation / 90) % 4)
-    return picture if turn is None else picture.transpose(turn)
+    return Frame(at_s, picture if turn is None else picture.transpose(turn), spherical)

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from dataset.panorama_flag import views_wanted
-from dataset.panoramas import cut_views, find_sphere, perspective, view_yaws
+from dataset.panoramas import cut_views, find_sphere, view_yaws
+from dataset.perspective import perspective
 from dataset.spheres import Sphere, looks_whole, stated_sphere
 from tests.spheres import colours, gpano, panorama
 

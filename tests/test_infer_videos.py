@@ -5,12 +5,20 @@ import logging
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import infer
+from dataset.panoramas import cut_views
+from dataset.spheres import Sphere
 from infer.config import InferConfig
+from infer.cutter import Cutter
+from infer.parts import View
 from infer.predict import main as predict
 from plumbing.files import read_json
+from plumbing.videos import frames_of
+from tests.clip_boxes import said_by_sv3d, said_by_xml, write_sphere_clip
 from tests.clips import write_clip
+from tests.spheres import panorama
 from tests.tiny import PLACES, write_square
 from viz.maps.prediction import prediction_html
 
@@ -101,7 +109,6 @@ def test_fewer_frames_than_asked_for_are_said(model, folder):
 
 
 def test_frames_of_other_places_are_said():
-    from infer.parts import View
     from infer.views import views_warnings
 
     views = [View("video", at_s=2.0 * k, contradicts=k == 3) for k in range(5)]
@@ -133,3 +140,136 @@ def test_the_app_reads_no_videos(calibrated, folder):
 def test_the_same_clip_has_the_same_page_twice(model, folder):
     pages = [prediction_html(model.predict(folder / "clip.mp4")) for _ in range(2)]
     assert pages[0].count("<figure") == pages[1].count("<figure") == 6
+
+
+YAWS = [0.0, 90.0, -180.0, -90.0]
+
+
+@pytest.fixture(scope="module")
+def round_clip(tmp_path_factory):
+    """Return a clip of three seconds, a frame a second, that shows the whole sphere around a camera, and does not say so."""
+    path = tmp_path_factory.mktemp("round") / "round.mp4"
+    return write_sphere_clip(path, [panorama(1024)] * 3)
+
+
+def pictures_of(content, **flags):
+    return Cutter(every_s=1.0, **flags).pictures(content, 64)
+
+
+def means(found):
+    return np.array([np.asarray(picture, dtype=float).mean(axis=(0, 1)) for picture, _ in found])
+
+
+def test_frames_of_a_360_degree_video_are_cut_into_views(round_clip):
+    found = pictures_of(round_clip)
+    assert [(view.kind, view.at_s, view.yaw_deg) for _, view in found] == [
+        ("video", at_s, yaw) for at_s in (0.0, 1.0, 2.0) for yaw in YAWS
+    ]
+    views = cut_views(panorama(1024), Sphere(), YAWS, 64)
+    for (picture, _), view in zip(found, views * 3, strict=True):
+        assert picture.size == (64, 64)
+        assert np.abs(np.asarray(picture, dtype=float) - np.asarray(view, dtype=float)).mean() < 4
+
+
+@pytest.mark.parametrize("said", [said_by_xml, said_by_sv3d])
+def test_metadata_say_that_a_narrow_or_stretched_video_is_a_sphere(said, tmp_path):
+    squeezed = panorama(1024).resize((512, 288))
+    content = write_sphere_clip(tmp_path / "a.mp4", [squeezed]).read_bytes()
+    assert [view.yaw_deg for _, view in pictures_of(content)] == [None]
+    found = pictures_of(said(content))
+    assert [view.yaw_deg for _, view in found] == YAWS
+    expected = [(view, None) for view in cut_views(panorama(1024), Sphere(), YAWS, 64)]
+    assert means(found) == pytest.approx(means(expected), abs=4)
+
+
+def test_where_the_viewer_begins_to_look_is_no_tilt_of_the_camera(round_clip):
+    said = pictures_of(said_by_xml(round_clip.read_bytes(), InitialViewPitchDegrees="40", InitialViewRollDegrees="9"))
+    assert means(said) == pytest.approx(means(pictures_of(round_clip)), abs=1e-6)
+
+
+def test_the_tilt_of_a_video_is_undone(round_clip):
+    said = pictures_of(said_by_sv3d(round_clip.read_bytes(), pitch=20, roll=-30))
+    expected = cut_views(panorama(1024), Sphere(pitch_deg=20, roll_deg=-30), YAWS, 64)
+    assert means(said) == pytest.approx(means([(view, None) for view in expected * 3]), abs=4)
+
+
+def test_a_video_of_half_a_sphere_is_cut_within_it(tmp_path):
+    part = panorama(720, left=-90, across=180, top=45, down=90)
+    content = write_sphere_clip(tmp_path / "a.mp4", [part]).read_bytes()
+    found = pictures_of(said_by_sv3d(content, crop=(0.25, 0.25, 0.25, 0.25)))
+    assert [view.yaw_deg for _, view in found] == [-45, 45]
+    expected = cut_views(part, Sphere(-90, 180, 45, 90), [-45, 45], 64)
+    assert means(found) == pytest.approx(means([(view, None) for view in expected]), abs=4)
+
+
+def test_of_two_eyes_the_first_is_looked_with(tmp_path):
+    left, right = panorama(512), panorama(512, seed=3)
+    above = Image.new("RGB", (512, 512))
+    above.paste(left, (0, 0))
+    above.paste(right, (0, 256))
+    content = write_sphere_clip(tmp_path / "a.mp4", [above]).read_bytes()
+    expected = means([(view, None) for view in cut_views(left, Sphere(), YAWS, 64)])
+    for said in (said_by_sv3d(content, stereo=1), said_by_xml(content, StereoMode="top-bottom")):
+        assert means(pictures_of(said)) == pytest.approx(expected, abs=4)
+    beside = Image.new("RGB", (1024, 256))
+    beside.paste(left, (0, 0))
+    beside.paste(right, (512, 0))
+    content = write_sphere_clip(tmp_path / "b.mp4", [beside]).read_bytes()
+    assert means(pictures_of(said_by_sv3d(content, stereo=2))) == pytest.approx(expected, abs=4)
+
+
+def test_a_video_of_another_projection_is_answered_as_it_is(round_clip):
+    assert [view.yaw_deg for _, view in pictures_of(said_by_sv3d(round_clip.read_bytes(), cube=True))] == [None] * 3
+
+
+def test_an_ordinary_video_of_two_to_one_is_not_cut_unless_asked(tmp_path):
+    view = panorama(2048, left=-90, across=180, top=45, down=90).resize((1024, 512))
+    clip = write_sphere_clip(tmp_path / "a.mp4", [view] * 2)
+    assert [v.yaw_deg for _, v in pictures_of(clip)] == [None, None]
+    assert [v.yaw_deg for _, v in pictures_of(clip, panorama="2")] == [0.0, -180.0] * 2
+
+
+def test_a_clip_that_begins_in_black_is_told_by_its_other_frames(tmp_path):
+    clip = write_sphere_clip(tmp_path / "a.mp4", [Image.new("RGB", (1024, 512)), *[panorama(1024)] * 2])
+    assert len(pictures_of(clip)) == 12
+
+
+def test_off_answers_the_squashed_frames(round_clip):
+    said = said_by_sv3d(round_clip.read_bytes())
+    assert [(v.yaw_deg, picture.size) for picture, v in pictures_of(said, panorama="off")] == [(None, (1024, 512))] * 3
+
+
+def test_frames_of_spheres_are_as_large_as_their_views_need(tmp_path):
+    clip = write_sphere_clip(tmp_path / "a.mp4", [panorama(2048)])
+    (frame,) = frames_of(clip, 1.0)
+    assert frame.picture.size == (1024, 512)
+    picture, _ = Cutter().pictures(clip, 600)[0]
+    assert picture.size == (600, 600)
+
+
+def test_the_answer_of_a_360_degree_video_says_its_frames_and_views(calibrated, model, round_clip, tmp_path, capsys):
+    p = model.predict(round_clip, every_s=1)
+    assert len(p.views) == 12
+    still = tmp_path / "still.png"
+    panorama(1024).save(still)
+    assert p.point == pytest.approx(model.predict(still).point, abs=1)
+    predict(asked(calibrated, tmp_path / "a", round_clip, every="1s"))
+    words = "a 360-degree video, of which 3 frames are cut into 12 views"
+    assert pd.read_csv(tmp_path / "a" / "predictions.csv")["read_as"].tolist() == [words]
+    assert f"; read as {words}\n" in capsys.readouterr().out
+    assert f"Read as {words}, answered together as one place." in prediction_html(p)
+    predict(asked(calibrated, tmp_path / "bulk", round_clip, bulk=True, every="1s"))
+    assert pd.read_parquet(tmp_path / "bulk")["read_as"].tolist() == [words]
+
+
+def test_a_frame_of_a_360_degree_video_contradicts_with_all_its_views_or_not_at_all():
+    from infer.views import views_warnings
+
+    views = [
+        View("video", yaw_deg=yaw, at_s=2.0 * k, contradicts=k == 1 or (k == 0 and yaw == 90))
+        for k in range(3)
+        for yaw in YAWS
+    ]
+    assert views_warnings(views, 2.0) == [
+        "1 of 3 frames contradict the others: at 2 s; does the clip show several places?"
+    ]

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from dataset.manifest import image_path
-from dataset.panoramas import perspective
+from dataset.perspective import perspective
 from dataset.spheres import Sphere
 from fetch.client import Answer, Damaged, Exhausted
 from fetch.mapillary.api import Graph
