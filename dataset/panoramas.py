@@ -59,7 +59,7 @@ def find_sphere_of_video(frames: Sequence[Frame], panorama: str = "auto") -> Sph
         return found if found is not None and band_deg(found) is not None else None
     if not could_be_whole(*size):
         return None
-    asked = evenly(frames, ASKED)
+    asked = evenly(list(frames), ASKED)
     whole = count is not None or 2 * sum(looks_whole(frame.picture) for frame in asked) > len(asked)
     return Sphere() if whole else None
 

@@ -59,7 +59,8 @@ class LooksConfig:
     max_extreme_share: float = 0.6
     """At most this share of the pixels may be nearly black or nearly white."""
     min_distance_m: float = 78.0
-    """Photographs lie at least this far from each other, across cells too; the better picture stays. 0 is off."""
+    """Photographs lie at least this far from each other, across cells too; the better picture stays, of a panorama all views.
+    0 is off."""
     duplicate_bits: int = 4
     """Difference hashes (64 bits) of pictures of a sequence, or within 200 m, differ in more bits than this. -1 is off."""
 

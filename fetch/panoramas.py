@@ -6,6 +6,9 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 from PIL import Image
 
 from dataset.exif import read_metadata
@@ -14,6 +17,8 @@ from dataset.perspective import VIEW_DEG
 from dataset.spheres import Sphere
 from fetch.candidates import Candidate
 
+KNOWN_BY = ["source", "source_id", "sequence_id", "latitude", "longitude"]
+"""Columns in which the views of one panorama are equal."""
 MODIFICATION = f"view of {VIEW_DEG:g} degrees cut from a panorama"
 """What the manifest says was changed of a picture that is such a view."""
 
@@ -87,3 +92,19 @@ def _known_by(source: Path | bytes) -> str:
 
 def _view(source: Path | bytes, sphere: Sphere, yaw_deg: float, max_side: int) -> Image.Image:
     return cut_views(source, sphere, [yaw_deg], max_side)[0]
+
+
+def shots(photos: pd.DataFrame) -> NDArray[np.int64]:
+    """Return the number of the shot that each photograph of a manifest is of: the views of one panorama are of one shot.
+
+    Args:
+        photos: rows of a manifest; without a column `modification` each is a shot of its own.
+    """
+    found = np.arange(len(photos))
+    if "modification" not in photos:
+        return found
+    rows = np.flatnonzero(photos["modification"].fillna("").astype(str).str.startswith(MODIFICATION).to_numpy())
+    if len(rows):
+        of_views = photos.iloc[rows].groupby(KNOWN_BY, dropna=False, sort=False).ngroup().to_numpy()
+        found[rows] = rows[np.unique(of_views, return_index=True)[1]][of_views]
+    return found

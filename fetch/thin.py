@@ -18,6 +18,7 @@ from dataset.nearby import alike_pairs, close_pairs, hamming, unique_rows
 from fetch.config import LooksConfig, ThinConfig
 from fetch.dataset_counts import counts_report
 from fetch.ingest import UNTHINNED
+from fetch.panoramas import shots
 from fetch.rejected import REJECTED, Rejection, read_rejected, summary, write_rejected
 from fetch.stored import MEASURES, MEASURES_SCHEMA
 from geocells.sphere import chord, distance_km, unit_vectors
@@ -64,7 +65,8 @@ def thin(photos: pd.DataFrame, measures: pd.DataFrame, config: ThinConfig) -> tu
     """Return which photographs stay, and why each other one does not.
 
     In this order: looks, near-duplicates, distance, most of a sequence, most of a creator; each judges what the ones
-    before have left. Where one of several stays it is the best: sharp, colourful, rich in contrast.
+    before have left. Where one of several stays it is the best: sharp, colourful, rich in contrast. Looks and near-duplicates
+    judge each view of a panorama by itself; for the others its views are one photograph, as good as the best of them.
 
     Args:
         photos: rows of a manifest.
@@ -93,20 +95,23 @@ def thin(photos: pd.DataFrame, measures: pd.DataFrame, config: ThinConfig) -> tu
         dhash = photos["dhash"].iloc[rest].to_numpy(dtype=np.uint64)
         leave(rest, by >= 0, "near-duplicates of a better picture", hamming(dhash, dhash[by]), config.duplicate_bits)
         rest = np.flatnonzero(kept)
+    shot = shots(photos)
     if config.min_distance_m > 0:
         rest = rest[has_coordinates(photos.iloc[rest])]
-        latlon_deg = coordinates(photos.iloc[rest])
-        by = crowded(latlon_deg, rank[rest], config.min_distance_m)
+        best, of = _best_of_shots(shot[rest], rank[rest], rest)
+        latlon_deg = coordinates(photos.iloc[best])
+        by = crowded(latlon_deg, rank[best], config.min_distance_m)
         metres = 1000 * distance_km(latlon_deg, latlon_deg[by])
-        leave(rest, by >= 0, "too close to a better picture", metres, config.min_distance_m)
+        leave(rest, (by >= 0)[of], "too close to a better picture", metres[of], config.min_distance_m)
         rest = np.flatnonzero(kept)
     for column, reason, limit in (
         ("sequence_id", "beyond the best of a sequence", config.max_per_sequence),
         ("creator", "beyond the best of a creator", config.max_creator_share),
     ):
         if limit is not None:
-            measured, group, cap = _cell_caps(photos.iloc[rest], column, limit)
-            leave(rest, beyond_cap(group, rank[rest], cap), reason, measured, limit)
+            best, of = _best_of_shots(shot[rest], rank[rest], rest)
+            measured, group, cap = _cell_caps(photos.iloc[best], column, limit)
+            leave(rest, beyond_cap(group, rank[best], cap)[of], reason, measured[of], limit)
             rest = np.flatnonzero(kept)
     return kept, [rejections[row] for row in sorted(rejections)]
 
@@ -219,6 +224,14 @@ def beyond_cap(group: NDArray[np.int64], rank: NDArray[np.int64], cap: NDArray[n
     place = np.empty_like(order)
     place[order] = np.arange(len(order)) - np.repeat(first, np.diff([*first, len(order)]))
     return (group >= 0) & (place >= cap)
+
+
+def _best_of_shots(
+    shot: NDArray[np.int64], rank: NDArray[np.int64], rows: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the best of `rows` of each shot, and for each row which of these stands for it."""
+    member = np.unique(shot, return_inverse=True)[1]
+    return rows[_best_rows(member, rank)], member
 
 
 def _best_rows(member: NDArray[np.int64], rank: NDArray[np.int64]) -> NDArray[np.int64]:
