@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, unquote_plus, urlsplit
 
 from dataset.picture_folder import unread_kind, walk
+from dataset.wiki_names import loose, title_of, wiki_names
 from plumbing.picture_kinds import PICTURE_SUFFIXES
 from plumbing.text import folded_name
 
@@ -29,7 +30,8 @@ class PictureFinder:
     inside one of the two: a table from elsewhere cannot reach other files with `..`. Where nothing is there, the name is
     looked for in all folders below, by its last part; folders that it names must not contradict where two names of the
     table end alike. Endings may be missing or others, accents written in the way of another system, `%20` may stand for a
-    space, and numbers may have lost zeros or gained a `.0`.
+    space, and numbers may have lost zeros or gained a `.0`. Titles of wikis (`File:Foo bar.jpg`) are names too. Where nothing
+    else is found, spaces, underscores and characters that files may not have stand for each other.
     """
 
     def __init__(self, table_folder: Path, images: Path | None, out: Path | None, names: Iterable[str] = ()) -> None:
@@ -45,6 +47,7 @@ class PictureFinder:
         self.out = out
         self._alike = Counter(_last(_slashes(name)) for name in set(names))
         self._stems = Counter(map(_stem, self._alike))
+        self._loose = Counter(map(loose, {title_of(name) for name in self._alike}))
         self._below: dict[str, list[Path]] | None = None
 
     def find(self, picture: str) -> Path | str:
@@ -88,6 +91,8 @@ class PictureFinder:
             files = self._anywhere().get(stem, [])
         if not files and (number := WHOLE.fullmatch(stem or last)) and len(number[1]) < MOST_DIGITS:
             files = self._anywhere().get(f"#{int(number[1])}", [])
+        if not files and (plain := loose(last)) and self._loose[plain] <= 1:
+            files = self._anywhere().get(f"~{plain}", [])
         if not files:
             return MISSING
         folders = [folded_name(part) for part in PurePosixPath(name).parts[:-1]]
@@ -105,7 +110,7 @@ class PictureFinder:
             for path in found:
                 if path.suffix.lower() not in PICTURE_SUFFIXES and unread_kind(path) is not None:
                     continue
-                names = {folded_name(path.name), folded_name(path.stem)}
+                names = {folded_name(path.name), folded_name(path.stem), f"~{loose(path.name)}"}
                 if path.stem.isascii() and path.stem.isdigit() and len(path.stem) < MOST_DIGITS:
                     names.add(f"#{int(path.stem)}")
                 for name in names:
@@ -125,6 +130,7 @@ def _readings(picture: str) -> Iterator[str]:
             return
     further = [_slashes(plain), _slashes(unquote(plain)), _slashes(unquote_plus(plain))]
     further += [name.partition(":")[2].lstrip("/") for name in further if DRIVE.match(name)]
+    further += map(_slashes, wiki_names(picture.strip().strip("\"'")))
     number = WHOLE.fullmatch(plain)
     further += [number[1]] if number else []
     further += [plain.replace(",", "")] if THOUSANDS.fullmatch(plain) else []

@@ -1,4 +1,4 @@
-"""Files of polygons as people have them: GeoJSON, KML, WKT, GeoPackage, shapefile; read without following what they name.
+"""Files of polygons as people have them: GeoJSON, Esri JSON, KML, WKT, GeoPackage, shapefile; nothing that they name is followed.
 
 Only shapefiles go through GDAL, and only when they are shapefiles by content: of other files it would take some for lists of
 further files and addresses to open.
@@ -22,11 +22,13 @@ import pyogrio
 import shapely
 from numpy.typing import NDArray
 
+from geocells.esri import esri_features, is_esri, polygon_of_rings
+
 MOST_BYTES, MOST_VERTICES = 1_000_000_000, 10_000_000
 """A larger file, unpacked, or one of more vertices is refused: the finest land of Natural Earth has 0.4 million."""
 SHAPEFILE, SQLITE, ZIP = b"\x00\x00\x27\x0a", b"SQLite format 3\x00", b"PK\x03\x04"
 SHAPEFILE_PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
-KINDS = "GeoJSON, KML, WKT, GeoPackage or a (zipped) shapefile"
+KINDS = "GeoJSON, Esri JSON, KML, WKT, GeoPackage or a (zipped) shapefile"
 WKT = re.compile(r"(SRID=\d+;)?\s*(MULTI)?POLYGON\b", re.IGNORECASE)
 DEGREES = re.compile(r"CRS84|EPSG:+(\d*:)?4326", re.IGNORECASE)
 ENVELOPES = (0, 32, 48, 48, 64)
@@ -108,8 +110,10 @@ def _of_text(text: str) -> Shapes:
 
 
 def _of_geojson(content: Any) -> Shapes:
-    if "rings" in content or content.get("type") == "Topology":
-        raise ValueError("it is Esri JSON or TopoJSON: save it as GeoJSON")
+    if is_esri(content):
+        return _of_esri(content)
+    if content.get("type") == "Topology":
+        raise ValueError("it is TopoJSON: save it as GeoJSON")
     crs = content.get("crs")
     if crs is not None and not (isinstance(crs, dict) and DEGREES.search(str(crs.get("properties", {}).get("name")))):
         raise ValueError("its crs is not EPSG:4326: save it in degrees")
@@ -122,6 +126,20 @@ def _of_geojson(content: Any) -> Shapes:
             shapes.add(shapely.MultiPolygon([_polygon(rings) for rings in geometry["coordinates"]]), columns)
         else:
             shapes.others[str(kind)] += 1
+    return shapes
+
+
+def _of_esri(content: Any) -> Shapes:
+    shapes = Shapes()
+    try:
+        for geometry, columns in esri_features(content):
+            if "rings" in geometry:
+                shapes.add(polygon_of_rings(geometry), columns)
+            else:
+                kind = next((f"Esri {part}" for part in ("curveRings", "paths", "points") if part in geometry), "Point")
+                shapes.others[kind] += 1
+    except ValueError as error:
+        raise ValueError(re.sub(r"^is ", "it is ", str(error))) from None
     return shapes
 
 

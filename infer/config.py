@@ -56,9 +56,9 @@ class AnswerConfig:
     Left out, any level is."""
     within: tuple[Annotated[str, arg(metavar="AREA")], ...] = ()
     """The photographs are known to be from here: countries (DE or Germany, with commas several), a box (south,west,north,east in
-    degrees), a point and a radius (48.85,2.35,50km), or polygons of a file (GeoJSON, KML, WKT, GeoPackage, shapefile); several
-    together are one area. Write a box that begins south of the equator with
-    =, as in --within=-10,110,-5,120. Left out, the whole world."""
+    degrees), a point and a radius (48.85,2.35,50km), or polygons of a file (GeoJSON, Esri JSON, KML, WKT, GeoPackage,
+    shapefile); several together are one area. Write a box that begins south of the equator with =, as in
+    --within=-10,110,-5,120. Left out, the whole world."""
     exclude: tuple[Annotated[str, arg(metavar="AREA")], ...] = ()
     """The photographs are known not to be from here; areas as for --within."""
     known_class: tuple[Annotated[str, arg(metavar="LEVEL=CLASS")], ...] = ()

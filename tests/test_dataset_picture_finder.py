@@ -92,3 +92,47 @@ def test_any_text_gives_a_file_below_or_a_reason(tmp_path_factory, text):
     data = folder(tmp_path_factory.getbasetemp() / "any", "a/b.jpg")
     found = PictureFinder(data, None, data / "d").find(text)
     assert isinstance(found, str) or (found.is_file() and found.is_relative_to(data))
+
+
+COMMONS = [
+    "File:Lac d'Annecy, été 2009.jpg",
+    "file:Lac_d'Annecy,_été_2009.jpg",
+    "Image:lac d'Annecy, été 2009.jpg",
+    "Fichier : Lac d'Annecy, été 2009.jpg",
+    "Lac d'Annecy,  été 2009.jpg",
+    "File:Lac_d%27Annecy%2C_%C3%A9t%C3%A9_2009.jpg",
+    "https://commons.wikimedia.org/wiki/File:Lac_d%27Annecy,_%C3%A9t%C3%A9_2009.jpg",
+    "https://commons.wikimedia.org/wiki/File:Lac_d%27Annecy,_%C3%A9t%C3%A9_2009.jpg?uselang=fr",
+    "https://commons.wikimedia.org/w/index.php?title=File:Lac_d%27Annecy,_%C3%A9t%C3%A9_2009.jpg",
+    "http://commons.wikimedia.org/wiki/Special:FilePath/Lac%20d%27Annecy%2C%20%C3%A9t%C3%A9%202009.jpg",
+    "https://fr.wikipedia.org/wiki/Annecy#/media/Fichier:Lac_d'Annecy,_été_2009.jpg",
+    "https://upload.wikimedia.org/wikipedia/commons/a/ab/Lac_d%27Annecy%2C_%C3%A9t%C3%A9_2009.jpg",
+    "https://upload.wikimedia.org/wikipedia/commons/thumb/a/ab/Lac_d%27Annecy%2C_%C3%A9t%C3%A9_2009.jpg/"
+    "800px-Lac_d%27Annecy%2C_%C3%A9t%C3%A9_2009.jpg",
+]
+
+
+@pytest.mark.parametrize(
+    "on_disk", ["Lac d'Annecy, été 2009.jpg", "Lac_d'Annecy,_été_2009.JPG", "sub/lac_d'Annecy,_été_2009.jpg"]
+)
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("written", COMMONS)
+def test_titles_and_addresses_of_wikimedia_commons_find_their_file(tmp_path, written, form, on_disk):
+    data = folder(tmp_path, unicodedata.normalize(form, on_disk), "other.jpg")
+    assert PictureFinder(data, None, data / "d", [written]).find(written) == data / unicodedata.normalize(form, on_disk)
+
+
+def test_characters_that_files_may_not_have_are_found_as_underscores(tmp_path):
+    data = folder(tmp_path, "What is this_ (1).jpg")
+    for written in ("File:What is this? (1).jpg", "What_is_this?_(1).jpg"):
+        assert PictureFinder(data, None, data / "d", [written]).find(written) == data / "What is this_ (1).jpg"
+
+
+def test_names_that_only_such_characters_tell_apart_are_not_guessed(tmp_path):
+    data = folder(tmp_path, "a_b.jpg")
+    finder = PictureFinder(data, None, data / "d", ["a?b.jpg", "a:b.jpg"])
+    assert [finder.find(name) for name in ("a?b.jpg", "a:b.jpg")] == ["missing", "missing"]
+    data = folder(tmp_path / "two", "a_b.jpg", "a b.jpg")
+    assert PictureFinder(data, None, data / "d", ["a?b.jpg"]).find("a?b.jpg").startswith("ambiguous")
+    finder = PictureFinder(data, None, data / "d", ["a b.jpg", "A_b.jpg"])
+    assert [finder.find(name) for name in ("a b.jpg", "A_b.jpg")] == [data / "a b.jpg", data / "a_b.jpg"]

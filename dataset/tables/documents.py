@@ -1,4 +1,4 @@
-"""Tables that are documents: JSON and JSON lines, GeoJSON, COCO and iNaturalist, mapillary_tools, KML."""
+"""Tables that are documents: JSON and JSON lines, GeoJSON, Esri JSON, COCO and iNaturalist, mapillary_tools, KML."""
 
 import io
 import json
@@ -13,6 +13,7 @@ import pandas as pd
 
 from dataset.tables.code_pages import decoded
 from dataset.tables.headings import is_known, known_headings
+from geocells.esri import esri_features, is_esri
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,8 @@ def _records(content: Any) -> list[dict[str, Any]]:
         raise ValueError("is not a list of records")
     if content.get("type") in ("FeatureCollection", "Feature"):
         return _features(content)
+    if is_esri(content):
+        return _esri_points(content)
     if isinstance(content.get("images"), list):
         return _with_licences(content)
     lists = {
@@ -124,6 +127,19 @@ def _features(content: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         for f in features
     ]
+
+
+def _esri_points(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the features of Esri JSON that are points."""
+    records = []
+    for geometry, attributes in esri_features(content):
+        if geometry and "x" not in geometry:
+            kind = content.get("geometryType") or "shapes that are no points"
+            raise ValueError(f"is Esri JSON of {kind}: photographs have points (esriGeometryPoint)")
+        x, y = geometry.get("x"), geometry.get("y")
+        known = isinstance(x, int | float) and isinstance(y, int | float)
+        records.append({**attributes, "geometry": {"type": "Point", "coordinates": [x, y]} if known else None})
+    return records
 
 
 def _single(geometry: Any) -> Any:
