@@ -10,6 +10,8 @@ from functools import cache
 import pycountry
 from rapidfuzz import fuzz, process
 
+from plumbing.text import counted
+
 CUTOFF = 88.0
 """How alike (0 to 100, after the order of words is forgotten) a name must be to be taken for a country's."""
 MARGIN = 4.0
@@ -232,12 +234,11 @@ def report(matches: dict[str, Match], count: Counter[str]) -> str:
     for text, match in matches.items():
         by_way[match.how] += count[text]
     ways = ", ".join(f"{n:,} {_WAYS[how]}" for how, n in by_way.most_common())
-    lines = [f"{sum(count.values()):,} rows: {ways}"]
+    lines = [f"{counted(sum(count.values()), 'row')}: {ways}"]
     for match in matches.values():
         if match.how in ("like", "ambiguous", "unknown"):
             could = f"is {match.how} and left out; could be {' or '.join(match.candidates) or 'anything'}"
             name = country_name(match.alpha2) if match.alpha2 else ""
             alike = f"is taken as {name} ({match.alpha2}), whose name is alike"
-            rows = "1 row" if count[match.text] == 1 else f"{count[match.text]:,} rows"
-            lines.append(f"  {match.text!r} ({rows}) {alike if match.alpha2 else could}")
+            lines.append(f"  {match.text!r} ({counted(count[match.text], 'row')}) {alike if match.alpha2 else could}")
     return "\n".join(lines)

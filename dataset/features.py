@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import ArrayLike, NDArray
 
 from plumbing.files import read_json, write_json
+from plumbing.text import counted
 
 FOLDER, ABOUT, VERSION = "features", "about.json", 1
 STORED = {"float32": np.float32, "float16": np.float16, "bfloat16": np.uint16, "uint8": np.uint8}
@@ -82,8 +83,8 @@ class FeatureCache:
             return found
         if found is not None:
             raise ValueError(
-                f"{found.folder} holds {found.width} numbers a picture as {found.dtype}, and the network gives {width} as "
-                f"{dtype}: delete that folder, and they are computed again"
+                f"{found.folder} holds {counted(found.width, 'number')} a picture as {found.dtype}, and the network gives "
+                f"{width} as {dtype}: delete that folder, and they are computed again"
             )
         about = {"version": VERSION, **asdict(kind), "width": width, "dtype": dtype}
         write_json(place / kind.path / ABOUT, about)

@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from dataset.manifest import DATASET
 from plumbing.addresses import check_store
 from plumbing.files import read_json
+from plumbing.text import counted
 
 OWN_FILE = -1
 MOST_BYTES = 1 << 30
@@ -128,8 +129,8 @@ class Pictures:
             raise ValueError(f"the shard {address} cannot be read ({reason}): fetch or pack it again") from None
         if len(content) < size:
             raise ValueError(
-                f"the shard {address} is cut short: {self.name(index)} is {size} bytes at {offset}, of which it holds "
-                f"{len(content)}; fetch or pack it again"
+                f"the shard {address} is cut short: {self.name(index)} is {counted(size, 'byte')} at {offset}, of which it "
+                f"holds {len(content):,}; fetch or pack it again"
             )
         return content
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dataset.features import FeatureCache, Features
 from dataset.picture_keys import COLUMNS, picture_keys
+from plumbing.text import agreeing, counted
 
 log = logging.getLogger(__name__)
 
@@ -43,9 +44,9 @@ def best_cache(data: Path, photos: pd.DataFrame) -> tuple[Features, NDArray[np.i
     lacking = int((covering[1] < 0).sum())
     if lacking:
         log.warning(
-            "%d of %d photographs have no features, so their near-duplicates are found by difference hashes alone: "
-            "`python -m train features --data %s` with --arch %s computes the rest",
-            *(lacking, len(photos), data, covering[0].cache.kind.arch),
+            f"{lacking:,} of {counted(len(photos), 'photograph')} {agreeing(lacking, 'have')} no features, so near-duplicates "
+            f"are found there by difference hashes alone: `python -m train features --data {data}` with --arch "
+            f"{covering[0].cache.kind.arch} computes the rest"
         )
     return covering
 

@@ -17,9 +17,10 @@ class PanoramaFlag:
     GROUPS: ClassVar[Groups] = {"panoramas": "panorama"}
 
     panorama: Annotated[str, arg(metavar="auto|off|N")] = "auto"
-    """Cut equirectangular panoramas into views of 90 degrees. auto: four of a whole circle, from files that say so (GPano), or
-    whose edges join and whose poles are points. N: that many, also from every other picture of 2:1 from 1,024 pixels on.
-    off: squash them like any picture. Frames of 360-degree videos are cut likewise where videos are read."""
+    """Cut 360-degree (equirectangular) panoramas into views of 90 degrees. auto: four views of a full circle, from files that
+    say that they are such (GPano), or whose left and right edges join and whose top and bottom are single points. N: that many
+    views, also from every other picture of 2:1 from 1,024 pixels on. off: squash panoramas like any picture. Frames of
+    360-degree videos are cut likewise where videos are read."""
 
 
 def views_wanted(panorama: str) -> int | None:

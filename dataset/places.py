@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dataset.degrees import Column, read_degrees
 from dataset.pairs import FEW, numbers_of, read_pairs, tells_swapped, unread_words
 from dataset.units import check_unit, stands_for_nothing
+from plumbing.text import agreeing, counted
 
 log = logging.getLogger(__name__)
 
@@ -127,10 +128,10 @@ def _check_order(latlon_deg: NDArray[np.float64], rows: NDArray[np.int64], in_co
     if not swapped.any() or right.any():
         return
     first = int(np.flatnonzero(swapped)[0])
-    numbers = int(np.isfinite(latlon_deg).all(axis=1).sum())
+    count, numbers = int(swapped.sum()), int(np.isfinite(latlon_deg).all(axis=1).sum())
     why = (
-        f"{int(swapped.sum()):,} of {numbers:,} latitudes are beyond 90 degrees (the first is {latlon_deg[first, 0]:g} in row "
-        f"{rows[first]}) while no longitude is"
+        f"{count:,} of {counted(numbers, 'latitude')} {agreeing(count, 'are')} beyond 90 degrees (the first is "
+        f"{latlon_deg[first, 0]:g} in row {rows[first]}) while no longitude is"
     )
     if not in_columns:
         raise ValueError(
@@ -155,10 +156,11 @@ def _check_range(latlon_deg: NDArray[np.float64], missing: NDArray[np.bool_], ro
     shown = ", ".join(
         f"{_shown(place)} (row {row})" for place, row in zip(latlon_deg[beyond][:FEW], rows[beyond], strict=False)
     )
+    count = int(beyond.sum())
     raise ValueError(
-        f"{int(beyond.sum()):,} of {len(rows):,} places are out of range (latitude -90 to 90, longitude -180 to 180, or 0 to 360 "
-        f"in all rows): {shown}{', ...' if beyond.sum() > FEW else ''}{exchanged}: correct or empty them, or leave their rows out "
-        f"(--exclude-rows {numbers_of(rows[beyond])}, counted from 0 below the headings)"
+        f"{count:,} of {counted(len(rows), 'place')} {agreeing(count, 'are')} out of range (latitude -90 to 90, longitude -180 to "
+        f"180, or 0 to 360 in all rows): {shown}{', ...' if count > FEW else ''}{exchanged}: correct or empty them, or leave their "
+        f"rows out (--exclude-rows {numbers_of(rows[beyond])}, counted from 0 below the headings)"
     )
 
 

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from plumbing.text import agreeing, counted
+
 LEAST_ROWS = 3
 """So many places within a radian or so of (0, 0), where only ocean is, are taken for radians."""
 ENDS_OF_RANGE = (-32_768.0, 32_767.0, 65_535.0, -2_147_483_648.0, 2_147_483_647.0, -214.7483648, 214.7483647)
@@ -37,10 +39,10 @@ def check_unit(latlon_deg: NDArray[np.float64], rows: NDArray[np.int64]) -> None
     places = latlon_deg[known]
     beyond = (np.abs(places) > 1000).any(axis=1)
     if beyond.sum() * 2 > len(places):
-        lat, lon = places[beyond][0]
+        count, (lat, lon) = int(beyond.sum()), places[beyond][0]
         raise ValueError(
-            f"{int(beyond.sum()):,} of {len(places):,} coordinates are not degrees (the first are {lat:.12g}, {lon:.12g} in row "
-            f"{rows[known][beyond][0]}): {_way(places[beyond])}"
+            f"{count:,} of {counted(len(places), 'place')} {agreeing(count, 'are')} not in degrees (the first is "
+            f"{lat:.12g}, {lon:.12g} in row {rows[known][beyond][0]}): {_way(places[beyond])}"
         )
     if len(np.unique(places, axis=0)) >= LEAST_ROWS and _are_radians(places):
         lat, lon = places[0]

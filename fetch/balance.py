@@ -21,6 +21,7 @@ from fetch.dataset_counts import gini
 from fetch.subset import Subset, ids_hash, pictures_hash, write_subset
 from geocells import grid
 from geocells.land import land_table
+from plumbing.text import counted
 
 MIN_SHARE = 0.0075
 TRIED = 500
@@ -50,7 +51,9 @@ def run(config: BalanceConfig) -> None:
     subset = _subset(config, photos, chosen, min_share)
     write_subset(config.out, subset)
     print(_table(target, have, quota, len(photos)))
-    log.info(f"{config.out}: {len(subset.ids):,} of {len(photos):,} photographs, SHA-256 {ids_hash(subset.ids)[:12]}…")
+    log.info(
+        f"{config.out}: {len(subset.ids):,} of {counted(len(photos), 'photograph')}, SHA-256 {ids_hash(subset.ids)[:12]}…"
+    )
     log.info(f"`python -m fetch pull {config.out} --from {config.data} --out …` makes a dataset of them")
 
 
@@ -224,11 +227,11 @@ def _table(target: pd.Series, have: NDArray[np.int64], quota: NDArray[np.int64],
         lines.append(f"{name:24}{measure(have):>12.3g}{measure(quota):>12.3g}")
     out = (have > 0) & (quota == 0)
     if photographs > have.sum():
-        lines.append(f"{photographs - int(have.sum()):,} photographs lie in no group that is wanted")
+        lines.append(f"{counted(photographs - int(have.sum()), 'photograph', 'lie')} in no group that is wanted")
     if out.any():
         most = np.flatnonzero(out)[np.argsort(-have[out], kind="stable")][:SHOWN]
         named = ", ".join(f"{target.index[g]} {have[g]:,}" for g in most) + (" …" if out.sum() > SHOWN else "")
-        lines.append(f"{int(out.sum()):,} groups are left out, too few photographs: {named}")
+        lines.append(f"{counted(int(out.sum()), 'group', 'are')} left out, too few photographs: {named}")
     if (have == 0).any():
-        lines.append(f"{int((have == 0).sum()):,} groups of the target have no photographs")
+        lines.append(f"no photographs in {counted(int((have == 0).sum()), 'group')} of the target")
     return "\n".join(lines)

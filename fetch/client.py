@@ -17,6 +17,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
+from plumbing.text import counted
 from plumbing.version import VERSION
 
 TRIES = 6
@@ -230,7 +231,7 @@ class Client:
             if self.stop.is_set():
                 raise Stopping
         if said.isdigit() and "Content-Encoding" not in response.headers and received != int(said):
-            raise Retry(f"{received:,} of {int(said):,} bytes")
+            raise Retry(f"{received:,} of {counted(int(said), 'byte')}")
 
     def try_often(
         self,

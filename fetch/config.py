@@ -85,7 +85,7 @@ class ThinConfig(LooksConfig):
     data: Path
     """Dataset folder."""
     max_per_sequence: int | None = None
-    """At most so many photographs of a sequence in an L8 cell; no limit when not given."""
+    """At most this many photographs of a sequence in an L8 cell; no limit when not given."""
     max_creator_share: float | None = None
     """At most this share of an L8 cell's photographs by one creator, though always one; no limit when not given."""
 
@@ -157,7 +157,7 @@ class PackConfig:
     quality: int = 90
     """Quality of the JPEG of pictures that are shrunk."""
     shard_mb: int = 256
-    """A shard is full at so many megabytes."""
+    """A shard is full at this many megabytes."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""

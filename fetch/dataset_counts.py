@@ -27,8 +27,8 @@ def counts_report(photos: pd.DataFrame) -> str:
         )
     if photos["label"].notna().any():
         lines.append(
-            f"{int(photos['label'].notna().sum()):,} have one of {counted(photos['label'].nunique(), 'label')}, "
-            f"{len(only_label):,} of them no coordinates: {_by_class(photos['label'])}"
+            f"{int(photos['label'].notna().sum()):,} with one of {counted(photos['label'].nunique(), 'label')}, "
+            f"{len(only_label):,} of them without coordinates: {_by_class(photos['label'])}"
         )
     photos = photos[here]
     if not len(photos):

@@ -29,7 +29,7 @@ class DownloadConfig:
     }
 
     threads: int = 16
-    """At most so many requests in flight."""
+    """At most this many requests in flight."""
     requests_per_second: float = 20.0
     """Requests to each host; 0 is without a limit."""
     timeout_s: float = 30.0

@@ -30,6 +30,7 @@ from plumbing.files import atomic_path, read_json, write_json
 from plumbing.images import open_rgb
 from plumbing.picture_kinds import open_picture
 from plumbing.progress import progress
+from plumbing.text import counted
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +72,9 @@ def run(config: PackConfig) -> None:
     write_json(out / FOLDER / PACK, {**about, "packed": pictures_hash(packed)})
     write_manifest(out, packed)
     total = packed["size"].sum() / 1e6
-    log.info(f"{out}: {len(photos):,} photographs, {total:,.0f} MB in {packed['shard'].nunique():,} shards")
+    log.info(
+        f"{out}: {counted(len(photos), 'photograph')}, {total:,.0f} MB in {counted(packed['shard'].nunique(), 'shard')}"
+    )
 
 
 def pictures_hash(photos: pd.DataFrame) -> str:

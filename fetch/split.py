@@ -9,6 +9,7 @@ from dataset.near_duplicates import alike_by_features, best_cache
 from fetch.config import SplitConfig
 from fetch.dataset_counts import counts_report
 from fetch.splits import assign_splits
+from plumbing.text import agreeing, counted
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,6 @@ def run(config: SplitConfig) -> None:
     before = photos["split"].to_numpy()
     photos["split"] = assign_splits(photos, shares, config.split, config.seed, alike)
     write_manifest(config.data, photos)
-    log.info(
-        "%d of %d photographs are in another split than before", int((photos["split"] != before).sum()), len(photos)
-    )
+    moved = int((photos["split"] != before).sum())
+    log.info(f"{moved:,} of {counted(len(photos), 'photograph')} {agreeing(moved, 'are')} in another split than before")
     log.info(counts_report(photos))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dataset.groups import codes, joined_groups, leakage_groups, same_pictures, storage_cells
 from dataset.manifest import SPLITS, has_coordinates
+from plumbing.text import counted
 
 log = logging.getLogger(__name__)
 
@@ -76,8 +77,8 @@ def join_splits(
         divided = pd.Series(given[~free]).groupby(group[~free]).nunique() > 1
         if divided.any():
             log.warning(
-                f"splits: photographs that belong together are in more than one split, in {int(divided.sum()):,} of their "
-                "groups, as the source gives them, so figures of its test flatter: `python -m fetch split` shares them out again"
+                f"splits: the source puts photographs of {counted(int(divided.sum()), 'group')} into more than one split, so "
+                "figures of its test split are too good: `python -m fetch split` shares them out again"
             )
     rest = pd.isna(split)
     shares = {name: share for name, share in shares.items() if not (given == name).any()}
@@ -157,15 +158,15 @@ def _report(
         more += f", or try --split cell, which has {cells:,} L8 cells to share out"
     asked = {"train": 1 - sum(shares.values()), **{name: share for name, share in shares.items() if share > 0}}
     count = {name: int((split == name).sum()) for name in asked}
-    whole = f"{len(size):,} {what}{'s' * (len(size) != 1)}"
+    whole = counted(len(size), what)
     if empty := [name for name in SPLITS if count.get(name) == 0]:
         log.warning(
-            f"splits: {' and '.join(empty)} {'is' if len(empty) == 1 else 'are'} empty, for {whole} cannot fill {len(asked)} "
-            f"splits: {more}"
+            f"splits: {' and '.join(empty)} {'is' if len(empty) == 1 else 'are'} empty, for {whole} cannot fill "
+            f"{counted(len(asked), 'split')}: {more}"
         )
     elif size.max() > 0.5 * size.sum():
         log.warning(
-            f"splits: one {what} holds {size.max():,} of {size.sum():,} photographs and is trained on, so the splits "
+            f"splits: one {what} holds {size.max():,} of {counted(size.sum(), 'photograph')} and is trained on, so the splits "
             f"cannot have the shares asked for: {more}"
         )
     if any(

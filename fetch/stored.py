@@ -21,6 +21,7 @@ from plumbing.files import atomic_path, read_json_lines
 from plumbing.images import open_rgb, upright_rgb
 from plumbing.inside import remove_inside
 from plumbing.parquet import read_columns
+from plumbing.text import counted
 
 MEASURES = "measures.parquet"
 JOURNAL = ".ingest.jsonl"
@@ -157,7 +158,7 @@ def remove_stale(out: Path, known: Mapping[str, dict[str, Any]], kept: set[str])
     kept_back = [path for path in sorted(stale) if not remove_inside(out, path)]
     if kept_back:
         log.warning(
-            f"{kept_back[0]} and {len(kept_back) - 1:,} more lie behind links out of {out}: they are not removed"
+            f"{counted(len(kept_back), 'picture', 'lie')} behind links out of {out}, such as {kept_back[0]}: not removed"
         )
-    if stale:
-        log.info(f"{out}: removed {len(stale):,} stored pictures that the source no longer offers")
+    if gone := len(stale) - len(kept_back):
+        log.info(f"{out}: removed {counted(gone, 'stored picture')} that the source no longer offers")

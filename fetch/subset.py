@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from plumbing.files import write_text
+from plumbing.text import counted
 
 FIRST_LINE = "# photographs of a dataset, one id a line"
 _ENTRY = re.compile(r"# ([\w-]+): (.*)")
@@ -74,7 +75,7 @@ def read_subset(path: Path) -> Subset:
         raise ValueError(f"{path} has no line `# ids-sha256: …`, so nobody can tell whether it is whole")
     if header["ids-sha256"] != ids_hash(ids):
         raise ValueError(
-            f"{path} was changed or is cut short: the SHA-256 of its {len(ids):,} ids is {ids_hash(ids)[:12]}…, its "
+            f"{path} was changed or is cut short: the SHA-256 of its {counted(len(ids), 'id')} is {ids_hash(ids)[:12]}…, its "
             f"header says {header['ids-sha256'][:12]}…"
         )
     about = {name: value for name, value in header.items() if not name.endswith("sha256") and name != "photographs"}

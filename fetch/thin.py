@@ -25,6 +25,7 @@ from geocells.sphere import chord, distance_km, unit_vectors
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, read_json, write_json
 from plumbing.parquet import read_columns
+from plumbing.text import counted
 
 STAGE = "thin"
 LOOKS_FLAGS = {
@@ -56,7 +57,7 @@ def run(config: ThinConfig) -> None:
         dataset = read_json(config.data / DATASET)
         write_json(config.data / DATASET, {**dataset, "photographs": int(kept.sum()), "thinned": as_plain(config)})
     write_manifest(config.data, photos[kept])
-    log.info(f"{config.data}: kept {int(kept.sum()):,} of {len(photos):,} photographs")
+    log.info(f"{config.data}: kept {int(kept.sum()):,} of {counted(len(photos), 'photograph')}")
     log.info(summary(rejections, len(photos)) + (f"; {config.data / REJECTED} lists each" if rejections else ""))
     log.info(counts_report(photos[kept]))
 
@@ -275,7 +276,7 @@ def _measures(data: Path, photos: pd.DataFrame) -> pd.DataFrame:
     missing = photos["id"][~photos["id"].isin(measures.index)]
     if len(missing):
         raise ValueError(
-            f"{path} lacks {len(missing):,} photographs of the manifest, such as {missing.iloc[0]}: "
+            f"{path} lacks {counted(len(missing), 'photograph')} of the manifest, such as {missing.iloc[0]}: "
             "make the dataset again with `python -m fetch`"
         )
     return measures.loc[photos["id"]].reset_index()

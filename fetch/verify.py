@@ -18,7 +18,7 @@ from plumbing.files import sha256
 from plumbing.images import open_rgb
 from plumbing.inside import inside
 from plumbing.progress import progress
-from plumbing.text import printable
+from plumbing.text import agreeing, counted, printable
 
 SHOWN = 20
 BAD = 2
@@ -51,10 +51,14 @@ def run(config: VerifyConfig) -> int:
         print(printable(line))
     if packed.any():
         log.info(
-            f"{int(packed.sum()):,} pictures lie in shards, " + ("not all of them whole" if broken else "all whole")
+            f"{counted(int(packed.sum()), 'picture')} in shards, "
+            + ("some shards are damaged" if broken else "all shards whole")
         )
     kinds = "".join(f", {count:,} {what.split(' (')[0]}" for what, count in Counter(w for _, w in bad).most_common())
-    log.info(f"{config.data}: {len(rows) - len(bad):,} of {len(rows):,} pictures are as the manifest says{kinds}")
+    good = len(rows) - len(bad)
+    log.info(
+        f"{config.data}: {good:,} of {counted(len(rows), 'picture')} {agreeing(good, 'are')} as the manifest says{kinds}"
+    )
     return BAD if bad or broken else 0
 
 
@@ -98,10 +102,14 @@ def _stored(data: Path, photos: pd.DataFrame) -> str:
     packed = photos[photos["shard"].notna()]
     found = []
     if files or not len(packed):
-        found.append(f"{len(files):,} pictures in files, {sum(path.stat().st_size for path in files) / 1e6:,.1f} MB")
+        found.append(
+            f"{counted(len(files), 'picture')} in files, {sum(path.stat().st_size for path in files) / 1e6:,.1f} MB"
+        )
     if len(packed):
         size = packed["size"].sum() / 1e6
-        found.append(f"{len(packed):,} pictures in {packed['shard'].nunique():,} shards, {size:,.1f} MB")
+        found.append(
+            f"{counted(len(packed), 'picture')} in {counted(packed['shard'].nunique(), 'shard')}, {size:,.1f} MB"
+        )
     return "; ".join(found)
 
 

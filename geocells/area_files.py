@@ -210,7 +210,7 @@ def _of_zip(path: Path) -> Shapes:
         members = [m for m in archive.infolist() if "__MACOSX" not in m.filename and not m.is_dir()]
         wanted = [m for m in members if m.filename.lower().endswith((".shp", ".kml"))]
         if len(wanted) != 1:
-            raise ValueError(f"it is a zip file of {len(wanted)} shapefiles or KMLs, not of one")
+            raise ValueError(f"it is a zip file with {len(wanted)} files of areas (.shp, .kml) inside: leave one in it")
         stem = wanted[0].filename[:-4]
         parts = [
             m for m in members if m.filename[:-4] == stem and m.filename[-4:].lower() in (*SHAPEFILE_PARTS, ".kml")

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from geocells.partitions import NO_CELL, Partition
 from geocells.sphere import group_means
+from plumbing.text import counted
 
 UNKNOWN = -1
 """Class of a point whose cell the hierarchy does not hold."""
@@ -146,7 +147,7 @@ def build_hierarchy(
             kept = (kept | _fullest_child(above, count)) & (above != UNKNOWN)
         if not kept.any():
             raise ValueError(
-                f"no {level_name} cell has {min_images} training photographs (the fullest has {count.max()}): "
+                f"no {level_name} cell has {counted(min_images, 'training photograph')} (the fullest has {count.max()}): "
                 "lower --min-images, leave the level out, or add photographs"
             )
         rows = np.flatnonzero(kept)

@@ -14,6 +14,7 @@ from geocells.area_files import read_shapes
 from geocells.outlines import into_world, mend_seam
 from plumbing.files import atomic_path, sha256, write_text
 from plumbing.progress import progress
+from plumbing.text import counted
 
 TIMEOUT_S = 60
 BLOCK_BYTES = 1 << 16
@@ -124,7 +125,7 @@ def _fetch(url: str, path: Path) -> None:
             for block in progress(iter(lambda: answer.read(BLOCK_BYTES), b""), path.name, "block", blocks):
                 file.write(block)
             if answer.length:
-                raise ValueError(f"{url} broke off {answer.length:,} bytes before its end: try again")
+                raise ValueError(f"{url} broke off {counted(answer.length, 'byte')} before its end: try again")
     except (OSError, http.client.HTTPException) as error:
         raise ValueError(f"cannot fetch {url} ({error}): try again, or name a file with --natural-earth") from None
 

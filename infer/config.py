@@ -44,7 +44,7 @@ class AnswerConfig:
 
     coverage: tuple[Share, ...] = (0.5, 0.9)
     """Give the conformal prediction region of this coverage: the smallest that holds the true place this often, such as
-    0.5 0.9, as calibrated on the calibration split. Nothing behind the flag: no regions."""
+    0.5 0.9, as calibrated on the calibration split. The flag without a number: no regions."""
     places: Places = IN_DISTRIBUTION
     """For which photographs regions and confidence are calibrated: in-distribution, from where the calibration photographs
     are; or unseen, from places without training photographs (see `train calibrate --unseen`), where regions are larger."""
@@ -146,8 +146,9 @@ class InferConfig(PlaceColumns, PanoramaFlag, GreedyConfig, AnswerConfig):
     out: Folder = Path("predictions")
     """Folder for predictions.json, .csv, .geojson, and a page and a picture for each photograph."""
     every: Annotated[str, arg(metavar="SECONDS")] | None = None
-    """Take a frame of a video every so many seconds, such as 2s, and answer all of them as one place; those below folders are
-    taken too. Left out, videos that are named themselves have a frame every 2 s. Needs PyAV (`pip install av`)."""
+    """Time between two frames that are taken of a video, such as 2s; all frames are answered as one place. With it, videos
+    in folders are answered too. Left out, videos that are named themselves have a frame every 2 s. Needs PyAV
+    (`pip install av`)."""
     fusion: Fusion | None = None
     """How levels are combined: chain (chain rule down the tree), product (of the levels' own posteriors), greedy (the
     published rule). Left out, the one that scored best on the calibration split."""

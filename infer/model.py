@@ -31,6 +31,7 @@ from label_maps.files import hierarchy_hash, read_hierarchy
 from label_maps.run_folder import read_run
 from plumbing.damage import is_number, one_line
 from plumbing.files import read_json
+from plumbing.text import counted
 
 log = logging.getLogger(__name__)
 
@@ -313,7 +314,9 @@ def check_fits(path: Path, spec: NetworkSpec, hierarchy: Hierarchy) -> None:
     for level, count in spec.classes.items():
         if sizes.get(level) != count:
             known = f"{sizes[level]}" if level in sizes else "no such level"
-            raise ValueError(f"{path} knows {count} classes of {level} but label_map_{level}.json has {known}: {again}")
+            raise ValueError(
+                f"{path} knows {counted(count, 'class')} of {level} but label_map_{level}.json has {known}: {again}"
+            )
     if spec.label_map_hash != hierarchy_hash(hierarchy):
         raise ValueError(f"{path} was trained on label maps with other classes than {path.parent} holds: {again}")
 

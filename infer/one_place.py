@@ -14,6 +14,7 @@ from infer.parts import View
 from infer.prediction import Prediction
 from infer.prepared import Prepared
 from infer.views import file_posterior, judged, together_as_one
+from plumbing.text import agreeing
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,10 @@ def one_place(prepared: Prepared, seen: Sequence[Seen]) -> Prediction:
     # A photograph that is given twice says no more than once.
     _, kept, of = np.unique([photo.sha256 for photo in described], return_index=True, return_inverse=True)
     if len(kept) < len(seen):
-        log.warning("%d of %d photographs are identical to others and count once", len(seen) - len(kept), len(seen))
+        again = len(seen) - len(kept)
+        log.warning(
+            f"{again} of {len(seen)} photographs {agreeing(again, 'repeat')} others exactly, and each counts once"
+        )
     # At their number photographs count as one, which is the most that they can repeat each other.
     model, temperature = prepared.model, min(prepared.options.same_place_temperature, len(kept))
     outputs = [seen[k].output for k in kept]

@@ -21,6 +21,7 @@ from infer.wording import class_words
 from label_maps.labels import COUNTRY, STATED
 from plumbing.evenly import evenly
 from plumbing.files import atomic_path
+from plumbing.text import counted
 
 INDEX = "index"
 """Stem of the page, which answers leave free."""
@@ -95,7 +96,7 @@ class Overview:
             [_number(p.levels[name].confidence if name in p.levels else None) for name in levels] for p in shown
         ]
         return cls(
-            title=f"{len(predictions):,} answers of {predictions[0].provenance.run}",
+            title=f"{counted(len(predictions), 'answer')} of {predictions[0].provenance.run}",
             total=len(predictions),
             notes=_shared(shown),
             name=[prediction.input for prediction in shown],
@@ -128,11 +129,11 @@ class Overview:
         table = pa.concat_tables(tables)
         levels = [name.removesuffix("_cell") for name in _cells(table)]
         points = _columns(table, "latitude", "longitude")
-        unread = [f"{rows - answered:,} of {rows:,} photographs could not be read."] if answered < rows else []
+        unread = [f"{rows - answered:,} of {counted(rows, 'photograph')} could not be read."] if answered < rows else []
         blank = [None] * len(table)
         countries, answers = _named(levels[-1], table[f"{levels[-1]}_cell"].to_pylist(), points)
         return cls(
-            title=f"{answered:,} answers of {run}",
+            title=f"{counted(answered, 'answer')} of {run}",
             total=answered,
             notes=[*unread, *_notes(table["warnings"])],
             name=[Path(name).name for name in table["input"].to_pylist()],

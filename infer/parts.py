@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from geocells.sphere import box_area_km2
+from plumbing.text import counted
 
 SHOWN_MEMBERS = 8
 """Classes of a set that one line names."""
@@ -249,14 +250,13 @@ def views_words(views: Sequence[View]) -> str:
 
 
 def _file_words(views: Sequence[View]) -> str:
-    count, plural = len(views), "" if len(views) == 1 else "s"
+    count = len(views)
     if views[0].kind == PANORAMA:
-        return f"a panorama, cut into {count} view{plural}"
-    frames = len({view.at_s for view in views})
-    taken = f"{frames} frame{' is' if frames == 1 else 's are'}"
+        return f"a panorama, cut into {counted(count, 'view')}"
+    taken = counted(len({view.at_s for view in views}), "frame", "are")
     if views[0].yaw_deg is None:
         return f"a video, of which {taken} taken"
-    return f"a 360-degree video, of which {taken} cut into {count} view{plural}"
+    return f"a 360-degree video, of which {taken} cut into {counted(count, 'view')}"
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def _pictures_below(folder: Path, out: Path | None, videos: bool) -> list[Path]:
     if words and not found.pictures:
         raise ValueError(f"{folder} holds no photographs that can be read, but {words}{advice}")
     if words:
-        log.info(f"{folder}: passed by: {words}{advice}")
+        log.info(f"{folder}: skipped: {words}{advice}")
     return found.pictures
 
 

@@ -26,7 +26,7 @@ from label_maps.labels import CLASS
 from plumbing.evenly import evenly
 from plumbing.files import atomic_path, write_text
 from plumbing.progress import progress
-from plumbing.text import printable
+from plumbing.text import agreeing, counted, printable
 from plumbing.videos import is_video
 
 FEW_DISTANCES = 10
@@ -90,8 +90,10 @@ def main(config: InferConfig, draw: Draw | None = None, draw_index: DrawIndex | 
                 write_thumbnail(config.out, stem, prediction)
     if not predictions:
         gone = sum(not photo.path.is_file() for photo in photos)
-        missing = f"{len(photos)} files" + (f", of which {gone} are missing," if gone else "")
-        raise ValueError(f"none of {missing} could be read as a photograph")
+        missing = f", {gone:,} missing" if gone else ""
+        raise ValueError(
+            f"no photograph could be read ({counted(len(photos), 'file')}{missing}), so there are no answers"
+        )
     print(printable(_table(predictions, names)), flush=True)
     paths = write_all(config, predictions, names)
     indexed = several and config.maps and len(predictions) > 1
@@ -211,7 +213,8 @@ def write_all(config: InferConfig, predictions: list[Prediction], names: dict[Pa
     photos = [Path(photo.path or "") for prediction in predictions for photo in photographs_of(prediction)]
     if config.sidecars is not None:
         written = write_sidecars(config.out, predictions, config.sidecars)
-        log.info("%d of %d photographs have a side-car in %s", len(written), len(photos), config.out / "sidecars")
+        of = f"{len(written):,} of {counted(len(photos), 'photograph')} {agreeing(len(written), 'have')}"
+        log.info(f"{of} a side-car in {config.out / 'sidecars'}")
     if config.strip:
         for photo in photos:
             if is_video(photo):
@@ -231,9 +234,9 @@ def error_line(predictions: Sequence[Prediction]) -> str:
         return f"distance from the known place: {away[0]:,.0f} km"
     if len(away) < FEW_DISTANCES:
         ends = f"from {min(away):,.0f} to {max(away):,.0f} km"
-        return f"distance from the known place, of {len(away)} answers: median {np.median(away):,.0f} km, {ends}"
+        return f"distance from the known place, of {counted(len(away), 'answer')}: median {np.median(away):,.0f} km, {ends}"
     parts = [f"{p} % {km:,.0f} km" for p, km in zip(PERCENTILES, np.percentile(away, PERCENTILES), strict=True)]
-    return f"distance from the known place, of {len(away):,} answers: {', '.join(parts)}"
+    return f"distance from the known place, of {counted(len(away), 'answer')}: {', '.join(parts)}"
 
 
 def _inside(first: Prediction, inside: list[float]) -> str:

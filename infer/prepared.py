@@ -20,6 +20,7 @@ from infer.decode.region_finder import RegionFinder
 from infer.model import Model
 from infer.network.output import NetworkOutput
 from plumbing.rules import Rule
+from plumbing.text import counted
 
 FEW_GROUPS = 30
 """With fewer groups of calibration photographs, an answer says that its confidence is not to be relied on."""
@@ -183,19 +184,19 @@ class Prepared:
             found.append(f"{self.model.without_points}{self._and_no_map()}; {self.model.way_to_points}")
         if self.conformal is not None:
             found += [
-                f"no {coverage:.0%} {what}: {self.conformal.photographs:,} calibration photographs are too few for it"
+                f"no {coverage:.0%} {what}: too few calibration photographs ({self.conformal.photographs:,})"
                 for what, coverages in (("region", self._without_region()), ("set", self._without_set()))
                 for coverage in coverages
             ]
         if self.prior is not None and (count := int((self.prior.leaf > 0).sum())) < FEW_CELLS:
-            cells = f"{self.model.hierarchy.level_names[-1]} cell{'' if count == 1 else 's'}"
+            cells = counted(count, f"{self.model.hierarchy.level_names[-1]} cell")
             found.append(
-                f"the run knows only {count} {cells} {self.prior.words}: the area decides the answer, not the photograph"
+                f"the run knows only {cells} {self.prior.words}: the area decides the answer, not the photograph"
             )
         if self.conformal is not None and self.conformal.groups < FEW_GROUPS:
             found.append(
-                f"calibrated on {self.conformal.photographs:,} photographs in {self.conformal.groups:,} groups: too few for "
-                "confidence and coverage to be relied on"
+                f"calibrated on {counted(self.conformal.photographs, 'photograph')} in "
+                f"{counted(self.conformal.groups, 'group')}: too few for confidence and coverage to be relied on"
             )
         without = ["several photographs of one place"] if self.options.same_place else []
         without += ["several views of one file"] if cut else []

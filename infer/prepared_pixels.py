@@ -20,6 +20,7 @@ from dataset.images import Pictures
 from dataset.picture_keys import picture_keys
 from infer.features import Computed, Work, compute_features
 from infer.network.transform import InputTransform
+from plumbing.text import agreeing, counted
 
 log = logging.getLogger(__name__)
 
@@ -119,5 +120,6 @@ def prepared_photos(data: Path, photos: pd.DataFrame, transform: InputTransform)
         return None
     found = prepared_pixels(data, picture_keys(data, photos), transform)
     if found is not None:
-        log.info("%s of %s pictures are decoded already", f"{int((found.rows >= 0).sum()):,}", f"{len(photos):,}")
+        done = int((found.rows >= 0).sum())
+        log.info(f"{done:,} of {counted(len(photos), 'picture')} {agreeing(done, 'are')} decoded already")
     return found

@@ -12,6 +12,7 @@ from infer.decode.posterior import sum_up
 from infer.network.output import NetworkOutput
 from infer.parts import VIDEO, View
 from infer.prepared import Answered, Prepared
+from plumbing.text import agreeing, counted
 from plumbing.videos import MOST_FRAMES
 
 COUNTED = 4
@@ -96,7 +97,8 @@ def views_warnings(views: Sequence[View], every_s: float) -> list[str]:
     if odd := [at_s for at_s, contradicts in frames.items() if contradicts]:
         at = ", ".join(f"{at_s:g} s" for at_s in odd)
         warnings.append(
-            f"{len(odd)} of {len(frames)} frames contradict the others: at {at}; does the clip show several places?"
+            f"{len(odd)} of {counted(len(frames), 'frame')} {agreeing(len(odd), 'contradict')} the others: at {at}; "
+            "does the clip show several places?"
         )
     if len(frames) == MOST_FRAMES and (step_s := list(frames)[1]) > 1.01 * every_s:
         warnings.append(

@@ -18,6 +18,7 @@ from label_maps.run_folder import RUN, begin_run, read_run
 from label_maps.spread import QUANTILES, distances_from_centers
 from plumbing.files import read_json
 from plumbing.near_paths import did_you_mean
+from plumbing.text import agreeing, counted
 
 log = logging.getLogger(__name__)
 
@@ -92,11 +93,12 @@ def _built(config: LabelMapsConfig, learned: pd.DataFrame) -> tuple[Partition, H
 def _unplaced_line(hierarchy: Hierarchy, photos: pd.DataFrame) -> str:
     """Return what becomes of training photographs without coordinates."""
     known = int((truth_of(hierarchy, photos)[1] != UNKNOWN).any(axis=1).sum())
-    level = class_level(hierarchy)
+    level, own = class_level(hierarchy), len(photos)
+    without = f"{own:,} of them {agreeing(own, 'have')} no coordinates"
     if level is None or not known:
-        return f"{len(photos):,} of them have no coordinates and train nothing: --partition admin has countries, classes labels"
-    what = STATED[hierarchy.level_names[level]]
-    return f"{len(photos):,} of them have no coordinates: {known:,} train the level {hierarchy.level_names[level]} by their {what}"
+        return f"{without} and {agreeing(own, 'train')} nothing: --partition admin has countries, classes labels"
+    what = f"the level {hierarchy.level_names[level]} by their {STATED[hierarchy.level_names[level]]}"
+    return f"{without}: {known:,} {agreeing(known, 'train')} {what}"
 
 
 def _without_class(config: LabelMapsConfig, hierarchy: Hierarchy, learned: pd.DataFrame) -> str:
@@ -131,7 +133,7 @@ def _table(hierarchy: Hierarchy, test: pd.DataFrame, learned: pd.DataFrame) -> s
     The dispersion is the median and the 90th percentile of the distances of training photographs from the centre of their class.
     """
     head = f"{'level':>7} {'classes':>8} {'smallest':>9} {'largest':>8} {'test photographs in a known class':>34}"
-    lines = [f"{len(learned):,} training photographs", f"{head} {'km from centre (90 %)':>22}"]
+    lines = [counted(len(learned), "training photograph"), f"{head} {'km from centre (90 %)':>22}"]
     away = distances_from_centers(hierarchy, learned)[1]
     asked = test[questions(hierarchy, test)]
     known = truth_of(hierarchy, asked)[1] != UNKNOWN if len(asked) else None

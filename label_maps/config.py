@@ -23,7 +23,7 @@ class LabelMapsConfig:
     data: Path
     """Dataset folder, with its manifest.parquet."""
     run: Path
-    """Run folder to begin; everything that a trained model is will lie in it."""
+    """Run folder to begin; label maps, networks and all else of the model will lie in it."""
     partition: Annotated[str, arg(metavar=PARTITIONS.metavar(), help=f"How the world is cut. {PARTITIONS.help()}")] = (
         "quad"
     )

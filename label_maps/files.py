@@ -25,6 +25,7 @@ from plumbing.damage import one_line
 from plumbing.files import atomic_path, read_json, write_json
 from plumbing.inside import is_plain
 from plumbing.near_paths import did_you_mean
+from plumbing.text import counted
 
 RECORD = "run.json"
 """The file by which a run folder is told."""
@@ -204,7 +205,9 @@ def _read_parents(path: Path, above: int, below: int) -> NDArray[np.int64]:
     except (TypeError, ValueError, OverflowError):
         children = parents = np.empty(0, dtype=np.int64)
     if not np.array_equal(children, np.arange(below)) or not np.array_equal(np.unique(parents), np.arange(above)):
-        raise ValueError(f"{path} does not give each of {below} classes one of {above} parents: {AGAIN}")
+        raise ValueError(
+            f"{path} does not give each of {counted(below, 'class')} one of {counted(above, 'parent')}: {AGAIN}"
+        )
     if np.any(np.diff(parents) < 0):
         raise ValueError(f"{path} does not have siblings side by side: {AGAIN}")
     return parents

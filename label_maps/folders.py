@@ -20,6 +20,7 @@ from label_maps.labels import questions, truth_of
 from plumbing.files import atomic_path
 from plumbing.inside import unreserved
 from plumbing.progress import progress
+from plumbing.text import counted
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ def main(config: FoldersConfig) -> None:
     files = file_names(known["id"], known["path"])
     for row, k in enumerate(progress(classes.tolist(), "linking", "photograph", len(known))):
         _place(pictures, row, config, config.out / names[k] / files[row])
-    print(f"{len(known):,} photographs in {len(np.unique(classes)):,} folders of {config.out}")
+    print(f"{counted(len(known), 'photograph')} in {counted(len(np.unique(classes)), 'folder')} of {config.out}")
     if len(known) < len(photos):
         print(f"{len(photos) - len(known):,} left out: their cell is not a class of {config.level}")
 

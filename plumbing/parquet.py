@@ -7,6 +7,8 @@ from typing import IO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from plumbing.text import counted
+
 ROWS_A_BYTE, SMALL = 32, 2_000_000
 """A file of more rows than `SMALL` that has more of them than `ROWS_A_BYTE` for each of its bytes holds nothing but repetition."""
 
@@ -32,7 +34,7 @@ def read_columns(
         with pq.ParquetFile(source) as file:
             rows, there = file.metadata.num_rows, file.schema_arrow.names
             if rows > SMALL and size and rows > ROWS_A_BYTE * size:
-                raise ValueError(f"it says that it has {rows:,} rows in {size:,} bytes")
+                raise ValueError(f"it says that it has {rows:,} rows in {counted(size, 'byte')}")
             table = file.read([column for column in dict.fromkeys(there) if columns is None or column in columns])
             return plain(table)
     except MemoryError:

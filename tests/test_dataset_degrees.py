@@ -252,7 +252,7 @@ def test_numbers_that_stand_for_a_missing_value_are_missing(lat, lon):
 
 @pytest.mark.parametrize(("lat", "lon"), [("99", "2"), ("95.2", "13.4"), ("99.5", "99.5"), ("inf", "3"), ("48", "212")])
 def test_a_slip_is_no_sign_for_a_missing_value(lat, lon):
-    with pytest.raises(ValueError, match=r"1 of 3 places are out of range .*\(row 2\).*--exclude-rows 2"):
+    with pytest.raises(ValueError, match=r"1 of 3 places is out of range .*\(row 2\).*--exclude-rows 2"):
         both(["48.8", "-33.8", lat], ["-2.3", "151.2", lon])
 
 

@@ -93,7 +93,7 @@ def test_trailing_cells_may_be_missing_and_notes_may_follow(tmp_path):
 def test_repeated_headings_are_passed_by(tmp_path, caplog):
     caplog.set_level("INFO")
     assert rows_of(tmp_path / "a.csv", as_text().replace("c.jpg", "file,lat,lon\nc.jpg")) == ROWS
-    assert "1 rows repeat the headings" in caplog.text
+    assert "1 row repeats the headings and is skipped" in caplog.text
 
 
 def test_numbers_of_rows_without_a_heading_are_no_shift(tmp_path):

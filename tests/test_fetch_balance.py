@@ -97,7 +97,7 @@ def test_countries_are_made_equal_and_the_high_sea_is_none(tmp_path, capsys):
     assert balanced(tmp_path / "d", tmp_path / "list") == {"FR": 50, "KE": 50, "AU": 50}
     said = capsys.readouterr().out
     assert "7 photographs lie in no group" in said
-    assert "1 groups are left out, too few photographs: PE 3" in said
+    assert "1 group is left out, too few photographs: PE 3" in said
     assert [line.split()[-2:] for line in said.splitlines() if line.startswith("largest")] == [["300", "1"]]
 
 

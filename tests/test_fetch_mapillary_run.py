@@ -395,10 +395,7 @@ def test_recheck_says_which_shards_still_hold_what_was_deleted(world, data, capl
         recheck(RecheckConfig(data=data, **service), TOKEN)
     said = [record.message for record in caplog.records if record.levelname == "WARNING"]
     assert len(said) == 1
-    assert (
-        f"1 shards still hold 1 of these pictures, which nothing names any more, such as {photos['shard'][0]}"
-        in said[0]
-    )
+    assert f"1 shard holds 1 of these pictures, which nothing names any more, such as {photos['shard'][0]}" in said[0]
 
 
 def test_an_old_survey_is_asked_for_again_once_and_planned_again(world, data):

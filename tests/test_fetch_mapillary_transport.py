@@ -358,7 +358,7 @@ def test_an_interrupted_survey_continues_and_a_tile_that_fails_is_not_empty(worl
         stub.scripted = ["", *["html"] * 6, "", *["html"] * 12]
         with pytest.raises(CircuitOpen, match="1 of 3 tiles of the survey did not come"):
             survey(config, state, Transport(config, TOKEN))
-        with pytest.raises(ValueError, match="the survey lacks 1 tiles"):
+        with pytest.raises(ValueError, match="the survey lacks 1 tile: run"):
             plan(config, state)
         survey(config, state, Transport(config, TOKEN))
         assert stub.count() == 21

@@ -49,7 +49,7 @@ def test_a_panorama_becomes_four_photographs_with_their_directions(folder, tmp_p
     assert set(views["source_id"]) == {"pano.jpg"}
     assert set(views["modification"]) == {"view of 90 degrees cut from a panorama"}
     assert set(views["width"]) == set(views["height"]) == {326}
-    assert "1 panorama was cut into 4 views (--panorama off stores them as they are)" in caplog.text
+    assert "1 panorama was cut into 4 views (--panorama off keeps it whole)" in caplog.text
 
 
 def test_each_view_shows_what_lies_in_its_direction(folder, tmp_path):

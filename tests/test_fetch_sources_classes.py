@@ -51,7 +51,7 @@ def test_folders_of_labels_are_taken_as_they_are_named(folder, tmp_path, capsys)
     assert photos["country"].isna().all()
     status(StatusConfig(data=tmp_path / "data"))
     said = capsys.readouterr().out
-    assert "5 have one of 4 labels, 4 of them no coordinates: France 2, " in said
+    assert "5 with one of 4 labels, 4 of them without coordinates: France 2, " in said
 
 
 def test_what_was_imported_counts_photographs_by_country(folder, tmp_path, capsys):

@@ -145,7 +145,7 @@ def test_only_what_a_list_names_is_asked_for(server, world, tmp_path):
     assert read_manifest(tmp_path / "d")["id"].tolist() == ["p1", "p2"]
     assert sum(server.asked.values()) == 2
     write_subset(tmp_path / "list.txt", Subset(("unknown",)))
-    with pytest.raises(ValueError, match="none of them in"):
+    with pytest.raises(ValueError, match=r"has none of its 1 photograph$"):
         run(config(world, tmp_path / "d", only=tmp_path / "list.txt"))
 
 

@@ -316,7 +316,7 @@ def test_rows_are_left_out_by_number_and_by_percentiles_of_coordinates(tmp_path,
     [
         ({"percentiles": (99.0, 1.0)}, "--percentiles takes two numbers from 0 to 100, the lower first, got 99 1"),
         ({"exclude_rows": (-1,)}, "--exclude-rows counts from 0 below the headings, got -1"),
-        ({"exclude_rows": (2,)}, r"--exclude-rows 2: .*t\.csv has 1 rows, numbered from 0"),
+        ({"exclude_rows": (2,)}, r"--exclude-rows 2: .*t\.csv has 1 row, numbered from 0"),
     ],
 )
 def test_filters_that_cannot_work_are_refused(tmp_path, flags, complaint):

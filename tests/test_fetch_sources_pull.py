@@ -118,7 +118,7 @@ def test_what_could_not_be_brought_is_said_and_there_is_no_manifest(dataset, sub
     photos = read_manifest(dataset).set_index("id")
     (dataset / photos.loc["lima-7", "path"]).unlink()
     shutil.copy(dataset / photos.loc["suva-8", "path"], dataset / photos.loc["suva-9", "path"])
-    with pytest.raises(ValueError, match=r"2 of 4 pictures could not be brought, the first: lima-7"):
+    with pytest.raises(ValueError, match=r"2 of 4 pictures could not be copied, the first: lima-7"):
         run(config(subset, dataset, tmp_path / "d"))
     assert not (tmp_path / "d" / MANIFEST).exists()
     assert len(list((tmp_path / "d").rglob("*.jpg"))) == 2
@@ -178,7 +178,7 @@ def test_a_manifest_that_names_files_outside_is_refused(path, dataset, subset, t
 
 def test_photographs_that_the_dataset_lacks_are_said(dataset, tmp_path):
     write_subset(tmp_path / "list.txt", Subset(("lima-0", "rome-1", "rome-2")))
-    with pytest.raises(ValueError, match=r"lacks 2 of the 3 photographs .*, such as rome-1"):
+    with pytest.raises(ValueError, match=r"lacks 2 of 3 photographs .*, such as rome-1"):
         run(config(tmp_path / "list.txt", dataset, tmp_path / "d"))
 
 

@@ -114,7 +114,7 @@ def test_a_calibrated_run_gives_regions_and_confidence(calibrated, photos, tmp_p
 def test_a_coverage_that_too_few_calibration_photographs_allow_is_named_as_impossible(calibrated, photos, tmp_path):
     (given,) = answers(photos[:1], calibrated, tmp_path / "out", coverage=(0.5, 0.99))
     assert [region["coverage"] for region in given["regions"]] == [0.5]
-    assert "no 99% region: 12 calibration photographs are too few for it" in given["warnings"]
+    assert "no 99% region: too few calibration photographs (12)" in given["warnings"]
 
 
 def test_a_run_without_conformal_calibration_answers_all_the_same(tiny_run, photos, tmp_path):

@@ -1,5 +1,6 @@
 import pytest
 
+from infer.evaluate.intervals import with_true_intervals
 from infer.evaluate.verdict import verdict
 
 
@@ -104,3 +105,11 @@ def test_one_group_has_no_intervals_and_says_so():
         "10 groups are needed."
     )
     assert "GeoScore 2,000 [1,800, 2,200]" in verdict(report(2000, 1000, groups=2)).basis
+
+
+def test_a_part_of_one_group_has_no_intervals_within_a_report_of_many():
+    part = {"groups": 1, "top_1": figure(0.5), "covered": {"groups": 1, **figure(0.9)}}
+    found = with_true_intervals({"groups": 9, "top_1": figure(0.4), "country_only": part})
+    assert found["top_1"] == figure(0.4)
+    assert found["country_only"]["top_1"] == {"value": 0.5, "low": None, "high": None}
+    assert found["country_only"]["covered"] == part["covered"]

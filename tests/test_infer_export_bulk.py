@@ -136,7 +136,7 @@ def test_missing_and_broken_files_are_counted_by_kind_also_when_their_rows_are_t
     photo = str(next(tiny.rglob("*.jpg")))
     pd.DataFrame({"file": [photo, "gone.jpg", "broken.jpg", "lost.jpg"]}).to_csv(tmp_path / "p.csv", index=False)
     caplog.set_level(logging.INFO)
-    for again in ("", "; rows of 4 were there already"):
+    for again in ("", "; 4 of them by an earlier run of the command"):
         caplog.clear()
         answered(tmp_path / "p.csv", tiny_run, tmp_path / "out")
         (last,) = [found.getMessage() for found in caplog.records if "photographs answered" in found.getMessage()]
@@ -148,7 +148,7 @@ def test_missing_and_broken_files_are_counted_by_kind_also_when_their_rows_are_t
 def test_a_table_of_missing_files_is_refused_and_leaves_nothing(tiny, tiny_run, tmp_path) -> None:
     pd.DataFrame({"file": ["gone.jpg", "lost.jpg"]}).to_csv(tmp_path / "photos.csv", index=False)
     with pytest.raises(
-        ValueError, match=r"none of 2 photographs could be read, .*: 2 missing \(first: .*gone.jpg: no such file"
+        ValueError, match=r"no photograph could be read, .* \(2 tried\): 2 missing \(first: .*gone.jpg: no such file"
     ):
         answered(tmp_path / "photos.csv", tiny_run, tmp_path / "out")
     assert not (tmp_path / "out").exists()

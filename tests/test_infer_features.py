@@ -165,6 +165,34 @@ def test_the_command_computes_once_and_says_how_fast(data, capsys, monkeypatch):
             dispatch("python -m train", COMMANDS)
         assert not ended.value.code
         said = capsys.readouterr().out
-        assert f"computed features of {computed} pictures and views at " in said
+        assert f"computed features of {computed} pictures (views included) at " in said
         assert f"{known} were there already" in said
     assert said.splitlines()[-1].startswith(f"wrote {data}/features/")
+
+
+@pytest.mark.parametrize(
+    ("stops_after", "kept"),
+    [
+        (0, "features of 0 of 60 photographs and of 0 of 120 changed views"),
+        (3, "features of 24 of 60 photographs and of 0 of 120 changed views"),
+        (10, "features of 60 of 60 photographs and of 16 of 120 changed views"),
+    ],
+)
+def test_an_interrupted_command_says_how_many_photographs_are_kept(data, monkeypatch, stops_after, kept):
+    real, calls = computing.as_stored, []
+
+    def stopping(features):
+        calls.append(1)
+        if len(calls) > stops_after:
+            raise KeyboardInterrupt
+        return real(features)
+
+    words = f"features --data {data} --arch shufflenet_v2_x0_5 --weights none --image-size 32 --workers 0 --device cpu"
+    words += " --views 2 --batch-size 8"
+    monkeypatch.setattr("sys.argv", ["train", *words.split()])
+    monkeypatch.setattr(computing, "as_stored", stopping)
+    with pytest.raises(SystemExit) as ended:
+        dispatch("python -m train", COMMANDS)
+    assert (
+        ended.value.code == f"interrupted: {kept} are kept in {data / 'features'}; `python -m train {words}` continues"
+    )

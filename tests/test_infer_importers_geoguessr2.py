@@ -199,10 +199,10 @@ def test_copies_beside_the_training_scripts_count_once_and_other_ones_are_ignore
     copy.parent.mkdir()
     shutil.copy(label_map, copy)
     assert_same_networks(imported(older[0], tmp_path / "equal"), plain)
-    assert "others of that name" not in caplog.text
+    assert "of that name" not in caplog.text
     torch.save({"0/1/2": 0}, copy)
     assert_same_networks(imported(older[0], tmp_path / "other"), plain)
-    assert f"{label_map} is read; 1 others of that name differ" in caplog.text
+    assert f"{label_map} is read; 1 other file of that name is ignored, with other content" in caplog.text
     label_map.rename(older[0] / "models" / label_map.name)
     with pytest.raises(ValueError, match=r"must hold label_map_L3\.pth once, it holds 2 of them, which differ"):
         imported(older[0], tmp_path / "neither")

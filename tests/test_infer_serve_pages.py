@@ -155,8 +155,8 @@ def test_play_scores_a_guess_with_the_keyboard_alone(app):
             assert abs(int(row.split()[-1].replace(",", "")) - points) <= 1
         assert person.guesses == ("PE", "KE", "FJ", "FR", "AU")
         scores = page.inner_text("#scores")
-        assert "Keys <b>only</b> and the network on 1 photograph, with 95 % intervals" in scores
-        assert "Only 1 group: an interval of fewer than 30 is too narrow to be relied on." in scores
+        assert "Keys <b>only</b> and the network on 1 photograph\n" in scores
+        assert "Only 1 group of photographs: no interval can be given, and nothing is decided." in scores
         tab_to(page, "#next")
         page.keyboard.press("Enter")
         page.wait_for_selector("#guess:not([hidden])")

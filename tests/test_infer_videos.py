@@ -71,7 +71,7 @@ def test_the_answer_says_that_it_was_a_video_in_every_file_and_on_its_page(calib
 def test_videos_of_a_folder_are_named_and_taken_when_asked_for(calibrated, folder, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     predict(asked(calibrated, tmp_path / "a", folder, maps=False))
-    assert "passed by: 2 videos (.mp4); video: add --every 2s to answer their frames" in caplog.text
+    assert "skipped: 2 videos (.mp4); video: add --every 2s to answer their frames" in caplog.text
     assert len(read_json(tmp_path / "a" / "predictions.json")) == 1
     predict(asked(calibrated, tmp_path / "b", folder, maps=False, every="2s"))
     assert [record["input"] for record in read_json(tmp_path / "b" / "predictions.json")] == ["clip.mp4", "suva.jpg"]
@@ -113,7 +113,7 @@ def test_frames_of_other_places_are_said():
 
     views = [View("video", at_s=2.0 * k, contradicts=k == 3) for k in range(5)]
     assert views_warnings(views, 2.0) == [
-        "1 of 5 frames contradict the others: at 6 s; does the clip show several places?"
+        "1 of 5 frames contradicts the others: at 6 s; does the clip show several places?"
     ]
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbing.logs import to_terminal
-from plumbing.text import counted, plural, printable, utf8
+from plumbing.text import agreeing, counted, plural, printable, utf8
 
 ESCAPE = "a\x1b[2J\x9b31mb\rc\u202ed.jpg"
 
@@ -39,6 +39,13 @@ def test_log_lines_show_what_a_name_holds(capsys, monkeypatch):
     logging.getLogger("test").warning("left out: %s", ESCAPE)
     monkeypatch.setattr(sys, "stderr", sys.__stderr__)
     assert capsys.readouterr().err == f"left out: {printable(ESCAPE)}\n"
+
+
+def test_a_verb_agrees_with_the_number_before_it():
+    verbs = ("are", "were", "have", "do", "lie", "match", "carry")
+    assert [agreeing(1, verb) for verb in verbs] == ["is", "was", "has", "does", "lies", "matches", "carries"]
+    assert [agreeing(n, verb) for n in (0, 2) for verb in verbs] == [*verbs, *verbs]
+    assert [counted(n, "row", "are") for n in (0, 1, 1234)] == ["0 rows are", "1 row is", "1,234 rows are"]
 
 
 def test_a_noun_is_counted_as_one_or_as_many():

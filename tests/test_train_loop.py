@@ -452,7 +452,7 @@ def test_frozen_parts_do_not_learn(tiny, run):
         ({"level_weights": (1.0, 1.0)}, "--level-weights needs 4 numbers, one for each level, got 2"),
         ({"level_weights": (0.0,) * 4}, "--level-weights must not be negative, nor all 0"),
         ({"level_weights": (1.0, 1.0, 1.0, -1.0)}, "--level-weights must not be negative"),
-        ({"tau_km": (1.0, 2.0)}, "--tau-km needs 1 or 4 numbers, got 2"),
+        ({"tau_km": (1.0, 2.0)}, "--tau-km needs one number, or one for each of 4 levels, got 2"),
         ({"arch": "resnet999"}, "torchvision has no classifier 'resnet999'"),
         ({"arch": "vit_b_16"}, "vit_b_16 takes no pictures of --image-size 32"),
         ({"weights": "nowhere.pth"}, "there is no file nowhere.pth"),

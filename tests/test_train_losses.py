@@ -248,7 +248,7 @@ def test_smoothing_falls_from_800_to_100_km_and_is_that_of_pigeon_alone():
 @pytest.mark.parametrize("tau_km", [(800.0, 400.0), (800.0, 400.0, 200.0, 100.0)])
 def test_smoothing_lengths_are_one_or_one_for_each_level(tau_km):
     assert loss_of("haversine", tau_km=(300.0,)).tau_km == (300.0, 300.0, 300.0)
-    with pytest.raises(ValueError, match=f"--tau-km needs 1 or 3 numbers, got {len(tau_km)}"):
+    with pytest.raises(ValueError, match=f"--tau-km needs one number, or one for each of 3 levels, got {len(tau_km)}"):
         loss_of("haversine", tau_km=tau_km)
 
 

@@ -213,7 +213,7 @@ def test_a_region_of_too_few_photographs_gets_no_expert_and_answers_its_centre(t
     make_label_maps(LabelMapsConfig(data, again, partition="macro"))
     train_joint(joint_config(data, again, epochs=1))
     refine(data, again, epochs=1)
-    assert "Africa has 6 training and 0 validation photographs and gets no expert" in caplog.text
+    assert "Africa has too few photographs (training 6, validation 0) and gets no expert" in caplog.text
     model = load_model(again, CPU)
     africa = model.hierarchy.name.index("Africa")
     assert not (again / "refine" / f"{africa:04d}.safetensors").exists()

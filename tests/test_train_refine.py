@@ -122,7 +122,7 @@ def refine(data, run, **flags):
 @pytest.mark.parametrize("flags", [{"kind": "embedding"}, {"kind": "experts"}, {"kind": "experts", "experts_at": "L3"}])
 def test_a_refined_run_is_calibrated_measured_and_asked_like_any_other(tiny, run, tmp_path, capsys, flags):
     refine(tiny, run, **flags)
-    assert "12 photographs of the calibration split, in their true " + flags.get("experts_at", "L8") in (
+    assert "12 photographs of the calibration split, " + flags.get("experts_at", "L8") + " cell taken as known:" in (
         capsys.readouterr().out
     )
     calibrate(CalibrateConfig(tiny, run, workers=0, device="cpu"))

@@ -142,6 +142,18 @@ def test_the_oracle_has_a_column_where_it_was_measured(run):
     assert "Chance This run Clue oracle" in text_of(html_of(run))
 
 
+@pytest.mark.parametrize("groups", [1, 2])
+def test_figures_of_one_group_have_no_intervals(run, groups):
+    against = {"run": "other", "photographs": 12, "geoscore": figure(77.0)}
+    levels = {"L1": {"ece_before": 0.2, "ece_intervals": {"before": figure(0.2)}, "ece_if_perfect": {"mean": 0.01}}}
+    write_json(run / "evaluation_test.json", evaluation(groups=groups, against=against, calibration=levels))
+    said = text_of(html_of(run))
+    intervals = ("2,889–3,531", "45.0–55.0", "18.0–22.0", "+69 +85")
+    assert [interval in said for interval in intervals] == [groups > 1] * len(intervals)
+    assert ("Without intervals, for resampling one group gives none." in said) == (groups == 1)
+    assert "+77" in said
+
+
 def test_photographs_that_were_trained_on_are_named(run):
     assert "trained on: the figures" not in text_of(html_of(run))
     write_json(run / "evaluation_test.json", evaluation(trained_on=7))

@@ -157,6 +157,21 @@ def test_two_runs_are_compared_on_the_same_photographs_with_paired_intervals(run
     assert compare(read_files(run), read_files(run)).rows[0].better is None
 
 
+def test_one_group_of_photographs_decides_nothing_between_two_runs(run, other, tiny, tmp_path):
+    for folder, north_deg in ((run, 1.0), (other, 5.0)):
+        answer(folder, tiny, north_deg)
+        path = folder / "evaluation_test_photographs.parquet"
+        pd.read_parquet(path).assign(group=7).to_parquet(path)
+    found = compare(read_files(run), read_files(other))
+    assert {row.better for row in found.rows} == {None}
+    assert found.rows[0].difference["value"] > 0
+    write_report(ReportConfig(run, tmp_path / "a.html", against=other))
+    said = text_of((tmp_path / "a.html").read_text(encoding="utf-8"))
+    assert "for this share of photographs: 100.0%." in said
+    assert "undecided: no interval" in said
+    assert "in 1 group. One group of photographs gives no interval, and cannot decide." in said
+
+
 def test_a_comparison_stands_on_the_page_and_names_of_runs_are_text(run, other, tiny, tmp_path):
     answer(run, tiny, 1.0)
     answer(other, tiny, 5.0)

@@ -33,7 +33,7 @@ from infer.run_files import UNCALIBRATED
 from label_maps.labels import truth_of
 from plumbing.files import write_json
 from plumbing.progress import progress
-from plumbing.text import counted
+from plumbing.text import agreeing, counted
 from plumbing.version import now_utc
 from train.config import CalibrateConfig
 from train.conformal import AT_ONCE, LEAST, Calibration, Parts, fit_all
@@ -61,7 +61,7 @@ def main(config: CalibrateConfig) -> None:
     data = known.fitted
     if not (data.classes != UNKNOWN).any():
         raise ValueError(
-            f"none of {len(data.classes)} photographs of the {config.split} split has a cell or class that {config.run} knows: "
+            f"no photograph of the {config.split} split ({len(data.classes):,}) has a cell or class that {config.run} knows: "
             "split the dataset again, or train on more places"
         )
     groups = len(np.unique(data.group))
@@ -143,8 +143,9 @@ def _read_split(model: Model, folder: Path, config: CalibrateConfig, most: int) 
     overlap = photos["id"].isin(trained_ids(config.run))
     if overlap.any():
         raise ValueError(
-            f"{int(overlap.sum())} photographs of the {config.split} split of {folder} were trained on, such "
-            f"as {photos['id'][overlap].iloc[0]}: calibrate on photographs that the run has not seen"
+            f"{counted(int(overlap.sum()), 'photograph')} of the {config.split} split of {folder} "
+            f"{agreeing(int(overlap.sum()), 'were')} trained on, such as {photos['id'][overlap].iloc[0]}: "
+            "calibrate on photographs that the run has not seen"
         )
     held = max(1, LOGITS_BYTES // model.kept_bytes)
     if min(len(photos), most) > held:
@@ -167,7 +168,8 @@ def _unseen(model: Model, config: CalibrateConfig, known: Parts) -> Parts | None
     groups = len(np.unique(found.group))
     if groups < LEAST:
         raise ValueError(
-            f"--unseen has {len(found.group)} photographs in {groups} groups: at least {LEAST} groups are needed to calibrate"
+            f"--unseen has {counted(len(found.group), 'photograph')} in {counted(groups, 'group')}: "
+            f"at least {LEAST} groups are needed to calibrate"
         )
     return Parts.of(found, config.conformal_share, config.seed)
 
@@ -181,9 +183,8 @@ def _training_places(config: CalibrateConfig) -> NDArray[np.float64]:
     found = photos[photos["id"].isin(learned)]
     if len(found) < len(learned):
         log.warning(
-            "%s holds %d of the %d training photographs of %s: calibration for --places unseen %s",
-            *(config.data, len(found), len(learned), config.run),
-            "goes by these" if len(found) else "is left out",
+            f"{config.data} holds {len(found):,} of {counted(len(learned), 'training photograph')} of {config.run}: calibration "
+            f"for --places unseen {'goes by these' if len(found) else 'is left out'}"
         )
     return coordinates(found[has_coordinates(found)])
 
@@ -198,7 +199,7 @@ def collect(model: Model, data: Path, photos: Any, batch_size: int, workers: int
         parts.append(output)
         read.append(rows)
     if not read:
-        raise ValueError(f"none of {len(photos)} photographs of {data} could be read")
+        raise ValueError(f"no photograph of {data} could be read ({len(photos):,} tried)")
     group = leakage_groups(photos)
     photos = photos.iloc[np.concatenate(read)]
     truth, classes = truth_of(model.hierarchy, photos)
@@ -283,7 +284,8 @@ def at_limit(record: dict[str, Any]) -> list[str]:
 def _table(record: dict[str, Any]) -> str:
     levels, points = list(record["temperatures"]["chain"]), list(record["geoscore"].get("chain", ()))
     lines = [
-        f"fitted on {record['photographs']:,} photographs in {record['groups']:,} groups of the {record['split']} split"
+        f"fitted on {counted(record['photographs'], 'photograph')} in {counted(record['groups'], 'group')} of "
+        f"the {record['split']} split"
         + "; temperature by level, NLL summed over levels"
         + (", GeoScore by point" if points else "")
     ]
@@ -306,6 +308,7 @@ def _table(record: dict[str, Any]) -> str:
     lines.append(
         f"this run answers by {way} from now on"
         if record["chosen"]
-        else f"this run answers by {way} as before: {record['groups']} groups are too few to choose by, {CHOICE_GROUPS} are enough"
+        else f"this run answers by {way} as before: {counted(record['groups'], 'group', 'are')} "
+        f"too few to choose by, {CHOICE_GROUPS} are enough"
     )
     return "\n".join(lines)

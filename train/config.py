@@ -63,7 +63,7 @@ class TrainConfig:
     keep: Literal["loss", "accuracy"] = "loss"
     """Which best checkpoint becomes the network of the run, by the calibration split; both are kept in checkpoints/."""
     patience: int = 0
-    """Stop after so many epochs without a better validation loss; 0 never stops early."""
+    """Stop after this many epochs without a better validation loss; 0 never stops early."""
     resume: bool = False
     """Continue an interrupted training of this run."""
     overwrite: bool = False
@@ -231,7 +231,7 @@ class JointConfig(ClassifyConfig):
     """With --coordinate-weight: squared error, smooth L1, or the squared great-circle distance in radians."""
     readout_epochs: int = 12
     """When the trunk has learned, replace the linear heads by a hidden layer that reads all its stages,
-    fitted in so many passes over features that are computed once, if the calibration split is then
+    fitted in this many passes over features that are computed once, if the calibration split is then
     answered better; 0 leaves them. On the demo planet it took as long as an epoch of 12,445 photographs, or three of 3,981."""
     optim: OptimConfig = field(
         default_factory=lambda: OptimConfig(
@@ -304,7 +304,7 @@ class CalibrateConfig:
     """Hold out this share of the groups for the conformity scores alone, so that the coverage guarantee of regions is exact. 0, or
     too few groups for two parts, fits everything on all photographs: the guarantee is then approximate."""
     max_photos: int = 20_000
-    """Calibrate on at most so many photographs, drawn evenly."""
+    """Calibrate on at most this many photographs, drawn evenly."""
     seed: int = 0
     """Of the choice of groups that are held out."""
     batch_size: int = 64

@@ -1,9 +1,12 @@
 """`python -m train features`: the features of a dataset's pictures, by any number of processes, ready for whatever reads them."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from dataset.features import FOLDER
 from dataset.images import Pictures
@@ -16,6 +19,8 @@ from infer.network.trunks import choose_trunk
 from infer.network.weights import load_network, load_pretrained
 from infer.run_files import network_files
 from label_maps.files import read_hierarchy
+from plumbing.interrupt import Interrupted
+from plumbing.text import agreeing, counted
 from plumbing.world import World
 from train.distributed import own_device
 from train.features_config import FeaturesConfig
@@ -37,17 +42,20 @@ def main(config: FeaturesConfig) -> None:
     keys, pictures = picture_keys(config.data, photos), Pictures.of_dataset(config.data, photos)
     work = Work(config.batch_size, config.workers, world)
     device = next(network.parameters()).device
-    plain = Extractor.of(network, spec, device, precision)
-    done = [compute_features(plain, config.data, keys, pictures, work)]
-    folders = [config.data / FOLDER / plain.kind.fingerprint]
+    extractors, views = [Extractor.of(network, spec, device, precision)], None
     if config.views:
         views = AugmentedViews(config.augment, spec.transform.size, config.seed)
-        changed = Extractor.of(network, spec, device, precision, views)
-        folders.append(config.data / FOLDER / changed.kind.fingerprint)
-        for view in range(1, config.views + 1):
-            done.append(compute_features(changed, config.data, keys, pictures, work, view, views))
+        extractors += [Extractor.of(network, spec, device, precision, views)] * config.views
+    try:
+        done = [
+            compute_features(extractor, config.data, keys, pictures, work, view, views if view else None)
+            for view, extractor in enumerate(extractors)
+        ]
+    except KeyboardInterrupt:
+        raise Interrupted(_kept(config.data, extractors, keys)) from None
+    folders = dict.fromkeys(config.data / FOLDER / extractor.kind.fingerprint for extractor in extractors)
     if world.first:
-        print(_summary(done, folders, world))
+        print(_summary(done, list(folders), world))
 
 
 def _network(config: FeaturesConfig, device: torch.device) -> tuple[GeoNetwork, NetworkSpec, str]:
@@ -71,11 +79,26 @@ def _network(config: FeaturesConfig, device: torch.device) -> tuple[GeoNetwork, 
     return network.to(device).to(memory_format=torch.channels_last), spec, precision
 
 
+def _kept(data: Path, extractors: Sequence[Extractor], keys: NDArray[np.bytes_]) -> str:
+    """Return of how many photographs features lie on disk, and of how many views, as a part of a sentence."""
+    there = [int((own.cache(data).read().find(keys, view) >= 0).sum()) for view, own in enumerate(extractors)]
+    kept = f"features of {there[0]:,} of {counted(len(keys), 'photograph')}"
+    kept += f" and of {sum(there[1:]):,} of {counted(len(keys) * len(there[1:]), 'changed view')}" if there[1:] else ""
+    return f"{kept} are kept in {data / FOLDER}"
+
+
 def _summary(done: list[Computed], folders: list[Path], world: World) -> str:
     pictures, seconds = sum(part.pictures for part in done), sum(part.seconds for part in done)
     known, unreadable = sum(part.known for part in done), len(done[0].unreadable)
     share = f", the share of one of {world.size} processes" if world.size > 1 else ""
-    pace = f" at {pictures / seconds:,.1f} pictures a second" if pictures else ""
-    said = [f"computed features of {pictures:,} pictures and views{pace}{share}; {known:,} were there already"]
-    said += [f"{unreadable:,} pictures cannot be read and have none"] if unreadable else []
+    pace = f" at {pictures / seconds:,.1f} pictures per second" if pictures else ""
+    said = [
+        f"computed features of {counted(pictures, 'picture')} (views included){pace}{share}; "
+        f"{known:,} {agreeing(known, 'were')} there already"
+    ]
+    said += (
+        [f"{counted(unreadable, 'picture')} cannot be read and {agreeing(unreadable, 'have')} none"]
+        if unreadable
+        else []
+    )
     return "\n".join([*said, *(f"wrote {folder}" for folder in folders)])

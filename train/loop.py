@@ -154,7 +154,8 @@ def fit(training: Training, trainee: Trainee) -> None:
 def _interrupted(training: Training, trainee: Trainee, interruption: Interruption) -> Interrupted:
     """Save where an interrupted training is, and return the interruption that says so."""
     state = trainee.progress
-    at = f"in epoch {state.epoch + 1} of {training.config.epochs} after {state.done:,} of {len(training.photos):,} photographs"
+    done = f"{state.done:,} of {counted(len(training.photos), 'photograph')}"
+    at = f"in epoch {state.epoch + 1} of {training.config.epochs} after {done}"
     path = training.checkpoint("last.pt")
     if state.step and not interruption.torn:
         if training.world.first:

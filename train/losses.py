@@ -14,6 +14,7 @@ from geocells.hierarchy import UNKNOWN
 from infer.decode.point import answer_points
 from infer.decode.posterior import Tree, chain, class_ranks, family_log_softmax
 from infer.network.sphere import pairwise_km
+from plumbing.text import counted
 from train.config import ClassifyConfig
 
 
@@ -138,7 +139,9 @@ class Haversine:
         tau_km = config.tau_km or default_tau_km(len(centers))
         tau_km = tau_km * len(centers) if len(tau_km) == 1 else tau_km
         if len(tau_km) != len(centers):
-            raise ValueError(f"--tau-km needs 1 or {len(centers)} numbers, got {len(tau_km)}")
+            raise ValueError(
+                f"--tau-km needs one number, or one for each of {counted(len(centers), 'level')}, got {len(tau_km)}"
+            )
         return cls(centers, tau_km, config.tau_end)
 
     def at(self, share: float) -> "Haversine":

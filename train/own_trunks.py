@@ -100,7 +100,7 @@ def _plans(
         counts = [int((own.classes[:, level] == cell).sum()) for own in photos.values()]
         if min(counts) < FEWEST:
             log.warning(
-                "%s has %d training and %d validation photographs and gets no expert: its centre answers",
+                "%s has too few photographs (training %d, validation %d) and gets no expert: its centre answers",
                 hierarchy.name[hierarchy.rows(level).start + cell],
                 *counts,
             )

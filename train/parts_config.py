@@ -34,7 +34,7 @@ class OptimConfig:
     clip: float = 0.0
     """Clip the norm of the gradient to this; 0 leaves it alone."""
     accumulate: int = 1
-    """Compute each step in so many parts, for batches that memory does not hold at once."""
+    """Compute each step in this many parts, for batches that memory does not hold at once."""
     ema: float = 0.0
     """Keep a moving average of the weights with this decay, such as 0.999, and answer with it; 0 keeps none."""
     frozen: tuple[str, ...] = ()

@@ -27,6 +27,7 @@ from infer.run_files import OWN_REFINER, OWN_TRUNKS, REFINE, network_files
 from label_maps.files import hierarchy_hash, read_hierarchy
 from plumbing.files import sha256
 from plumbing.progress import progress
+from plumbing.text import counted
 from plumbing.world import World
 from train.coordinates import difference, great_circle_rad
 from train.data import LabelledPhotos
@@ -85,7 +86,7 @@ def main(config: RefineConfig) -> None:
     )
     if len(validation) < FEWEST_JUDGES:
         raise ValueError(
-            f"{len(validation)} photographs of the calibration split lie in a known cell, which cannot say whether refining is "
+            f"{counted(len(validation), 'photograph')} of the calibration split in a known cell cannot say whether refining is "
             f"better than centres of cells: at least {FEWEST_JUDGES} are needed; add photographs of other places"
         )
     warn_of_scarce_cells(hierarchy, [level])
@@ -146,7 +147,7 @@ def examples(
     at = there.find(keyed.keys)
     rows = known[at >= 0]
     if not len(rows):
-        raise ValueError(f"of {len(photos)} photographs of {config.data} none can be read and lies in a known cell")
+        raise ValueError(f"no photograph of {config.data} can be read and lies in a known cell ({len(photos):,} tried)")
     cells = torch.from_numpy(photos.classes[rows, level]).to(device)
     return Examples(torch.from_numpy(there.take(at[at >= 0])).to(device), cells, photos.latlon_deg[rows])
 
@@ -240,7 +241,7 @@ def _record(run: Path, history: list[dict[str, float]]) -> None:
 def _summary(path: Path, spec: RefinerSpec, before: dict[str, float], after: dict[str, float], photographs: int) -> str:
     return "\n".join(
         [
-            f"{photographs:,} photographs of the calibration split, in their true {spec.level} cells:",
+            f"{counted(photographs, 'photograph')} of the calibration split, {spec.level} cell taken as known:",
             *(
                 f"{name:<22} median {line['val/median_km_in_cell']:>8,.1f} km   mean {line['val/mean_km_in_cell']:>8,.1f} km"
                 for name, line in (("centre of the cell", before), (f"refined, epoch {after['epoch']:.0f}", after))

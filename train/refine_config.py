@@ -54,7 +54,7 @@ class RefineConfig(TrainConfig):
     optim: OptimConfig = field(default_factory=lambda: OptimConfig("adamw", lr=1e-3, weight_decay=0.01))
     """Optimiser and schedule."""
     patience: int = 5
-    """Stop after so many epochs without a better validation loss; 0 never stops early."""
+    """Stop after this many epochs without a better validation loss; 0 never stops early."""
     overwrite: bool = False
     """Train again although the run has a refiner already."""
 

@@ -119,7 +119,9 @@ def run_plan(
         raise ValueError(f"{unfinished} is of an interrupted training: --resume continues it, --overwrite starts again")
     world = World.from_env()
     if config.batch_size % (world.size * config.optim.accumulate):
-        raise ValueError(f"--batch-size {config.batch_size} cannot be dealt to {world.size} processes in equal parts")
+        raise ValueError(
+            f"--batch-size {config.batch_size} cannot be dealt to {counted(world.size, 'process')} in equal parts"
+        )
     if not world.first:
         logging.getLogger().setLevel(logging.WARNING)
     if plan.inside is None and world.first:
@@ -216,8 +218,10 @@ def _training(
     else:
         sources = _pixel_sources(config, kept, spec.transform, world)
     if len(sources.training) < world.size:
-        raise ValueError(f"{len(sources.training)} training photographs cannot be dealt to {world.size} processes")
-    log.info("%s training and %s validation photographs", f"{len(sources.training):,}", f"{len(sources.validation):,}")
+        raise ValueError(
+            f"{counted(len(sources.training), 'training photograph')} cannot be dealt to {world.size} processes"
+        )
+    log.info(f"{counted(len(sources.training), 'training photograph')}, {len(sources.validation):,} for validation")
     record = read_run(config.run)
     settings = {key: value for key, value in as_plain(config).items() if key not in MAY_CHANGE}
     settings |= {key: record[key] for key in ("dataset_hash", "label_map_hash")}

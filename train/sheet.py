@@ -19,6 +19,7 @@ from infer.run_files import network_files
 from label_maps.files import read_hierarchy
 from plumbing.evenly import evenly
 from plumbing.files import atomic_path
+from plumbing.text import counted
 from train.config import TrainConfig
 from train.data import LabelledPhotos, PixelSource, augmentation
 from train.parts_config import AugmentConfig
@@ -56,7 +57,8 @@ def main(config: AugmentationsConfig) -> None:
     sheet = drawn(cells, [_credit(photos.iloc[row]) for row in rows], caption(training.augment))
     with atomic_path(out) as partial:
         sheet.save(partial, "PNG" if out.suffix.lower() == ".png" else "JPEG", quality=90, optimize=True)
-    log.info("%s shows %d training photographs in %d variants each", out, len(rows), config.sheet.variants)
+    of_each = counted(config.sheet.variants, "variant")
+    log.info(f"{out} shows {counted(len(rows), 'training photograph')}, {of_each} of each")
 
 
 def _transform(training: TrainConfig) -> InputTransform:

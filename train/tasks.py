@@ -14,6 +14,7 @@ from infer.decode.point import center_vectors
 from infer.decode.posterior import Tree
 from infer.network.coordinate_head import CoordinateSpec
 from label_maps.files import read_hierarchy
+from plumbing.text import counted
 from plumbing.world import World
 from train.config import ClassifyConfig, JointConfig, LevelConfig, RegressConfig
 from train.coordinates import BothObjectives, CoordinateObjective
@@ -43,7 +44,9 @@ def train_joint(config: JointConfig, trackers: tuple[Tracker, ...] = ()) -> None
     hierarchy = read_hierarchy(config.run, config.data)
     weights = config.level_weights or (1.0,) * hierarchy.depth
     if len(weights) != hierarchy.depth:
-        raise ValueError(f"--level-weights needs {hierarchy.depth} numbers, one for each level, got {len(weights)}")
+        raise ValueError(
+            f"--level-weights needs {counted(hierarchy.depth, 'number')}, one for each level, got {len(weights)}"
+        )
     if min(weights) < 0 or not sum(weights):
         raise ValueError(f"--level-weights must not be negative, nor all 0, got {weights}")
     device = own_device(config.device, World.from_env())

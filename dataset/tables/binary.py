@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from dataset.tables.headings import TITLE_LINES, is_known, joined_headings, known_count, known_headings
 from plumbing.parquet import plain
+from plumbing.text import counted
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +165,9 @@ def read_workbook(content: bytes, path: Path, asked: Iterable[str | None]) -> pd
                     f"{path} has photographs in the sheets {sheet!r} and {other!r}, under other headings: save each as CSV, and "
                     "import one, or give both the same headings"
                 )
-            log.info(f"{path}: the sheet {other!r} has the same headings, and its {len(more):,} rows follow")
+            log.info(
+                f"{path}: the sheet {other!r} has the same headings, and its {counted(len(more), 'row', 'follow')}"
+            )
             table = pd.concat([table, more], ignore_index=True)
     return table.map(_cell).astype(object)
 

@@ -14,6 +14,7 @@ import pandas as pd
 from dataset.tables.code_pages import decoded
 from dataset.tables.headings import is_known, known_headings
 from geocells.esri import esri_features, is_esri
+from plumbing.text import counted
 
 log = logging.getLogger(__name__)
 
@@ -205,7 +206,8 @@ def read_kml(content: bytes, path: Path) -> pd.DataFrame:
     rows = [row for row in placemarks if row.get("geometry")]
     if len(rows) < len(placemarks):
         log.info(
-            f"{path}: {len(placemarks) - len(rows):,} of {len(placemarks):,} placemarks have no point and are not photographs"
+            f"{path}: {len(placemarks) - len(rows):,} of {counted(len(placemarks), 'placemark')} left out: without a "
+            "point"
         )
     table = pd.DataFrame(rows, dtype=object)
     if len(table) and "picture" not in known_headings(table.columns.drop("name", errors="ignore")):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from plumbing.picture_kinds import PICTURE_SUFFIXES
+from plumbing.text import counted
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,9 @@ def with_folders(photos: pd.DataFrame, roots: Sequence[Path]) -> pd.DataFrame:
     if "compass_angle" not in photos and set(stems) <= HEADINGS:
         folders["compass_angle"] = stems
     folders["id"] = folders["id"] + "/" + stems
-    log.info(f"{int(several.sum()):,} rows name folders, which hold {len(folders):,} pictures")
+    log.info(
+        f"{counted(int(several.sum()), 'row', 'name')} a folder; together they hold {counted(len(folders), 'picture')}"
+    )
     rest = photos[~several].reindex(columns=folders.columns.drop("file"), fill_value="")
     return pd.concat([rest, folders.drop(columns="file")]).sort_values("row", kind="stable").reset_index(drop=True)
 

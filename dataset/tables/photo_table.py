@@ -21,6 +21,7 @@ from dataset.tables.headings import HEADINGS, columns_of, folded
 from dataset.tables.hints import way_of
 from dataset.tables.text import are_pictures, content_of, read_text
 from plumbing.picture_kinds import VIDEO_SUFFIXES
+from plumbing.text import counted
 
 log = logging.getLogger(__name__)
 
@@ -184,7 +185,7 @@ def as_photos(
         else pd.Series(False, photos.index)
     )
     if empty.any():
-        log.info(f"{path}: {int(empty.sum()):,} empty rows are passed by")
+        log.info(f"{path}: {counted(int(empty.sum()), 'empty row', 'are')} skipped")
         photos = photos[~empty].reset_index(drop=True)
     found = PhotoTable(photos, names, tuple(headings), pictures)
     return found if found.has_places else replace(found, no_places=way_of(table, candidates))

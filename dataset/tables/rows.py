@@ -10,6 +10,7 @@ from typing import Literal
 import pandas as pd
 
 from dataset.tables.headings import columns_of
+from plumbing.text import counted
 
 Quoting = Literal[0, 1, 2, 3]
 SEPARATORS = "\t;,|"
@@ -92,7 +93,7 @@ def _longer(text: str, separator: str, path: Path, skipped: int, reason: str) ->
     number, row = longer[0]
     line = skipped + number + 1 + sum(cell.count("\n") for before in rows[:number] for cell in before)
     raise ValueError(
-        f"{path} is not a regular table: line {line} has {len(row)} fields, the first line {width}: put texts that have "
+        f"{path} is not a regular table: line {line} has {counted(len(row), 'field')}, the first line {width}: put texts that have "
         f"a {separator!r} into quotes" + (", and numbers with decimal commas" if separator == "," else "")
     )
 
@@ -152,7 +153,7 @@ def _what(shape: _Shape, separator: str, first: int, row: list[str]) -> str:
     """Return what is wrong with a row that is shorter than the headings; empty where nothing is."""
     if len(row) >= shape.width:
         return ""
-    count = f"line {first} has {'1 field' if len(row) == 1 else f'{len(row)} fields'}, the first line {shape.width}"
+    count = f"line {first} has {counted(len(row), 'field')}, the first line {shape.width}"
     if len(row) == 1:
         other = next((mark for mark in "\t;,|" if mark != separator and row[0].count(mark) == shape.width - 1), "")
         return f"{count}: it has {other!r} between its fields in place of {separator!r}" if other else ""

@@ -16,6 +16,7 @@ from dataset.tables.flags import PACKED
 from dataset.tables.headings import TITLE_LINES, joined_headings, known_count
 from dataset.tables.rows import SEPARATORS, cells_of, read_rows
 from plumbing.picture_kinds import PICTURE_SUFFIXES
+from plumbing.text import agreeing, counted
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,9 @@ def read_text(content: bytes, path: Path, asked: Iterable[str | None]) -> pd.Dat
     rows = rows.iloc[1 if joined == headings else 2 :]
     again = (rows.map(str.strip) == headings).all(axis=1)
     if again.any():
-        log.info(f"{path}: {int(again.sum()):,} rows repeat the headings and are passed by")
+        log.info(
+            f"{path}: {counted(int(again.sum()), 'row', 'repeat')} the headings and {agreeing(int(again.sum()), 'are')} skipped"
+        )
     return rows[~again].set_axis(joined, axis=1).reset_index(drop=True)
 
 
@@ -149,8 +152,9 @@ def _without_headings(rows: pd.DataFrame, path: Path, asked: Sequence[str]) -> p
         )
     if len(degrees) != 2:
         raise ValueError(
-            f"{path}: the first line is not a line of headings ({shown}), and {len(degrees)} columns could be coordinates: write "
-            "headings above it, or give the numbers of the columns, such as --path-column 1 --lat-column 2 --lon-column 3"
+            f"{path}: the first line is not a line of headings ({shown}), and {counted(len(degrees), 'column')} could be "
+            "coordinates: write headings above it, or give the numbers of the columns, such as "
+            "--path-column 1 --lat-column 2 --lon-column 3"
         )
     first, second = (read_degrees(named[name]).degrees for name in degrees)
     longitude_first = (abs(first) > 90).any() and not (abs(second) > 90).any()

@@ -9,6 +9,7 @@ from fetch.mapillary.selection import wanted_cells
 from fetch.mapillary.state import STATE
 from fetch.mapillary.tiles import OVERVIEW_ZOOM, overview_tiles
 from geocells.land import land_table
+from plumbing.text import counted
 
 PICTURE_BYTES = 200_000
 """Of a thumbnail 1024 pixels wide; an estimate."""
@@ -29,9 +30,12 @@ def budget(config: MapillaryConfig) -> str:
     if planned is None:
         # Unsurveyed: a third of the cells with land have pictures that can be used.
         land = int((land_table().share[cells] > 0).sum())
-        pictures, basis = config.per_cell * land // 3, f"no plan yet: a third of {land:,} cells with land taken as full"
+        pictures, basis = (
+            config.per_cell * land // 3,
+            f"no plan yet: a third of {counted(land, 'cell')} with land taken as full",
+        )
     else:
-        basis = f"plan of {planned:,} candidates"
+        basis = f"plan of {counted(planned, 'candidate')}"
     fetched = round(pictures * FETCHED_PER_PICTURE)
     graph = -(-fetched // BATCH)
     seconds = {
@@ -43,13 +47,13 @@ def budget(config: MapillaryConfig) -> str:
     total_s = max(sum(seconds.values()), 86_400 * max(0, days - 1))
     return "\n".join(
         [
-            f"{len(cells):,} cells, {basis}",
+            f"{counted(len(cells), 'cell')}, {basis}",
             f"survey    {tiles:>12,} requests {tiles * TILE_BYTES / 1e9:>10,.2f} GB  {_words(seconds['tiles']):>9}",
             f"metadata  {graph:>12,} requests {fetched * 1000 / 1e9:>10,.2f} GB  {_words(seconds['graph']):>9}",
             f"pictures  {fetched:>12,} requests {fetched * PICTURE_BYTES / 1e9:>10,.2f} GB  {_words(seconds['images']):>9}",
             f"together  {tiles + graph + fetched:>12,} requests, about {_words(total_s)}, "
-            f"{fetched * PICTURE_BYTES / 1e9:,.1f} GB on disk, for about {pictures:,} pictures that stay",
-            f"fill      at most {config.fill_tiles} tiles for each cell that is short, {config.tiles_per_day:,} a day",
+            f"{fetched * PICTURE_BYTES / 1e9:,.1f} GB on disk, for about {counted(pictures, 'picture')} after filtering",
+            f"fill      at most {counted(config.fill_tiles, 'tile')} for each cell that is short, {config.tiles_per_day:,} a day",
         ]
     )
 

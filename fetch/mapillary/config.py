@@ -36,7 +36,7 @@ class GraphConfig:
     requests_per_second: float = 40.0
     """Requests to the graph; 0 is without a limit. Mapillary allows 60,000 a minute."""
     threads: int = 32
-    """At most so many requests in flight."""
+    """At most this many requests in flight."""
     timeout_s: float = 30.0
     """Longest silence of a server; a whole answer may take twice as long."""
     backoff_s: float = 1.0
@@ -123,13 +123,13 @@ class MapillaryConfig(ServiceConfig, IngestConfig, LooksConfig):
     min_side: int = 480
     """The shorter side of the original must have at least this many pixels."""
     max_per_sequence: int = 2
-    """At most so many pictures of a sequence in a cell."""
+    """At most this many pictures of a sequence in a cell."""
     max_creator_share: float = 0.2
     """A creator gets at most this share of a cell, as long as others have pictures there."""
     fill_tiles: int = 4
-    """At most so many tiles of zoom 14 are looked into for a cell that is short."""
+    """At most this many tiles of zoom 14 are looked into for a cell that is short."""
     survey_days: int | None = None
-    """Ask again for what the survey learned more than so many days ago, and plan again; without it a survey is made once."""
+    """Ask again for what the survey learned more than this many days ago, and plan again; without it a survey is made once."""
     dry_run: bool = False
     """Say what it would cost in requests, bytes, time and disk; ask nothing, write nothing."""
 

@@ -26,6 +26,7 @@ from geocells import grid
 from geocells.land import land_table
 from plumbing.config import as_plain
 from plumbing.files import atomic_path, write_json, write_text
+from plumbing.text import counted
 
 SOURCE = "Mapillary"
 LICENCE = "CC-BY-SA-4.0"
@@ -72,7 +73,7 @@ def export(config: MapillaryConfig, state: State) -> None:
     write_text(config.out / ATTRIBUTION, attribution(kept))
     write_json(config.out / DATASET, _about(config, state, len(kept)))
     write_manifest(config.out, kept)
-    log.info(f"{config.out}: {len(kept):,} photographs of {len(photos):,} stored\n{counts_report(kept)}")
+    log.info(f"{config.out}: {counted(len(kept), 'photograph')} of {len(photos):,} stored\n{counts_report(kept)}")
 
 
 def write_survey(out: Path, state: State) -> None:
@@ -177,7 +178,7 @@ def attribution(photos: pd.DataFrame) -> str:
     lines = [
         "# Attribution",
         "",
-        f"The {len(photos):,} pictures of this dataset are from [Mapillary](https://www.mapillary.com) and are licensed "
+        f"The pictures of this dataset ({len(photos):,}) are from [Mapillary](https://www.mapillary.com) and are licensed "
         f"[CC BY-SA 4.0]({LICENCE_URL}).",
         f"Each one's page at Mapillary, its creator and what was changed are in `{MANIFEST}` (`url`, `creator`, "
         "`modification`). Whoever shows a picture shows a link to its page; whoever passes on changed pictures does so "

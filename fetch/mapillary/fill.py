@@ -27,6 +27,7 @@ from fetch.mapillary.tiles import (
 )
 from fetch.mapillary.transport import Transport
 from geocells import grid
+from plumbing.text import counted
 
 BATCH = 2000
 """Tiles after which the cells that they are for are worked on, so that days of tiles already show."""
@@ -129,7 +130,7 @@ def _fetch(config: MapillaryConfig, state: State, transport: Transport) -> None:
     for _ in range(3):
         missing = fetch_tiles(missing, "image", config, state, transport, extract)
     if missing:
-        raise CircuitOpen(f"{len(missing):,} tiles did not come: run the same command again")
+        raise CircuitOpen(f"{counted(len(missing), 'tile')} did not come: run the same command again")
 
 
 def _enter(config: MapillaryConfig, state: State) -> None:
@@ -156,4 +157,4 @@ def _enter(config: MapillaryConfig, state: State) -> None:
         )
         db.execute("insert or replace into meta values('filling', '')")
         db.execute("update cell set state = 'open' where cell in (select cell from filling)")
-    log.info(f"fill: {len(image):,} more candidates")
+    log.info(f"fill: {counted(len(image), 'more candidate')}")

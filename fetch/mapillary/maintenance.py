@@ -25,6 +25,7 @@ from plumbing.flags import shown
 from plumbing.inside import inside, remove_inside
 from plumbing.parquet import read_columns
 from plumbing.progress import progress
+from plumbing.text import counted
 
 STAGE = "recheck"
 REASON = "deleted at the source"
@@ -40,7 +41,7 @@ def status(config: MapillaryConfig, state: State) -> str:
     candidates = state.rows("select state, count(*) from candidate group by state order by state")
     lines.append("pictures  " + (", ".join(f"{n:,} {what}" for what, n in candidates) or "none"))
     stored, size = state.rows("select count(*), coalesce(sum(bytes), 0) from picture")[0]
-    lines.append(f"disk      {stored:,} pictures stored, {size / 1e6:,.1f} MB")
+    lines.append(f"disk      {counted(stored, 'picture')} stored, {size / 1e6:,.1f} MB")
     reasons = state.rows(
         "select reason, count(*) from candidate where reason != '' group by reason order by 2 desc, 1 limit 12"
     )
@@ -48,7 +49,7 @@ def status(config: MapillaryConfig, state: State) -> str:
     short = state.rows(
         "select reason, count(*) from cell where state = 'error' group by reason order by 2 desc limit 3"
     )
-    lines += [f"error     {n:,} cells: {reason}" for reason, n in short]
+    lines += [f"error     {counted(n, 'cell')}: {reason}" for reason, n in short]
     for day, surface, n in state.rows("select day, surface, n from quota order by day desc, surface limit 6"):
         lines.append(f"asked     {day} {surface:<8}{n:>9,}")
     return "\n".join(lines)
@@ -59,9 +60,7 @@ def _survey_line(config: MapillaryConfig, state: State) -> str:
     asked = in_remembered_area(config, state)
     area = [f"--{name} {shown(getattr(asked, name))}" for name in AREA if getattr(asked, name)]
     where = f" of {' '.join(area)}; the rest of the planet was not asked for" if area else ""
-    return (
-        f"survey    {len(state.tiles_done(OVERVIEW_ZOOM)):,} tiles, {len(missing_tiles(asked, state)):,} missing{where}"
-    )
+    return f"survey    {counted(len(state.tiles_done(OVERVIEW_ZOOM)), 'tile')}, {len(missing_tiles(asked, state)):,} missing{where}"
 
 
 def verify(config: MapillaryConfig, state: State) -> dict[str, int]:
@@ -120,11 +119,11 @@ def recheck(config: RecheckConfig, token: str) -> dict[int, str]:
         _remove(config.data, removed, gone)
         _say_shards(config.data, removed)
     log.info(
-        f"recheck: {len(gone):,} of {len(images):,} pictures are gone"
+        f"recheck: {len(gone):,} of {counted(len(images), 'picture')} gone"
         + (" (kept: --dry-run)" if config.dry_run else "")
     )
     if failed:
-        raise CircuitOpen(f"{len(failed):,} pictures could not be asked about: run the same command again")
+        raise CircuitOpen(f"{counted(len(failed), 'picture')} could not be asked about: run the same command again")
     return gone
 
 
@@ -133,7 +132,7 @@ def _say_shards(data: Path, removed: pd.DataFrame) -> None:
     shards = sorted(removed["shard"].dropna().unique())
     if shards:
         log.warning(
-            f"{len(shards):,} shards still hold {int(removed['shard'].notna().sum()):,} of these pictures, which nothing "
+            f"{counted(len(shards), 'shard', 'hold')} {int(removed['shard'].notna().sum()):,} of these pictures, which nothing "
             f"names any more, such as {shards[0]}: run `python -m fetch pack --data {data} --out NEW`, then delete {data}"
         )
 

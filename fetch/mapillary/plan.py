@@ -16,6 +16,7 @@ from fetch.mapillary.survey import missing_tiles, read_tiles
 from fetch.mapillary.tiles import OVERVIEW_ZOOM, PIXEL_ZOOM, overview_pixels, pixel_cells
 from geocells import grid
 from plumbing.config import as_plain
+from plumbing.text import counted
 
 TAKE = 5
 """For each picture that a cell is to have, so many candidates are planned at most."""
@@ -58,7 +59,9 @@ def plan(config: MapillaryConfig, state: State) -> None:
         log.info("plan: made before with the same settings")
         return
     if missing := missing_tiles(config, state):
-        raise ValueError(f"the survey lacks {len(missing):,} tiles: run `python -m fetch mapillary survey` first")
+        raise ValueError(
+            f"the survey lacks {counted(len(missing), 'tile')}: run `python -m fetch mapillary survey` first"
+        )
     cells, found = wanted_cells(config), read_survey(config, state)
     kept = np.isin(found.cell, cells)
     place = order(found.image, found.cell, found.sequence, found.block, config.seed)
@@ -82,7 +85,9 @@ def plan(config: MapillaryConfig, state: State) -> None:
         db.execute("update candidate set state = 'gone' from old where old.id = candidate.id and old.state = 'gone'")
         db.execute("drop table old")
         db.executemany("insert or replace into meta values(?, ?)", [("plan", signature), ("phase", "0")])
-    log.info(f"plan: {int(kept.sum()):,} candidates in {len(np.unique(found.cell[kept])):,} of {len(cells):,} cells")
+    log.info(
+        f"plan: {counted(int(kept.sum()), 'candidate')} in {len(np.unique(found.cell[kept])):,} of {counted(len(cells), 'cell')}"
+    )
 
 
 def read_survey(config: MapillaryConfig, state: State) -> Survey:

@@ -17,6 +17,7 @@ from fetch.mapillary.sdk import FIELDS, decode, image_address, tile_address
 from fetch.mapillary.tiles import OVERVIEW_ZOOM, Points, TileId, overview_pixels, read_points, tile_xy
 from fetch.mapillary.transport import Transport, scrub
 from plumbing.files import write_text
+from plumbing.text import counted
 from plumbing.version import now_utc
 
 FRANCE_DEG = (45.1, 5.6)
@@ -74,7 +75,7 @@ def probe(config: MapillaryConfig, token: str) -> None:
             print(f"   {line}", flush=True)
             lines.append(f"   {line}")
     total = sum((asker.transport.requests + asker.stranger.requests).values())
-    lines.append(f"{total} requests")
+    lines.append(counted(total, "request"))
     print(lines[-1])
     write_text(config.out / REPORT, "\n".join(lines) + "\n")
     asker.transport.close()
@@ -97,7 +98,7 @@ def _said(answer: Answer) -> str:
     """Return status, size and error of an answer."""
     error = error_of(answer.body)
     words = f" code {error.get('code')}/{error.get('error_subcode')} {error.get('message')!r}" if error else ""
-    return f"HTTP {answer.status}, {len(answer.body):,} bytes, {answer.headers.get('content-type', 'no type')}{words}"
+    return f"HTTP {answer.status}, {counted(len(answer.body), 'byte')}, {answer.headers.get('content-type', 'no type')}{words}"
 
 
 def _overview(asker: Probe) -> Iterator[str]:
@@ -107,7 +108,7 @@ def _overview(asker: Probe) -> Iterator[str]:
     check_status("tiles", answer, 0)
     asker.points = points = read_points(answer.body, "overview")
     asker.images = points.image[:: max(1, len(points.image) // 250)].tolist()
-    yield f"{len(points.image):,} points (at most 65,536 are expected)"
+    yield f"{counted(len(points.image), 'point')} (at most 65,536 are expected)"
     remainder = np.bincount(np.round(points.xy * 4096).astype(int).ravel() % 16, minlength=16)
     yield f"coordinates modulo 16, how many of each: {remainder.tolist()} (all 7 are expected)"
     same = len(decode(answer.body, *asker.overview, "overview")) == len(points.image)
@@ -124,7 +125,7 @@ def _in_pixel(asker: Probe) -> Iterator[str]:
     asker.objects = read_json(answer)["data"]
     facts = [f for said in asker.objects if (f := Facts.from_graph(said)) is not None]
     inside = sum(tile_xy((f.lat, f.lon), 13).tolist() == where[f.image] for f in facts)
-    yield f"{inside} of {len(facts)} pictures lie in their pixel of zoom 13"
+    yield f"{inside} of {counted(len(facts), 'picture')} in the pixel of zoom 13 that the tile says"
     present = {name: sum(name in said for said in asker.objects) for name in FIELDS}
     yield f"fields present: {present}"
 
@@ -163,7 +164,7 @@ def _thumbnails(asker: Probe) -> Iterator[str]:
             sizes.append(len(answer.body))
             yield f"at {urlsplit(url).hostname}, valid for {hours}: {_said(answer)} without the token"
     if sizes:
-        yield f"mean of {len(sizes)} pictures: {np.mean(sizes):,.0f} bytes"
+        yield f"mean of {counted(len(sizes), 'picture')}: {np.mean(sizes):,.0f} bytes"
 
 
 def _bad_token(asker: Probe) -> Iterator[str]:

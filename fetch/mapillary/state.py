@@ -15,6 +15,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from fetch.mapillary.errors import QuotaSpent
 from fetch.mapillary.facts import Facts
+from plumbing.text import counted
 
 STATE = "mapillary.sqlite"
 PARTIAL = ".partial"
@@ -148,8 +149,8 @@ class State:
             used = db.execute("select n from quota where day = ? and surface = 'tiles'", [day]).fetchone()
             if used and used[0] >= per_day:
                 raise QuotaSpent(
-                    f"the {per_day:,} tiles of {day} (UTC) are used up: run the same command tomorrow, "
-                    "or raise --tiles-per-day"
+                    f"the limit of {counted(per_day, 'tile')} for {day} (UTC) is reached: run the same command tomorrow, or raise "
+                    "--tiles-per-day"
                 )
             _count(db, day, "tiles", 1)
 

@@ -19,6 +19,7 @@ from fetch.mapillary.tiles import OVERVIEW_ZOOM, Points, TileId, check_tile, ove
 from fetch.mapillary.transport import Transport
 from plumbing.config import as_plain
 from plumbing.progress import progress
+from plumbing.text import counted
 
 AREA = ("cells", "bbox", "country")
 """Flags that say where pictures are wanted."""
@@ -66,8 +67,8 @@ def survey(config: MapillaryConfig, state: State, transport: Transport) -> None:
     for _ in range(2):
         failed = fetch_tiles(failed, "overview", config, state, transport)
     if failed:
-        raise CircuitOpen(f"{len(failed):,} of {len(tiles):,} tiles of the survey did not come: run it again")
-    log.info(f"survey: {len(tiles):,} tiles fetched")
+        raise CircuitOpen(f"{len(failed):,} of {counted(len(tiles), 'tile')} of the survey did not come: run it again")
+    log.info(f"survey: {counted(len(tiles), 'tile')} fetched")
 
 
 def fetch_tiles(

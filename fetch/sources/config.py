@@ -71,16 +71,17 @@ class ImportConfig(PhotoColumns, PanoramaFlag, DownloadConfig, IngestConfig):
     folder_names: Literal["country", "label"] | None = None
     """What folders are named by, such as FOLDER/France/1.jpg or FOLDER/train/France/1.jpg; their pictures need no coordinates."""
     only: Path | None = None
-    """List of ids, as `python -m fetch balance` writes it: other rows are passed by."""
+    """List of ids, as `python -m fetch balance` writes it: other rows are skipped."""
     exclude: Path | None = None
     """File of ids, one a line, that are left out."""
     exclude_rows: tuple[int, ...] = ()
     """Numbers of the rows of a table that are left out, counted from 0 below the headings, as pandas counts them."""
     percentiles: tuple[float, float] | None = None
     """Leave out the rows of a table whose latitude or longitude lies below the first or above the second of these percentiles
-    of all, such as 1 99. Left out, none are; of photographs from around the world it would drop the coldest places."""
+    of all, such as 1 99. When not given, none are left out; of photographs from around the world it would drop the coldest
+    places."""
     limit: int | None = None
-    """Read at most so many rows or photographs, evenly from all, those that cannot be used among them; to try a large table."""
+    """Read at most this many rows or photographs, evenly from all, those that cannot be used among them; to try a large table."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""

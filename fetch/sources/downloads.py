@@ -21,6 +21,7 @@ from plumbing.addresses import is_allowed, is_loopback
 from plumbing.files import atomic_path, read_json_lines
 from plumbing.images import open_rgb
 from plumbing.progress import progress
+from plumbing.text import counted
 
 DOWNLOADS = ".downloads"
 """Folder of a dataset for pictures that are downloaded and not yet stored."""
@@ -255,7 +256,7 @@ class Remote:
         if missing:
             hosts = Counter(urlsplit(address).hostname for address in missing if "[" not in address)
             where = ", ".join(str(host) for host, _ in hosts.most_common(3)) + (" …" if len(hosts) > 3 else "")
-            log.info(f"{len(missing):,} of {len(self.addresses):,} pictures are to be downloaded, from {where}")
+            log.info(f"{len(missing):,} of {counted(len(self.addresses), 'picture')} to download, from {where}")
         self.done: Downloads = download(missing, self._folder, config)
 
     def find(self, name: str, address: str) -> Path | Rejection:
@@ -277,6 +278,6 @@ class Remote:
         if self.done.pending:
             first = next(iter(self.done.pending.values()))
             log.warning(
-                f"{len(self.done.pending):,} pictures are not downloaded yet ({first}): run the same command again, "
-                "it asks only for these"
+                f"{counted(len(self.done.pending), 'picture', 'are')} not downloaded yet ({first}): run the same command again, "
+                "it asks only for what is missing"
             )

@@ -40,7 +40,7 @@ def find_pictures(folder: Path, out: Path, rejected: list[Rejection]) -> list[Pa
         name = utf8(path.relative_to(folder).as_posix())
         rejected.append(Rejection(name, f"of a kind that is not read: {words[kind]}", ADVICE.get(kind, "")))
     if passed := found.passed_words():
-        log.info(f"{folder}: {counted(len(found.pictures), 'photograph')}; passed by: {passed}")
+        log.info(f"{folder}: {counted(len(found.pictures), 'photograph')}; skipped: {passed}")
     if advice := found.advice():
         log.info(f"what to do with kinds that are not read: {advice}")
     return found.pictures

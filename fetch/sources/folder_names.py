@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from dataset.country_names import Match, match_country, report
 from fetch.sources.config import ImportConfig
-from plumbing.text import utf8
+from plumbing.text import counted, utf8
 
 SPLITS = frozenset(
     {"train", "training", "val", "valid", "validation", "dev", "eval", "test", "testing", "calibration", "holdout"}
@@ -62,7 +62,9 @@ def stated_by_folders(config: ImportConfig, files: list[Path]) -> FolderNames:
         found = _countries(by_level[level]) if by_level else {}
     if level:
         above = ", ".join(sorted(utf8(name) for name in by_level[level - 1])[:5])
-        log.info(f"--folder-names {config.folder_names}: the folders {level + 1} levels down count, below {above}")
+        log.info(
+            f"--folder-names {config.folder_names}: the folders {counted(level + 1, 'level')} down count, below {above}"
+        )
     return FolderNames(config.source, level, found)
 
 

@@ -26,6 +26,7 @@ from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import build_hf_headers, disable_progress_bars  # type: ignore[attr-defined]
 
 from plumbing.progress import progress
+from plumbing.text import counted
 
 TRIES = 3
 """Of a file whose hash is not that of the list."""
@@ -132,7 +133,7 @@ class Hub:
                 log.warning(f"{store / file.path} is damaged: it is downloaded again")
         _check_space(missing, store, and_as_much_for)
         if missing:
-            log.info(f"{len(missing)} of {len(files)} files are to be downloaded, {_gigabytes(missing):,.2f} GB")
+            log.info(f"{len(missing)} of {counted(len(files), 'file')} to download, {_gigabytes(missing):,.2f} GB")
         for file in missing:
             self._bring(file, store / file.path)
 

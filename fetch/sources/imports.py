@@ -19,6 +19,7 @@ from plumbing.addresses import address_words
 from plumbing.evenly import evenly
 from plumbing.files import read_json
 from plumbing.picture_kinds import PICTURE_SUFFIXES
+from plumbing.text import counted
 
 log = logging.getLogger(__name__)
 
@@ -52,11 +53,14 @@ def run(config: ImportConfig) -> int:
     cut = Panoramas(config.panorama, stated_first=config.source.is_file())
     taken = ingest(config.out, cut.cut(candidates), config, total, rejected)
     if cut.count:
-        what = "panorama was" if cut.count == 1 else "panoramas were"
-        log.info(f"{cut.count:,} {what} cut into {cut.views:,} views (--panorama off stores them as they are)")
+        log.info(
+            f"{counted(cut.count, 'panorama', 'were')} cut into {counted(cut.views, 'view')} (--panorama off keeps it whole)"
+        )
     if config.exclude:
         left = sum(rejection.reason == "excluded" for rejection in taken.rejected)
-        log.info(f"--exclude {config.exclude}: {left:,} photographs left out; the file names {len(excluded):,} ids")
+        log.info(
+            f"--exclude {config.exclude}: {counted(left, 'photograph')} left out; the file names {counted(len(excluded), 'id')}"
+        )
     if remote is None:
         return 0
     remote.finish()

@@ -25,6 +25,7 @@ from fetch.sources.config import Osv5mConfig
 from fetch.sources.hub import Hub, HubFile
 from fetch.stored import JOURNAL
 from plumbing.files import read_json
+from plumbing.text import counted
 
 SOURCE = "OpenStreetView-5M"
 LICENCE = "CC-BY-SA-4.0"
@@ -104,7 +105,9 @@ def _table(files: Iterable[HubFile], side: str) -> HubFile:
     """Return the table of a side, wherever it lies."""
     found = [f for f in files if PurePosixPath(f.path).name == f"{side}.csv"]
     if len(found) != 1:
-        raise ValueError(f"the hub has {len(found)} files {side}.csv where one was expected: is this the dataset?")
+        raise ValueError(
+            f"the hub has {counted(len(found), 'file')} named {side}.csv and one was expected: is this the dataset?"
+        )
     return found[0]
 
 

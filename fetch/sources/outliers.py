@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fetch.sources.config import ImportConfig
+from plumbing.text import agreeing, counted
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def _without_rows(rows: tuple[int, ...], photos: pd.DataFrame, reasons: NDArray[
     names = photos["id"].where(photos["id"] != "", photos["picture"])[dropped]
     shown = [f"{name} (row {row})" for name, row in zip(names.iloc[:5], photos["row"][dropped], strict=False)]
     more = ", ..." if dropped.sum() > 5 else ""
-    log.info(f"--exclude-rows: {int(dropped.sum()):,} rows left out: {', '.join(shown)}{more}")
+    log.info(f"--exclude-rows: {counted(int(dropped.sum()), 'row')} left out: {', '.join(shown)}{more}")
     return np.where(dropped, EXCLUDED_ROW, reasons)
 
 
@@ -54,6 +55,6 @@ def _within_percentiles(
     low, high = (f"{p:g}" for p in percentiles)
     log.info(
         f"--percentiles {low} {high}: latitudes from {south:.5f} to {north:.5f} and longitudes from {west:.5f} to {east:.5f} are "
-        f"kept; {int(outside.sum()):,} of {int(usable.sum()):,} photographs lie outside"
+        f"kept; {int(outside.sum()):,} of {counted(int(usable.sum()), 'photograph')} {agreeing(int(outside.sum()), 'lie')} outside"
     )
     return np.where(outside, f"outside percentiles {low} to {high} of latitude or longitude", reasons)

@@ -28,6 +28,7 @@ from plumbing.images import open_rgb
 from plumbing.inside import is_relative
 from plumbing.parquet import read_columns
 from plumbing.progress import progress
+from plumbing.text import counted
 
 ATTRIBUTION = "ATTRIBUTION.md"
 TABLE_BYTES = 4_000_000_000
@@ -132,8 +133,8 @@ def run(config: PullConfig) -> None:
             pool.shutdown(cancel_futures=True)
     if failures:
         raise ValueError(
-            f"{len(failures):,} of {len(rows):,} pictures could not be brought, the first: {failures[0]}; the others "
-            f"lie in {config.out}, the same command asks only for what is missing"
+            f"{len(failures):,} of {counted(len(rows), 'picture')} could not be copied, the first: {failures[0]}; the rest is in "
+            f"{config.out}, the same command asks only for what is missing"
         )
     if subset.pictures_sha256 and pictures_hash(hashes) != subset.pictures_sha256:
         raise ValueError(f"{config.out}: the pictures are not those that {config.subset} was made from")
@@ -160,7 +161,7 @@ def _rows(source: Source, subset: Subset, config: PullConfig) -> pd.DataFrame:
     missing = set(subset.ids) - set(photos["id"])
     if missing:
         raise ValueError(
-            f"--from {config.source} lacks {len(missing):,} of the {len(subset.ids):,} photographs of {config.subset}, "
+            f"--from {config.source} lacks {len(missing):,} of {counted(len(subset.ids), 'photograph')} of {config.subset}, "
             f"such as {min(missing)}"
         )
     for path in photos["path"]:
@@ -234,4 +235,6 @@ def _finish(config: PullConfig, subset: Subset, source: Source, photos: pd.DataF
     }
     write_json(config.out / DATASET, dataset)
     write_manifest(config.out, photos.sort_values("id", ignore_index=True))
-    log.info(f"{config.out}: {len(photos):,} photographs, exactly those of {config.subset}\n{counts_report(photos)}")
+    log.info(
+        f"{config.out}: {counted(len(photos), 'photograph')}, exactly those of {config.subset}\n{counts_report(photos)}"
+    )

@@ -29,6 +29,7 @@ from fetch.sources.stated_countries import warn_of_far_places
 from fetch.sources.yfcc import is_yfcc, read_yfcc
 from fetch.subset import read_subset
 from plumbing.evenly import evenly
+from plumbing.text import counted
 
 PICTURE_ENDING = re.compile(r"\.\w{1,5}$")
 
@@ -50,7 +51,7 @@ def table_candidates(
     table = _read(config)
     photos = table.photos
     if config.limit is not None and config.limit < len(photos):
-        log.info(f"--limit {config.limit}: {config.limit:,} of {len(photos):,} rows")
+        log.info(f"--limit {config.limit}: {config.limit:,} of {counted(len(photos), 'row')}")
         photos = photos.iloc[evenly(list(range(len(photos))), config.limit)].reset_index(drop=True)
     if table.pictures is None:
         photos = with_folders(photos, [*([config.images] if config.images else []), config.source.parent])
@@ -158,15 +159,17 @@ def _wanted(config: ImportConfig, photos: pd.DataFrame) -> pd.DataFrame:
     beyond = max(config.exclude_rows, default=0)
     if config.exclude_rows and beyond > photos["row"].max():
         raise ValueError(
-            f"--exclude-rows {beyond}: {config.source} has {photos['row'].max() + 1:,} rows, numbered from 0"
+            f"--exclude-rows {beyond}: {config.source} has {counted(photos['row'].max() + 1, 'row')}, numbered from 0"
         )
     if config.only is None:
         return photos
     wanted = set(read_subset(config.only).ids)
     named = photos["id"].isin(wanted) | photos["id"].map(safe_id).isin(wanted)
     if not named.any():
-        raise ValueError(f"--only {config.only} names {len(wanted):,} photographs, none of them in {config.source}")
-    log.info(f"--only {config.only}: {int(named.sum()):,} of {len(photos):,} rows; the list names {len(wanted):,} ids")
+        raise ValueError(f"--only {config.only}: {config.source} has none of its {counted(len(wanted), 'photograph')}")
+    log.info(
+        f"--only {config.only}: {int(named.sum()):,} of {counted(len(photos), 'row')}; the list names {counted(len(wanted), 'id')}"
+    )
     return photos[named].reset_index(drop=True)
 
 

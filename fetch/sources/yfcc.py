@@ -12,6 +12,8 @@ from urllib.parse import unquote_plus
 
 import pandas as pd
 
+from plumbing.text import counted
+
 SHORT = (
     "id", "user", "nickname", "date_taken", "date_uploaded", "device", "title", "description", "user_tags",
     "machine_tags", "longitude", "latitude", "accuracy", "page", "download", "licence", "licence_url", "server", "farm",
@@ -65,12 +67,16 @@ def read_yfcc(path: Path) -> pd.DataFrame:
             rows = [line.rstrip("\r\n").split("\t") for line in block]
             bad = next((i for i, row in enumerate(rows) if len(row) != len(columns)), None)
             if bad is not None:
-                raise ValueError(f"{path}, line {lines + bad + 1}: {len(rows[bad])} columns instead of {len(columns)}")
+                raise ValueError(
+                    f"{path}, line {lines + bad + 1}: {counted(len(rows[bad]), 'column')} instead of {len(columns)}"
+                )
             table = pd.DataFrame(rows, columns=list(columns), dtype=object)
             lines, videos = lines + len(table), videos + int((table["marker"] == "1").sum())
             found.append(_photos(table[(table["marker"] == "0") & (table["longitude"] != "")]))
     photos = pd.concat(found, ignore_index=True)
-    log.info(f"{path}: {len(photos):,} photographs with coordinates in {lines:,} lines ({videos:,} videos)")
+    log.info(
+        f"{path}: {counted(len(photos), 'photograph')} with coordinates in {counted(lines, 'line')} ({counted(videos, 'video')})"
+    )
     if not len(photos):
         raise ValueError(f"{path} has no photograph with coordinates: there is nothing to import")
     return photos

@@ -18,13 +18,14 @@ from geocells.natural_earth import read_polygons
 from geocells.outlines import area_km2, boxes_deg, middles_deg, polygonal, span_deg
 from geocells.partitions.base import check_keys
 from geocells.sphere import check_latlon, unit_vectors
+from plumbing.text import counted
 
 Assign = Literal["polygons", "centroids"]
 
 TOLERANCE_DEG = 0.02
 """Borders are moved by at most this much, 2 km, and all neighbours' alike."""
 ROUGH = (
-    "{count} countries by the shipped table of L8 cells, so borders are off by up to 78 km and the smallest countries are "
+    "{countries} by the shipped table of L8 cells, so borders are off by up to 78 km and the smallest countries are "
     "missing; for true borders add --countries ne_50m_admin_0_countries.zip, for regions --regions "
     "ne_10m_admin_1_states_provinces.zip, both from naturalearthdata.com"
 )
@@ -196,7 +197,7 @@ def remarks(
     """Return how rough the shipped countries are, and where polygons and nearest centres disagree; nothing without points."""
     if not len(training_deg):
         return []
-    said = [] if countries else [ROUGH.format(count=len(partition.texts[0]))]
+    said = [] if countries else [ROUGH.format(countries=counted(len(partition.texts[0]), "country"))]
     shares = zip(partition.level_names, partition.differing(training_deg), strict=True)
     parts = " and ".join(f"{share:.1%} another {level}" for level, share in shares)
     used, other = WAYS if partition.assign == "polygons" else WAYS[::-1]

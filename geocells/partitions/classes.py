@@ -12,6 +12,7 @@ from scipy.spatial import KDTree
 from geocells.outlines import area_km2, boxes_deg, into_world
 from geocells.partitions.base import NO_CELL, check_keys
 from geocells.sphere import check_latlon, distance_km, group_means, unit_vectors
+from plumbing.text import agreeing, counted
 
 LEVEL_NAME = "class"
 MARGIN_DEG = 0.05
@@ -174,6 +175,6 @@ def remarks(partition: ClassesPartition, training_deg: NDArray[np.float64]) -> l
         return []
     count = int(shapely.is_empty(partition.areas).sum())
     return [
-        f"{count:,} of {len(partition.texts):,} classes have no training photograph with coordinates: the run answers with classes "
-        "and their probabilities, without a point, regions or a map"
+        f"{count:,} of {counted(len(partition.texts), 'class')} {agreeing(count, 'have')} no training photograph with coordinates: "
+        "the run answers with classes and their probabilities, without a point, regions or a map"
     ]

@@ -12,6 +12,7 @@ from scipy.spatial import KDTree, QhullError, SphericalVoronoi
 from geocells.outlines import boxes_deg, span_deg, sphere_polygon
 from geocells.partitions.base import check_keys
 from geocells.sphere import EARTH_RADIUS_KM, unit_vectors
+from plumbing.text import counted
 
 MANY_POINTS = 200_000
 """From so many photographs on, clusters are found from random batches of them."""
@@ -138,8 +139,8 @@ def voronoi(centroids: NDArray[np.float64]) -> SphericalVoronoi:
     except (ValueError, QhullError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
-            f"--clusters: {len(centroids)} centroids do not cut the sphere ({reason}): ask for others, at least 4, add photographs "
-            "beside the line on which these lie, or build with --partition quad"
+            f"--clusters: {counted(len(centroids), 'centroid', 'do')} not cut the sphere ({reason}): ask for others, at least 4, "
+            "add photographs beside the line on which these lie, or build with --partition quad"
         ) from None
     cells.sort_vertices_of_regions()
     return cells
@@ -170,8 +171,8 @@ def cluster(latlon_deg: ArrayLike, sizes: tuple[int, ...] | None = None, seed: i
     sizes = sizes or default_sizes(len(points), len(first))
     if len(first) < sizes[-1]:
         raise ValueError(
-            f"--clusters {sizes[-1]} is more than the {len(first)} places that have training photographs: add photographs of other "
-            "places, or build with --partition quad, which takes any"
+            f"--clusters {sizes[-1]} is more than the {counted(len(first), 'place')} with training photographs: add "
+            "photographs of other places, or build with --partition quad, which takes any"
         )
     places, photographs = points[first], count.astype(np.float64)
     centroids, label = _kmeans(places, photographs, sizes[-1], seed)

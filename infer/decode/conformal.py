@@ -15,6 +15,7 @@ from infer.decode.density import COMPONENTS
 from infer.decode.region import conformal_quantile
 from infer.run_files import to_calibrate
 from plumbing.files import read_json
+from plumbing.text import counted
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ class ConformalCalibration:
         """Return in words how far the coverage is guaranteed."""
         if not self.exact:
             return "approximate"
-        return f"exact (held-out part: {self.photographs:,} photographs, {self.groups:,} groups)"
+        return f"exact (held-out part: {counted(self.photographs, 'photograph')}, {counted(self.groups, 'group')})"
 
     def choose(self, coverage: float) -> tuple[str, float] | None:
         """Return the finest kind of cells that can guarantee a coverage, and its threshold; None where none can."""

@@ -29,6 +29,7 @@ from infer.decode.posterior import Tree, sum_up
 from infer.decode.region import cell_areas
 from infer.wording import prior_words
 from label_maps.labels import COUNTRY
+from plumbing.text import counted
 
 ROUNDING = 1e-9
 """A cell of which a smaller share is left is taken to be outside."""
@@ -140,8 +141,8 @@ def make_prior(hierarchy: Hierarchy, within: Sequence[str], exclude: Sequence[st
     )
     if not np.any(leaf > 0):
         raise ValueError(
-            f"{words}: none of the {len(leaf):,} {hierarchy.level_names[-1]} cells that this run knows is left; "
-            "it has no training photographs there, so it cannot answer there"
+            f"{words}: none of the run's {counted(len(leaf), 'cell')} of {hierarchy.level_names[-1]} lies there; it "
+            "has no training photographs there, so it cannot answer"
         )
     return Prior(
         words, leaf, table, geometry, land, core, center_deg, _countries(table, inside, outside), inside, outside

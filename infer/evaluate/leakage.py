@@ -17,6 +17,7 @@ from dataset.nearby import alike_pairs_between, hamming
 from dataset.picture_keys import picture_keys
 from geocells import grid
 from geocells.sphere import chord, unit_vectors
+from plumbing.text import counted
 
 CONTAMINATED = 0.005
 """Above this share of leaking photographs a result is stamped."""
@@ -81,9 +82,7 @@ def leak_line(report: Mapping[str, Any]) -> str:
     """Return a leak report in words; how many training photographs it knew of is part of it."""
     of, known = report.get("training_photographs", 0), report.get("compared_with", 0)
     if of and not known:
-        return (
-            f"leak audit not made: none of {of:,} training photographs is at hand; name their dataset with --trained-on"
-        )
+        return f"leak audit not made: none of {counted(of, 'training photograph')} is at hand; name their dataset with --trained-on"
     if known < of:
         return f"{_leaks_found(report)} (compared with {known:,} of {of:,}: name their dataset with --trained-on)"
     return _leaks_found(report)
@@ -94,7 +93,7 @@ def _leaks_found(report: Mapping[str, Any]) -> str:
     if not kinds:
         return "leak audit: no photograph is related to a training one"
     stamp = "CONTAMINATED" if report["contaminated"] else "leak audit"
-    return f"{stamp}: {report['photographs']:,} photographs ({report['share']:.2%}) relate to training ones: {kinds}"
+    return f"{stamp}: {counted(report['photographs'], 'photograph')} ({report['share']:.2%}) related to training ones: {kinds}"
 
 
 def _shares(test: pd.DataFrame, train: pd.DataFrame, column: str) -> NDArray[np.bool_]:

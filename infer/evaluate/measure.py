@@ -22,6 +22,7 @@ from infer.prepared_pixels import prepared_photos
 from label_maps.labels import class_level, questions, truth_of
 from label_maps.run_folder import read_split
 from plumbing.progress import progress
+from plumbing.text import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +60,7 @@ def split_photos(data: Path, split: str) -> pd.DataFrame:
     photos = read_located(data)
     chosen = photos[photos["split"] == split].reset_index(drop=True)
     if not len(chosen):
-        raise ValueError(f"the {split} split of {data} holds none of its {len(photos)} photographs")
+        raise ValueError(f"the {split} split of {data} holds none of its {counted(len(photos), 'photograph')}")
     return chosen
 
 
@@ -123,7 +124,7 @@ def measure(
         if meter is not None:
             meter.add(output.logits, posterior, classes[rows], truth[rows])
     if not read:
-        raise ValueError(f"none of {len(photos)} photographs of {data} could be read")
+        raise ValueError(f"no photograph of {data} could be read ({len(photos):,} tried)")
     rows = np.concatenate(read)
     alike, given = (np.concatenate(parts) if parts else None for parts in (nearest, told))
     return Measured(

@@ -125,7 +125,7 @@ def classes_table(report: Report) -> str:
     return "\n".join(
         [
             f"{report['run']} on the {report['split']} split: {_counts(report)}, level {report['level']} of "
-            f"{figures['classes']:,} classes, split {report['split_hash'][:12]}, fusion {fusion_words(report)}; "
+            f"{counted(figures['classes'], 'class')}, split {report['split_hash'][:12]}, fusion {fusion_words(report)}; "
             f"{intervals_words(report)}",
             *_verdict_lines(report),
             *_class_lines(figures, report["level"]),
@@ -157,9 +157,9 @@ def _class_lines(figures: Mapping[str, Any], level: str) -> Iterator[str]:
     for coverage, found in figures["sets"].items():
         hits, size = found["covered"], found["mean_size"]
         yield (
-            f"{float(coverage):.0%} sets cover {_share(hits)} of {hits['groups']:,} groups, "
+            f"{float(coverage):.0%} sets cover {_share(hits)} of {counted(hits['groups'], 'group')}, "
             f"{_share(found['covered_of_photographs'])} of photographs; {bracketed(size, '.1f')} "
-            f"of {figures['classes']:,} classes on average, median {found['median_size']:g}"
+            f"of {counted(figures['classes'], 'class')} on average, median {found['median_size']:g}"
         )
 
 
@@ -190,8 +190,8 @@ def region_lines(report: Report) -> Iterator[str]:
         hits, circle = region["covered"], region["circle_of_equal_coverage"]
         of = "" if region.get("cells", "land") == "land" else f" of known {region['cells']} cells"
         yield (
-            f"{float(coverage):.0%} regions{of} cover {_share(hits)} of {hits['groups']:,} groups "
-            f"({hits['n']:,} photographs); median {region['median_area_km2']:,.0f} km², where a circle takes "
+            f"{float(coverage):.0%} regions{of} cover {_share(hits)} of {counted(hits['groups'], 'group')} "
+            f"({counted(hits['n'], 'photograph')}); median {region['median_area_km2']:,.0f} km², where a circle takes "
             f"{circle['area_km2']:,.0f} km²"
         )
 

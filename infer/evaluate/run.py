@@ -45,6 +45,7 @@ from infer.features import feature_kind
 from infer.model import Model, load_model
 from infer.network.devices import pick_device
 from plumbing.files import write_json, write_text
+from plumbing.text import agreeing, counted
 from plumbing.version import VERSION, git_commit, now_utc
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,8 @@ def main(config: EvaluateConfig) -> None:
     contaminated = int(photos["id"].isin(learned).sum())
     if contaminated:
         log.warning(
-            "%d of %d photographs were trained on: these figures say nothing about new ones", contaminated, len(photos)
+            f"{contaminated:,} of {counted(len(photos), 'photograph')} {agreeing(contaminated, 'were')} trained on: these figures "
+            "say nothing about new ones"
         )
     conformal = read_conformal(config.run, model.hash, model.fusion, config.places)
     meter = CalibrationMeter(model, conformal, config.coverage)

@@ -32,6 +32,7 @@ from infer.prepared_pixels import prepared_photos
 from label_maps.labels import class_level, stated_classes, truth_of
 from plumbing.files import write_json, write_text
 from plumbing.progress import progress
+from plumbing.text import agreeing, counted
 from plumbing.version import VERSION, git_commit, now_utc
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,8 @@ def evaluate_classes(model: Model, config: EvaluateConfig) -> None:
     figures, photos, best, true = measured_classes(model, config, photos)
     if trained := int(photos["id"].isin(learned).sum()):
         log.warning(
-            "%d of %d photographs were trained on: these figures say nothing about new ones", trained, len(photos)
+            f"{trained:,} of {counted(len(photos), 'photograph')} {agreeing(trained, 'were')} trained on: these figures "
+            "say nothing about new ones"
         )
     conformal = read_conformal(config.run, model.hash, model.fusion, config.places)
     report = {
@@ -168,7 +170,7 @@ def class_probabilities(
         scaled.append(model.posterior(output.logits)[level].exp().cpu().numpy())
         read.append(rows)
     if not read:
-        raise ValueError(f"none of {len(photos)} photographs of {data} could be read")
+        raise ValueError(f"no photograph of {data} could be read ({len(photos):,} tried)")
     return np.concatenate(raw), np.concatenate(scaled), np.concatenate(read)
 
 

@@ -28,6 +28,7 @@ from infer.network.output import NetworkOutput
 from infer.prediction import SimilarPhotograph
 from label_maps.run_folder import read_split
 from plumbing.files import atomic_path
+from plumbing.text import counted
 
 log = logging.getLogger(__name__)
 
@@ -170,7 +171,7 @@ def _trained(run: Path, data: Path) -> pd.DataFrame:
     photos = photos[photos["id"].isin(learned)].reset_index(drop=True)
     if not len(photos):
         raise ValueError(
-            f"{data} holds none of the {len(learned):,} photographs that {run} was trained on: pass its dataset (--data)"
+            f"{data} holds none of {counted(len(learned), 'photograph')} that {run} was trained on: pass its dataset (--data)"
         )
     return photos
 
@@ -217,7 +218,7 @@ def make_index(
             features[len(read) : len(read) + len(found)] = found
             read += rows.tolist()
         if features is None:
-            raise ValueError(f"none of {len(photos)} training photographs of {data} could be read")
+            raise ValueError(f"no training photograph of {data} could be read ({len(photos):,} tried)")
         features.flush()
         # Windows moves no file that is mapped.
         del features

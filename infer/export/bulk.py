@@ -31,7 +31,7 @@ from infer.prepared import Answered, Options, Prepared
 from infer.views import answers_of_files
 from plumbing.files import atomic_path, read_json, write_json, write_text
 from plumbing.progress import progress
-from plumbing.text import utf8
+from plumbing.text import counted, utf8
 from plumbing.version import VERSION
 from plumbing.world import World
 
@@ -82,13 +82,10 @@ def run(config: InferConfig, draw_index: Callable[[Overview, str | None], str] |
     if published := prepared.model.record.get("published"):
         log.info("Licence of the model: %s", published["licence"])
     log.info(
-        "%s: %s of %s photographs answered%s%s. %s",
-        config.out,
-        f"{photographs + before - len(problems):,}",
-        f"{photographs + before:,}",
-        f"; {len(problems):,} could not be read (column problem): {problem_words(problems)}" if problems else "",
-        f"; rows of {before:,} were there already" if before else "",
-        NOTICE,
+        f"{config.out}: {photographs + before - len(problems):,} of {counted(photographs + before, 'photograph')} answered"
+        + (f"; {len(problems):,} could not be read (column problem): {problem_words(problems)}" if problems else "")
+        + (f"; {before:,} of them by an earlier run of the command" if before else "")
+        + f". {NOTICE}"
     )
 
 
@@ -110,7 +107,9 @@ def _refuse_nothing(config: InferConfig, files: list[Path], count: int) -> None:
         file.unlink(missing_ok=True)
     if not any(config.out.iterdir()):
         config.out.rmdir()
-    raise ValueError(f"none of {count:,} photographs could be read, so there are no answers: {problem_words(problems)}")
+    raise ValueError(
+        f"no photograph could be read, so there are no answers ({count:,} tried): {problem_words(problems)}"
+    )
 
 
 def _device(name: str, world: World) -> str:

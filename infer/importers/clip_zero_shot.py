@@ -170,7 +170,7 @@ def place_cells(config: ClipConfig, places: Places) -> tuple[Places, Cells]:
     kept = [k for k, code in enumerate(codes) if code in number]
     if left := [name for name, code in zip(places.names, codes, strict=True) if code not in number]:
         log.warning(
-            "%d of %d names are left out, such as %s: not a country's name, or one too small for the shipped table "
+            "names left out: %d of %d, such as %s: not a country's name, or one too small for the shipped table "
             "(--countries reads Natural Earth's file)",
             len(left),
             len(codes),

@@ -37,6 +37,7 @@ from label_maps.files import hierarchy_hash, write_hierarchy
 from label_maps.run_folder import begin_run, read_run
 from plumbing.files import write_json, write_text
 from plumbing.progress import progress
+from plumbing.text import counted
 from plumbing.version import now_utc
 
 NEVER = -1e30
@@ -87,7 +88,7 @@ def main(config: ImportConfig) -> None:
     if empty:
         write_text(config.run / EMPTY_CELLS, "".join(f"{cell}\n" for cell in empty))
     print(_table(old, new, hierarchy, temperatures))
-    print(f"{len(photos):,} photographs in metadata.csv, {len(empty):,} cells known to be empty")
+    print(f"{counted(len(photos), 'photograph')} in metadata.csv, {counted(len(empty), 'cell')} known to be empty")
     print(f"try: python -m infer predict PHOTO --run {config.run} --fusion greedy   (the published rule)")
 
 
@@ -181,11 +182,13 @@ def convert(
     unlike = [name for name, own in trunk.items() if name not in state or state[name].shape != own.shape]
     width = network.heads[f"L{level.number}"].state_dict()["weight"].shape[1]
     if unlike or weight is None or bias is None or len(head) != 2 or weight.shape[1] != width:
-        missing = f"{len(unlike)} of its tensors are missing, such as {next(iter(unlike), None)}"
+        missing = f"it lacks {counted(len(unlike), 'tensor')}, such as {next(iter(unlike), None)}"
         why = missing if unlike else "its last layer is another"
         raise ValueError(f"{file} is no {arch} with one linear layer at its end ({why}): name another --arch")
     if len(weight) != len(level.cells) or len(bias) != len(level.cells):
-        raise ValueError(f"{file} has {len(weight)} outputs but {level.source.name} has {len(level.cells)} classes")
+        raise ValueError(
+            f"{file} has {counted(len(weight), 'output')} but {level.source.name} has {counted(len(level.cells), 'class')}"
+        )
     old = torch.from_numpy(ours.old)
     network.trunk.load_state_dict({name: state[name] for name in trunk})
     network.heads[f"L{level.number}"].load_state_dict(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from geocells import grid
 from infer.network.weight_files import refuse_other_kinds
 from plumbing.files import sha256
+from plumbing.text import agreeing, counted
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,10 @@ def find(old: Path, name: str) -> Path:
         return found[0]
     preferred = [path for path in found if path.parent.name == "label_maps"]
     if len(preferred) == 1:
-        log.warning("%s is read; %s others of that name differ and are ignored", preferred[0], len(found) - 1)
+        others = counted(len(found) - 1, "other file")
+        log.warning(
+            f"{preferred[0]} is read; {others} of that name {agreeing(len(found) - 1, 'are')} ignored, with other content"
+        )
         return preferred[0]
     where = f", which differ: {found[0]} and {found[1]}; leave the right one" if found else ""
     raise ValueError(f"{old} must hold {name} once, it holds {len(found)} of them{where}")
@@ -182,13 +186,14 @@ def read_photos(old: Path, finest: int) -> pd.DataFrame:
     points = table[["lat", "lon"]].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
     good = np.isfinite(points).all(axis=1) & (np.abs(points[:, 0]) <= 90)
     if not good.all():
-        raise ValueError(f"{path} has {int((~good).sum())} rows without coordinates")
+        raise ValueError(f"{path} has {counted(int((~good).sum()), 'row')} without coordinates")
     own = grid.format_ids(grid.encode(points, finest), finest)
     said = [cell_text(text).replace("_", "/") for text in table["grid_label"]]
     apart = sum(a != b for a, b in zip(own, said, strict=True))
     if apart:
         log.warning(
-            "%s: %d of %d photographs do not lie in the cell they name; their coordinates count", path, apart, len(own)
+            f"{path}: {apart:,} of {counted(len(own), 'photograph')} {agreeing(apart, 'lie')} outside of the cell that is named; "
+            "coordinates count"
         )
     photos = pd.DataFrame(
         {"id": table["filename"], "latitude": points[:, 0], "longitude": points[:, 1], "split": "train"}
@@ -212,6 +217,6 @@ def read_empty_cells(old: Path, finest: int) -> list[str]:
             kept.append(grid.format_id(cell, finest))
     if len(kept) < len(lines):
         log.warning(
-            "empty_grids.txt: %d of %d ids are none of L%d and were dropped", len(lines) - len(kept), len(lines), finest
+            f"empty_grids.txt: {len(lines) - len(kept):,} of {counted(len(lines), 'id')} dropped, not of level L{finest}"
         )
     return sorted(set(kept))

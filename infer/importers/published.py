@@ -23,6 +23,7 @@ from infer.network.weights import load_pretrained, save_network
 from infer.run_files import JOINT
 from label_maps.files import hierarchy_hash, write_hierarchy
 from label_maps.run_folder import begin_run
+from plumbing.text import counted
 
 LEAST_KM2 = 0.001
 
@@ -75,7 +76,7 @@ class Tower:
                 return found
         lacking = sorted(own - found.keys())
         raise ValueError(
-            f"--weights has another vision tower than --clip: it lacks {len(lacking)} of {len(own)} tensors"
+            f"--weights has another vision tower than --clip: it lacks {len(lacking)} of {counted(len(own), 'tensor')}"
         )
 
 

@@ -26,6 +26,7 @@ from infer.network.standardise import divisors
 from infer.run_files import REFINE
 from label_maps.files import hierarchy_hash
 from plumbing.files import atomic_path, sha256
+from plumbing.text import counted
 
 HYBRID = "hybrid"
 """Kind of a refiner that answers inside the most probable cell alone, as it was published."""
@@ -165,7 +166,7 @@ def load_refiner(
             spec = RefinerSpec(**json.loads((file.metadata() or {})["spec"]))
         state = safetensors.torch.load_file(path)
         if not all(type(size) is int and 0 < size <= path.stat().st_size for size in (spec.width, spec.cells)):
-            raise ValueError(f"it cannot hold {spec.cells} cells of {spec.width} features")
+            raise ValueError(f"it cannot hold {counted(spec.cells, 'cell')} of {counted(spec.width, 'feature')}")
         if not all(torch.isfinite(tensor).all() for tensor in state.values() if tensor.is_floating_point()):
             raise ValueError("it has NaN or infinite weights")
         refiner = HybridOffsets(spec.width, spec.cells) if spec.kind == HYBRID else Refiner(spec)

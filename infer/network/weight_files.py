@@ -32,7 +32,7 @@ def find_weights(name: str) -> Path:
     except (metadata.PackageNotFoundError, ValueError):
         files = []
     if len(files) != 1:
-        brings = f"the package {name} brings {len(files)} files of weights"
+        brings = f"the package {name} brings {len(files)} files of weights, not one"
         brings = brings if files else f"there is no file {name}, and no installed package of that name brings one"
         raise ValueError(f"--weights is pretrained, none, a file, or a package that brings one; {brings}")
     return Path(str(files[0].locate()))

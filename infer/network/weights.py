@@ -19,6 +19,7 @@ from infer.network.trunks import pretrained_state
 from infer.network.weight_files import find_weights, in_order, read_state, unprefixed
 from plumbing.damage import one_line
 from plumbing.files import atomic_path
+from plumbing.text import counted
 
 MOST_SIDE = 8192
 """Pixels of a side that a network sees at most."""
@@ -63,8 +64,8 @@ def load_pretrained(network: GeoNetwork, arch: str, weights: str) -> str:
 
 def _difference(missing: list[str], unused: list[str], count: int) -> str:
     """Return in words which tensors of a file are not those of a trunk."""
-    parts = [f"it lacks {len(missing)} of {count} tensors, such as {missing[0]}"] if missing else []
-    parts += [f"{len(unused)} of its tensors have no place there, such as {unused[0]}"] if unused else []
+    parts = [f"it lacks {len(missing)} of {counted(count, 'tensor')}, such as {missing[0]}"] if missing else []
+    parts += [f"it has {counted(len(unused), 'tensor')} that the trunk has not, such as {unused[0]}"] if unused else []
     return f"{' and '.join(parts)}; name the architecture that it is of (--arch)"
 
 

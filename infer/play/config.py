@@ -46,7 +46,7 @@ class PlayConfig:
     picture: Path | None = None
     """File for the photograph that is to be guessed, a PNG. Left out, picture.png beside the table."""
     open: bool = False
-    """Also open each photograph with the program that shows pictures here."""
+    """Also open each photograph in the picture viewer of this machine."""
     score: Annotated[Path, arg(metavar="TABLE")] | None = None
     """Play nothing: print the scores of a table."""
     seed: int = 0

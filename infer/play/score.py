@@ -1,20 +1,23 @@
 """How often people and networks name the country: top-1, top-3 and top-5 on the same photographs, and whether they differ."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from geocells.sphere import geoscore
+from infer.evaluate.intervals import without_intervals
 from infer.evaluate.metrics import mean_intervals
 from infer.play.table import NETWORK, PERSON, Answer, game_of
+from plumbing.text import counted
 
 TOP = (1, 3, 5)
 FEW_GROUPS = 30
 """With fewer groups, a cluster bootstrap has too few values to resample."""
-Interval = dict[str, float]
+Interval = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -66,15 +69,16 @@ class Score:
     difference: dict[int, Interval]
     tests: dict[int, McNemar]
     placed: int
-    points: dict[str, Interval]
+    points: Mapping[str, Interval]
 
     @property
     def caveat(self) -> str:
         """Return what is wrong with the intervals of few groups; nothing of enough."""
         if self.groups >= FEW_GROUPS:
             return ""
-        few = "only 1 group" if self.groups == 1 else f"only {self.groups} groups"
-        return f"{few}: an interval of fewer than {FEW_GROUPS} is too narrow to be relied on"
+        if self.groups == 1:
+            return "only 1 group of photographs: no interval can be given, and nothing is decided"
+        return f"only {counted(self.groups, 'group')}: an interval of fewer than {FEW_GROUPS} is too narrow to be relied on"
 
 
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
@@ -118,7 +122,7 @@ def _score(person: Sequence[Answer], network: Sequence[Answer], seed: int) -> Sc
             ("difference", (ours < k).astype(int) - (theirs < k)),
         )
     }
-    figures = mean_intervals({f"{who} {k}": column for (who, k), column in values.items()}, group, seed)
+    figures = _intervals({f"{who} {k}": column for (who, k), column in values.items()}, group, seed)
     of = {who: {k: figures[f"{who} {k}"] for k in TOP} for who in ("person", "network", "difference")}
     return Score(
         player=person[0].player,
@@ -144,12 +148,20 @@ def _placed(person: Sequence[Answer], network: Sequence[Answer]) -> NDArray[np.b
 
 def _points(
     person: Sequence[Answer], network: Sequence[Answer], group: NDArray[np.int64], seed: int
-) -> dict[str, Interval]:
+) -> Mapping[str, Interval]:
     both = np.flatnonzero(_placed(person, network))
     if not len(both):
         return {}
     ours, theirs = (geoscore([answers[k].distance_km or 0.0 for k in both.tolist()]) for answers in (person, network))
-    return mean_intervals({"person": ours, "network": theirs, "difference": ours - theirs}, group[both], seed)
+    return _intervals({"person": ours, "network": theirs, "difference": ours - theirs}, group[both], seed)
+
+
+def _intervals(
+    values: Mapping[str, NDArray[np.float64]], group: NDArray[np.int64], seed: int
+) -> Mapping[str, Interval]:
+    """Return means with their intervals, which are None of one group."""
+    found = mean_intervals(values, group, seed)
+    return without_intervals(found) if len(np.unique(group)) == 1 else found
 
 
 def _ranks(answers: Sequence[Answer]) -> NDArray[np.int64]:
@@ -163,8 +175,9 @@ def score_text(score: Score) -> str:
     """Return a score as lines for people."""
     shown = f"{score.side} x {score.side} pixels" if score.resolution == NETWORK else "full resolution"
     lines = [
-        f"{score.player} and the network {score.run} on {score.photographs:,} photographs in {score.groups:,} groups of the test "
-        f"split of {score.data}, shown at {shown}; [95 % cluster-bootstrap interval, which resamples groups]",
+        f"{score.player} and the network {score.run} on {counted(score.photographs, 'photograph')} in "
+        f"{counted(score.groups, 'group')} of the test split of {score.data}, shown at {shown}; "
+        "[95 % cluster-bootstrap interval, which resamples groups]",
         f"{'':<6}{'person':>23}{'network':>23}{'difference':>25}   only person, only network right; McNemar's exact p",
     ]
     for k in TOP:
@@ -178,8 +191,8 @@ def score_text(score: Score) -> str:
             _number(score.points[who], sign) for who, sign in (("person", ""), ("network", ""), ("difference", "+"))
         ]
         lines.append(
-            f"{'points':<6}{figures[0]:>23}{figures[1]:>23}{figures[2]:>25}   GeoGuessr points, 0 to 5000, of {score.placed:,} "
-            "photographs that both placed"
+            f"{'points':<6}{figures[0]:>23}{figures[1]:>23}{figures[2]:>25}   GeoGuessr points, 0 to 5000, of "
+            f"{counted(score.placed, 'photograph')} that both placed"
         )
     if score.caveat:
         lines.append(score.caveat)
@@ -188,9 +201,10 @@ def score_text(score: Score) -> str:
 
 def _number(figure: Interval, sign: str = "") -> str:
     value, low, high = (figure[name] for name in ("value", "low", "high"))
-    return f"{value:{sign},.0f} [{low:{sign},.0f}, {high:{sign},.0f}]"
+    return f"{value:{sign},.0f}" + ("" if low is None else f" [{low:{sign},.0f}, {high:{sign},.0f}]")
 
 
 def _share(figure: Interval, sign: str = "") -> str:
-    value, low, high = (100 * figure[name] for name in ("value", "low", "high"))
-    return f"{value:{sign}.1f}% [{low:{sign}.1f}, {high:{sign}.1f}]"
+    value, low, high = (figure[name] for name in ("value", "low", "high"))
+    interval = "" if low is None else f" [{100 * low:{sign}.1f}, {100 * high:{sign}.1f}]"
+    return f"{100 * value:{sign}.1f}%{interval}"

@@ -12,6 +12,7 @@ from infer.play.score import score_text, scores
 from infer.play.table import NETWORK, read
 from infer.predictor import load
 from plumbing.files import atomic_path
+from plumbing.text import counted
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def main(config: PlayConfig, ask: Callable[[str], str] = input) -> None:
     play(game, picture, ask, config.open)
     guessed = game.count - len(game.left)
     print(
-        f"{guessed} of {game.count} photographs are guessed{f'; the answers are in {config.table}' if guessed else ''}"
+        f"{guessed} of {counted(game.count, 'photograph')} guessed{f'; the answers are in {config.table}' if guessed else ''}"
     )
     for score in scores(game.answers):
         print(score_text(score))
@@ -111,8 +112,8 @@ def _beginning(config: PlayConfig, game: Game) -> str:
     )
     before = game.count - len(game.left)
     return (
-        f"{game.count} photographs of the test split of {config.data} {shown}"
-        f"{f'; {before} are guessed already' if before else ''}.\n"
+        f"{counted(game.count, 'photograph')} of the test split of {config.data} {shown}"
+        f"{f'; {before} guessed already' if before else ''}.\n"
         f"Type up to {MOST} countries for each, the likeliest first, with commas between: names or codes. Enter alone: no idea. "
         f"{STOP}: stop." + (f"\n{game.note}" if game.note else "")
     )

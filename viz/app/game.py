@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from plumbing.text import counted
 from viz.web.page import MERCATOR, Page, map_page
 
 ABOVE = """<main class="game">
@@ -46,13 +47,13 @@ def game_html(about: Mapping[str, Any]) -> str:
             (whether photographs are shown at that size), `note` (how cells become countries), `most` (countries of a guess).
     """
     shown = (
-        f"They are shown at {about['side']} x {about['side']} pixels, as the network sees them."
+        f"Shown at {about['side']} x {about['side']} pixels, as the network sees them."
         if about["blind"]
-        else f"You see them as they are; the network sees {about['side']} x {about['side']} pixels."
+        else f"Shown in full; the network sees {about['side']} x {about['side']} pixels."
     )
     words = (
-        f"{about['photographs']} photographs of {about['data']} that the network {about['run']} has not learned from. {shown} "
-        f"{about['note']}"
+        f"{counted(about['photographs'], 'photograph')} of {about['data']} that the network {about['run']} has not learned from. "
+        f"{shown} {about['note']}"
     )
     page = Page(
         title="Play against the network",

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from dataset.manifest import SURVEY, coordinates, read_located
 from geocells.land import TABLE_LEVEL, land_mask
 from plumbing.files import write_text
+from plumbing.text import counted
 from viz.config import CoverageConfig
 from viz.maps.cell_balance import LISTED, CellBalance, level_balance
 from viz.maps.cell_errors import STEPS_KM, CellErrors, read_errors
@@ -49,7 +50,7 @@ def write_coverage(config: CoverageConfig) -> None:
         mapillary=(config.data / SURVEY).is_file(),
     )
     write_text(config.out, html)
-    log.info("%s shows %s photographs of %s", config.out, f"{len(photos):,}", name)
+    log.info(f"{config.out} shows {counted(len(photos), 'photograph')} of {name}")
 
 
 def coverage_html(
@@ -108,17 +109,13 @@ def coverage_html(
 def _header(name: str, total: NDArray[np.int64], level: int, survey: pd.DataFrame | None) -> str:
     covered, land = total.reshape(4**level, -1).sum(axis=1) > 0, land_mask(level)
     ashore, at_sea = int((covered & land).sum()), int((covered & ~land).sum())
-    beside = f", and {_counted(at_sea, 'cell')} that the table of land calls ocean" if at_sea else ""
+    beside = f", and {counted(at_sea, 'cell')} that the table of land calls ocean" if at_sea else ""
     said = "" if survey is None else f" {escape(survey_words(survey))}"
     return (
-        f"<header><h1>{escape(name)}: {_counted(int(total.sum()), 'photograph')}</h1>"
+        f"<header><h1>{escape(name)}: {counted(int(total.sum()), 'photograph')}</h1>"
         f'<p class="soft">They cover {ashore:,} of {land.sum():,} land cells of level L{level} '
         f"({ashore / land.sum():.1%}){beside}.{said}</p></header>"
     )
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _errors(errors: CellErrors) -> dict[str, Any]:

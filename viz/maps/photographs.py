@@ -5,6 +5,7 @@ from html import escape
 
 from infer.parts import views_words
 from infer.prediction import Photograph, Prediction
+from plumbing.text import agreeing, counted
 from viz.maps.explanation import picture_html
 from viz.maps.raster import base64_text
 from viz.maps.wording import percent
@@ -43,9 +44,10 @@ def _frame(name: str, at_s: float, jpeg: bytes) -> str:
 def verdict(photographs: Sequence[Photograph]) -> str:
     """Return in one sentence whether photographs of one place agree."""
     odd = sum(photograph.contradicts for photograph in photographs)
+    of = f"One answer for {counted(len(photographs), 'photograph')} of one place"
     if not odd:
-        return f"One answer for {len(photographs)} photographs of one place, which agree."
-    return f"One answer for {len(photographs)} photographs of one place; {odd} contradict{'s' if odd == 1 else ''} the others."
+        return f"{of}, which agree." if len(photographs) > 1 else f"{of}."
+    return f"{of}; {odd} {agreeing(odd, 'contradict')} the others."
 
 
 def _figure(photograph: Photograph, jpeg: bytes | None) -> str:

@@ -11,6 +11,7 @@ from dataset.manifest import SURVEY
 from geocells import grid
 from geocells.land import land_mask
 from plumbing.parquet import read_columns
+from plumbing.text import counted
 from viz.web.page import seen_over, swatches
 
 LAYERS = (
@@ -86,7 +87,8 @@ def survey_words(survey: pd.DataFrame) -> str:
     count = {str(state): int(n) for state, n in survey["state"].value_counts().items()}
     words = {"ok": "full", "short": "short", "open": "not finished", "error": "in error"}
     found = ", ".join(f"{count[state]:,} {what}" for state, what in words.items() if count.get(state))
-    said = f"The source has pictures in {int((survey['squares'] > 0).sum()):,} cells of level L{grid.TABLE_LEVEL}: {found}."
+    there = counted(int((survey["squares"] > 0).sum()), "cell")
+    said = f"The source has pictures in {there} of level L{grid.TABLE_LEVEL}: {found}."
     if not lists_all(survey):
         return said
     land = land_mask(grid.TABLE_LEVEL)

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from infer.evaluate.class_files import AVERAGES, class_paths
+from infer.evaluate.intervals import intervals_note
 from infer.wording import class_words
 from label_maps.labels import CLASS, STATED
+from plumbing.text import counted
 from viz.report.confidence import calibration_table
 from viz.report.confusion import confusion_html
 from viz.report.parts import bar, kilometres, measured, note, table
@@ -57,8 +59,8 @@ def _accuracy(level: str, figures: Mapping[str, Any]) -> str:
     rows.append([f"Always {escape(class_words(largest['name'], level))}, the largest", measured("top_1", largest)])
     rows.append([f"True {escape(level)} is a class", f"{figures['in_a_known_class']:.1%}"])
     said = note(
-        f"Level {level} of {figures['classes']:,} classes; {figures['photographs']:,} photographs in {figures['groups']:,} groups. "
-        "Below each figure: 95 % bootstrap interval, which resamples groups of photographs."
+        f"Level {level} of {counted(figures['classes'], 'class')}; {counted(figures['photographs'], 'photograph')} in "
+        f"{counted(figures['groups'], 'group')}. {intervals_note(figures)}"
     )
     return table(["", "This run"], rows) + said
 
@@ -96,7 +98,7 @@ def _averages(report: Mapping[str, Any]) -> str:
         [escape(name.capitalize()), *(f"{report['averages'][key][of]:.1%}" for of in ("precision", "recall", "f1"))]
         for key, name in AVERAGES.items()
     ]
-    said = f"Accuracy {report['accuracy']:.1%} of {report['photographs']:,} photographs"
+    said = f"Accuracy {report['accuracy']:.1%} of {counted(report['photographs'], 'photograph')}"
     return table(["", "Precision", "Recall", "F1"], rows, said)
 
 
@@ -149,6 +151,11 @@ def _as_level(figures: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _mean_size(size: Mapping[str, Any]) -> str:
+    interval = "" if size["low"] is None else f" <small>{size['low']:.1f}–{size['high']:.1f}</small>"
+    return f"{size['value']:.1f}{interval}"
+
+
 def _sets(figures: Mapping[str, Any], guarantee: str | None) -> str:
     """Return whether conformal sets have their coverage, and how many classes they hold."""
     sets = figures.get("sets") or {}
@@ -159,14 +166,14 @@ def _sets(figures: Mapping[str, Any], guarantee: str | None) -> str:
             f"{float(coverage):.0%}",
             measured("covered", own["covered"]),
             measured("covered", own["covered_of_photographs"]),
-            f"{own['mean_size']['value']:.1f} <small>{own['mean_size']['low']:.1f}–{own['mean_size']['high']:.1f}</small>",
+            _mean_size(own["mean_size"]),
             f"{own['median_size']:g}",
         ]
         for coverage, own in sets.items()
     ]
     head = ["Coverage asked for", "Measured", "Of all photographs", "Mean size", "Median size"]
     stated = note(f"Coverage guarantee: {guarantee}.") if guarantee else ""
-    counted = note("Each group of photographs counts as one, but in the third column.")
+    weights = note("Each group of photographs counts as one, but in the third column.")
     title = "<h3>Do conformal sets have the coverage they state?</h3>"
-    of = f"Sets of {figures['classes']:,} classes"
-    return f"{title}{table(head, rows, of)}{stated}{counted}"
+    of = f"Sets of {counted(figures['classes'], 'class')}"
+    return f"{title}{table(head, rows, of)}{stated}{weights}"

@@ -1,6 +1,6 @@
 """A run against another one on the photographs that both were evaluated on, with paired intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -10,8 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from geocells.sphere import GEOSCORE_SCALE_KM, geoscore
+from infer.evaluate.intervals import bracketed, without_intervals
 from infer.evaluate.metrics import RADII_KM, mean_intervals, paired_differences
 from infer.evaluate.photographs import TRUE_DEG
+from plumbing.text import agreeing, counted
 from viz.report.files import RunFiles
 from viz.report.parts import note, table, words
 
@@ -21,18 +23,18 @@ SAME_DEG = 1e-6
 
 @dataclass(frozen=True)
 class Row:
-    """One figure of both runs, and their difference (this run less the other) with its 95 % interval."""
+    """One figure of both runs, and their difference (this run less the other) with its 95 % interval, None of one group."""
 
     name: str
     ours: float
     theirs: float
-    difference: dict[str, float]
+    difference: Mapping[str, Any]
 
     @property
     def better(self) -> bool | None:
-        """True where this run is better, False where worse, None where the interval holds zero."""
+        """True where this run is better, False where worse, None where the interval holds zero, or there is none."""
         low, high = self.difference["low"], self.difference["high"]
-        if low <= 0 <= high:
+        if low is None or low <= 0 <= high:
             return None
         return (low > 0) == (not self.name.endswith("_km"))
 
@@ -58,7 +60,7 @@ class Comparison:
     groups: int
     left_out: int
     rows: Sequence[Row]
-    nearer: dict[str, float] | None = None
+    nearer: Mapping[str, Any] | None = None
     errors_km: NDArray[np.float64] | None = None
 
     @property
@@ -73,9 +75,10 @@ class Comparison:
     def headline_figure(self) -> str:
         """The figure that the verdict is by, with its interval."""
         first = self.rows[0]
-        difference = f"{_signed(first.name, first.difference['value'])} [{_interval(first)}]"
+        interval = "" if first.difference["low"] is None else f" [{_interval(first)}]"
+        difference = f"{_signed(first.name, first.difference['value'])}{interval}"
         named = "GeoScore" if first.name == "geoscore" else _figure_words(first.name)
-        return f"{named} {difference}, on the same {self.photographs:,} photographs"
+        return f"{named} {difference}, on the same {counted(self.photographs, 'photograph')}"
 
 
 def compare(ours: RunFiles, theirs: RunFiles) -> Comparison:
@@ -136,12 +139,12 @@ def _refuse_none(both: pd.DataFrame, ours: RunFiles, theirs: RunFiles, split: st
 def _of_places(theirs: RunFiles, split: str, both: pd.DataFrame, left_out: int, scale: float) -> Comparison:
     own, other = both["distance_km"].to_numpy(), both["distance_km_other"].to_numpy()
     group = both["group"].to_numpy()
-    differences = paired_differences(own, other, group, scale_km=scale)
+    differences = _true(paired_differences(own, other, group, scale_km=scale), group)
     within = {
         f"within_{radius:g}km_share": (own <= radius).astype(np.float64) - (other <= radius).astype(np.float64)
         for radius in RADII_KM
     }
-    shares = mean_intervals(within, group)
+    shares = _true(mean_intervals(within, group), group)
     rows = [
         Row("geoscore", _mean(geoscore(own, scale)), _mean(geoscore(other, scale)), differences["geoscore"]),
         Row("median_km", float(np.median(own)), float(np.median(other)), differences["median_km"]),
@@ -167,14 +170,24 @@ def _of_classes(ours: RunFiles, theirs: RunFiles, split: str, both: pd.DataFrame
     _refuse_none(both, ours, theirs, split)
     own, other = (both[column].to_numpy(dtype=np.float64) for column in ("right", "right_other"))
     group = both["group"].to_numpy()
-    rows = [Row("right", _mean(own), _mean(other), mean_intervals({"right": own - other}, group)["right"])]
+    differences = _true(mean_intervals({"right": own - other}, group), group)
+    rows = [Row("right", _mean(own), _mean(other), differences["right"])]
     return Comparison(str(theirs.record["name"]), split, len(both), len(np.unique(group)), left_out, rows)
+
+
+def _true(figures: Mapping[str, Any], group: NDArray[np.int64]) -> Mapping[str, Any]:
+    return without_intervals(figures) if len(np.unique(group)) == 1 else figures
 
 
 def _mean(values: Any) -> float:
     return float(np.mean(values))
 
 
+INTERVAL = (
+    "Below each difference: its 95 % interval, from resamples that draw the same groups for both. Where it holds zero, these "
+    "photographs cannot decide."
+)
+NO_INTERVAL = "One group of photographs gives no interval, and cannot decide."
 JUDGED = {True: "better", False: "worse", None: "undecided"}
 FIGURES = {
     "geoscore": "GeoScore, of 5,000",
@@ -196,17 +209,19 @@ def comparison_html(found: Comparison) -> str:
         for row in found.rows
     ]
     head = ["", "This run", found.other, "Difference"]
-    only = f" {found.left_out:,} photographs that only one of them answered are left out." if found.left_out else ""
+    only = (
+        f" {counted(found.left_out, 'photograph')} that only one of them answered {agreeing(found.left_out, 'are')} left out."
+        if found.left_out
+        else ""
+    )
     nearer = ""
     if found.nearer is not None:
-        low, high = found.nearer["low"], found.nearer["high"]
         nearer = note(
-            f"This run's answer is the nearer one for {found.nearer['value']:.1%} of photographs [{low:.1%}, {high:.1%}]."
+            f"This run's answer is the nearer one for this share of photographs: {bracketed(found.nearer, '.1%')}."
         )
     said = note(
-        f"Both runs on the same {found.photographs:,} photographs of the {found.split} split, in {found.groups:,} groups.{only} "
-        "Below each difference: its 95 % interval, from resamples that draw the same groups for both. Where it holds zero, these "
-        "photographs cannot decide."
+        f"Both runs on the same {counted(found.photographs, 'photograph')} of the {found.split} split, in "
+        f"{counted(found.groups, 'group')}.{only} {NO_INTERVAL if found.groups == 1 else INTERVAL}"
     )
     return f"{table(head, rows)}{nearer}{said}"
 
@@ -227,6 +242,8 @@ def _signed(name: str, value: float) -> str:
 
 def _interval(row: Row) -> str:
     low, high = row.difference["low"], row.difference["high"]
+    if low is None:
+        return "no interval"
     return _minus(f"{low:+,.0f} to {high:+,.0f}" if _whole(row.name) else f"{100 * low:+.1f} to {100 * high:+.1f}")
 
 

@@ -44,10 +44,12 @@ def calibration_table(levels: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _error(level: Mapping[str, Any], stage: str) -> str:
-    """Return a calibration error with its interval, which version 0.1.0 did not compute."""
+    """Return a calibration error with its interval, which version 0.1.0 and one group of photographs do not have."""
     value = _share(level.get(f"ece_{stage}"))
     interval = (level.get("ece_intervals") or {}).get(stage)
-    return f"{value} <small>{100 * interval['low']:.1f}–{100 * interval['high']:.1f}</small>" if interval else value
+    if not interval or interval["low"] is None:
+        return value
+    return f"{value} <small>{100 * interval['low']:.1f}–{100 * interval['high']:.1f}</small>"
 
 
 def _share(value: Any) -> str:

@@ -6,6 +6,7 @@ from html import escape
 from typing import Any
 
 from geocells.sphere import distance_km
+from plumbing.text import counted
 from viz.report.parts import kilometres, note, table, wide
 
 SHOWN = 30
@@ -54,8 +55,7 @@ def _frequent(report: Report) -> str:
     ]
     head = ["True class", "Taken for", "Photographs", "Of the true class", "Centres apart"]
     wrong = sum(count for count, _, _ in pairs)
-    photographs = f"{wrong:,} photograph{'' if wrong == 1 else 's'}"
-    return table(head, rows, f"The most frequent confusions, of {photographs} taken for another class")
+    return table(head, rows, f"The most frequent confusions, of {counted(wrong, 'photograph')} taken for another class")
 
 
 def _apart(one: Report, other: Report) -> str:
@@ -103,7 +103,7 @@ def _matrix(matrix: Matrix, file: str) -> str:
     names, others = matrix.names, matrix.others
     head = "".join(f'<th scope="col"><span>{escape(name)}</span></th>' for name in names)
     body = "".join(_row(names, number, counts) for number, counts in enumerate(matrix.counts))
-    rest = f" The {others} classes with fewest photographs share the last row and column." if others else ""
+    rest = f" Classes with fewest photographs ({others:,}) share the last row and column." if others else ""
     said = (
         "Each row is a true class; its cells are the percentage of its photographs that was answered as each class. Right answers "
         f"lie on the diagonal. Neighbours stand together.{rest} All counts are in {file}."

@@ -11,6 +11,7 @@ import pandas as pd
 from safetensors import SafetensorError, safe_open
 
 from geocells.hierarchy import Hierarchy
+from infer.evaluate.intervals import with_true_intervals
 from infer.evaluate.photographs import read_photographs
 from infer.run_files import OWN_REFINER, OWN_TRUNKS, model_hash, network_files, refiner_files
 from label_maps.files import read_hierarchy
@@ -139,7 +140,9 @@ def _read(path: Path, needed: set[str], maker: str) -> Mapping[str, Any] | None:
 def _evaluation(path: Path) -> Mapping[str, Any] | None:
     """Return an evaluation of places, or one of classes alone."""
     content = _read(path, {"split", "photographs"}, "infer evaluate")
-    return content if content is None or "classes" in content else _read(path, {"answers"}, "infer evaluate")
+    if content is not None and "classes" not in content:
+        content = _read(path, {"answers"}, "infer evaluate")
+    return content and with_true_intervals(content)
 
 
 def _network(path: Path, run: Path) -> NetworkFile:

@@ -5,6 +5,7 @@ from html import escape
 from typing import Any
 
 from infer.evaluate.verdict import Verdict, verdict
+from plumbing.text import counted
 from viz.report.comparison import Comparison
 from viz.report.files import RunFiles
 from viz.report.parts import kilometres, note, warned
@@ -17,7 +18,7 @@ def header_html(files: RunFiles, comparison: Comparison | None) -> str:
     record = files.record
     dataset = (record.get("dataset") or {}).get("name")
     counts = record.get("photographs") or {}
-    trained = f"{counts['train']:,} training photographs" if "train" in counts else "photographs"
+    trained = counted(counts["train"], "training photograph") if "train" in counts else "photographs"
     said = f"Trained on {trained}{f' of {dataset}' if dataset else ''}; begun {record['created_at_utc']}."
     synthetic = warned(SYNTHETIC) if record.get("synthetic") else ""
     outdated = "".join(map(warned, warnings(files)))
@@ -75,7 +76,7 @@ def _tiles(files: RunFiles) -> str:
                 chance and f"{chance['geoscore']['value']:,.0f}",
             )
         )
-        tiles.append(_tile(f"{report['photographs']:,}", f"photographs of the {report['split']} split", None))
+        tiles.append(_photographs_tile(report))
         return f'<div class="tiles">{"".join(tiles)}</div>'
     return ""
 
@@ -87,9 +88,14 @@ def _class_tiles(report: Mapping[str, Any]) -> str:
     tiles = [_tile(f"{figures['top_1']['value']:.1%}", "best class right", largest, "always the largest class")]
     for coverage, own in list(figures["sets"].items())[-1:]:
         size = f"{own['mean_size']['value']:.1f}"
-        tiles.append(_tile(size, f"of {figures['classes']:,} classes in a {float(coverage):.0%} set", None))
-    tiles.append(_tile(f"{report['photographs']:,}", f"photographs of the {report['split']} split", None))
+        tiles.append(_tile(size, f"of {counted(figures['classes'], 'class')} in a {float(coverage):.0%} set", None))
+    tiles.append(_photographs_tile(report))
     return f'<div class="tiles">{"".join(tiles)}</div>'
+
+
+def _photographs_tile(report: Mapping[str, Any]) -> str:
+    number, noun = counted(report["photographs"], "photograph").split()
+    return _tile(number, f"{noun} of the {report['split']} split", None)
 
 
 def _tile(value: str, words: str, chance: str | None, compared: str = "chance") -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from geocells.hierarchy import Hierarchy
 from infer.config import RENAMED_FUSIONS
 from plumbing.files import write_text
+from plumbing.text import counted
 from viz.config import ReportConfig
 from viz.report.answers import Samples, answers_section, samples_of
 from viz.report.balance import balance_html
@@ -45,7 +46,7 @@ def write_report(config: ReportConfig) -> None:
     write_text(config.out, report_html(files, samples, comparison))
     if config.png is not None:
         written = write_pictures(files, samples, comparison, config.png)
-        log.info("%s has %d figures as PNG", config.png, len(written))
+        log.info(f"{config.png} has {counted(len(written), 'figure')} as PNG")
     for text in warnings(files):
         log.warning("%s", text)
     splits = ", ".join(sorted(str(report["split"]) for report in files.evaluations.values())) or "none"
@@ -121,7 +122,7 @@ def _answering_section(content: Mapping[str, Any] | None) -> str:
     fusion, point, scores = content["fusion"], content["point"], content.get("geoscore") or {}
     said = f"By --fusion {fusion}" + (f" --point {point}" if scores or not content.get("nll") else "")
     if content.get("photographs"):
-        split = f"{content['photographs']:,} photographs of the {content.get('split', '')} split"
+        split = f"{counted(content['photographs'], 'photograph')} of the {content.get('split', '')} split"
         said += f", which {'scored' if scores else 'fitted'} best on {split}"
     return section(
         title,

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-Figure = Mapping[str, float]
-"""`value`, `low`, `high` of a 95 % interval."""
+Figure = Mapping[str, float | None]
+"""`value`, `low`, `high` of a 95 % interval; both None where there is none."""
 
 BEST_GEOSCORE = 5000
 
@@ -76,8 +76,11 @@ def bar(share: float, low: float | None = None, high: float | None = None) -> st
 
 def measured(name: str, figure: Figure) -> str:
     """Return a figure with its interval, as HTML, and a bar where more of it is better."""
-    value, low, high = (float(figure[key]) for key in ("value", "low", "high"))
+    value, low, high = (figure[key] for key in ("value", "low", "high"))
+    assert value is not None, "only intervals are left out"
     scale = full_scale(name)
+    if low is None or high is None:
+        return f"{words(name, value)}{'' if scale is None else bar(value / scale)}"
     drawn = "" if scale is None else bar(value / scale, low / scale, high / scale)
     return f"{words(name, value)} <small>{interval_words(name, low, high)}</small>{drawn}"
 

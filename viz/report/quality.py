@@ -5,9 +5,11 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
+from infer.evaluate.intervals import intervals_note
 from infer.evaluate.metrics import TOP
 from infer.wording import class_words
 from label_maps.labels import COUNTRY
+from plumbing.text import agreeing, counted
 from viz.report.classes import classes_html, reports_html
 from viz.report.confidence import calibration_table, regions_table, search_table
 from viz.report.parts import BEST_GEOSCORE, bar, kilometres, measured, missing, note, section, table, warned
@@ -89,7 +91,7 @@ def _evaluation(file: str, report: Report) -> str:
     return section(
         title,
         _warning(report),
-        _answers(report["answers"]),
+        _answers(report),
         _against(report.get("against") or {}),
         _levels(report.get("levels") or {}),
         _slices(slices),
@@ -123,8 +125,8 @@ def _unplaced(figures: Report) -> str:
 
 def _counts(of: Report) -> str:
     """Return how many photographs figures are of, and their groups, which version 0.1.0 did not count."""
-    groups = f" in {of['groups']:,} groups" if "groups" in of else ""
-    return f"{of['photographs']:,} photographs{groups}"
+    groups = f" in {counted(of['groups'], 'group')}" if "groups" in of else ""
+    return f"{counted(of['photographs'], 'photograph')}{groups}"
 
 
 def _warning(report: Report) -> str:
@@ -132,14 +134,17 @@ def _warning(report: Report) -> str:
     known, leaks = report.get("trained_on") or 0, report.get("leaks") or {}
     said = ""
     if known:
-        said += warned(f"{known:,} of these photographs were trained on: the figures say nothing about new ones.")
+        said += warned(
+            f"{known:,} of these photographs {agreeing(known, 'were')} trained on: the figures say nothing about new ones."
+        )
     if leaks.get("compared_with", 0) < leaks.get("training_photographs", 0):
         compared, of = leaks["compared_with"], leaks["training_photographs"]
         said += warned(
-            f"The leak audit knew {compared:,} of {of:,} training photographs: it says nothing of the others."
+            f"The leak audit knew {compared:,} of {counted(of, 'training photograph')}: it says nothing of the rest."
         )
     if leaks.get("contaminated"):
-        said += warned(f"{leaks['photographs']:,} of these photographs are related to training ones: {_kinds(leaks)}.")
+        related = f"{leaks['photographs']:,} of these photographs {agreeing(leaks['photographs'], 'are')} related to training ones"
+        said += warned(f"{related}: {_kinds(leaks)}.")
     for coverage in report.get("impossible_coverages", report.get("not_promised")) or ():
         said += warned(f"Regions of {coverage:.0%} coverage are impossible for such photographs.")
     for coverage in report.get("impossible_sets") or ():
@@ -159,7 +164,7 @@ def _against(other: Report) -> str:
     rows = [
         [
             escape(DIFFERENCES.get(name, name)),
-            *(_difference(name, float(value[key])) for key in ("value", "low", "high")),
+            *(_difference(name, value[key]) for key in ("value", "low", "high")),
         ]
         for name, value in differences.items()
     ]
@@ -167,21 +172,21 @@ def _against(other: Report) -> str:
     return f"<h3>{escape(title)}</h3>{table(['', 'This run', 'from', 'to'], rows)}"
 
 
-def _difference(name: str, value: float) -> str:
+def _difference(name: str, value: float | None) -> str:
+    if value is None:
+        return "–"
     return f"{value:.1%}" if name == "nearer" else f"{value:+,.0f}"
 
 
-def _answers(answers: Mapping[str, Mapping[str, Any]]) -> str:
+def _answers(report: Report) -> str:
     """Return the figures of the run beside chance and, on the demo planet, beside the oracle that reads its clues."""
+    answers: Mapping[str, Mapping[str, Any]] = report["answers"]
     names = [*(name for name in ANSWERS if name in answers), *(name for name in answers if name not in ANSWERS)]
     rows = [
         [escape(figure_words(figure)), *(measured(figure, answers[name][figure]) for name in names)]
         for figure in answers["model"]
     ]
-    said = note(
-        "Below each figure: 95 % bootstrap interval, which resamples groups of photographs. "
-        "Chance answers with the place of a training photograph at random."
-    )
+    said = note(f"{intervals_note(report)} Chance answers with the place of a training photograph at random.")
     if "one place" in answers:
         said += note("One place is the best single answer to all photographs.")
     if "neighbour" in answers:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from html import escape
 
+from plumbing.text import counted
 from viz.report.files import NetworkFile, RunFiles, Trained, number
 from viz.report.line_chart import Line, Panel, panel_html
 from viz.report.parts import missing, note, section
@@ -23,8 +24,7 @@ def training_section(files: RunFiles) -> str:
         )
     parts = [_network_html(trained, files) for trained in files.training]
     if files.damaged_lines:
-        lines = "1 line" if files.damaged_lines == 1 else f"{files.damaged_lines} lines"
-        parts.append(note(f"{lines} of metrics.jsonl cannot be read, left out."))
+        parts.append(note(f"{counted(files.damaged_lines, 'line')} of metrics.jsonl cannot be read, left out."))
     placed = any("val/geoscore" in epoch for trained in files.training for epoch in trained.epochs)
     axes = "; the axes of error and GeoScore are the same for all networks" if placed else ""
     return section(
@@ -79,11 +79,11 @@ def _marked(panel: Panel, mark: tuple[float, str] | None) -> Panel:
 
 def _summary(trained: Trained, best: int | None) -> str:
     count = len(trained.epochs)
-    said = f"{count} epoch{'' if count == 1 else 's'}"
+    said = counted(count, "epoch")
     if best is not None:
         said += f"; the run keeps the weights of epoch {best} (thin line)"
     if trained.replaced:
-        lines = f"{trained.replaced} line{'' if trained.replaced == 1 else 's'}"
+        lines = counted(trained.replaced, "line")
         said += f"; {lines} of earlier or interrupted trainings of this network were replaced and are not drawn"
     return said + "."
 

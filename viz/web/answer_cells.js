@@ -48,7 +48,7 @@ function cellStyle(cell, best, byRank) {
 }
 
 function cellText(cell) {
-  const counts = cell.photographs === null ? "" : `, ${cell.photographs.toLocaleString("en")} training photographs`;
+  const counts = cell.photographs === null ? "" : `, ${counted(cell.photographs, "training photograph")}`;
   const name = cell.place === cell.id ? "" : `cell ${cell.id}`;
   return wordLines(cell.place, `probability ${percent(cell.probability)}${counts}`, name);
 }

@@ -15,6 +15,11 @@ function themed([light, dark]) {
 
 const data = JSON.parse(document.getElementById("data").textContent);
 
+// A number with its regular noun: 1 photograph, 2,003 photographs.
+function counted(number, noun) {
+  return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+}
+
 function bytes(base64) {
   return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 }

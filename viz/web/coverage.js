@@ -52,7 +52,7 @@ function describeCell(coverage, index, level) {
   const country = coverage.country(level, index), of = view.split === ALL ? "" : ` of the ${view.split} split`, km = level === data.errors?.level ? coverage.error(index) : undefined;
   return {
     id: cellId(index, level),
-    text: count ? `${named(count, "photograph")}${of}` : land ? `land, no photographs${of}` : "ocean",
+    text: count ? `${counted(count, "photograph")}${of}` : land ? `land, no photographs${of}` : "ocean",
     splits: splitWords(coverage, level, index),
     country: country && level < data.finest ? `land: mostly ${country}` : country,
     error: km === undefined ? "" : `median error ${Math.round(km).toLocaleString("en")} km`,
@@ -151,7 +151,7 @@ function connect(map, coverage) {
 function summary(coverage, level, counts) {
   const land = coverage.land(level), covered = counts.reduce((sum, count, i) => sum + (count > 0 && land[i] > 0), 0);
   const all = land.reduce((sum, cells) => sum + (cells > 0), 0), total = counts.reduce((sum, count) => sum + count, 0);
-  return `${named(total, "photograph")}${view.split === ALL ? "" : ` of the ${view.split} split`} in ${covered.toLocaleString("en")} of ${all.toLocaleString("en")} land cells of L${level} (${((100 * covered) / all).toFixed(1)}%)`;
+  return `${counted(total, "photograph")}${view.split === ALL ? "" : ` of the ${view.split} split`} in ${covered.toLocaleString("en")} of ${counted(all, "land cell")} of L${level} (${((100 * covered) / all).toFixed(1)}%)`;
 }
 
 function connectPointer(map, coverage, chooseCell) {

@@ -81,7 +81,7 @@ class Coverage {
     if (!state[index]) return whole ? "never searched" : "";
     const on = days[day[index]], searched = `searched${on ? ` on ${on}` : ""}`;
     if (state[index] === empty) return `${searched}, nothing exists`;
-    const found = `the source has pictures in ${named(squares[index], "square")}`;
+    const found = `the source has pictures in ${counted(squares[index], "square")}`;
     const why = reasons[reason[index]];
     return `${on ? `${searched}: ` : ""}${found}${why ? `; ${why}` : ""}`;
   }

@@ -11,7 +11,7 @@ function showBars(counts, land, chosen, choose) {
     const bar = element("i"), made = button("", chosen === bucket, () => choose(chosen === bucket ? null : bucket));
     bar.style.width = bucket ? `${(100 * cells) / most}%` : "0";
     made.dataset.bucket = bucket;
-    made.append(element("span", bucketWords(bucket)), element("span", "", bar), element("span", named(cells, "cell")));
+    made.append(element("span", bucketWords(bucket)), element("span", "", bar), element("span", counted(cells, "cell")));
     return element("li", "", made);
   });
   refill(document.getElementById("bars"), rows);
@@ -72,11 +72,11 @@ function nameOf(coverage, level) {
 // Cells that equal shares would cut or leave out, and what to type.
 function showUneven(coverage, level, go) {
   const { over, under, totals, kept, each } = data.balance.levels[level], words = nameOf(coverage, level);
-  const more = (total, list) => `${named(total, "cell")}${total > list.length ? `, the first ${list.length} of them` : ""}`;
+  const more = (total, list) => `${counted(total, "cell")}${total > list.length ? `, the first ${list.length} of them` : ""}`;
   const total = coverage.counts(level).reduce((sum, count) => sum + count, 0);
   const ids = under.map(([index]) => cellId(index, level)).join(" ");
   refill(document.getElementById("uneven"), [
-    element("p", `Equal shares at L${level} keep ${kept.toLocaleString("en")} of ${named(total, "photograph")}, at most ${each.toLocaleString("en")} of a cell:`),
+    element("p", `Equal shares at L${level} keep ${kept.toLocaleString("en")} of ${counted(total, "photograph")}, at most ${each.toLocaleString("en")} of a cell:`),
     command(`python -m fetch balance --data ${data.balance.data} --target cell${level === data.finest ? "" : ` --level ${level}`} --out subset.txt`),
     cellList(`Over-filled: ${more(totals[0], over)}`, "", over.map(([i, have, gone]) => [i, `has ${have.toLocaleString("en")}, ${gone.toLocaleString("en")} too many`]), words, go),
     cellList(`Under-filled: ${more(totals[1], under)}`, "Those that lack least come first.", under.map(([i, have, lacks]) => [i, `has ${have.toLocaleString("en")}, lacks ${lacks.toLocaleString("en")}`]), words, go),
@@ -88,8 +88,8 @@ function showUneven(coverage, level, go) {
 function showWorst(coverage, go) {
   const { level, split, listed, cells } = data.errors, worst = [...cells].sort((a, b) => b[1] - a[1] || a[0] - b[0]).slice(0, listed);
   const counts = data.splits.includes(split) ? coverage.counts(level, split) : null;
-  const said = ([index, km]) => [index, `${Math.round(km).toLocaleString("en")} km${counts ? `, ${named(counts[index], "photograph")}` : ""}`];
+  const said = ([index, km]) => [index, `${Math.round(km).toLocaleString("en")} km${counts ? `, ${counted(counts[index], "photograph")}` : ""}`];
   refill(document.getElementById("uneven"), [
-    cellList(`Largest median error of ${named(cells.length, "cell")}`, `Measured on the ${split} split.`, worst.map(said), nameOf(coverage, level), go),
+    cellList(`Largest median error of ${counted(cells.length, "cell")}`, `Measured on the ${split} split.`, worst.map(said), nameOf(coverage, level), go),
   ]);
 }

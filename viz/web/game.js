@@ -31,13 +31,14 @@ function table(caption, head, rows) {
 function drawScores(score) {
   field("scores").hidden = !score;
   if (!score) return;
-  const share = ({ value, low, high }) => `${(100 * value).toFixed(0)} % [${(100 * low).toFixed(0)}, ${(100 * high).toFixed(0)}]`;
-  const number = ({ value, low, high }) => `${points(value)} [${points(low)}, ${points(high)}]`;
+  // Photographs of one group give no intervals.
+  const figure = ({ value, low, high }, shown, unit = "") => `${shown(value)}${unit}${low === null ? "" : ` [${shown(low)}, ${shown(high)}]`}`;
+  const share = (of) => figure(of, (value) => (100 * value).toFixed(0), " %");
+  const number = (of) => figure(of, points);
   const rows = score.top.map(({ k, person, network }) => [`Country in the first ${k}`, share(person), share(network)]);
   if (score.points.person)
     rows.unshift([`Points (0 to 5,000), ${score.placed} placed`, number(score.points.person), number(score.points.network)]);
-  const on = score.photographs === 1 ? "1 photograph" : `${score.photographs} photographs`;
-  const words = `${score.player} and the network on ${on}, with 95 % intervals`;
+  const words = `${score.player} and the network on ${counted(score.photographs, "photograph")}${score.top[0].person.low === null ? "" : ", with 95 % intervals"}`;
   const parts = [table(words, ["", "You", "Network"], rows)];
   if (score.caveat) parts.push(element("p", `${score.caveat[0].toUpperCase()}${score.caveat.slice(1)}.`));
   field("scores").replaceChildren(...parts);
@@ -79,7 +80,7 @@ function startGame(map) {
     field("countries").value = "";
     const done = state.count - state.left;
     if (state.number === null) {
-      field("progress").textContent = `All ${state.count} photographs are guessed. The answers are in ${state.table}.`;
+      field("progress").textContent = `You have guessed every photograph (${state.count}). The answers are in ${state.table}.`;
       return;
     }
     field("progress").textContent = `Photograph ${done + 1} of ${state.count}`;

@@ -39,7 +39,7 @@ function median(values) {
 function countWords(order) {
   const away = median(order.map((i) => data.away[i]));
   const far = away === null ? "" : `; median distance from the known place ${rounded(away)} km`;
-  return `${order.length.toLocaleString("en")} of ${named(data.name.length, "answer")} shown${far}`;
+  return `${order.length.toLocaleString("en")} of ${counted(data.name.length, "answer")} shown${far}`;
 }
 
 function columns() {

@@ -1,9 +1,5 @@
 // What lists and tables beside a map share.
 
-function named(number, one) {
-  return `${number.toLocaleString("en")} ${one}${number === 1 ? "" : "s"}`;
-}
-
 function button(text, pressed, act) {
   const made = element("button", text);
   made.type = "button";
