@@ -43,7 +43,7 @@ def test_a_lost_sign_is_said_with_an_example(caplog):
     places = np.array([[39.7, 105.0], [39.7, -105.0], [np.nan, np.nan]])
     with caplog.at_level(logging.WARNING):
         warn_of_far_places(["a", "b", "c"], places, ["US", "US", "US"])
-    assert "1 of 2 photographs lie more than 100 km outside" in caplog.text
+    assert "1 of 2 photographs lies more than 100 km outside" in caplog.text
     assert "a, United States, at 39.7000, 105.0000" in caplog.text
     caplog.clear()
     warn_of_far_places(["b"], places[1:2], ["US"])

@@ -83,7 +83,7 @@ def test_countries_that_the_shipped_table_lacks_are_named_when_classes_are_built
     make_label_maps(LabelMapsConfig(tmp_path, tmp_path / "run", partition="admin"))
     said = capsys.readouterr().out
     assert (
-        "3 of them have no coordinates: 1 train the level country by their country; without a class: MC, SM (" in said
+        "3 of them have no coordinates: 1 trains the level country by their country; without a class: MC, SM (" in said
     )
     assert "borders" not in said
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dataset.country_names import country_name
 from geocells.country_outlines import country_outlines
 from geocells.sphere import distance_km
+from plumbing.text import agreeing, counted
 
 FAR_KM = 100.0
 """Outlines are simplified, borders disputed, and ships and piers belong to the coast that they left."""
@@ -33,9 +34,10 @@ def warn_of_far_places(names: Sequence[str], latlon_deg: NDArray[np.float64], co
     first = far[0]
     lat_deg, lon_deg = latlon_deg[first]
     log.warning(
-        f"{len(far):,} of {known:,} photographs lie more than {FAR_KM:g} km outside the country that their row names (the first: "
-        f"{names[first]}, {country_name(codes[first])}, at {lat_deg:.4f}, {lon_deg:.4f}, {away[first]:,.0f} km outside): check "
-        "signs and order of the coordinates, or leave --country-column out if it names the country of something else"
+        f"{len(far):,} of {counted(known, 'photograph')} {agreeing(len(far), 'lie')} more than {FAR_KM:g} km outside the country "
+        f"that their row names (the first: {names[first]}, {country_name(codes[first])}, at {lat_deg:.4f}, {lon_deg:.4f}, "
+        f"{away[first]:,.0f} km outside): check signs and order of the coordinates, or leave --country-column out if it names the "
+        "country of something else"
     )
 
 
