@@ -296,9 +296,12 @@ def test_photographs_near_0_0_are_not_taken_for_radians():
     assert both(["1", "0.5", "0.25"], ["1", "2", "3"])[0] == [1, 1]
 
 
-def test_hemispheres_of_the_other_column_are_refused():
-    with pytest.raises(ValueError, match=r"hemispheres \(E, N\) belong to the other column.*--lat-column"):
-        both(["2.35 E"], ["48.85 N"])
+@pytest.mark.parametrize(
+    ("lat", "lon", "letters"), [("2.35 E", "48.85 N", "E, N"), ("2.35 W", "48.85", "W"), ("2.35", "48.85 S", "S")]
+)
+def test_hemispheres_of_the_other_column_are_refused(lat, lon, letters):
+    with pytest.raises(ValueError, match=rf"hemispheres \({letters}\) belong to the other column.*--lat-column"):
+        both([lat], [lon])
 
 
 def test_metres_of_a_projection_are_refused():
