@@ -135,7 +135,7 @@ def test_one_row_that_can_only_be_swapped_refuses_the_table_as_do_rows_that_cont
         ValueError, match=r"swapped, name the columns with --lat-column and --lon-column.*--exclude-rows 0"
     ):
         check_coordinates(frame(("95", "10"), *few))
-    with pytest.raises(ValueError, match=r"1 of 11 places are out of range .*: 95, 10 \(row 0\)"):
+    with pytest.raises(ValueError, match=r"1 of 11 places is out of range .*: 95, 10 \(row 0\)"):
         check_coordinates(frame(("95", "10"), ("10", "95"), *few))
     # A published table has its slips, and columns that are known.
     assert check_coordinates(frame(("95", "10"), *few), known_columns=True)[1][0] == "with coordinates out of range"

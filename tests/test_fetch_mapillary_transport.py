@@ -326,7 +326,7 @@ def test_the_quota_is_of_the_day_and_persists(tmp_path):
         state.spend_tile(2)
         state.close()
     state = State(tmp_path, lambda: datetime(2031, 5, 5, 23, tzinfo=UTC).timestamp())
-    with pytest.raises(QuotaSpent, match="the 2 tiles of 2031-05-05"):
+    with pytest.raises(QuotaSpent, match="the limit of 2 tiles for 2031-05-05"):
         state.spend_tile(2)
     state.close()
     state = State(tmp_path, lambda: datetime(2031, 5, 6, tzinfo=UTC).timestamp())

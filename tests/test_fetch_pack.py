@@ -221,7 +221,7 @@ def test_a_shard_cut_short_is_named_with_what_to_do(tiny: Path, tmp_path: Path) 
     shard.write_bytes(shard.read_bytes()[: int(photos["offset"].iloc[0]) + 5])
     pictures = Pictures.of_dataset(tmp_path / "packed", photos)
     with pytest.raises(
-        ValueError, match=r"-00000\.tar is cut short: paris-0\.jpg is \d+ bytes at \d+, of which it holds 5; fetch"
+        ValueError, match=r"-00000\.tar is cut short: paris-0\.jpg is [\d,]+ bytes at \d+, of which it holds 5; fetch"
     ):
         pictures.source(0)
     (line,) = pack.check_shards(tmp_path / "packed")

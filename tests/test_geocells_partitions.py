@@ -313,7 +313,7 @@ def test_the_same_seed_gives_the_same_clusters():
 
 
 def test_more_clusters_than_places_are_refused():
-    with pytest.raises(ValueError, match="more than the 2 places that have training photographs"):
+    with pytest.raises(ValueError, match="more than the 2 places with training photographs"):
         cluster([(1, 2), (1, 2), (3, 4)], (4,))
 
 

@@ -141,8 +141,8 @@ def make_prior(hierarchy: Hierarchy, within: Sequence[str], exclude: Sequence[st
     )
     if not np.any(leaf > 0):
         raise ValueError(
-            f"{words}: none of the run's {counted(len(leaf), 'cell')} of {hierarchy.level_names[-1]} lies there; it "
-            "has no training photographs there, so it cannot answer"
+            f"{words}: none of the {counted(len(leaf), f'{hierarchy.level_names[-1]} cell')} that this run knows is left; "
+            "it has no training photographs there, so it cannot answer there"
         )
     return Prior(
         words, leaf, table, geometry, land, core, center_deg, _countries(table, inside, outside), inside, outside
