@@ -11,6 +11,8 @@ from plumbing.picture_kinds import (
     DECODERS,
     PICTURE_SUFFIXES,
     RAW,
+    UNSTITCHED,
+    UNSTITCHED_SUFFIXES,
     VIDEO,
     VIDEO_SUFFIXES,
     decoder,
@@ -19,12 +21,12 @@ from plumbing.picture_kinds import (
 
 LITTER_FOLDERS = frozenset({
     "@eadir", "__macosx", "#recycle", "@recycle", "$recycle.bin", "#snapshot", "@__thumb", "thumbnails", "thumbs", "_thumbs",
-    "system volume information", "lost+found", "node_modules",
+    "thmbnl", "system volume information", "lost+found", "node_modules",
 })  # fmt: skip
 """Folders of thumbnails, deleted files and the like, in small letters: of macOS, Windows, Synology, QNAP, galleries."""
 LITTER_STARTS = ("synophoto_thumb", "synophoto_film", "thumbs.db", "ehthumbs", "~$")
 LITTER_SUFFIXES = frozenset(
-    {".thm", ".lrdata", ".partial", ".part", ".crdownload", ".download", ".tmp", ".bak", ".backup", ".old"}
+    {".thm", ".lrv", ".lrdata", ".partial", ".part", ".crdownload", ".download", ".tmp", ".bak", ".backup", ".old"}
 )
 LITTER_ENDS = ("_original", "~")
 """How exiftool and editors end the names of backups, such as photo.jpg_original."""
@@ -32,7 +34,11 @@ LIBRARY, LIBRARY_PICTURES = ".photoslibrary", frozenset({"originals", "masters"}
 """A library of Apple Photos, and which of its folders hold photographs; the others hold smaller copies of these."""
 LITTER = "thumbnails, backups or hidden files"
 LINKED = "a link to a folder that is searched already"
+NOWHERE = "links that lead nowhere, or no ordinary files"
+ARCHIVE_SUFFIXES = frozenset({".zip", ".rar", ".7z", ".tar", ".tgz", ".gz"})
+UNPACK = "archives: unpack them, then name the folder"
 OTHER = "not photographs"
+NO_ENDINGS = (LITTER, LINKED, NOWHERE)
 NAMED_ENDINGS = 12
 """Of what is not a photograph, so many endings are named, the most frequent."""
 
@@ -74,8 +80,8 @@ class PictureFolder:
         """Return what was passed by in words, `2 RAW files (.arw, .dng), 6 not photographs (.aae)`; empty where nothing was."""
         kinds = Counter(self.unread.values())
         parts = [f"{n:,} {kind_words(self.of_kind(kind), kind)}" for kind, n in kinds.most_common()]
-        parts += [f"{n:,} {what}" for what, n in self.passed.items() if what in (LITTER, LINKED)]
-        endings = {what: n for what, n in self.passed.items() if what not in (LITTER, LINKED)}
+        parts += [f"{n:,} {what}" for what, n in self.passed.items() if what in NO_ENDINGS]
+        endings = {what: n for what, n in self.passed.items() if what not in NO_ENDINGS}
         if endings:
             named = sorted(sorted(endings, key=lambda ending: -endings[ending])[:NAMED_ENDINGS])
             more = ", …" if len(endings) > NAMED_ENDINGS else ""
@@ -88,7 +94,8 @@ class PictureFolder:
 
     def advice(self) -> str:
         """Return what to do about kinds that are not read; empty where all are."""
-        return "; ".join(f"{kind}: {ADVICE[kind]}" for kind in dict.fromkeys(self.unread.values()) if kind in ADVICE)
+        words = [f"{kind}: {ADVICE[kind]}" for kind in dict.fromkeys(self.unread.values()) if kind in ADVICE]
+        return "; ".join(words + [UNPACK] * (not ARCHIVE_SUFFIXES.isdisjoint(self.passed)))
 
 
 def unread_kind(path: Path) -> str | None:
@@ -97,6 +104,8 @@ def unread_kind(path: Path) -> str | None:
     if suffix in VIDEO_SUFFIXES:
         return VIDEO
     kind = kind_of_file(path)
+    if kind and suffix in UNSTITCHED_SUFFIXES:
+        return UNSTITCHED
     if kind in DECODERS:
         return None if decoder(kind) else kind
     # Damaged and empty files with the ending of a photograph are read, so that their reason is said.
@@ -105,7 +114,7 @@ def unread_kind(path: Path) -> str | None:
 
 def kind_words(paths: Sequence[Path], kind: str) -> str:
     """Return what files are that are not read, with their endings, in words after a number: `RAW files (.arw, .dng)`."""
-    what = {VIDEO: "videos", RAW: "RAW files"}.get(kind, f"{kind} pictures")
+    what = {VIDEO: "videos", RAW: "RAW files", UNSTITCHED: f"{UNSTITCHED} files"}.get(kind, f"{kind} pictures")
     what = what if len(paths) > 1 else what.removesuffix("s")
     endings = sorted({path.suffix.lower() or "without an ending" for path in paths})
     return f"{what} ({', '.join(endings)})"
@@ -141,6 +150,8 @@ def walk(folder: Path, out: Path | None = None, passed: Counter[str] | None = No
                 passed[LITTER] += 1
             elif os.path.isfile(path):
                 yield path
+            else:
+                passed[NOWHERE] += 1
 
 
 def _is_litter(name: str) -> bool:

@@ -6,7 +6,7 @@ Source: XMP Specification Part 2 (GPSCoordinate), https://developer.adobe.com/xm
 import codecs
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from xml.etree import ElementTree
 
 import pandas as pd
@@ -21,8 +21,11 @@ RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 EXIF = "{http://ns.adobe.com/exif/1.0/}"
 ROOTS = (b"x:xmpmeta", b"x:xapmeta", b"rdf:RDF")
 NAMES = ("GPSLatitude", "GPSLongitude", "GPSLatitudeRef", "GPSLongitudeRef")
+DJI = "{http://www.dji.com/drone-dji/1.0/}"
+DJI_NAMES = (("GpsLatitude",), ("GpsLongitude", "GpsLongtitude"))
+"""Fields of drones, in degrees; older ones misspell the second."""
 
-_AS_TEXT = r"exif:{}\s{{0,9}}(?:=\s{{0,9}}[\"']|>)\s{{0,99}}([^\"'<]{{1,99}})"
+_AS_TEXT = r"{}:{}\s{{0,9}}(?:=\s{{0,9}}[\"']|>)\s{{0,99}}([^\"'<]{{1,99}})"
 _COORDINATE = re.compile(r"(\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?))?(?:,(\d+(?:\.\d+)?))?\s*([NSEW])", re.IGNORECASE)
 
 
@@ -43,31 +46,50 @@ def latlon_of_xmp(packet: str) -> LatLon | None:
 
     Places that were shown or named, which XMP keeps further inside, are others.
     """
-    fields = _fields(packet)
+    root = _root(packet)
+    fields = _fields(packet, root, EXIF, "exif", NAMES)
     lat, lon = (_degrees(fields.get(name, ""), fields.get(f"{name}Ref", "")) for name in NAMES[:2])
-    if lat is None or lon is None or not (abs(lat) <= 90 and abs(lon) <= 180):
+    if lat is None or lon is None:
+        return _of_drone(packet, root)
+    return (lat, lon) if abs(lat) <= 90 and abs(lon) <= 180 else None
+
+
+def _of_drone(packet: str, root: ElementTree.Element | None) -> LatLon | None:
+    """Return where a drone says that it flew; it writes 0, 0 where it does not know."""
+    if "drone-dji" not in packet:
+        return None
+    fields = _fields(packet, root, DJI, "drone-dji", [name for names in DJI_NAMES for name in names])
+    texts = (next((fields[name] for name in names if name in fields), "") for names in DJI_NAMES)
+    lat, lon = (_degrees(text, "") for text in texts)
+    if lat is None or lon is None or not (abs(lat) <= 90 and abs(lon) <= 180) or (lat, lon) == (0, 0):
         return None
     return lat, lon
 
 
-def _fields(packet: str) -> Mapping[str, str]:
-    """Return the fields of GPS that a packet has, by name; of one that is not well-formed those that a search finds."""
+def _root(packet: str) -> ElementTree.Element | None:
+    """Return a packet as XML; None of one that is not well-formed."""
     try:
-        root = ElementTree.fromstring(packet) if len(packet) <= PACKET_BYTES else None
+        return ElementTree.fromstring(packet) if len(packet) <= PACKET_BYTES else None
     # Entities are defined in front of a packet, and so not at all.
     except ElementTree.ParseError:
-        root = None
+        return None
+
+
+def _fields(
+    packet: str, root: ElementTree.Element | None, space: str, prefix: str, names: Sequence[str]
+) -> Mapping[str, str]:
+    """Return those fields that a packet has, by name; of one that is not well-formed those that a search finds."""
     if root is None:
-        found = {name: re.search(_AS_TEXT.format(name), packet) for name in NAMES}
+        found = {name: re.search(_AS_TEXT.format(prefix, name), packet) for name in names}
         return {name: match[1].strip() for name, match in found.items() if match}
-    return dict(_stated(root))
+    return dict(_stated(root, space, names))
 
 
-def _stated(root: ElementTree.Element) -> Iterator[tuple[str, str]]:
+def _stated(root: ElementTree.Element, space: str, names: Sequence[str]) -> Iterator[tuple[str, str]]:
     for about in [root] if root.tag == f"{RDF}RDF" else root.findall(f"{RDF}RDF"):
         for description in about.findall(f"{RDF}Description"):
-            for name in NAMES:
-                text = description.get(EXIF + name) or description.findtext(EXIF + name)
+            for name in names:
+                text = description.get(space + name) or description.findtext(space + name)
                 if text:
                     yield name, text.strip()
 

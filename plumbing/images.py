@@ -6,7 +6,6 @@ import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -115,12 +114,26 @@ def _turn(picture: Image.Image) -> Image.Transpose | None:
 
 def _eight_bit_rgb(picture: Image.Image) -> Image.Image:
     """Return an RGB picture of any mode, strip by strip, so that large ones never stand in memory three times."""
-    extrema: Any = picture.getextrema() if picture.mode == "F" else None
+    extrema = _white_and_black(picture) if picture.mode == "F" else None
     rgb = Image.new("RGB", picture.size)
     for top in range(0, picture.height, STRIP_ROWS):
         strip = picture.crop((0, top, picture.width, min(top + STRIP_ROWS, picture.height)))
         rgb.paste(_strip_rgb(strip, extrema), (0, top))
     return rgb
+
+
+def _white_and_black(picture: Image.Image) -> tuple[float, float]:
+    """Return which values of decimals are black and white: those of a usual scale where they fill it, else their ends."""
+    low, high = np.inf, -np.inf
+    for top in range(0, picture.height, STRIP_ROWS):
+        strip = np.asarray(picture.crop((0, top, picture.width, min(top + STRIP_ROWS, picture.height))))
+        finite = strip[np.isfinite(strip)]
+        if finite.size:
+            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
+    if low > high:
+        return 0.0, 1.0
+    scale = next((white for white in (1.0, 255.0, 65535.0) if low >= 0 and white / 2 < high <= white), None)
+    return (low, high) if scale is None else (0.0, scale)
 
 
 def _strip_rgb(strip: Image.Image, extrema: tuple[float, float] | None) -> Image.Image:

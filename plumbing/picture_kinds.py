@@ -19,7 +19,10 @@ VIDEO_SUFFIXES = frozenset(
     {".mov", ".mp4", ".m4v", ".avi", ".mkv", ".webm", ".3gp", ".mts", ".m2ts", ".mpg", ".mpeg", ".wmv"}
 )
 
-HEIF, AVIF, RAW, VIDEO = "HEIC", "AVIF", "RAW", "video"
+UNSTITCHED_SUFFIXES = frozenset({".insp", ".insv", ".360"})
+"""Endings of what cameras with two fish eyes write before it is stitched: JPEG and MP4 by content."""
+
+HEIF, AVIF, RAW, VIDEO, UNSTITCHED = "HEIC", "AVIF", "RAW", "video", "unstitched 360-degree"
 JPEG_XL, JPEG_2000, PHOTOSHOP = "JPEG XL", "JPEG 2000", "Photoshop"
 DECODERS = {
     "JPEG": "JPEG", "PNG": "PNG", "GIF": "GIF", "BMP": "BMP", "TIFF": "TIFF", "WebP": "WEBP", AVIF: "AVIF", HEIF: "HEIF",
@@ -37,11 +40,13 @@ HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b
 AVIF_BRANDS = frozenset({b"avif", b"avis"})
 HEAD_BYTES = 64
 
+AN = (AVIF, UNSTITCHED)
 ADVICE = {
     HEIF: "install pillow-heif (`pip install pillow-heif`), or convert it to JPEG",
     AVIF: "install Pillow 11.3 or newer, or convert it to JPEG",
     RAW: "develop it to JPEG, or take its preview: `exiftool -b -JpgFromRaw -w %f.jpg FILE` (DNG, CR3: -PreviewImage)",
     VIDEO: "take photographs out of it, such as with `ffmpeg -i FILE -r 1 %04d.jpg`",
+    UNSTITCHED: "export it from the program of the camera as an equirectangular JPEG or MP4",
     JPEG_XL: "convert it to JPEG (`djxl FILE FILE.jpg`)",
     JPEG_2000: "convert it to JPEG (`magick FILE FILE.jpg`)",
     PHOTOSHOP: "save it as JPEG",
@@ -117,19 +122,29 @@ def open_picture(file: IO[bytes], name: str) -> Image.Image:
     kind = kind_of(head)
     if kind in DECODERS and Path(name).suffix.lower() in RAW_SUFFIXES:
         kind = RAW
+    if kind in DECODERS and Path(name).suffix.lower() in UNSTITCHED_SUFFIXES:
+        kind = UNSTITCHED
     if kind in DECODERS and (own := decoder(kind)):
         try:
             return Image.open(file, formats=(own,))
         except UnidentifiedImageError:
             raise ValueError(f"its beginning is not that of a whole {kind} file") from None
     if kind:
-        raise UnreadKindError(f"{name} is a {kind} file, which is not read here: {ADVICE[kind]}")
+        raise UnreadKindError(
+            f"{name} is {'an' if kind in AN else 'a'} {kind} file, which is not read here: {ADVICE[kind]}"
+        )
     if not head:
         raise UnreadKindError(f"{name}: the file is empty (0 bytes)")
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
         raise UnreadKindError(f"{name}: a web page or other marked-up text, not a picture: download the picture again")
     if head.startswith((b"PK\3\4", b"Rar!", b"7z\xbc\xaf", b"\x1f\x8b")):
         raise UnreadKindError(f"{name}: an archive, not a picture: unpack it, then name the folder")
+    if head.startswith(b"version https://git-lfs"):
+        raise UnreadKindError(f"{name}: a pointer of Git LFS, not the picture: run `git lfs pull` where it comes from")
+    if not any(head):
+        raise UnreadKindError(
+            f"{name}: it begins with nothing but zeros: a copy that was never finished? Copy it again"
+        )
     raise UnreadKindError(f"{name}: not a picture that can be read (is it another kind of file?)")
 
 

@@ -15,7 +15,7 @@ from typing import Any, TypeGuard
 
 from PIL import Image
 
-from plumbing.picture_kinds import HEAD_BYTES, VIDEO, kind_of
+from plumbing.picture_kinds import ADVICE, HEAD_BYTES, UNSTITCHED, UNSTITCHED_SUFFIXES, VIDEO, kind_of
 from plumbing.spherical import Spherical, eye_box, spherical_of
 
 INSTALL = "it is a video, which PyAV reads: run `pip install av`, or take photographs out of it (`ffmpeg -i FILE -r 1 %04d.jpg`)"
@@ -80,6 +80,8 @@ def _opened(source: Path | bytes) -> Iterator[Any]:
         ValueError: it cannot be read, or PyAV is not installed; the message names the file.
     """
     name = str(source) if isinstance(source, Path) else "picture"
+    if isinstance(source, Path) and source.suffix.lower() in UNSTITCHED_SUFFIXES:
+        raise ValueError(f"{name} is an {UNSTITCHED} video, which is not read: {ADVICE[UNSTITCHED]}")
     try:
         import av
     except ImportError:

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from dataset.metadata_location import metadata_locations
+from dataset.xmp import latlon_of_xmp
 from infer.export.strip import write_stripped
 from plumbing.images import open_rgb
 
@@ -92,6 +93,36 @@ SHOWN = (
 def test_packets_are_read_as_other_programs_write_them(tmp_path, packet):
     (tmp_path / "a.jpg.xmp").write_bytes(packet)
     assert metadata_locations(saved(tmp_path / "a.jpg")) == {"side-car": (48.5, 2.5)}
+
+
+DRONE = (
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+    'xmlns:drone-dji="http://www.dji.com/drone-dji/1.0/" {}{}/></rdf:RDF></x:xmpmeta>'
+)
+
+
+@pytest.mark.parametrize("end", ["", " <<damaged"])
+@pytest.mark.parametrize(
+    ("fields", "place"),
+    [
+        ('drone-dji:GpsLatitude="+48.5000000" drone-dji:GpsLongitude="-2.5000000"', (48.5, -2.5)),
+        ('drone-dji:GpsLatitude="-33.85" drone-dji:GpsLongtitude="151.2"', (-33.85, 151.2)),
+        ('drone-dji:GpsLatitude="0.000000" drone-dji:GpsLongitude="0.000000"', None),
+        ('drone-dji:GpsLatitude="91" drone-dji:GpsLongitude="2"', None),
+        ('drone-dji:GpsLatitude="48.5"', None),
+    ],
+)
+def test_drones_say_where_they_flew(fields, place, end):
+    assert latlon_of_xmp(DRONE.format(fields, end)) == place
+
+
+def test_what_the_camera_says_goes_before_what_the_drone_says():
+    both = DRONE.format(
+        'xmlns:exif="http://ns.adobe.com/exif/1.0/" exif:GPSLatitude="10,0N" exif:GPSLongitude="20,0E" '
+        'drone-dji:GpsLatitude="48.5" drone-dji:GpsLongitude="2.5"',
+        "",
+    )
+    assert latlon_of_xmp(both) == (10, 20)
 
 
 def test_a_place_that_is_shown_is_not_that_of_the_camera(tmp_path):

@@ -1,11 +1,14 @@
 """What a folder holds: photographs by content, everything else counted and named."""
 
+import io
 import os
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from dataset.picture_folder import PictureFolder
+from plumbing.images import open_rgb
 
 
 def save(path: Path, kind: str = "JPEG") -> Path:
@@ -87,6 +90,34 @@ def test_links_that_lead_nowhere_and_pipes_are_no_photographs(tmp_path):
     (tmp_path / "a.jpg").symlink_to(tmp_path / "gone.jpg")
     os.mkfifo(tmp_path / "b.jpg")
     assert names(tmp_path) == []
+    assert PictureFolder.of(tmp_path).passed_words() == "2 links that lead nowhere, or no ordinary files"
+
+
+def test_what_cameras_with_two_fish_eyes_write_is_named_with_the_way(tmp_path):
+    photo = io.BytesIO()
+    Image.new("RGB", (64, 32)).save(photo, "JPEG")
+    (tmp_path / "a.insp").write_bytes(photo.getvalue())
+    (tmp_path / "b.360").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(40))
+    found = PictureFolder.of(tmp_path)
+    assert found.pictures == []
+    assert found.passed_words() == "2 unstitched 360-degree files (.360, .insp)"
+    assert "export it from the program of the camera as an equirectangular JPEG or MP4" in found.advice()
+    with pytest.raises(
+        ValueError, match=r"a\.insp is an unstitched 360-degree file, which is not read here: export it"
+    ):
+        open_rgb(tmp_path / "a.insp")
+
+
+def test_archives_are_named_with_the_way(tmp_path):
+    (tmp_path / "photos.zip").write_bytes(b"PK\3\4")
+    assert PictureFolder.of(tmp_path).advice() == "archives: unpack them, then name the folder"
+
+
+def test_small_copies_that_cameras_keep_of_videos_are_passed_by(tmp_path):
+    (tmp_path / "PRIVATE" / "M4ROOT" / "THMBNL").mkdir(parents=True)
+    (tmp_path / "PRIVATE" / "M4ROOT" / "THMBNL" / "C0001T01.JPG").write_bytes(b"\xff\xd8\xff")
+    (tmp_path / "GL010001.LRV").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(40))
+    assert PictureFolder.of(tmp_path).passed_words() == "2 thumbnails, backups or hidden files"
 
 
 def test_the_folder_of_answers_is_not_searched(tmp_path):

@@ -271,5 +271,5 @@ def test_a_frame_of_a_360_degree_video_contradicts_with_all_its_views_or_not_at_
         for yaw in YAWS
     ]
     assert views_warnings(views, 2.0) == [
-        "1 of 3 frames contradict the others: at 2 s; does the clip show several places?"
+        "1 of 3 frames contradicts the others: at 2 s; does the clip show several places?"
     ]

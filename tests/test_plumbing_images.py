@@ -125,6 +125,22 @@ def test_deep_greys_are_scaled_alike_from_top_to_bottom():
     assert (grey[0], grey[-1]) == (0, 255)
 
 
+@pytest.mark.parametrize(
+    ("values", "grey"),
+    [
+        ([0.2, 0.6, 0.8], [51, 153, 204]),
+        ([51.0, 153.0, 204.0], [51, 153, 204]),
+        ([0.0, 0.01, 0.02], [0, 127, 255]),
+        ([np.nan, 0.4, 0.8], [0, 102, 204]),
+        ([-np.inf, 0.5, np.inf], [0, 0, 255]),
+        ([np.nan, np.nan, np.nan], [0, 0, 0]),
+    ],
+)
+def test_decimals_of_a_usual_scale_are_read_on_it_and_gaps_are_black(values, grey):
+    picture = Image.fromarray(np.array([values], dtype=np.float32))
+    assert np.asarray(open_rgb(encoded(picture, "TIFF")))[0, :, 0].tolist() == pytest.approx(grey, abs=1)
+
+
 def test_what_is_transparent_is_white():
     clear = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
     assert open_rgb(encoded(clear, "PNG")).getpixel((0, 0)) == WHITE

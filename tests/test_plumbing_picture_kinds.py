@@ -117,3 +117,16 @@ def test_memory_that_is_lacking_is_of_one_picture(monkeypatch):
     monkeypatch.setattr("PIL.JpegImagePlugin.JpegImageFile.load", lacking, raising=False)
     with pytest.raises(ValueError, match=r"damaged or cut short \(MemoryError\)"):
         open_rgb(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 12\n", "a pointer of Git LFS.*git lfs pull"),
+        (bytes(5000), "it begins with nothing but zeros.*Copy it again"),
+    ],
+)
+def test_what_stands_in_for_a_picture_is_said(content, words, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"a\.jpg: {words}"):
+        open_rgb(tmp_path / "a.jpg")

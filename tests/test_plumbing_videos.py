@@ -171,3 +171,9 @@ def test_places_of_iso_6709(text, place):
 def test_written_places_are_read(lat, lon):
     found = latlon_of_iso6709(f"{lat:+08.4f}{lon:+09.4f}/")
     assert found == pytest.approx((lat, lon), abs=1e-4)
+
+
+def test_a_video_of_two_fish_eyes_is_refused_with_the_way(clip, tmp_path):
+    (tmp_path / "a.insv").write_bytes(clip)
+    with pytest.raises(ValueError, match=r"a\.insv is an unstitched 360-degree video, which is not read: export it"):
+        list(frames_of(tmp_path / "a.insv", 1.0))
