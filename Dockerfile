@@ -21,8 +21,12 @@ RUN cp requirements.lock rest.lock \
     && pip install --require-hashes -r rest.lock \
     && rm rest.lock
 
+# The root may be read-only, and the user one without a home: what is downloaded goes into cache/, all else is temporary.
+ENV HOME=/tmp \
+    XDG_CACHE_HOME=/app/cache
+
 COPY . .
-RUN useradd --uid 1000 --create-home geo && mkdir -p data runs predictions && chown geo data runs predictions
+RUN useradd --uid 1000 geo && mkdir data runs predictions cache && chown geo data runs predictions cache
 USER geo
 
 EXPOSE 7860

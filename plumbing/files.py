@@ -52,7 +52,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
             raise
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
     finally:
-        partial.unlink(missing_ok=True)
+        # A read-only disk refuses to remove even what is absent, and would speak of the hidden file.
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def _clean(folder: Path) -> None:

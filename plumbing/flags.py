@@ -128,7 +128,7 @@ def group_titles(config: type) -> list[str]:
 
 def own_first(config: type, flags: Sequence[Flag]) -> list[Flag]:
     """Return the flags that a class declares itself before those of its base classes."""
-    declared = [set(vars(cls).get("__annotations__", ())) for cls in config.__mro__]
+    declared = [set(inspect.get_annotations(cls)) for cls in config.__mro__]
     return sorted(flags, key=lambda flag: next(i for i, names in enumerate(declared) if flag.field in names))
 
 

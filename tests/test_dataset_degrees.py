@@ -5,12 +5,13 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dataset.degrees import read_degrees
 from dataset.pairs import could_be_places, tells_swapped
 from dataset.places import check_coordinates
+from dataset.units import stands_for_nothing
 
 
 def parts(value: float, axis: str, digits: int = 4) -> dict[str, object]:
@@ -224,8 +225,11 @@ def test_longitudes_from_0_to_360_are_turned_where_none_is_negative(caplog):
 
 @given(
     st.lists(st.tuples(st.floats(-90, 90), st.floats(-180, 180)), min_size=1, max_size=9),
-    st.one_of(st.floats(90.001, 98), st.floats(361, 900), st.floats(-9e5, -1001)),
+    st.one_of(st.floats(90.001, 98), st.floats(361, 900), st.floats(-9e5, -1001)).filter(
+        lambda value: not stands_for_nothing(np.array([[value, 2.0]]))[0]
+    ),
 )
+@example(good=[(0.0, 0.0)], wrong=-32_767.0)
 def test_one_latitude_that_is_none_prevents_the_whole_table_and_is_shown(good, wrong):
     lat, lon = zip(*good, (wrong, 2.0), strict=True)
     photos = pd.DataFrame({"latitude": lat, "longitude": lon})

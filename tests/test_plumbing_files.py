@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -154,6 +155,16 @@ def test_what_an_unknown_machine_was_writing_is_removed_after_a_day(tmp_path):
 def test_a_full_disk_names_the_file(tmp_path):
     with pytest.raises(OSError, match="No space left on device") as caught:
         write_half(tmp_path / "a.txt", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    assert caught.value.filename == str(tmp_path / "a.txt")
+
+
+def test_a_read_only_disk_names_the_file_and_not_the_hidden_one(tmp_path, monkeypatch):
+    def refuse(path, **_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(OSError, match="Read-only file system") as caught, atomic_path(tmp_path / "a.txt") as partial:
+        refuse(partial)
     assert caught.value.filename == str(tmp_path / "a.txt")
 
 

@@ -9,6 +9,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.windows import OURS
+
 ROOT = Path(__file__).parents[1]
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 REQUIRED = [
@@ -21,6 +23,10 @@ BLOCK = re.compile(
     re.M,
 )
 PINNED = {Requirement(found["pin"]).name: Requirement(found["pin"]) for found in BLOCK.finditer(LOCK)}
+
+
+def lines_of(name):
+    return (ROOT / name).read_text(encoding="utf-8").splitlines()
 
 
 def version_of(name):
@@ -80,8 +86,26 @@ def test_the_image_serves_as_a_user_without_rights_and_on_this_machine_alone():
     assert service["ports"] == ["127.0.0.1:7860:7860"]
     assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
     assert not re.search(r"token|secret|password=", written, re.I)
-    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
-    assert {".git", "data", "runs", ".env", "*.token"} <= set(ignored)
+
+
+def test_nothing_but_the_code_gets_into_the_image():
+    everything, *patterns = [line for line in lines_of(".dockerignore") if not line.startswith("#")]
+    assert everything == "*"
+    kept = {line[1:] for line in patterns if line.startswith("!")}
+    assert kept == {*OURS, "requirements.lock", "requirements.txt", "LICENSE", "README.md"} - {"bench", "tools"}
+    assert {"**/__pycache__", "**/.env", "**/*.token"} == {line for line in patterns if not line.startswith("!")}
+
+
+def test_the_folders_that_the_image_writes_to_are_those_of_the_user_and_not_of_git():
+    written = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    service = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))["services"]["app"]
+    folders = re.search(r"mkdir ([a-z ]+) &&", written)[1].split()
+    assert service["volumes"] == [f"./{name}:/app/{name}" for name in folders]
+    assert {f"/{name}/" for name in folders} <= set(lines_of(".gitignore"))
+    assert f"mkdir -p {' '.join(folders)}" in (ROOT / "docs" / "desks.md").read_text(encoding="utf-8")
+    # Weights and maps are downloaded into one of them, for the rest of the disk is read-only.
+    assert "XDG_CACHE_HOME=/app/cache" in written
+    assert "cache" in folders
 
 
 def test_the_command_of_the_image_parses():
