@@ -72,7 +72,9 @@ def find_photos(
         elif path.exists():
             photos = [Photo(path)]
         else:
-            raise ValueError(f"there is no file or folder {path}{address_words(path)}")
+            raise ValueError(
+                f"there is no file or folder {path}{address_words(path) or ': check its name and its folder'}"
+            )
         if not photos:
             raise ValueError(f"{path} holds no pictures ({', '.join(sorted(PICTURE_SUFFIXES))})")
         found.update({photo.path: photo for photo in photos})

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from typing import Any, TypeVar
 
 from tqdm import tqdm
@@ -35,8 +35,8 @@ class ProgressLines(tqdm):
 
     def __init__(self, items: Iterable[Any], what: str, unit: str, total: int | None, every_s: float) -> None:
         """Begin to count."""
-        known = total is not None or hasattr(items, "__len__")
-        units = plural(unit)
+        count = len(items) if total is None and isinstance(items, Sized) else total
+        known, units = count is not None, unit if count == 1 else plural(unit)
         share = (
             f" of {{total_fmt}}{units}, {{percentage:.0f}} %, {{elapsed}}, {{remaining}} left"
             if known

@@ -12,6 +12,7 @@ from infer.decode.conformal import CONFORMAL, ConformalCalibration, ConformalSco
 from infer.decode.density import COMPONENTS
 from infer.decode.region import conformal_quantile
 from plumbing.config import parse
+from plumbing.text import counted
 
 SOME = st.lists(st.tuples(st.floats(0, 1) | st.just(np.inf), st.integers(0, 5)), min_size=1, max_size=40)
 
@@ -45,7 +46,8 @@ def test_scores_are_the_same_after_writing_and_reading(drawn):
     scores = scores_of(drawn)
     weights = {"L1": (1.0, 1.0, 0.0, 0.5)}
     conformal = ConformalCalibration("chain", len(drawn), (1.0,), {"smooth": scores}, weights, exact=True)
-    assert conformal.guarantee == f"exact (held-out part: {len(drawn)} photographs, {scores.groups} groups)"
+    sizes = f"{counted(len(drawn), 'photograph')}, {counted(scores.groups, 'group')}"
+    assert conformal.guarantee == f"exact (held-out part: {sizes})"
     assert from_json(as_json(conformal), "chain").guarantee == conformal.guarantee
     read = from_json(as_json(conformal), "chain").scores["smooth"]
     np.testing.assert_allclose(read.scores, scores.scores, rtol=1e-6)

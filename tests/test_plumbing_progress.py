@@ -31,6 +31,13 @@ def test_in_a_file_a_line_comes_every_so_often_and_one_at_the_end(lines):
     assert said[-1].endswith(", loss=0.10")
 
 
+@pytest.mark.parametrize("given", [{}, {"total": 1}])
+def test_one_of_one_is_singular(lines, given):
+    for _ in progress([0] if not given else iter([0]), "predicting", "photograph", **given):
+        time.sleep(0.03)
+    assert lines()[-1].startswith("predicting: 1 of 1 photograph, 100 %")
+
+
 def test_what_ends_before_the_first_line_is_due_writes_none(lines, monkeypatch):
     monkeypatch.setattr(module, "EVERY_S", 30.0)
     assert list(progress(range(1000), "storing", "photo")) == list(range(1000))

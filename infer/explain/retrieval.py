@@ -171,7 +171,7 @@ def _trained(run: Path, data: Path) -> pd.DataFrame:
     photos = photos[photos["id"].isin(learned)].reset_index(drop=True)
     if not len(photos):
         raise ValueError(
-            f"{data} holds none of {counted(len(learned), 'photograph')} that {run} was trained on: pass its dataset (--data)"
+            f"{data} holds none of the {counted(len(learned), 'photograph')} that {run} was trained on: pass its dataset (--data)"
         )
     return photos
 
