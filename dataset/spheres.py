@@ -25,7 +25,7 @@ LOOKED_AT = 1024
 
 FIELD = r"GPano:{}\s{{0,9}}=?\s{{0,9}}[\"'>]\s{{0,9}}{}\s{{0,9}}[\"'<]"
 """An attribute or an element of XMP; bounded, so that no file makes the search long."""
-NUMBER = r"([-+]?\d{1,9}(?:\.\d{1,9})?)"
+NUMBER = r"([-+]?\d{1,9}(?:\.\d{0,30})?(?:[eE][-+]?\d{1,3})?)"
 KIND = re.compile(FIELD.format("ProjectionType", r"(\w{1,40})"))
 
 

@@ -122,6 +122,15 @@ def test_a_tilt_that_cannot_be_counts_for_nothing():
     assert stated_sphere(text, 2000, 1000) == Sphere(pitch_deg=-7.5, roll_deg=5)
 
 
+def test_numbers_may_have_all_the_decimals_of_a_float():
+    text = gpano(
+        PosePitchDegrees="0.30000001192092896", PoseRollDegrees="1.5e-05", PoseHeadingDegrees="123.4000015258789"
+    )
+    sphere = stated_sphere(text.decode(), 2000, 1000)
+    assert (sphere.pitch_deg, sphere.roll_deg) == pytest.approx((0.3, 1.5e-5))
+    assert sphere.heading_deg == pytest.approx(123.4)
+
+
 def test_a_crop_is_read_with_its_tilt():
     fields = {
         "FullPanoWidthPixels": 8000,

@@ -343,3 +343,19 @@ def test_an_address_in_the_place_of_a_source_is_told_from_a_missing_file(tmp_pat
         run(ImportConfig(source=Path("https://example.org/photos.zip"), out=tmp_path / "d"))
     with pytest.raises(ValueError, match="nowhere does not exist: name a table or a folder"):
         run(ImportConfig(source=Path("nowhere"), out=tmp_path / "d"))
+
+
+def test_a_folder_with_a_table_says_that_the_table_can_be_imported(tmp_path, caplog):
+    caplog.set_level("INFO")
+    folder = tmp_path / "in"
+    save(folder / "a.jpg")
+    (folder / "metadata.csv").write_text("file_name,latitude,longitude\na.jpg,48.5,2.5\n")
+    with pytest.raises(ValueError, match="1 without coordinates"):
+        run(ImportConfig(source=folder, out=tmp_path / "out"))
+    assert f"{folder / 'metadata.csv'} may be the table of these photographs: import it instead" in caplog.text
+    run(ImportConfig(source=folder / "metadata.csv", out=tmp_path / "out"))
+    assert read_manifest(tmp_path / "out")[["latitude", "longitude"]].to_numpy().tolist() == [[48.5, 2.5]]
+    caplog.clear()
+    save(tmp_path / "alone" / "a.jpg", gps=(48.5, 2.5))
+    run(ImportConfig(source=tmp_path / "alone", out=tmp_path / "other"))
+    assert "may be the table" not in caplog.text

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dataset.manifest import DATASET
 from dataset.panorama_flag import views_wanted
-from dataset.tables.flags import COLUMN_FLAGS
+from dataset.tables.flags import COLUMN_FLAGS, suffix_of
 from fetch.download_config import refuse_idle
 from fetch.ingest import ingest
 from fetch.panoramas import Panoramas
@@ -23,6 +23,8 @@ from plumbing.text import counted
 
 log = logging.getLogger(__name__)
 
+LISTS = frozenset({".csv", ".tsv", ".xlsx", ".parquet", ".jsonl", ".geojson"})
+"""Endings of tables that are seldom anything else."""
 PENDING = 5
 """Exit code where pictures are pending."""
 
@@ -43,6 +45,7 @@ def run(config: ImportConfig) -> int:
         files = find_pictures(config.source, config.out, rejected)
         if not files and not rejected:
             raise ValueError(f"{config.source} holds no photographs (endings: {', '.join(sorted(PICTURE_SUFFIXES))})")
+        _hint_at_table(config.source)
         files = evenly(files, config.limit)
         candidates, total = folder_candidates(config, files, excluded, rejected), len(files)
     elif config.source.is_file():
@@ -65,6 +68,13 @@ def run(config: ImportConfig) -> int:
         return 0
     remote.finish()
     return PENDING if remote.done.pending else 0
+
+
+def _hint_at_table(folder: Path) -> None:
+    """Say that a folder of photographs holds a table, whose places and columns would not be used."""
+    found = sorted(path for path in folder.iterdir() if suffix_of(path) in LISTS and path.is_file())
+    if found:
+        log.info(f"{found[0]} may be the table of these photographs: import it instead, and what it says is used")
 
 
 def _check_flags(config: ImportConfig) -> None:
