@@ -238,7 +238,7 @@ def test_what_a_source_leaves_free_follows_its_group_into_the_split_that_the_sou
     assert "as the source gives them" not in caplog.text
     given_splits[1] = "train"
     assert set(join_splits(photos, given_splits, SHARES, "groups", 0)[2:10]) == {"test"}
-    assert "photographs that belong together are in more than one split, in 1 of their groups" in caplog.text
+    assert "the source puts photographs of 1 group into more than one split" in caplog.text
 
 
 def test_one_photograph_is_trained_on_and_none_is_no_error(caplog):
