@@ -138,7 +138,7 @@ def test_a_manifest_that_is_no_table_is_named(tmp_path):
 
 
 def test_too_many_images_asked_of_each_cell_is_refused_with_what_there_is(tiny, tmp_path):
-    with pytest.raises(ValueError, match=r"no L1 cell has 1000 training photographs \(the fullest has 18\)"):
+    with pytest.raises(ValueError, match=r"no L1 cell has 1,000 training photographs \(the fullest has 18\)"):
         main(LabelMapsConfig(tiny, tmp_path / "run", min_images=1000))
     assert not (tmp_path / "run").exists()
 
