@@ -234,7 +234,7 @@ def test_a_dataset_without_the_training_photographs_cannot_say_which_places_are_
     write_manifest(data, photos[photos["split"] == "calibration"])
     calibrate(data, run)
     assert "unseen" not in json.loads((run / CONFORMAL).read_text())["places"]
-    assert "holds 0 of the 36 training photographs" in caplog.text
+    assert "holds 0 of 36 training photographs" in caplog.text
 
 
 def test_conformal_calibration_counts_a_leakage_group_once(tiny, run):
