@@ -281,7 +281,7 @@ def test_a_spent_quota_is_exit_code_4_and_the_next_day_continues(world, tmp_path
     with Stub(world) as stub:
         code, said = command(stub, tmp_path, "--tiles-per-day=10", stage="survey")
         assert (code, stub.count("tiles")) == (4, 10)
-        assert "the 10 tiles of" in said[-1]
+        assert "the limit of 10 tiles for" in said[-1]
         assert command(stub, tmp_path, "--tiles-per-day=10", stage="survey")[0] == 4
         assert stub.count("tiles") == 10
         assert command(stub, tmp_path, stage="survey")[0] == 0

@@ -572,6 +572,6 @@ def test_a_batch_that_memory_does_not_hold_names_the_flags_that_lower_it(tiny, r
 
 
 def test_a_level_whose_classes_are_all_too_small_is_named_before_anything_is_trained(tiny, tmp_path):
-    with pytest.raises(ValueError, match=r"no L1 cell has 1000 training photographs.*lower --min-images"):
+    with pytest.raises(ValueError, match=r"no L1 cell has 1,000 training photographs.*lower --min-images"):
         make_label_maps(LabelMapsConfig(tiny, tmp_path / "run", min_images=1000))
     assert not (tmp_path / "run").exists()
