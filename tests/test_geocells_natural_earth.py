@@ -13,7 +13,7 @@ import pyogrio
 import pytest
 import shapely
 
-from geocells import grid
+from geocells import grid, natural_earth
 from geocells.config import LandConfig, TableConfig
 from geocells.land import land_share, touching_land
 from geocells.land_cells import main
@@ -147,6 +147,18 @@ def test_the_official_file_is_fetched_once_and_then_read_from_the_cache(server, 
     assert download_land("50m", "http://127.0.0.1:1/unreachable", tmp_path / "cache") == first
     assert server.asked == ["/ne/50m/physical/ne_50m_land.zip"]
     assert area(first) == pytest.approx(101)
+
+
+def test_the_progress_of_a_download_knows_its_end(server, tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(natural_earth, "BLOCK_BYTES", 100)
+    monkeypatch.setattr(
+        natural_earth, "progress", lambda blocks, *words: said.append([*words, list(blocks)]) or said[-1][-1]
+    )
+    path = download_land("50m", server.url, tmp_path / "cache")
+    ((_, unit, total, blocks),) = said
+    assert (unit, total) == ("block", len(blocks))
+    assert b"".join(blocks) == path.read_bytes()
 
 
 def test_the_hash_of_the_first_download_is_kept_beside_the_file(server, tmp_path):

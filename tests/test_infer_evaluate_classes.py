@@ -41,6 +41,11 @@ def test_the_interval_of_f1_is_that_of_resampled_groups(answers):
     np.testing.assert_allclose([figure["low"], figure["high"]], np.quantile(f1, [0.025, 0.975]), atol=0.01)
 
 
+def test_where_the_truth_has_one_class_the_interval_is_that_of_this_class_alone():
+    alone, group = np.zeros(6, dtype=np.int64), np.arange(6)
+    assert macro_f1(alone, alone, group) == {"value": 1, "low": 1, "high": 1}
+
+
 def test_an_unknown_class_is_never_right_and_counts_against_the_class_it_is_taken_for():
     p = np.array([[0.6, 0.4], [0.6, 0.4], [0.3, 0.7]])
     true, group = np.array([0, UNKNOWN, 1]), np.arange(3)
