@@ -18,6 +18,7 @@ from plumbing.picture_kinds import (
     decoder,
     kind_of_file,
 )
+from plumbing.text import counted
 
 LITTER_FOLDERS = frozenset({
     "@eadir", "__macosx", "#recycle", "@recycle", "$recycle.bin", "#snapshot", "@__thumb", "thumbnails", "thumbs", "_thumbs",
@@ -37,7 +38,7 @@ LINKED = "a link to a folder that is searched already"
 NOWHERE = "links that lead nowhere, or no ordinary files"
 ARCHIVE_SUFFIXES = frozenset({".zip", ".rar", ".7z", ".tar", ".tgz", ".gz"})
 UNPACK = "archives: unpack them, then name the folder"
-OTHER = "not photographs"
+OTHER = "other file"
 NO_ENDINGS = (LITTER, LINKED, NOWHERE)
 NAMED_ENDINGS = 12
 """Of what is not a photograph, so many endings are named, the most frequent."""
@@ -77,7 +78,7 @@ class PictureFolder:
         return found
 
     def passed_words(self) -> str:
-        """Return what was passed by in words, `2 RAW files (.arw, .dng), 6 not photographs (.aae)`; empty where nothing was."""
+        """Return what was passed by in words, `2 RAW files (.arw, .dng), 6 other files (.aae)`; empty where nothing was."""
         kinds = Counter(self.unread.values())
         parts = [f"{n:,} {kind_words(self.of_kind(kind), kind)}" for kind, n in kinds.most_common()]
         parts += [f"{n:,} {what}" for what, n in self.passed.items() if what in NO_ENDINGS]
@@ -85,7 +86,7 @@ class PictureFolder:
         if endings:
             named = sorted(sorted(endings, key=lambda ending: -endings[ending])[:NAMED_ENDINGS])
             more = ", …" if len(endings) > NAMED_ENDINGS else ""
-            parts.append(f"{sum(endings.values()):,} {OTHER} ({', '.join(named)}{more})")
+            parts.append(f"{counted(sum(endings.values()), OTHER)} ({', '.join(named)}{more})")
         return ", ".join(parts)
 
     def of_kind(self, kind: str) -> list[Path]:

@@ -55,7 +55,7 @@ def test_what_is_not_read_is_named_by_kind_and_ending(tmp_path):
     (tmp_path / "f.jp2").write_bytes(b"\0\0\0\x0cjP  \r\n\x87\n")
     found = PictureFolder.of(tmp_path)
     assert found.passed_words() == (
-        "2 videos (.jpg, .mov), 2 RAW files (.arw, .dng), 1 JPEG 2000 picture (.jp2), 2 not photographs (.aae, .txt)"
+        "2 videos (.jpg, .mov), 2 RAW files (.arw, .dng), 1 JPEG 2000 picture (.jp2), 2 other files (.aae, .txt)"
     )
     assert "RAW: develop it to JPEG" in found.advice()
 
@@ -65,7 +65,7 @@ def test_of_many_endings_the_most_frequent_are_named(tmp_path):
         (tmp_path / f"a.{number:02d}").write_text("x")
     (tmp_path / "b.19").write_text("x")
     assert PictureFolder.of(tmp_path).passed_words() == (
-        "21 not photographs (.00, .01, .02, .03, .04, .05, .06, .07, .08, .09, .10, .19, …)"
+        "21 other files (.00, .01, .02, .03, .04, .05, .06, .07, .08, .09, .10, .19, …)"
     )
 
 
