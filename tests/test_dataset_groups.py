@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset.groups import leakage_groups, storage_cells
+from dataset.groups import leakage_groups, place_vectors, storage_cells
 from dataset.nearby import alike_pairs_between, hamming
 from infer.evaluate.leakage import find_leaks
 
@@ -23,6 +23,20 @@ def grouped(photos):
 
 
 NAN = np.nan
+
+
+def test_photographs_without_coordinates_lie_far_from_the_sphere_and_from_other_countries_and_labels():
+    codes, labels = ("AT", "BE", "CH", "DE", "FR", "GB"), ("rural", "urban", "wild")
+    photos = photographs(
+        ("a", 48.8, 2.3, "FR", None, None, None),
+        *((code, NAN, NAN, code, None, None, None) for code in codes),
+        *((label, NAN, NAN, None, label, None, None) for label in labels),
+        ("z", NAN, NAN, None, None, None, None),
+    )
+    vectors = place_vectors(photos)
+    assert (np.linalg.norm(vectors[1:], axis=1) > 9).all()
+    apart = np.linalg.norm(vectors[:, None] - vectors[None], axis=-1)
+    assert apart[~np.eye(len(vectors), dtype=bool)].min() > 8
 
 
 def test_near_duplicates_without_coordinates_are_one_group_whatever_their_country_or_label():

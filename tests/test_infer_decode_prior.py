@@ -151,6 +151,14 @@ def test_an_area_that_is_excluded_from_itself_is_empty(area):
         make_prior(WORLD, [area], [area])
 
 
+def test_nothing_is_left_of_an_area_whose_parts_are_excluded_also_after_rounding():
+    parts = [corners(48, west, 50, east) for west, east in ((1, 1.243), (1.243, 1.307), (1.307, 4))]
+    left = make_prior(WORLD, [corners(48, 1, 50, 4), "DE"], parts)
+    only = make_prior(WORLD, ["DE"], [])
+    assert left.table.min() == 0
+    assert np.flatnonzero(left.table).tolist() == np.flatnonzero(only.table).tolist()
+
+
 @pytest.mark.parametrize("box", ["-20,-130,-10,-120", "5,-150,15,-140"], ids=["in the box of Latin America", "in none"])
 def test_open_sea_is_no_macro_region(box):
     with pytest.raises(ValueError, match=r"within .*: none of the \d macro cells that this run knows is left"):

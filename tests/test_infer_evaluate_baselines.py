@@ -59,6 +59,13 @@ def test_many_places_are_tried_evenly_and_still_answered_nearby():
     assert distance_km(Candidates.among(places).best(weight)[0], places[3_333]) < 10
 
 
+@pytest.mark.parametrize("between", [1, 2, 7])
+def test_of_more_places_than_are_tried_the_first_and_the_last_are_among_those_tried(monkeypatch, between):
+    monkeypatch.setattr(baselines, "PRIOR_PLACES", 2)
+    places = np.array([[10.0, 20.0]] + [[50.0, 60.0]] * between + [[-30.0, -40.0]])
+    assert best_constant(places).tolist() in ([10, 20], [-30, -40])
+
+
 def test_clues_that_fit_one_place_only_find_it():
     clues, places = np.random.default_rng(0).random((200, 6)), somewhere(200)
     answers = clue_oracle(clues, places, clues[:50], clues[50:90], places[50:90])

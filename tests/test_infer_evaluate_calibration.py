@@ -193,3 +193,23 @@ def test_the_larger_the_area_that_is_searched_the_more_places_are_found(calibrat
     assert list(found) == [f"{limit:g}" for limit in SEARCH_KM2]
     assert list(found.values()) == sorted(found.values())
     assert max(found.values()) > min(found.values())
+
+
+def test_what_is_searched_for_a_photograph_does_not_depend_on_those_beside_it(calibrated):
+    model = load_model(calibrated, torch.device("cpu"))
+    together, alone = (
+        CalibrationMeter(model, read_conformal(calibrated, model.hash, model.fusion, "in-distribution"))
+        for _ in range(2)
+    )
+    hierarchy = model.hierarchy
+    place_deg = hierarchy.center_deg[hierarchy.rows(hierarchy.depth - 1)][:5]
+    generator = torch.Generator().manual_seed(0)
+    logits = [torch.randn(5, count, generator=generator) for count in hierarchy.sizes()]
+    posterior, classes = model.posterior(logits), hierarchy.classes(place_deg)
+    together.add(logits, posterior, classes, place_deg)
+    for k in range(5):
+        one = slice(k, k + 1)
+        alone.add([x[one] for x in logits], [x[one] for x in posterior], classes[one], place_deg[one])
+    for name, scores in together.scores.items():
+        np.testing.assert_allclose(np.concatenate(scores), np.concatenate(alone.scores[name]), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(np.concatenate(together.searched), np.concatenate(alone.searched), rtol=1e-6)

@@ -51,6 +51,10 @@ def test_an_accepted_name_lies_below_its_folder(tmp_path_factory, name):
         assert (folder / name).resolve().is_relative_to(folder.resolve())
 
 
+def test_a_file_that_is_gone_already_counts_as_removed(tmp_path):
+    assert remove_inside(tmp_path, "images/a.jpg")
+
+
 def test_nothing_is_removed_outside_or_behind_a_link_that_leads_out(tmp_path):
     data, victim = tmp_path / "data", tmp_path / "victim"
     for folder in (data / "images", victim):
