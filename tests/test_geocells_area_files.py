@@ -90,6 +90,7 @@ VRT = "<OGRVRTDataSource><OGRVRTLayer name='a'><SrcDataSource>secret.geojson</Sr
         (geojson(crs=7), "its crs is not EPSG:4326"),
         ('{"type":"Polygon","coordinates":[[[NaN,0],[1,0],[1,1],[NaN,0]]]}', "NaN or infinite"),
         ('{"type":"Polygon","coordinates":[[[1e999,0],[1,0],[1,1]]]}', "NaN or infinite"),
+        ('{"type":"Polygon","coordinates":[[[0,0],[1,NaN],[1,1]]]}', "NaN or infinite"),
         ('{"type":"Polygon","coordinates":[[[0,0],[1,0]]]}', "fewer than three points"),
         ('{"type":"Polygon","coordinates":' + "[" * 100_000, "not a file of polygons that can be read"),
         ('{"type":"Polygon","coordinates":null}', "holds no polygons"),
