@@ -89,7 +89,7 @@ def test_a_damaged_picture_in_a_shard_is_named(tiny, tmp_path):
         shard.seek(int(row["offset"]))
         shard.write(bytes(int(row["size"])))
     pictures = Pictures.of_dataset(tmp_path / "packed", photos)
-    with pytest.raises(ValueError, match=f"^{row['id']}.jpg: not a picture that can be read"):
+    with pytest.raises(ValueError, match=f"^{row['id']}.jpg: it begins with nothing but zeros"):
         read_pixels(pictures, 7, InputTransform(16))
 
 
