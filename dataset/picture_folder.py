@@ -33,9 +33,9 @@ LITTER_ENDS = ("_original", "~")
 """How exiftool and editors end the names of backups, such as photo.jpg_original."""
 LIBRARY, LIBRARY_PICTURES = ".photoslibrary", frozenset({"originals", "masters"})
 """A library of Apple Photos, and which of its folders hold photographs; the others hold smaller copies of these."""
-LITTER = "thumbnails, backups or hidden files"
-LINKED = "a link to a folder that is searched already"
-NOWHERE = "links that lead nowhere, or no ordinary files"
+LITTER = "thumbnail, backup or hidden file"
+LINKED = "repeated folder link"
+NOWHERE = "broken link or special file"
 ARCHIVE_SUFFIXES = frozenset({".zip", ".rar", ".7z", ".tar", ".tgz", ".gz"})
 UNPACK = "archives: unpack them, then name the folder"
 OTHER = "other file"
@@ -51,7 +51,7 @@ class PictureFolder:
     Attributes:
         pictures: the photographs, in order of their names.
         unread: photographs and videos of kinds that are not read, and which kind each is.
-        passed: how many other files there are, by what they are: `thumbnails, backups or hidden files`, `.txt`.
+        passed: how many other files there are, by what they are: `thumbnail, backup or hidden file`, `.txt`.
     """
 
     pictures: list[Path] = field(default_factory=list)
@@ -78,10 +78,10 @@ class PictureFolder:
         return found
 
     def passed_words(self) -> str:
-        """Return what was passed by in words, `2 RAW files (.arw, .dng), 6 other files (.aae)`; empty where nothing was."""
+        """Return what was skipped in words, `2 RAW files (.arw, .dng), 6 other files (.aae)`; empty where nothing was."""
         kinds = Counter(self.unread.values())
         parts = [f"{n:,} {kind_words(self.of_kind(kind), kind)}" for kind, n in kinds.most_common()]
-        parts += [f"{n:,} {what}" for what, n in self.passed.items() if what in NO_ENDINGS]
+        parts += [counted(n, what) for what, n in self.passed.items() if what in NO_ENDINGS]
         endings = {what: n for what, n in self.passed.items() if what not in NO_ENDINGS}
         if endings:
             named = sorted(sorted(endings, key=lambda ending: -endings[ending])[:NAMED_ENDINGS])

@@ -20,9 +20,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pyogrio
 import shapely
-from numpy.typing import NDArray
 
 from geocells.esri import esri_features, is_esri, polygon_of_rings
+from geocells.outlines import ring_of
 
 MOST_BYTES, MOST_VERTICES = 1_000_000_000, 10_000_000
 """A larger file, unpacked, or one of more vertices is refused: the finest land of Natural Earth has 0.4 million."""
@@ -161,17 +161,7 @@ def _features(content: Any) -> Iterator[tuple[dict[str, Any], Mapping[str, Any]]
 
 
 def _polygon(rings: Any) -> shapely.Polygon:
-    return shapely.Polygon(_ring(rings[0]), [_ring(ring) for ring in rings[1:]]) if rings else shapely.Polygon()
-
-
-def _ring(points: Any) -> NDArray[np.float64]:
-    """Return a ring, whether its last point is its first or not."""
-    ring = np.asarray(points, dtype=np.float64)
-    if ring.ndim != 2 or ring.shape[1] < 2 or len(ring) < 3:
-        raise ValueError("it has a ring of fewer than three points")
-    if not np.isfinite(ring[:, :2]).all():
-        raise ValueError("it has coordinates that are NaN or infinite")
-    return ring[:, :2]
+    return shapely.Polygon(ring_of(rings[0]), [ring_of(ring) for ring in rings[1:]]) if rings else shapely.Polygon()
 
 
 def _of_kml(text: str) -> Shapes:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
+
+from geocells.outlines import ring_of
 
 WGS84 = 4326
 
@@ -65,7 +66,7 @@ def polygon_of_rings(geometry: Mapping[str, Any]) -> shapely.MultiPolygon:
     Raises:
         ValueError: a ring is none.
     """
-    rings = [_ring(points) for points in geometry["rings"]]
+    rings = [shapely.LinearRing(ring_of(points)) for points in geometry["rings"]]
     outlines = [shapely.Polygon(ring) for ring in rings if not ring.is_ccw]
     holes = [ring for ring in rings if ring.is_ccw]
     if not outlines:
@@ -80,12 +81,3 @@ def polygon_of_rings(geometry: Mapping[str, Any]) -> shapely.MultiPolygon:
     return shapely.MultiPolygon(
         [shapely.Polygon(outline.exterior, inner) for outline, inner in zip(outlines, of, strict=True)]
     )
-
-
-def _ring(points: Any) -> shapely.LinearRing:
-    ring: NDArray[np.float64] = np.asarray(points, dtype=np.float64)
-    if ring.ndim != 2 or ring.shape[1] < 2 or len(ring) < 3:
-        raise ValueError("it has a ring of fewer than three points")
-    if not np.isfinite(ring[:, :2]).all():
-        raise ValueError("it has coordinates that are NaN or infinite")
-    return shapely.LinearRing(ring[:, :2])

@@ -3,6 +3,8 @@
 Polygons hold (longitude, latitude), lie within -180 to 180, and are cut at the antimeridian, as Natural Earth's are.
 """
 
+from typing import Any
+
 import numpy as np
 import shapely
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +17,20 @@ STEP_DEG = 0.5
 
 BAND_DEG = 1.0
 """Areas of all longitudes that are at least so high are bands around the world, not slips of the pen."""
+
+
+def ring_of(points: Any) -> NDArray[np.float64]:
+    """Return (N, 2) vertices of a ring as a document lists them, whether its last point is its first or not.
+
+    Raises:
+        ValueError: it is no ring; in words that go on from the name of the file.
+    """
+    ring = np.asarray(points, dtype=np.float64)
+    if ring.ndim != 2 or ring.shape[1] < 2 or len(ring) < 3:
+        raise ValueError("it has a ring of fewer than three points")
+    if not np.isfinite(ring[:, :2]).all():
+        raise ValueError("it has coordinates that are NaN or infinite")
+    return ring[:, :2]
 
 
 def polygonal(areas: NDArray[np.object_]) -> NDArray[np.object_]:

@@ -81,8 +81,10 @@ def test_what_a_file_says_of_its_crop_is_read_in_degrees():
         "CroppedAreaLeftPixels": 1000,
         "CroppedAreaTopPixels": 1500,
         "PoseHeadingDegrees": 350.5,
+        "PosePitchDegrees": 3.5,
+        "PoseRollDegrees": -2,
     }
-    expected = Sphere(-135.0, 180.0, 22.5, 45.0, 350.5)
+    expected = Sphere(-135.0, 180.0, 22.5, 45.0, 350.5, 3.5, -2)
     assert stated_sphere(gpano(**fields).decode(), 4000, 1000) == expected
     # Shrunk since; cropped since.
     assert stated_sphere(gpano(**fields).decode(), 1000, 250) == expected

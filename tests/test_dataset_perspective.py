@@ -129,17 +129,3 @@ def test_numbers_may_have_all_the_decimals_of_a_float():
     sphere = stated_sphere(text.decode(), 2000, 1000)
     assert (sphere.pitch_deg, sphere.roll_deg) == pytest.approx((0.3, 1.5e-5))
     assert sphere.heading_deg == pytest.approx(123.4)
-
-
-def test_a_crop_is_read_with_its_tilt():
-    fields = {
-        "FullPanoWidthPixels": 8000,
-        "FullPanoHeightPixels": 4000,
-        "CroppedAreaImageWidthPixels": 4000,
-        "CroppedAreaImageHeightPixels": 1000,
-        "CroppedAreaLeftPixels": 1000,
-        "CroppedAreaTopPixels": 1500,
-        "PosePitchDegrees": 3.5,
-        "PoseRollDegrees": -2,
-    }
-    assert stated_sphere(gpano(**fields).decode(), 4000, 1000) == Sphere(-135, 180, 22.5, 45, None, 3.5, -2)

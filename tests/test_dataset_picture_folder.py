@@ -41,7 +41,7 @@ def test_thumbnails_and_leavings_of_systems_are_passed_by_and_counted(tmp_path):
     save(tmp_path / "x.photoslibrary" / "originals" / "b.jpg")
     found = PictureFolder.of(tmp_path)
     assert [path.name for path in found.pictures] == ["a.jpg", "b.jpg"]
-    assert found.passed_words() == "14 thumbnails, backups or hidden files"
+    assert found.passed_words() == "14 thumbnail, backup or hidden files"
 
 
 def test_what_is_not_read_is_named_by_kind_and_ending(tmp_path):
@@ -83,14 +83,14 @@ def test_linked_folders_are_followed_once_and_circles_end(tmp_path):
     (tmp_path / "in" / "circle").symlink_to(tmp_path / "in", target_is_directory=True)
     found = PictureFolder.of(tmp_path / "in")
     assert [path.relative_to(tmp_path / "in").as_posix() for path in found.pictures] == ["b.jpg", "again/a.jpg"]
-    assert found.passed_words() == "2 a link to a folder that is searched already"
+    assert found.passed_words() == "2 repeated folder links"
 
 
 def test_links_that_lead_nowhere_and_pipes_are_no_photographs(tmp_path):
     (tmp_path / "a.jpg").symlink_to(tmp_path / "gone.jpg")
     os.mkfifo(tmp_path / "b.jpg")
     assert names(tmp_path) == []
-    assert PictureFolder.of(tmp_path).passed_words() == "2 links that lead nowhere, or no ordinary files"
+    assert PictureFolder.of(tmp_path).passed_words() == "2 broken link or special files"
 
 
 def test_what_cameras_with_two_fish_eyes_write_is_named_with_the_way(tmp_path):
@@ -117,7 +117,7 @@ def test_small_copies_that_cameras_keep_of_videos_are_passed_by(tmp_path):
     (tmp_path / "PRIVATE" / "M4ROOT" / "THMBNL").mkdir(parents=True)
     (tmp_path / "PRIVATE" / "M4ROOT" / "THMBNL" / "C0001T01.JPG").write_bytes(b"\xff\xd8\xff")
     (tmp_path / "GL010001.LRV").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(40))
-    assert PictureFolder.of(tmp_path).passed_words() == "2 thumbnails, backups or hidden files"
+    assert PictureFolder.of(tmp_path).passed_words() == "2 thumbnail, backup or hidden files"
 
 
 def test_the_folder_of_answers_is_not_searched(tmp_path):

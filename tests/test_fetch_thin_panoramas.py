@@ -14,15 +14,8 @@ from fetch.rejected import Rejection, read_rejected
 from fetch.sources.config import IngestConfig
 from fetch.thin import run
 from tests.spheres import gpano, panorama
+from tests.test_fetch_thin import LOOKS_OFF
 
-LOOKS_OFF = {
-    "min_luma": -1.0,
-    "max_luma": 256.0,
-    "min_luma_std": -1.0,
-    "min_colourfulness": 0.0,
-    "min_sharpness": -1.0,
-    "max_extreme_share": 1.0,
-}
 NEAR = 0.0003
 """Degrees of latitude, which are 33 metres."""
 

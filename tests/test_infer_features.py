@@ -70,20 +70,25 @@ def test_what_is_there_is_not_computed_again(data, monkeypatch):
     assert (done.pictures, done.known) == (0, 60)
 
 
-@pytest.mark.parametrize("stops_after", [0, 1, 5])
-def test_an_interrupted_computation_continues_to_the_same_features(data, tmp_path, monkeypatch, stops_after):
-    whole = shutil.copytree(data, tmp_path / "whole")
-    compute(whole, extractor_of())
+def interrupt_after(patch, batches):
+    """Have Ctrl-C come where the batch after so many is stored."""
     real, calls = computing.as_stored, []
 
     def stopping(features):
         calls.append(1)
-        if len(calls) > stops_after:
+        if len(calls) > batches:
             raise KeyboardInterrupt
         return real(features)
 
+    patch.setattr(computing, "as_stored", stopping)
+
+
+@pytest.mark.parametrize("stops_after", [0, 1, 5])
+def test_an_interrupted_computation_continues_to_the_same_features(data, tmp_path, monkeypatch, stops_after):
+    whole = shutil.copytree(data, tmp_path / "whole")
+    compute(whole, extractor_of())
     with monkeypatch.context() as patch:
-        patch.setattr(computing, "as_stored", stopping)
+        interrupt_after(patch, stops_after)
         with pytest.raises(KeyboardInterrupt):
             compute(data, extractor_of())
     done = compute(data, extractor_of())
@@ -179,18 +184,10 @@ def test_the_command_computes_once_and_says_how_fast(data, capsys, monkeypatch):
     ],
 )
 def test_an_interrupted_command_says_how_many_photographs_are_kept(data, monkeypatch, stops_after, kept):
-    real, calls = computing.as_stored, []
-
-    def stopping(features):
-        calls.append(1)
-        if len(calls) > stops_after:
-            raise KeyboardInterrupt
-        return real(features)
-
     words = f"features --data {data} --arch shufflenet_v2_x0_5 --weights none --image-size 32 --workers 0 --device cpu"
     words += " --views 2 --batch-size 8"
     monkeypatch.setattr("sys.argv", ["train", *words.split()])
-    monkeypatch.setattr(computing, "as_stored", stopping)
+    interrupt_after(monkeypatch, stops_after)
     with pytest.raises(SystemExit) as ended:
         dispatch("python -m train", COMMANDS)
     assert (

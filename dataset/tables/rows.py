@@ -155,7 +155,7 @@ def _what(shape: _Shape, separator: str, first: int, row: list[str]) -> str:
         return ""
     count = f"line {first} has {counted(len(row), 'field')}, the first line {shape.width}"
     if len(row) == 1:
-        other = next((mark for mark in "\t;,|" if mark != separator and row[0].count(mark) == shape.width - 1), "")
+        other = next((mark for mark in SEPARATORS if mark != separator and row[0].count(mark) == shape.width - 1), "")
         return f"{count}: it has {other!r} between its fields in place of {separator!r}" if other else ""
     there = {column for column in shape.places if column < len(row) and row[column].strip()}
     cut = there and any(column >= len(row) for column in shape.places)
