@@ -28,7 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--run", type=Path, required=True, help="calibrated run that answers")
     parser.add_argument("--rows", type=int, nargs="+", default=[50_000, 500_000, 5_000_000])
-    parser.add_argument("--photographs", type=int, nargs="+", default=[1_000, 10_000])
+    parser.add_argument("--photographs", type=int, nargs="+", default=[1_000, 10_000, 20_000])
     parser.add_argument("--pictures", type=int, nargs="+", default=[2_000, 20_000])
     parser.add_argument("--candidates", type=int, nargs="+", default=[10_000, 100_000], help="of the survey")
     parser.add_argument("--size", type=int, default=128, help="side of the pictures in pixels")
